@@ -1,0 +1,111 @@
+"""How loosely FER2013 frames its faces, and which framing the classifier reads best.
+
+    python benchmarks/crop_margin.py DATA [--model champion] [--usage PublicTest] [--every 1]
+
+DATA is anything `mien.data.load` takes: Kaggle's files, say. Every face of the given usage is found with YuNet, as
+`mien read` would find it. The first table compares FER2013's frame (48 pixels) with the box found in it: the measure
+of the box with the smallest spread is what the margin of mien.recognition.crop is a multiple of. The second table
+re-crops the same faces by their boxes, in the frame alone and in a wider picture (the frame's edge pixels repeated),
+at several margins, level by the eyes or not, and classifies them. Deterministic; nothing is written.
+"""
+
+import argparse
+
+import numpy as np
+from PIL import Image
+
+from mien.data import load
+from mien.errors import MienError
+from mien.recognition.crop import MARGIN, crop_face
+from mien.recognition.detector import open_detector
+from mien.recognition.model import open_model
+
+MARGINS = (0.8, 0.9, 0.95, 1.0, MARGIN, 1.05, 1.1, 1.2, 1.4)
+WIDER = 24  # pixels repeated around the frame for the second half of the second table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("--model", help="a shipped model's name or an ONNX file; without it no accuracy is measured")
+    parser.add_argument("--usage", default="PublicTest")
+    parser.add_argument("--every", type=int, default=1, help="take every n-th face only")
+    args = parser.parse_args()
+    dataset = load(args.data)
+    rows = np.flatnonzero((dataset.usage == args.usage) & (dataset.labels >= 0))[:: args.every]
+    if not len(rows):
+        raise MienError(f"{args.data} has no labelled {args.usage} rows")
+    images, labels = dataset.images[rows], dataset.labels[rows]
+    found = find(images)
+    print_boxes(found, len(images))
+    if args.model:
+        print_accuracy(images, labels, found, args.model)
+
+
+def find(images: np.ndarray) -> list[np.ndarray | None]:
+    """The largest face found in each (48, 48) image, as a row of the detector, or None."""
+    detect = open_detector()
+    found = [detect(Image.fromarray(image).convert("RGB")) for image in images]
+    return [each[0] if len(each) else None for each in found]
+
+
+def print_boxes(found: list[np.ndarray | None], total: int) -> None:
+    boxes = np.array([row for row in found if row is not None])
+    x, y, width, height = boxes[:, :4].T
+    print(f"{len(boxes)} of {total} faces found ({len(boxes) / total:.1%})\n")
+    print("frame (48 px) over     median   quartiles       spread")
+    measures = {
+        "box width": width,
+        "box height": height,
+        "sqrt(width*height)": np.sqrt(width * height),
+        "longer side": np.maximum(width, height),
+        "eye distance": np.hypot(boxes[:, 6] - boxes[:, 4], boxes[:, 7] - boxes[:, 5]),
+    }
+    for name, pixels in measures.items():
+        low, middle, high = np.quantile(48 / pixels, [0.25, 0.5, 0.75])
+        print(f"{name:<22} {middle:6.3f}   {low:.3f}..{high:.3f}   {(high - low) / middle:6.1%}")
+    print("\ncentre of the box from the centre of the frame, in sides of the frame")
+    for name, offset in {"right": (x + width / 2 - 24) / 48, "down": (y + height / 2 - 24) / 48}.items():
+        low, middle, high = np.quantile(offset, [0.25, 0.5, 0.75])
+        print(f"{name:<22} {middle:+6.3f}   {low:+.3f}..{high:+.3f}")
+
+
+def print_accuracy(
+    images: np.ndarray, labels: np.ndarray, found: list[np.ndarray | None], name: str
+) -> None:
+    model = open_model(name)
+    seen = np.array([row is not None for row in found])
+
+    def accuracy(crops: np.ndarray, where: np.ndarray) -> float:
+        return float((model.classify(crops).argmax(axis=1) == labels[where]).mean())
+
+    everything = np.ones(len(images), bool)
+    print(f"\naccuracy of {model.name} on {len(images)} frames as they are: {accuracy(images, everything):.4f}")
+    print(f"on the {seen.sum()} of them with a face found:         {accuracy(images[seen], seen):.4f}")
+    print("\nre-cropped by the box   in the frame alone     in a wider picture")
+    print("margin                  as it is   level       as it is   level")
+    wider = np.pad(images, ((0, 0), (WIDER, WIDER), (WIDER, WIDER)), mode="edge")
+    for margin in MARGINS:
+        cells = []
+        for pictures, shift in ((images, 0), (wider, WIDER)):
+            for align in (False, True):
+                crops = [
+                    crop_face(Image.fromarray(picture), moved(row, shift), model.input_size, margin, align)
+                    for picture, row in zip(pictures, found, strict=True)
+                    if row is not None
+                ]
+                cells.append(accuracy(np.array(crops), seen))
+        mark = "  <- used" if margin == MARGIN else ""
+        print(f"{margin:<22.3f}  {cells[0]:.4f}    {cells[1]:.4f}      {cells[2]:.4f}    {cells[3]:.4f}{mark}")
+
+
+def moved(row: np.ndarray, shift: int) -> np.ndarray:
+    """A detector's row in a picture that has `shift` more pixels to the left and above."""
+    row = row.copy()
+    row[:2] += shift
+    row[4:14] += shift
+    return row
+
+
+if __name__ == "__main__":
+    main()

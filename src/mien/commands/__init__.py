@@ -1,0 +1,1 @@
+"""One module per command: `add_arguments` parses, `run` calls the wings. Loaded only when given."""

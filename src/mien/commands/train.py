@@ -1,0 +1,89 @@
+"""Train a network by a recipe, or go on with a run that was interrupted.
+
+    mien train hybrid --data data/ --seed 1
+    mien train study/hybrid --data data/ --epochs 5 --drop-kind channel
+    mien train hybrid --data my_faces/ --from runs/hybrid-1
+    mien train --resume runs/hybrid-1
+
+Every field of a recipe is an option. The run folder (runs/NAME) gets recipe.json, history.csv, metrics.json, weights,
+model.onnx and figures.
+"""
+
+import argparse
+import dataclasses
+import typing
+from pathlib import Path
+from typing import Any
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from mien.training.recipes import RECIPES, Recipe
+    from mien.training.run import Runtime
+    from mien.training.tracking import TRACKERS
+
+    parser.add_argument("recipe", nargs="?", help=f"one of: {', '.join(RECIPES)}")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="Kaggle's files or class folders (default: data)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--name", help="name of the run folder (default: RECIPE-SEED)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders are kept (default: runs)")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
+    parser.add_argument("--from", dest="start", metavar="RUN|MODEL",
+                        help="begin with the weights of a run, a model.onnx, or a shipped model's name")  # fmt: skip
+    parser.add_argument("--tracker", choices=list(TRACKERS), default="wandb")
+    runtime = parser.add_argument_group("what it runs on")
+    for field in dataclasses.fields(Runtime):
+        _add(runtime, field.name, field.type, field.default)
+    fields = parser.add_argument_group("fields of the recipe (default: the recipe's own)")
+    for field in dataclasses.fields(Recipe):
+        if field.name != "name":
+            _add(fields, field.name, field.type, None)
+
+
+def run(args: argparse.Namespace) -> None:
+    from mien import data
+    from mien.commands.live import Live
+    from mien.errors import MienError
+    from mien.study import diagnose, history
+    from mien.training.recipes import Recipe, recipe
+    from mien.training.run import Runtime, load_run, train
+    from mien.training.start import starting_weights
+
+    runtime = Runtime(**{f.name: getattr(args, f.name) for f in dataclasses.fields(Runtime)})
+    if args.resume:
+        before = load_run(args.resume)
+        r, folder, seed = before.recipe, args.resume, int(before.record["seed"])
+        precision = before.record["runtime"]["precision"] if args.precision == "auto" else args.precision
+        runtime = dataclasses.replace(runtime, precision=precision)
+        if args.recipe:
+            raise MienError("--resume goes on with the run's own recipe; leave the recipe's name out")
+    elif not args.recipe:
+        raise MienError("which recipe? for example: mien train hybrid --data data/ (see mien train --help)")
+    else:
+        names = {f.name for f in dataclasses.fields(Recipe)} - {"name"}
+        changes = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
+        r, seed = recipe(args.recipe, **changes), args.seed
+        folder = args.runs / (args.name or f"{r.name.replace('/', '-')}-{seed}")
+    dataset = data.load(args.data)
+    start = starting_weights(args.start, r, dataset.classes) if args.start else None
+    with Live(folder.name, r.epochs) as live:
+        done = train(r, dataset, folder, seed, runtime, args.tracker, start, bool(args.resume), live.on_epoch, live.on_step)
+    if not (done.folder / "metrics.json").exists():
+        return  # another process than the first
+    found = done.metrics()["evaluations"]["validation"]["flip"]
+    low, high = found["accuracy_interval"]
+    print(diagnose.diagnose(history.read(folder / "history.csv"), chance=1 / len(done.classes)))
+    print(
+        f"validation accuracy {found['accuracy']:.1%} ({low:.1%} to {high:.1%}) on {found['n']:,} images, "
+        f"picture and mirror averaged{'; drawn faces: a demo, no result' if dataset.drawn else ''}"
+    )
+    print(f"run folder: {folder}")
+
+
+def _add(group: Any, name: str, kind: Any, default: Any) -> None:
+    flag = "--" + name.replace("_", "-")
+    if kind is bool:
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default)
+    elif typing.get_origin(kind) is typing.Literal:
+        group.add_argument(flag, choices=typing.get_args(kind), default=default)
+    else:
+        group.add_argument(flag, type=kind, default=default, metavar=kind.__name__.upper())

@@ -1,0 +1,1 @@
+"""How mien draws faces: `sitter` chooses, `features` and `head` shape, `portrait` paints."""

@@ -1,0 +1,93 @@
+"""From a detected box to the gray square that the classifier was trained on: FER2013's framing."""
+
+import math
+
+import numpy as np
+from PIL import Image
+
+# benchmarks/crop_margin.py measures these on FER2013: YuNet's boxes in its pictures, and what framing reads best.
+MARGIN = 1.025  # side of the frame over the longer side of the box
+ALIGN = False  # FER2013's faces are not turned upright, and the network has learned them so
+
+
+def frame(box: np.ndarray, margin: float = MARGIN) -> tuple[float, float, float]:
+    """The square (left, top, side) around a box (x, y, width, height), in pixels; it may leave the picture."""
+    x, y, width, height = (float(value) for value in box[:4])
+    side = margin * max(width, height)
+    return x + width / 2 - side / 2, y + height / 2 - side / 2, side
+
+
+def crop_face(
+    image: Image.Image, row: np.ndarray, size: int, margin: float = MARGIN, align: bool = ALIGN
+) -> np.ndarray:
+    """Cut one face out of an RGB or gray image. Returns (size, size) uint8 gray.
+
+    row: x, y, width, height and, for align, x, y of the right and the left eye behind them (a row of `detect`).
+    Where the frame leaves the picture, it is moved back inside; where the picture is smaller than the frame, the
+    pixels at its edge are repeated. align: turn the face so that its eyes are level.
+    """
+    left, top, side = frame(row, margin)
+    angle = _roll(row) if align else 0.0
+    if abs(angle) > 1:
+        return _turned(image, left, top, side, size, angle)
+    left, top = _inside(left, side, image.width), _inside(top, side, image.height)
+    region, (x, y) = _region(image, left, top, side)
+    box = (left - x, top - y, left - x + side, top - y + side)
+    return np.asarray(region.resize((size, size), Image.Resampling.BILINEAR, box=_clamped(box, region)))
+
+
+def whole_frame(image: Image.Image, size: int) -> np.ndarray:
+    """The whole picture taken as one face. Returns (size, size) uint8 gray; what is not square is squeezed."""
+    return np.asarray(image.convert("L").resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _inside(start: float, side: float, length: int) -> float:
+    """Move a stretch of `side` that begins at `start` into 0..length; centre it where it does not fit."""
+    if side >= length:
+        return (length - side) / 2
+    return min(max(start, 0.0), length - side)
+
+
+def _region(image: Image.Image, left: float, top: float, side: float) -> tuple[Image.Image, tuple[int, int]]:
+    """The gray pixels under a square, edges repeated outside the picture; and where the region begins."""
+    x0, y0 = math.floor(left), math.floor(top)
+    x1, y1 = max(x0 + 1, math.ceil(left + side)), max(y0 + 1, math.ceil(top + side))
+    a0, b0 = min(max(x0, 0), image.width - 1), min(max(y0, 0), image.height - 1)
+    a1, b1 = max(min(x1, image.width), a0 + 1), max(min(y1, image.height), b0 + 1)
+    region = image.crop((a0, b0, a1, b1)).convert("L")
+    if (a0, b0, a1, b1) != (x0, y0, x1, y1):
+        pad = ((max(b0 - y0, 0), max(y1 - b1, 0)), (max(a0 - x0, 0), max(x1 - a1, 0)))
+        region = Image.fromarray(np.pad(np.asarray(region), pad, mode="edge"))
+    return region, (min(x0, a0), min(y0, b0))
+
+
+def _clamped(box: tuple[float, float, float, float], region: Image.Image) -> tuple[float, float, float, float]:
+    # Pillow refuses a box that leaves the image by a rounding error.
+    return max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(region.width)), min(box[3], float(region.height))
+
+
+def _roll(row: np.ndarray) -> float:
+    """Degrees by which the line of the eyes is turned, -90..90; 0 where the row has no landmarks."""
+    if len(row) < 15:
+        return 0.0
+    angle = math.degrees(math.atan2(row[7] - row[5], row[6] - row[4]))
+    return (angle + 90) % 180 - 90 if math.isfinite(angle) else 0.0
+
+
+def _turned(
+    image: Image.Image, left: float, top: float, side: float, size: int, angle: float
+) -> np.ndarray:
+    reach = side * math.sqrt(2)
+    middle_x, middle_y = left + side / 2, top + side / 2
+    region, (x, y) = _region(image, middle_x - reach / 2, middle_y - reach / 2, reach)
+    cos, sin = math.cos(math.radians(angle)) * side / size, math.sin(math.radians(angle)) * side / size
+    half = size / 2
+    # Pillow wants the map from the new picture to the old one; a shrink beyond 2 first is averaged over.
+    shrink = max(1, int(side / size))
+    if shrink > 1:
+        region = region.reduce(shrink)
+    cx, cy = (middle_x - x) / shrink, (middle_y - y) / shrink
+    cos, sin = cos / shrink, sin / shrink
+    matrix = (cos, -sin, cx - cos * half + sin * half, sin, cos, cy - sin * half - cos * half)
+    turned = region.transform((size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+    return np.asarray(turned)

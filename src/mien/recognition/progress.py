@@ -1,0 +1,63 @@
+"""A line on standard error: how far, how fast, how long still."""
+
+import sys
+import time
+
+
+class Progress:
+    """Counts done work and says so: on a terminal in one line that is rewritten, elsewhere a line every 30 seconds.
+
+    total: units of work, or None where unknown. unit: their name. Short work says nothing until it ends.
+    """
+
+    def __init__(self, total: float | None, unit: str, done: float = 0, quiet: bool = False) -> None:
+        self.total, self.unit, self.done, self.start_at = total, unit, done, done
+        self.started = self.shown = time.monotonic()
+        self.quiet = quiet or sys.stderr is None
+        self.live = not self.quiet and sys.stderr.isatty() and not sys.stdout.isatty()
+        self.width = 0
+
+    def step(self, amount: float = 1, note: str = "") -> None:
+        """Count `amount` more as done; show the state if it is time to."""
+        self.done += amount
+        now = time.monotonic()
+        if self.quiet or now - self.shown < (0.2 if self.live else 30):
+            return
+        self.shown = now
+        self._show(f"{self._state(now)}{note}")
+
+    def clear(self) -> None:
+        """Remove the line, before something else is written."""
+        if self.live and self.width:
+            sys.stderr.write(f"\r{' ' * self.width}\r")
+            sys.stderr.flush()
+            self.width = 0
+
+    def rate(self) -> float:
+        """Units per second since the start."""
+        return (self.done - self.start_at) / max(1e-6, time.monotonic() - self.started)
+
+    def _state(self, now: float) -> str:
+        rate = (self.done - self.start_at) / max(1e-6, now - self.started)
+        text = f"{self.done:,.0f}" + (f"/{self.total:,.0f}" if self.total else "") + f" {self.unit}, {rate:,.1f}/s"
+        if self.total and rate > 0:
+            text += f", {duration((self.total - self.done) / rate)} left"
+        return text
+
+    def _show(self, text: str) -> None:
+        if self.live:
+            sys.stderr.write(f"\r{text:<{self.width}}")
+            self.width = len(text)
+        else:
+            sys.stderr.write(f"mien: {text}\n")
+        sys.stderr.flush()
+
+
+def duration(seconds: float) -> str:
+    """3661 -> "1 h 01 min"; 75 -> "1 min 15 s"; 4.2 -> "4 s"."""
+    whole = max(0, round(seconds))
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    if whole >= 60:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole} s"

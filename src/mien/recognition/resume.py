@@ -1,0 +1,106 @@
+"""What an output file holds already, so that a job killed half-way goes on where it stood."""
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from mien.errors import MienError
+from mien.recognition.records import csv_columns
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Names of the sources that stand in the output, and how many of them could not be read."""
+
+    names: frozenset[str] = frozenset()
+    failed: int = 0
+
+
+def finished(path: Path, kind: str, classes: Sequence[str], model: str) -> Finished:
+    """Read what `path` holds, and cut off what a killed writer left half-written at its end.
+
+    Raises MienError where the file is of another kind, from another model, or damaged before its end.
+    """
+    if kind not in ("jsonl", "csv"):
+        raise MienError("--resume needs an output that grows line by line: -o FILE.jsonl or -o FILE.csv")
+    if not path.exists():
+        return Finished()
+    try:
+        with open(path, "r+b") as file:
+            found, end = _jsonl(file, path, model) if kind == "jsonl" else _csv(file, path, classes)
+            file.truncate(end)
+    except OSError as error:
+        raise MienError(f"cannot continue {path}: {error.strerror}") from error
+    return found
+
+
+def _jsonl(file: BinaryIO, path: Path, model: str) -> tuple[Finished, int]:
+    names, failed, end = set(), 0, 0
+    for number, line in enumerate(file, 1):
+        whole = line.endswith(b"\n")
+        try:
+            record = json.loads(line)
+            name = record["source"]
+        except (ValueError, KeyError, TypeError) as error:
+            if whole and _more(file):
+                raise MienError(f"line {number} of {path} is no record of mien; choose another -o") from error
+            break
+        if not whole:
+            break
+        if record.get("model") != model:
+            raise MienError(f"{path} was written with the model {record.get('model')}, not {model}; choose another -o")
+        names.add(name)
+        failed += "error" in record
+        end += len(line)
+    return Finished(frozenset(names), failed), end
+
+
+def _csv(file: BinaryIO, path: Path, classes: Sequence[str]) -> tuple[Finished, int]:
+    columns = csv_columns(classes)
+    names, failed, end = set(), 0, 0
+    group, rows = "", 0  # the picture whose rows are being counted
+    for number, (record, length, whole) in enumerate(_csv_records(file)):
+        if number == 0:
+            if whole and record != columns:
+                raise MienError(f"{path} has other columns than this model's; choose another -o")
+            if not whole:
+                break
+            end = length
+            continue
+        if not whole or len(record) != len(columns) or not record[columns.index("faces")].isdigit():
+            if _more(file):
+                raise MienError(f"row {number} of {path} is no record of mien; choose another -o")
+            break
+        cells = dict(zip(columns, record, strict=True))
+        rows = rows + 1 if cells["source"] == group and rows else 1
+        group = cells["source"]
+        # A picture counts when all rows of its faces are there.
+        if rows >= int(cells["faces"]):
+            names.add(group)
+            failed += bool(cells["error"])
+            end, rows = length, 0
+    return Finished(frozenset(names), failed), end
+
+
+def _csv_records(file: BinaryIO) -> Iterator[tuple[list[str], int, bool]]:
+    """Each CSV record, the length of the file up to its end, and whether its line is whole."""
+    length, pending = 0, b""
+    for line in file:
+        length += len(line)
+        pending += line
+        if pending.count(b'"') % 2:  # a quoted name may hold a line break
+            continue
+        text = pending.decode("utf-8", "surrogateescape")
+        yield next(csv.reader([text]), []), length, pending.endswith(b"\n")
+        pending = b""
+    if pending:
+        yield [], length, False
+
+
+def _more(file: BinaryIO) -> bool:
+    here = file.tell()
+    return here < file.seek(0, os.SEEK_END)

@@ -1,0 +1,39 @@
+"""One way of opening an ONNX file: on the CPU, quiet, with as many threads as asked for and no more."""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mien.errors import MienError
+
+
+def open_session(path: Path, threads: int = 1) -> Any:
+    """An `onnxruntime.InferenceSession` of `path`, shared by all who ask for the same file and threads.
+
+    Sessions may be run from many threads at once. A file that was replaced since is opened anew.
+    Raises MienError where there is no such file or where it holds no ONNX graph.
+    """
+    if threads < 1:
+        raise MienError(f"threads must be 1 or more, not {threads}")
+    try:
+        stamp = os.stat(path)
+    except OSError as error:
+        raise MienError(f"cannot open the model {path}: {error.strerror}") from error
+    return _open(path, threads, (stamp.st_mtime_ns, stamp.st_size, stamp.st_ino))
+
+
+@lru_cache(maxsize=8)
+def _open(path: Path, threads: int, stamp: tuple[int, ...]) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    # Waiting threads sleep: spinning makes one call a little faster and every other program slower.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises a dozen classes of its own for a file that is no model
+        raise MienError(f"{path} is not an ONNX model that onnxruntime can open") from error

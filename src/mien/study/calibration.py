@@ -1,0 +1,110 @@
+"""Confidence that means something: softmax with a temperature, the fit of that temperature, reliability bins.
+
+Fit a temperature on one set of faces (validation) and report calibration on another; measured on the set it
+was fitted on, it flatters.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mien.errors import MienError
+
+COLDEST, HOTTEST = 0.05, 20.0  # a fitted temperature stays within these
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Predictions in bins of equal width over their confidence.
+
+    edges: (B + 1,) from 0 to 1. count: (B,) int64. confidence, accuracy: (B,) float64, means within a bin,
+    nan where it is empty. Bin i holds the confidences in (edges[i], edges[i + 1]].
+    """
+
+    edges: np.ndarray
+    count: np.ndarray
+    confidence: np.ndarray
+    accuracy: np.ndarray
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error: |accuracy - confidence| averaged over the predictions, 0..1 (Guo et al.
+        2017)."""
+        held = self.count > 0
+        gaps = np.abs(self.accuracy[held] - self.confidence[held])
+        return float((gaps * self.count[held]).sum() / self.count.sum())
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """(N, C) logits to (N, C) float64 probabilities: softmax(logits / temperature). Above 1 softens, below
+    sharpens.
+
+    Raises MienError for a temperature that is not above 0.
+    """
+    if not temperature > 0:
+        raise MienError(f"temperature {temperature} makes no probabilities; it must be above 0")
+    scaled = np.asarray(logits, dtype=np.float64) / temperature
+    scaled -= scaled.max(axis=-1, keepdims=True)
+    np.exp(scaled, out=scaled)
+    return scaled / scaled.sum(axis=-1, keepdims=True)
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature that minimises the negative log-likelihood of the labels (Guo et al. 2017).
+
+    logits: (N, C) float, finite. labels: (N,) int, 0..C-1. Returns a float within COLDEST..HOTTEST; accuracy
+    does not change, only the confidences do. Raises MienError where shapes disagree or numbers are not
+    finite.
+    """
+    logits = np.asarray(logits, dtype=np.float64)
+    labels = np.asarray(labels)
+    if logits.ndim != 2 or len(logits) == 0 or labels.shape != (len(logits),):
+        raise MienError(
+            f"temperature needs logits (N, C) and labels (N,), got {logits.shape} and {labels.shape}; "
+            "take both from the same evaluation"
+        )
+    if not np.isfinite(logits).all():
+        raise MienError("logits hold nan or infinity; evaluate a run whose loss stayed finite")
+    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= logits.shape[1]:
+        raise MienError(
+            f"labels for the temperature must be integers 0..{logits.shape[1] - 1}; leave unknown ones out"
+        )
+
+    centred = logits - logits.max(axis=1, keepdims=True)
+    target = centred[np.arange(len(labels)), labels].mean()
+
+    def slope(beta: float) -> float:
+        # d NLL / d beta at beta = 1 / temperature. The NLL is convex in beta, so the slope only rises.
+        weights = np.exp(beta * centred)
+        return float(((weights * centred).sum(axis=1) / weights.sum(axis=1)).mean() - target)
+
+    low, high = np.log(1 / HOTTEST), np.log(1 / COLDEST)
+    for _ in range(40):
+        middle = (low + high) / 2
+        if slope(np.exp(middle)) > 0:
+            high = middle
+        else:
+            low = middle
+    return float(np.exp(-(low + high) / 2))
+
+
+def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> Reliability:
+    """Confidence against accuracy: the reliability curve, in `bins` bins of equal width.
+
+    probabilities: (N, C) float, 0..1. labels: (N,) int. The confidence of a prediction is its largest
+    probability.
+    """
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    confidence = probabilities.max(axis=1)
+    correct = (probabilities.argmax(axis=1) == np.asarray(labels)).astype(np.float64)
+    edges = np.linspace(0, 1, bins + 1)
+    # Intervals open at the left, as Guo et al. have them; a confidence a hair above 1 counts as 1.
+    place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    count = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        return Reliability(
+            edges=edges,
+            count=count,
+            confidence=np.bincount(place, confidence, minlength=bins) / count,
+            accuracy=np.bincount(place, correct, minlength=bins) / count,
+        )

@@ -1,0 +1,78 @@
+"""history.csv: one row per epoch, the record that every curve and verdict is made from."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mien.errors import MienError
+from mien.files import atomic_write
+
+COLUMNS = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "generalisation_gap",  # train_accuracy - val_accuracy
+    "learning_rate",
+    "images_per_second",
+    "seconds",
+)
+
+
+def write(rows: Sequence[Mapping[str, float]], path: str | Path) -> None:
+    """Write a history to history.csv, in one step: a reader sees the old file or the new one, never half of
+    one.
+
+    rows: dicts with exactly the names in COLUMNS. A number that is not known is nan, and is written as such.
+    Raises MienError for a missing or unknown column.
+    """
+    for number, row in enumerate(rows, start=1):
+        if set(row) != set(COLUMNS):
+            wrong = sorted(set(row) ^ set(COLUMNS))
+            raise MienError(f"history row {number}: missing or unknown column {', '.join(wrong)}")
+    with atomic_write(path) as temporary, open(temporary, "w", newline="") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(COLUMNS)
+        out.writerows([_text(row[name], name) for name in COLUMNS] for row in rows)
+
+
+def read(path: str | Path) -> list[dict[str, float]]:
+    """Read history.csv back: a dict per epoch with the names in COLUMNS; `epoch` is an int, the others
+    floats.
+
+    Raises MienError, naming file and row, where the header, a number or the order of the epochs is not as
+    written.
+    """
+    path = Path(path)
+    try:
+        with open(path, newline="") as file:
+            lines = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MienError(f"cannot read the history {path}: {error}; point to a run's history.csv") from error
+    if not lines or tuple(lines[0]) != COLUMNS:
+        raise MienError(f"{path}: header is not that of a history.csv ({','.join(COLUMNS)})")
+    rows: list[dict[str, float]] = []
+    for number, line in enumerate(lines[1:], start=2):
+        where = f"{path}, row {number}"
+        if len(line) != len(COLUMNS):
+            raise MienError(
+                f"{where}: {len(line)} values where {len(COLUMNS)} belong; remove or repair the row"
+            )
+        row: dict[str, float] = {}
+        for name, text in zip(COLUMNS, line, strict=True):
+            try:
+                row[name] = int(text) if name == "epoch" else float(text)
+            except ValueError as error:
+                raise MienError(
+                    f"{where}: {name} is {text!r}, not a number; remove or repair the row"
+                ) from error
+        if rows and row["epoch"] <= rows[-1]["epoch"]:
+            raise MienError(f"{where}: epoch {row['epoch']} follows {rows[-1]['epoch']}; epochs must rise")
+        rows.append(row)
+    return rows
+
+
+def _text(value: float, name: str) -> str:
+    # Nine digits carry a float32 exactly and keep the file readable.
+    return str(int(value)) if name == "epoch" else format(value, ".9g")

@@ -1,0 +1,113 @@
+"""One look for all figures: a canvas with a heading at the left, quiet axes, and a stamp on drawn faces.
+
+matplotlib is imported when a figure is made, and only its Agg renderer: no window, no global state.
+"""
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mien.files import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, SOFT, GRID, PAPER = "#22223b", "#6b7080", "#e6e8ee", "#ffffff"
+TRAIN, VALIDATION, ACCENT = "#30638e", "#d1495b", "#edae49"
+DPI = 150  # at the 9 to 10 inches of a figure: sharp at twice the width of a README
+
+_STYLE: Any = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 11,
+    "text.color": INK,
+    "axes.labelcolor": SOFT,
+    "axes.edgecolor": SOFT,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11.5,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.axisbelow": True,
+    "axes.grid": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.9,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "legend.frameon": False,
+    "legend.fontsize": 10,
+    "lines.linewidth": 2.2,
+    "lines.solid_capstyle": "round",
+}
+
+
+@contextmanager
+def canvas(
+    path: str | Path, width: float, height: float, title: str, subtitle: str = "", drawn: bool = False
+) -> Iterator["Figure"]:
+    """Yield a Figure of width x height inches (heading included), then write it to `path` as PNG in one step.
+
+    drawn: stamp it as made from drawn faces, so that its numbers are not taken for real ones.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    lines = textwrap.wrap(subtitle, int(width * 12.2))
+    head = 0.52 + 0.21 * len(lines) + (0.08 if lines else 0)
+    foot = 0.3 if drawn else 0.06
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), dpi=DPI, facecolor=PAPER)
+        FigureCanvasAgg(figure)
+        room = (0.005, foot / height, 0.99, 1 - (head + foot) / height)
+        figure.set_layout_engine("constrained", rect=room, w_pad=0.12, h_pad=0.06)
+        figure.text(0.14 / width, 1 - 0.34 / height, title, size=15, weight="bold", va="baseline")
+        for i, line in enumerate(lines):
+            up = 1 - (0.62 + 0.21 * i) / height
+            figure.text(0.14 / width, up, line, size=10.5, color=SOFT, va="baseline")
+        if drawn:
+            figure.text(
+                1 - 0.14 / width, 0.12 / height, "drawn faces: demo only", size=10, weight="bold",
+                color="#8a5a00", ha="right",
+                bbox={"boxstyle": "round,pad=0.35", "fc": "#fff1cf", "ec": "none"},
+            )  # fmt: skip
+        yield figure
+        with atomic_write(path) as temporary:
+            figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def deep(shade: str, share: float = 0.3) -> str:
+    """A hex colour mixed with ink, for letters on white: yellow text cannot be read."""
+    mixed = (
+        round((1 - share) * int(shade[i : i + 2], 16) + share * int(INK[i : i + 2], 16)) for i in (1, 3, 5)
+    )
+    return "#" + "".join(f"{level:02x}" for level in mixed)
+
+
+def percent(axis: "Axes", which: str = "y") -> None:
+    """Write an axis of shares 0..1 as percentages, with grid lines across it."""
+    from matplotlib.ticker import PercentFormatter
+
+    (axis.yaxis if which == "y" else axis.xaxis).set_major_formatter(PercentFormatter(1, decimals=0))
+    axis.grid(axis="y" if which == "y" else "x")
+
+
+def separate(values: list[float], least: float) -> list[float]:
+    """Positions near `values` that are at least `least` apart: where to write labels of lines that end
+    close."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    placed = list(values)
+    for below, above in pairwise(order):
+        if placed[above] - placed[below] < least:
+            middle = (placed[above] + placed[below]) / 2
+            placed[below], placed[above] = middle - least / 2, middle + least / 2
+    return placed

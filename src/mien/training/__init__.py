@@ -1,0 +1,27 @@
+"""Training: networks, augmentation, recipes, the fit loop, export. The only wing that imports torch."""
+
+import ctypes
+import os
+import sys
+
+
+def _keep_memory_warm() -> None:
+    """Let the allocator keep and reuse large blocks instead of handing each back to the system.
+
+    Every step of a training frees and asks for the same tensors of some megabytes; glibc would unmap and remap them
+    each time and the kernel would clear every page anew, a quarter of the time of a step on a CPU. Huge pages make
+    the remaining faults rarer. Both must be set before torch allocates.
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    if sys.platform != "linux":
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another libc than glibc
+        return
+    m_trim_threshold, m_mmap_threshold = -1, -3
+    mallopt(m_mmap_threshold, 1 << 30)
+    mallopt(m_trim_threshold, (1 << 31) - 1)
+
+
+_keep_memory_warm()

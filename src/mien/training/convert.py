@@ -1,0 +1,70 @@
+"""`mien export`: a run as a model file, float32 or int8, checked against torch."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from mien.data import Dataset
+from mien.errors import MienError
+from mien.files import atomic_write
+from mien.recognition.model import open_model
+from mien.training import predict
+from mien.training.export import export, quantise
+from mien.training.run import Run, load_run
+
+TOLERANCE = 1e-4  # of float32 logits against torch's
+CALIBRATION = 512  # training images that set the ranges of int8 activations
+
+
+def convert(folder: Path, output: Path, dataset: Dataset | None = None, int8: bool = False) -> list[str]:
+    """Write a run's model file and return lines that say how it compares with torch.
+
+    dataset: the run's data; needed to calibrate int8. Raises MienError where float32 logits differ from torch's by more
+    than 1e-4 or a prediction changes.
+    """
+    run = load_run(folder)
+    if int8 and dataset is None:
+        raise MienError("--int8 calibrates on training images; give them with --data")
+    metadata = {"recipe": run.recipe.name, "seed": run.record["seed"], "data": run.record["data"], "mien": run.record["mien"]}
+    summary = run.metrics()
+    with tempfile.TemporaryDirectory() as scratch:
+        plain = Path(scratch) / "model.onnx"
+        export(
+            run.model(), plain, name=run.name, classes=run.classes, mean=run.recipe.mean, std=run.recipe.std,
+            temperature=summary["temperature"],
+            training={**metadata, "validation_accuracy": summary["evaluations"]["validation"]["single"]["accuracy"]},
+        )  # fmt: skip
+        report = _compare(run, plain, dataset) if dataset is not None else ["not compared with torch: no --data given"]
+        made = plain
+        if int8 and dataset is not None:
+            made = Path(scratch) / "int8.onnx"
+            parts = run.split(dataset)
+            pick = np.random.default_rng(0).permutation(parts.train)[:CALIBRATION]
+            quantise(plain, made, dataset.images[pick])
+            report += _change(plain, made, dataset, parts.validation)
+        with atomic_write(output) as temporary:
+            temporary.write_bytes(made.read_bytes())
+    return report
+
+
+def _compare(run: Run, path: Path, dataset: Dataset) -> list[str]:
+    index = run.split(dataset).validation
+    faces = dataset.images[index]
+    ours = open_model(path).logits(faces)
+    theirs = predict.logits(run.model(), faces, run.recipe.mean, run.recipe.std)
+    apart = float(np.abs(ours - theirs).max())
+    changed = int((ours.argmax(1) != theirs.argmax(1)).sum())
+    if apart > TOLERANCE or changed:
+        raise MienError(
+            f"{path.name} differs from torch: logits by {apart:.1e}, {changed} of {len(index)} predictions; not written"
+        )
+    return [f"as torch on {len(index):,} validation images: logits within {apart:.1e}, every prediction equal"]
+
+
+def _change(plain: Path, small: Path, dataset: Dataset, index: np.ndarray) -> list[str]:
+    faces, labels = dataset.images[index], dataset.labels[index]
+    before, after = (open_model(p).logits(faces).argmax(1) for p in (plain, small))
+    a, b = float((before == labels).mean()), float((after == labels).mean())
+    return [f"int8 on {len(index):,} validation images: accuracy {b:.2%} against {a:.2%} in float32 "
+            f"({100 * (b - a):+.2f} points, {int((before != after).sum()):,} predictions changed)"]  # fmt: skip

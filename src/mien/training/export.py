@@ -1,0 +1,162 @@
+"""From torch to the model file that the rest of mien reads: ONNX, normalisation inside, metadata beside the weights.
+
+Input `faces`, uint8 (N, 48, 48); output `logits`, float32 (N, classes). Initialisers keep the names of torch's state
+dict, so a shipped model can also be trained further (`weights`).
+"""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mien.errors import MienError
+from mien.files import atomic_write
+
+FORMAT = "1"
+PREFIX = "network."
+
+
+class Exported(nn.Module):
+    """A network behind its normalisation: uint8 (N, S, S) in, logits (N, classes) out."""
+
+    def __init__(self, network: nn.Module, mean: float, std: float) -> None:
+        super().__init__()
+        self.network = network
+        self.gain, self.bias = 1 / (255 * std), -mean / std
+
+    def forward(self, faces: Tensor) -> Tensor:
+        return self.network(faces.to(torch.float32).unsqueeze(1) * self.gain + self.bias)
+
+
+def export(
+    network: nn.Module,
+    path: Path,
+    *,
+    name: str,
+    classes: Sequence[str],
+    mean: float,
+    std: float,
+    temperature: float = 1.0,
+    training: Mapping[str, Any] | None = None,
+    size: int = 48,
+) -> None:
+    """Write a trained network as an ONNX model file with mien's metadata; atomically.
+
+    mean, std: of pixels in 0..1, as in training. temperature: what logits are divided by before softmax.
+    training: how it was trained, anything JSON can say.
+    """
+    import onnx
+
+    network = network.to(memory_format=torch.contiguous_format).float().eval()  # type: ignore[call-overload]
+    wrapped = Exported(network, mean, std).eval()
+    faces = torch.zeros(2, size, size, dtype=torch.uint8)
+    with _quiet():
+        # Unoptimised, so that batch norms keep their weights; onnxruntime folds them when it loads the model.
+        program = torch.onnx.export(
+            wrapped, (faces,), dynamo=True, input_names=["faces"], output_names=["logits"],
+            dynamic_shapes={"faces": {0: torch.export.Dim("n", min=1)}}, external_data=False, optimize=False,
+        )  # fmt: skip
+    if program is None:
+        raise MienError(f"{path}: torch could not export this network")
+    model = program.model_proto
+    metadata = {
+        "mien_format": FORMAT,
+        "name": name,
+        "classes": json.dumps(list(classes)),
+        "input_size": str(size),
+        "mean": repr(float(mean)),
+        "std": repr(float(std)),
+        "temperature": repr(float(temperature)),
+        "parameters": str(sum(p.numel() for p in network.parameters())),
+        "license": "MIT",
+        "training": json.dumps(dict(training or {})),
+    }
+    del model.metadata_props[:]
+    for key, value in metadata.items():
+        model.metadata_props.add(key=key, value=value)
+    model.producer_name = "mien"
+    model.doc_string = "Facial expression classifier: faces uint8 (N, 48, 48) gray -> logits float32 (N, classes)."
+    strip(model)
+    with atomic_write(path) as temporary:
+        onnx.save(model, str(temporary))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch's exporter tells of its progress and of packages that it can do without; nobody needs to read it."""
+    noise = StringIO()
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(noise), redirect_stderr(noise):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def strip(model: Any) -> None:
+    """Take out the notes that the exporter leaves on every node: stack traces with paths of the exporting machine."""
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in [*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer]:
+        del value.metadata_props[:]
+        value.doc_string = ""
+    del model.graph.metadata_props[:]
+
+
+def weights(path: Path) -> dict[str, Tensor]:
+    """The state dict inside a model file that `export` wrote. Raises MienError where the file is none of mien's."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load(str(path))
+    except (DecodeError, OSError, ValueError) as error:
+        raise MienError(f"{path} cannot be read as an ONNX model") from error
+    found = {
+        i.name.removeprefix(PREFIX): torch.from_numpy(np.array(onnx.numpy_helper.to_array(i)).astype(np.float32))
+        for i in model.graph.initializer
+        if i.name.startswith(PREFIX)
+    }
+    if not found:
+        raise MienError(f"{path} holds no weights of a mien network to go on from (int8 models cannot be trained)")
+    return found
+
+
+def quantise(source: Path, output: Path, faces: np.ndarray) -> None:
+    """Static int8 quantisation (QDQ) of a model file; activation ranges come from `faces` (N, S, S) uint8."""
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Faces(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.batches = iter([{"faces": faces[i : i + 64]} for i in range(0, len(faces), 64)])
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return next(self.batches, None)
+
+    metadata = {p.key: p.value for p in onnx.load(str(source)).metadata_props}
+    with TemporaryDirectory() as scratch, _quiet():
+        ready = Path(scratch) / "ready.onnx"
+        quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
+        quantize_static(
+            str(ready), str(output), Faces(), quant_format=QuantFormat.QDQ, per_channel=True,
+            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+        )  # fmt: skip
+    model = onnx.load(str(output))
+    del model.metadata_props[:]
+    for key, value in {**metadata, "quantised": "int8"}.items():
+        model.metadata_props.add(key=key, value=value)
+    strip(model)
+    onnx.save(model, str(output))

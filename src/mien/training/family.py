@@ -1,0 +1,109 @@
+"""The study: the whole family of networks, each trained the study's way and the modern way; one table, one figure."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mien.data import Dataset
+from mien.errors import MienError
+from mien.files import atomic_write
+from mien.study import report
+from mien.training.networks import NETWORKS
+from mien.training.recipes import Recipe, recipe
+from mien.training.run import Run, Runtime, load_run, train
+
+# One regulariser taken away or added at a time, everything else as in the study: what does each of them do?
+VARIATIONS: dict[str, tuple[str, dict[str, object]]] = {
+    "dropout without dropout": ("study/dropout", {"conv_drop": 0.0, "fc_drop": 0.0}),
+    "hybrid without dropout": ("study/hybrid", {"conv_drop": 0.0, "fc_drop": 0.0}),
+    "hybrid with channel dropout": ("study/hybrid", {"drop_kind": "channel"}),
+    "hybrid with rotation alone": ("study/hybrid", {"rotate": 10.0}),
+    "hybrid with augmentation": (
+        "study/hybrid",
+        {"flip": True, "rotate": 12.0, "shift": 0.08, "scale": 0.12, "light": 0.25, "erase": 0.25},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One training of the study and where it goes."""
+
+    recipe: Recipe
+    folder: Path
+    training: str  # "study", "modern", or the variation's name
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / "metrics.json").is_file()
+
+
+def plan(runs: Path, networks: list[str], trainings: list[str], seed: int, epochs: int | None = None) -> list[Planned]:
+    """Which trainings the study consists of. Raises MienError for a network or training that is not known."""
+    for name in networks:
+        if name not in NETWORKS:
+            raise MienError(f"no network '{name}'; there are {', '.join(NETWORKS)}")
+    planned: list[Planned] = []
+    for training in trainings:
+        if training == "variations":
+            for name, (base, changes) in VARIATIONS.items():
+                if base.split("/")[-1] in networks:
+                    slug = name.replace(" ", "-")
+                    planned.append(Planned(recipe(base, **changes), runs / f"variation-{slug}-{seed}", name))
+            continue
+        for name in networks:
+            r = recipe(f"study/{name}" if training == "study" else name)
+            planned.append(Planned(r, runs / f"{r.name.replace('/', '-')}-{seed}", training))
+    if epochs:
+        planned = [replace(p, recipe=replace(p.recipe, epochs=epochs)) for p in planned]
+    return planned
+
+
+def run_study(
+    planned: list[Planned],
+    dataset: Dataset,
+    seed: int = 1,
+    runtime: Runtime | None = None,
+    track: str = "wandb",
+    live: Callable[[Planned], AbstractContextManager[Any]] | None = None,
+) -> Iterator[Run]:
+    """Train what is not finished yet, in order, resuming what was interrupted; yields each run when it is there.
+
+    live: a context for a training that is about to begin, with `on_epoch` and `on_step` to be told of its course;
+    None: silence.
+    """
+    for p in planned:
+        if p.finished:
+            yield load_run(p.folder)
+            continue
+        resume = (p.folder / "recipe.json").is_file()
+        if live is None:
+            yield train(p.recipe, dataset, p.folder, seed, runtime, track, None, resume)
+            continue
+        with live(p) as shown:
+            run = train(p.recipe, dataset, p.folder, seed, runtime, track, None, resume, shown.on_epoch, shown.on_step)
+        yield run
+
+
+def write_report(planned: list[Planned], output: Path, drawn: bool = False) -> list[report.StudyRow]:
+    """study.md and study.png of what is finished, and the record of each run under runs/: all but weights and states.
+
+    Raises MienError where nothing is finished.
+    """
+    finished = [p for p in planned if p.finished]
+    if not finished:
+        raise MienError("no training of the study is finished yet; run mien study")
+    for p in finished:
+        for name in ("recipe.json", "history.csv", "metrics.json", "figures/curves.png", "figures/confusion.png"):
+            with atomic_write(output / "runs" / p.folder.name / Path(name).name) as temporary:
+                shutil.copyfile(p.folder / name, temporary)
+    rows = [report.study_row(p.folder, p.training) for p in finished]
+    rank = {name: i for i, name in enumerate(report.ORDER)}
+    rows.sort(key=lambda row: rank.get(row.network, len(rank)))
+    with atomic_write(output / "study.md") as temporary:
+        temporary.write_text(report.study_markdown(rows))
+    report.study_figure([row for row in rows if row.training in ("study", "modern")] or rows, output / "study.png", drawn=drawn)
+    return rows

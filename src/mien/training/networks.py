@@ -1,0 +1,154 @@
+"""The seven networks of the study, layer by layer. Every input is (N, 1, 48, 48) float, every output (N, classes) logits.
+
+All convolutions are 3x3 with padding 1, all pools 2x2: a map's side goes 48, 24, 12, 6. A network is a function
+that returns an `nn.Sequential`; `@network` enters it in the table `NETWORKS` under its own name.
+
+Where the study has ReLU before a pool, it stands behind it here: max(relu(x)) = relu(max(x)), values and gradients
+alike, for a quarter of the work. ReLUs work in place, which saves a pass over memory.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from mien.errors import MienError
+
+DropKind = Literal["channel", "element"]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A row of the table: how to build it, the group its runs are tracked under, what it shows."""
+
+    build: Callable[..., nn.Sequential]
+    group: str
+    shows: str
+
+
+NETWORKS: dict[str, Network] = {}
+
+
+def network(group: str) -> Callable[[Callable[..., nn.Sequential]], Callable[..., nn.Sequential]]:
+    """Enter a network in the table under its function's name; its docstring's first line says what it shows."""
+
+    def enter(build: Callable[..., nn.Sequential]) -> Callable[..., nn.Sequential]:
+        shows = (build.__doc__ or "").strip().split("\n")[0]
+        NETWORKS[build.__name__] = Network(build, group, shows)
+        return build
+
+    return enter
+
+
+def build(
+    name: str, classes: int = 7, conv_drop: float = 0.25, fc_drop: float = 0.5, drop_kind: DropKind = "element"
+) -> nn.Sequential:
+    """Build a network of the table with freshly initialised weights (from torch's global random state).
+
+    conv_drop, fc_drop: probability of dropping after a pool and before the last layer, 0..1, in the networks that
+    drop at all. drop_kind: "channel" drops whole maps (Dropout2d; Tompson et al. 2015), "element" single values.
+    Raises MienError for a name that is not in the table.
+    """
+    if name not in NETWORKS:
+        raise MienError(f"no network '{name}'; there are {', '.join(NETWORKS)}")
+    return NETWORKS[name].build(classes=classes, conv_drop=conv_drop, fc_drop=fc_drop, drop_kind=drop_kind)
+
+
+def parameters(model: nn.Module) -> int:
+    """How many trained numbers a network holds."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def conv(c_in: int, c_out: int) -> nn.Conv2d:
+    return nn.Conv2d(c_in, c_out, kernel_size=3, padding=1)
+
+
+def relu() -> nn.ReLU:
+    return nn.ReLU(inplace=True)
+
+
+def drop(p: float, kind: DropKind) -> nn.Module:
+    return nn.Dropout2d(p) if kind == "channel" else nn.Dropout(p)
+
+
+@network("normal-cnn")
+def normal(classes: int, **_: object) -> nn.Sequential:
+    """Three convolutions, no activation between its two last layers."""
+    return nn.Sequential(
+        conv(1, 32), nn.MaxPool2d(2), relu(),  # 32 x 24 x 24
+        conv(32, 64), nn.MaxPool2d(2), relu(),  # 64 x 12 x 12
+        conv(64, 128), nn.MaxPool2d(2), relu(),  # 128 x 6 x 6
+        nn.Flatten(), nn.Linear(4608, 128), nn.Linear(128, classes),
+    )  # fmt: skip
+
+
+@network("baseline-cnn")
+def baseline(classes: int, **_: object) -> nn.Sequential:
+    """Two narrow convolutions: too little to underfit no more."""
+    return nn.Sequential(
+        conv(1, 16), nn.MaxPool2d(2), relu(),  # 16 x 24 x 24
+        conv(16, 32), nn.MaxPool2d(2), relu(),  # 32 x 12 x 12
+        nn.Flatten(), nn.Linear(4608, 128), relu(), nn.Linear(128, classes),
+    )  # fmt: skip
+
+
+@network("deep-cnn")
+def deep(classes: int, **_: object) -> nn.Sequential:
+    """Four convolutions and 4.7 million weights behind them: it learns its training set by heart."""
+    return nn.Sequential(
+        conv(1, 32), relu(), conv(32, 64), nn.MaxPool2d(2), relu(),  # 64 x 24 x 24
+        conv(64, 128), relu(), conv(128, 128), nn.MaxPool2d(2), relu(),  # 128 x 12 x 12
+        nn.Flatten(), nn.Linear(18432, 256), relu(), nn.Linear(256, classes),
+    )  # fmt: skip
+
+
+@network("dropout-cnn")
+def dropout(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind) -> nn.Sequential:
+    """The baseline, wider, with dropout after the last pool and before the last layer."""
+    return nn.Sequential(
+        conv(1, 32), nn.MaxPool2d(2), relu(),  # 32 x 24 x 24
+        conv(32, 64), nn.MaxPool2d(2), relu(), drop(conv_drop, drop_kind),  # 64 x 12 x 12
+        nn.Flatten(), nn.Linear(9216, 128), relu(), nn.Dropout(fc_drop), nn.Linear(128, classes),
+    )  # fmt: skip
+
+
+@network("dropout-cnn")
+def dropout_heavy(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind) -> nn.Sequential:
+    """The same with dropout after each pool."""
+    return nn.Sequential(
+        conv(1, 32), nn.MaxPool2d(2), relu(), drop(conv_drop, drop_kind),  # 32 x 24 x 24
+        conv(32, 64), nn.MaxPool2d(2), relu(), drop(conv_drop, drop_kind),  # 64 x 12 x 12
+        nn.Flatten(), nn.Linear(9216, 128), relu(), nn.Dropout(fc_drop), nn.Linear(128, classes),
+    )  # fmt: skip
+
+
+@network("globalpool-cnn")
+def globalpool(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
+    """Five convolutions, then one number a map: the deep network without the weights that learn by heart."""
+    return nn.Sequential(
+        conv(1, 32), relu(), conv(32, 64), nn.MaxPool2d(2), relu(),  # 64 x 24 x 24
+        conv(64, 128), relu(), conv(128, 128), nn.MaxPool2d(2), relu(),  # 128 x 12 x 12
+        conv(128, 256), nn.AdaptiveMaxPool2d(1), relu(),  # 256
+        nn.Flatten(), nn.Linear(256, 128), relu(), nn.Dropout(fc_drop), nn.Linear(128, classes),
+    )  # fmt: skip
+
+
+@network("hybrid-cnn")
+def hybrid(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind) -> nn.Sequential:
+    """Batch norm, dropout and global average pooling together: the best of the study."""
+
+    def block(c_in: int, c_out: int) -> list[nn.Module]:
+        return [
+            conv(c_in, c_out), nn.BatchNorm2d(c_out), relu(),
+            conv(c_out, c_out), nn.BatchNorm2d(c_out),
+            nn.MaxPool2d(2), relu(), drop(conv_drop, drop_kind),
+        ]  # fmt: skip
+
+    return nn.Sequential(
+        *block(1, 32),  # 32 x 24 x 24
+        *block(32, 64),  # 64 x 12 x 12
+        *block(64, 128),  # 128 x 6 x 6
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(),  # 128
+        nn.Linear(128, 128), relu(), nn.Dropout(fc_drop), nn.Linear(128, classes),
+    )  # fmt: skip

@@ -1,0 +1,67 @@
+"""The whole main job in minutes: data, training, verdict, evaluation, submission.csv and figures, in one run folder."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mien.data import Dataset, draw_files, load
+from mien.study import plots
+from mien.training.fit import Row
+from mien.training.recipes import Recipe, recipe
+from mien.training.run import Run, Runtime, load_run, train
+from mien.training.submit import submit
+
+DRAWN = 4000  # faces drawn where there are no files: enough to learn from, drawn in seconds
+
+
+@dataclass(frozen=True)
+class Quickstart:
+    """What the job made. trained: whether this call trained, or an earlier one had with the same recipe and data."""
+
+    run: Run
+    dataset: Dataset
+    submission: Path
+    trained: bool
+
+
+def find_data(data: Path | None, folder: Path) -> tuple[Path, bool]:
+    """Where the faces are, and whether mien drew them: the given place, or data/ if it holds files, or drawn ones."""
+    if data is not None:
+        return data, False
+    if any(Path("data").glob("*.csv")) or any(Path("data").glob("*.tar.gz")):
+        return Path("data"), False
+    place = folder / "drawn-faces"
+    marker = place / ".drawn"
+    if not marker.exists():
+        draw_files(place, n=DRAWN, seed=0)
+        marker.write_text(str(DRAWN))
+    return place, True
+
+
+def quickstart(
+    data: Path,
+    folder: Path,
+    changes: dict[str, object],
+    runtime: Runtime,
+    track: str,
+    on_epoch: Callable[[Row], None],
+    on_step: Callable[[int, int, int], None],
+) -> Quickstart:
+    """Train (or find trained) the recipe `quickstart` on the data, write submission.csv and figures into `folder`."""
+    r: Recipe = recipe("quickstart", **changes)
+    dataset = load(data)
+    before = load_run(folder) if (folder / "recipe.json").is_file() else None
+    same = before is not None and before.recipe == r and before.record["data"]["fingerprint"] == dataset.fingerprint
+    finished = same and (folder / "metrics.json").is_file()
+    if before is not None and not same:
+        for old in ("recipe.json", "checkpoint.pt", "metrics.json", "history.csv"):
+            (folder / old).unlink(missing_ok=True)
+    if before is not None and finished:
+        run = before
+    else:
+        run = train(r, dataset, folder, 1, runtime, track, None, same, on_epoch, on_step)
+        plots.class_averages(dataset, folder / "figures" / "class_averages.png")
+    output = folder / "submission.csv"
+    if not finished or not output.is_file():
+        submit(folder, data, output)
+    return Quickstart(run, dataset, output, not finished)

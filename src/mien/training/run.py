@@ -1,0 +1,273 @@
+"""A run: a folder that explains itself. Trains into it, resumes it, reads it back.
+
+    recipe.json          every field of the recipe, seed, classes, data, machine, version
+    history.csv          one row an epoch, written as the training goes
+    metrics.json         verdict and evaluations
+    weights.safetensors  the kept weights
+    model.onnx           the same, ready for `mien read --model`
+    figures/             curves, confusion, reliability
+    checkpoint.pt        full state, to resume from
+"""
+
+import dataclasses
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from mien.data import Dataset, split
+from mien.data.splits import Split
+from mien.errors import MienError
+from mien.files import atomic_write
+from mien.study import calibration, diagnose, history, metrics, plots
+from mien.training import checkpoint, networks, predict
+from mien.training.export import export
+from mien.training.fit import Fitted, Row, fit
+from mien.training.recipes import Recipe
+from mien.training.tracking import Tracker, code_version, tracker
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a training runs on; none of it is part of the recipe."""
+
+    accelerator: str = "auto"
+    devices: int = 1  # processes
+    precision: str = "auto"  # bf16-mixed where the processor multiplies bfloat16 natively, else 32-true
+    threads: int = 0  # of each process; 0 leaves torch's own choice
+    compiled: bool = False  # torch.compile: does not pay for networks of this size on a CPU
+    max_minutes: float = 0.0  # end after the epoch in which this budget is spent; 0: no budget
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run read back from its folder."""
+
+    folder: Path
+    recipe: Recipe
+    classes: tuple[str, ...]
+    record: Mapping[str, Any]  # recipe.json, whole
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def model(self) -> nn.Module:
+        """The network with the kept weights, in eval mode. Raises MienError before the run has any."""
+        path = self.folder / "weights.safetensors"
+        if not path.is_file():
+            raise MienError(f"{path} does not exist; finish the run first: mien train --resume {self.folder}")
+        r = self.recipe
+        model = networks.build(r.network, len(self.classes), r.conv_drop, r.fc_drop, r.drop_kind)
+        model.load_state_dict(load_file(path))
+        return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+    def metrics(self) -> dict[str, Any]:
+        return json.loads((self.folder / "metrics.json").read_text())
+
+    def split(self, dataset: Dataset) -> Split:
+        return split(dataset, self.recipe.split, fold=self.recipe.fold, copies=self.recipe.copies)
+
+
+def load_run(folder: str | Path) -> Run:
+    """Read a run folder's description. Raises MienError where it is none."""
+    folder = Path(folder)
+    path = folder / "recipe.json"
+    try:
+        record = json.loads(path.read_text())
+        fields = {f.name for f in dataclasses.fields(Recipe)}
+        known = Recipe(**{k: v for k, v in record.items() if k in fields})
+        return Run(folder, known, tuple(record["classes"]), record)
+    except FileNotFoundError:
+        raise MienError(f"{path} does not exist; a run is a folder that 'mien train' made") from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise MienError(f"{path} is not a run's description ({error})") from error
+
+
+def train(
+    r: Recipe,
+    dataset: Dataset,
+    folder: Path,
+    seed: int = 1,
+    runtime: Runtime | None = None,
+    track: str = "wandb",
+    start: dict[str, Tensor] | None = None,
+    resume: bool = False,
+    on_epoch: Callable[[Row], None] = lambda row: None,
+    on_step: Callable[[int, int, int], None] = lambda epoch, step, steps: None,
+) -> Run:
+    """Train a recipe on a data set into a run folder; with resume, go on from the folder's checkpoint.
+
+    Raises MienError where the folder holds another run, the data are not those the run began with, or the split
+    leaves nothing to train on.
+    """
+    runtime = runtime or Runtime()
+    if runtime.threads:
+        torch.set_num_threads(runtime.threads)
+    parts = split(dataset, r.split, fold=r.fold, copies=r.copies)
+    if len(parts.train) == 0 or len(parts.validation) == 0:
+        raise MienError(
+            f"{dataset.source}: the split '{r.split}' leaves {len(parts.train)} images to train on and "
+            f"{len(parts.validation)} to validate; try --split study"
+        )
+    precision = runtime.precision if runtime.precision != "auto" else best_precision(runtime.accelerator)
+    record = {
+        **dataclasses.asdict(r),
+        "seed": seed,
+        "classes": list(dataset.classes),
+        "group": networks.NETWORKS[r.network].group,
+        "data": {
+            "fingerprint": dataset.fingerprint, "source": Path(dataset.source).name, "drawn": dataset.drawn,
+            "n_train": len(parts.train), "n_validation": len(parts.validation), "n_test": len(parts.test),
+            "copies_crossing": parts.crossing,
+        },
+        "runtime": {**dataclasses.asdict(runtime), "precision": precision},
+        "machine": machine(),
+        "mien": code_version(),
+    }  # fmt: skip
+    if resume:
+        before = load_run(folder).record
+        if before["data"]["fingerprint"] != dataset.fingerprint:
+            raise MienError(f"{dataset.source} is not the data that {folder} was trained on; give the same --data")
+    elif (folder / "recipe.json").exists():
+        raise MienError(f"{folder} holds a run already; resume it with --resume {folder}, or choose another --name")
+
+    fabric = Fabric(accelerator=runtime.accelerator, devices=runtime.devices, precision=precision)  # type: ignore[arg-type]
+    fabric.launch()
+    main = fabric.is_global_zero
+    if main and not resume:
+        _write_json(folder / "recipe.json", record)
+    watch: Tracker = tracker(track if main else "none")
+    watch.start(folder.name, str(record["group"]), record, folder)
+    rows = checkpoint.load(folder)["history"] if resume and (folder / checkpoint.NAME).is_file() else []
+
+    for row in rows:
+        watch.log(row)
+
+    def after_epoch(row: Row) -> None:
+        rows.append(row)
+        if main:
+            history.write(rows, folder / "history.csv")
+            watch.log(row)
+            on_epoch(row)
+
+    images, labels = dataset.images, dataset.labels
+    fitted = fit(
+        r, (images[parts.train], labels[parts.train]), (images[parts.validation], labels[parts.validation]),
+        len(dataset.classes), seed, folder, fabric, start, runtime.compiled, after_epoch, on_step,
+        runtime.max_minutes,
+    )  # fmt: skip
+    run = load_run(folder) if main else Run(folder, r, dataset.classes, record)
+    if main:
+        _finish(run, dataset, parts, fitted, watch)
+    return run
+
+
+def _finish(run: Run, dataset: Dataset, parts: Split, fitted: Fitted, watch: Tracker) -> None:
+    """Weights, evaluations, verdict, figures and model of a training that has ended."""
+    r, folder = run.recipe, run.folder
+    history.write(fitted.history, folder / "history.csv")
+    with atomic_write(folder / "weights.safetensors") as temporary:
+        save_file({k: v.contiguous().cpu() for k, v in fitted.model.state_dict().items()}, temporary)
+    model = run.model()
+    held, drawn = parts.validation, dataset.drawn
+    z = predict.logits(model, dataset.images[held], r.mean, r.std)
+    temperature = calibration.fit_temperature(z, dataset.labels[held])
+    verdict = diagnose.diagnose(fitted.history, chance=1 / len(dataset.classes))
+    evaluations = {"validation": evaluations_of(run, model, dataset, held)}
+    test = parts.test[dataset.labels[parts.test] >= 0]
+    if len(test):
+        evaluations["test"] = evaluations_of(run, model, dataset, test)
+    summary = {
+        "run": run.name, "recipe": r.name, "group": run.record["group"], "parameters": networks.parameters(model),
+        "epochs": len(fitted.history), "kept_epoch": fitted.epoch, "drawn": drawn, "temperature": temperature,
+        "best_epoch": 1 + int(np.argmax([row["val_accuracy"] for row in fitted.history])),
+        "verdict": verdict.to_dict(),
+        "evaluations": evaluations,
+    }  # fmt: skip
+    _write_json(folder / "metrics.json", summary)
+    export(
+        model, folder / "model.onnx", name=run.name, classes=dataset.classes, mean=r.mean, std=r.std,
+        temperature=temperature,
+        training={"recipe": r.name, "seed": run.record["seed"], "epochs": len(fitted.history), "split": r.split,
+                  "data": run.record["data"], "mien": run.record["mien"],
+                  "validation_accuracy": evaluations["validation"]["single"]["accuracy"]},
+    )  # fmt: skip
+    figures = draw_figures(run, model, dataset, held, summary, fitted.history)
+    flat = {f"{part}_{key}": found["single"][key] for part, found in evaluations.items()
+            for key in ("accuracy", "nll", "macro_f1", "ece")}  # fmt: skip
+    last = fitted.history[-1]
+    four = {"train_loss": last["train_loss"], "train_accuracy": last["train_accuracy"],
+            "val_loss": evaluations["validation"]["single"]["nll"],
+            "val_accuracy": evaluations["validation"]["single"]["accuracy"]}  # fmt: skip
+    if "test" in evaluations:
+        four |= {"test_loss": evaluations["test"]["single"]["nll"],
+                 "test_accuracy": evaluations["test"]["single"]["accuracy"]}  # fmt: skip
+    watch.finish(
+        {**flat, **four, "temperature": temperature, "verdict": verdict.kind, "epochs": len(fitted.history),
+         "parameters": summary["parameters"], "drawn": drawn},
+        figures, folder / "model.onnx",
+    )  # fmt: skip
+
+
+def evaluations_of(
+    run: Run, model: nn.Module, dataset: Dataset, index: np.ndarray, views: tuple[str, ...] = ("single", "flip")
+) -> dict[str, dict[str, Any]]:
+    """Evaluate the labelled rows at `index`, once for each test-time augmentation; uncalibrated probabilities."""
+    found = {}
+    for view in views:
+        p = predict.probabilities(model, dataset.images[index], run.recipe.mean, run.recipe.std, view)
+        found[view] = dict(metrics.evaluate(p, dataset.labels[index], dataset.classes).to_dict())
+    return found
+
+
+def draw_figures(
+    run: Run, model: nn.Module, dataset: Dataset, index: np.ndarray, summary: Mapping[str, Any], rows: list[Row]
+) -> dict[str, Path]:
+    """Learning curves, confusion matrix and reliability diagram of a run, as PNG in its figures folder."""
+    folder = run.folder / "figures"
+    title = f"{run.recipe.name}, seed {run.record['seed']}"
+    z = predict.logits(model, dataset.images[index], run.recipe.mean, run.recipe.std)
+    verdict = diagnose.diagnose(rows, chance=1 / len(dataset.classes))
+    found = metrics.evaluate(calibration.softmax(z), dataset.labels[index], dataset.classes)
+    paths = {name: folder / f"{name}.png" for name in ("curves", "confusion", "reliability")}
+    plots.learning_curves(rows, paths["curves"], title, verdict=verdict, drawn=dataset.drawn)
+    plots.confusion(found.confusion, dataset.classes, paths["confusion"], f"{title}: validation", drawn=dataset.drawn)
+    temperature = summary["temperature"]
+    curves = {
+        f"temperature {t:.2f}": calibration.reliability(calibration.softmax(z, t), dataset.labels[index])
+        for t in (1.0, temperature)
+    }
+    plots.reliability(curves, paths["reliability"], f"{title}: validation", drawn=dataset.drawn)
+    return paths
+
+
+def best_precision(accelerator: str) -> str:
+    """bf16-mixed where the hardware multiplies bfloat16 natively, which doubles the speed; else 32-true."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    fast = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return "bf16-mixed" if fast() and accelerator in ("auto", "cpu") else "32-true"
+
+
+def machine() -> dict[str, Any]:
+    """What the run was trained on, as far as numbers may depend on it."""
+    return {
+        "system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads(),
+    }  # fmt: skip
+
+
+def _write_json(path: Path, value: Any) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2) + "\n")

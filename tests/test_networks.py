@@ -1,0 +1,95 @@
+"""Every network of the table: size, shape, gradients, learning, and the same answers as ONNX. A new network brings its tests."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from mien.errors import MienError  # noqa: E402
+from mien.recognition.model import open_model  # noqa: E402
+from mien.training import export, networks, predict  # noqa: E402
+
+PARAMETERS = {
+    "normal": 683_527,
+    "baseline": 595_655,
+    "deep": 4_960_903,
+    "dropout": 1_199_495,
+    "dropout_heavy": 1_199_495,
+    "globalpool": 569_223,
+    "hybrid": 304_743,
+}
+
+
+def test_the_study_s_networks_have_the_study_s_sizes():
+    assert {name: networks.parameters(networks.build(name)) for name in PARAMETERS} == PARAMETERS
+
+
+@pytest.mark.parametrize("name", networks.NETWORKS)
+class TestEveryNetwork:
+    def test_gives_a_logit_per_class(self, name):
+        assert networks.build(name, classes=5).eval()(torch.zeros(3, 1, 48, 48)).shape == (3, 5)
+
+    def test_sends_gradients_everywhere(self, name):
+        torch.manual_seed(0)
+        model = networks.build(name)
+        torch.nn.functional.cross_entropy(model(torch.randn(8, 1, 48, 48)), torch.arange(8) % 7).backward()
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+    def test_overfits_one_batch(self, name):
+        torch.manual_seed(0)
+        model = networks.build(name, conv_drop=0.0, fc_drop=0.0)
+        x, y = torch.randn(14, 1, 48, 48), torch.arange(14) % 7
+        opt = torch.optim.Adam(model.parameters(), 1e-3)
+        for _ in range(150):
+            loss = torch.nn.functional.cross_entropy(model(x), y)
+            if loss.item() < 0.05:
+                break
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+        assert loss.item() < 0.05
+
+    def test_answers_as_its_onnx_file_does(self, name, tmp_path):
+        torch.manual_seed(0)
+        model = networks.build(name)
+        model(torch.randn(16, 1, 48, 48))  # lets batch norms see something
+        path = tmp_path / "model.onnx"
+        export.export(model, path, name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5)
+        faces = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
+        ours = predict.logits(model, faces, 0.5, 0.5)
+        assert np.abs(open_model(path).logits(faces) - ours).max() < 1e-4
+        assert np.abs(open_model(path).logits(faces[:1]) - ours[:1]).max() < 1e-4
+
+    def test_comes_back_from_its_onnx_file(self, name, tmp_path):
+        model = networks.build(name)
+        export.export(model, tmp_path / "m.onnx", name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5)
+        found = export.weights(tmp_path / "m.onnx")
+        for key, value in model.state_dict().items():
+            if not key.endswith("num_batches_tracked"):
+                assert torch.equal(found[key], value)
+
+
+def test_the_study_s_order_of_relu_and_pool_gives_the_same():
+    torch.manual_seed(0)
+    ours = networks.build("baseline")
+    theirs = torch.nn.Sequential(
+        ours[0], torch.nn.ReLU(), torch.nn.MaxPool2d(2), ours[3], torch.nn.ReLU(), torch.nn.MaxPool2d(2), *ours[6:]
+    )  # fmt: skip
+    x = torch.randn(4, 1, 48, 48)
+    a, b = ours(x), theirs(x)
+    assert torch.equal(a, b)
+    weights = list(ours.parameters())
+    ga = torch.autograd.grad(a.square().sum(), weights)
+    gb = torch.autograd.grad(b.square().sum(), weights)
+    assert all(torch.allclose(p, q, atol=1e-6) for p, q in zip(ga, gb, strict=True))
+
+
+def test_hybrid_drops_whole_maps_or_single_values():
+    kinds = {kind: networks.build("hybrid", drop_kind=kind) for kind in ("channel", "element")}
+    assert sum(isinstance(m, torch.nn.Dropout2d) for m in kinds["channel"]) == 3
+    assert sum(type(m) is torch.nn.Dropout for m in kinds["element"]) == 4
+
+
+def test_an_unknown_network_is_refused_with_the_known_ones():
+    with pytest.raises(MienError, match=r"no network 'hybird'.*hybrid"):
+        networks.build("hybird")

@@ -1,0 +1,246 @@
+"""A run from beginning to end: its folder, its tracking, resuming, evaluating, submitting, exporting, through the command line."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from mien import data
+from mien.cli import main
+from mien.errors import MienWarning
+from mien.recognition.model import open_model
+from mien.study import history, submission
+from mien.training import predict
+from mien.training.run import load_run
+from mien.training.tracking import Guarded, NoTracker, tracker
+
+N = 400
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """Drawn faces in Kaggle's layouts, and a run on them tracked by wandb offline."""
+    folder = tmp_path_factory.mktemp("run")
+    data.draw_files(folder / "data", n=N, seed=0)
+    before = os.environ.pop("WANDB_API_KEY", None)
+    code = main(["train", "quickstart", "--data", str(folder / "data"), "--epochs", "2", "--runs", str(folder),
+                 "--name", "first", "--seed", "3", "--threads", "1"])  # fmt: skip
+    if before:
+        os.environ["WANDB_API_KEY"] = before
+    assert code == 0
+    return folder
+
+
+def test_the_folder_explains_itself(place):
+    run = place / "first"
+    found = {p.relative_to(run).as_posix() for p in run.rglob("*") if p.is_file() and "wandb" not in p.parts}
+    assert found >= {
+        "recipe.json", "history.csv", "metrics.json", "weights.safetensors", "model.onnx", "checkpoint.pt",
+        "figures/curves.png", "figures/confusion.png", "figures/reliability.png",
+    }  # fmt: skip
+    record = json.loads((run / "recipe.json").read_text())
+    assert record["network"] == "hybrid"
+    assert record["epochs"] == 2
+    assert record["seed"] == 3
+    assert record["data"]["drawn"] is True
+    assert record["data"]["fingerprint"] == data.load(place / "data").fingerprint
+    assert record["machine"]["torch"]
+    rows = history.read(run / "history.csv")
+    assert [row["epoch"] for row in rows] == [1, 2]
+    summary = json.loads((run / "metrics.json").read_text())
+    assert summary["parameters"] == 304_743
+    assert summary["verdict"]["kind"]
+    assert set(summary["evaluations"]) == {"validation", "test"}
+
+
+def test_wandb_s_own_tools_read_all_of_it_back(place):
+    log = next((place / "first").rglob("*.wandb"))
+    wandb = Path(sys.executable).parent / "wandb"
+    out = subprocess.run([wandb, "leet", "inspect", "--json", log], capture_output=True, text=True, check=True).stdout
+    summary = json.loads(
+        subprocess.run([wandb, "leet", "inspect", "--summary", "--json", log], capture_output=True, text=True, check=True).stdout
+    )
+    assert summary["project"] == "mien"
+    assert summary["name"] == "first"
+    assert "hybrid-cnn" in out
+    assert summary["config"]["learning_rate"] == 0.004
+    assert summary["config"]["data"]["drawn"] is True
+    assert summary["config"]["mien"]
+    kept = summary["summary"]
+    for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy",
+                 "generalisation_gap", "learning_rate", "images_per_second"):  # fmt: skip
+        assert isinstance(kept[name], float), name
+    assert kept["curves"]["_type"] == "image-file"
+    assert kept["confusion"]["_type"] == "image-file"
+    assert '"mien-first"' in out.replace("\\", "")
+    assert "model.onnx" in out
+
+
+def test_trackio_keeps_it_too(place, monkeypatch, tmp_path):
+    pytest.importorskip("trackio")
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path))
+    code = (
+        "from mien.cli import main; import sys; sys.exit(main(['train','quickstart','--data',"
+        f"{str(place / 'data')!r},'--epochs','1','--runs',{str(tmp_path)!r},'--tracker','trackio','--threads','1']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.rglob("*.db")), done.stderr
+    assert (tmp_path / "quickstart-1" / "metrics.json").exists()
+
+
+def test_a_tracker_that_fails_does_not_stop_a_training():
+    class Broken(NoTracker):
+        def log(self, row):
+            raise RuntimeError("no network\nand a long story")
+
+    watch = Guarded(Broken())
+    with pytest.warns(MienWarning, match=r"broken failed \(no network\)"):
+        watch.log({"epoch": 1})
+    watch.log({"epoch": 2})
+
+
+def test_an_unknown_tracker_is_refused():
+    with pytest.raises(ValueError, match="no tracker"):
+        tracker("tensorboard")
+
+
+def test_the_exported_model_answers_as_the_run(place):
+    run = load_run(place / "first")
+    faces = data.load(place / "data").images[:50]
+    ours = predict.logits(run.model(), faces, run.recipe.mean, run.recipe.std)
+    model = open_model(place / "first" / "model.onnx")
+    assert np.abs(model.logits(faces) - ours).max() < 1e-4
+    assert model.classes == run.classes
+    assert model.temperature == pytest.approx(run.metrics()["temperature"])
+
+
+def test_a_finished_run_resumes_to_the_same(place, capsys):
+    run = place / "first"
+    before = (run / "weights.safetensors").read_bytes()
+    assert main(["train", "--resume", str(run), "--data", str(place / "data"), "--tracker", "none"]) == 0
+    assert (run / "weights.safetensors").read_bytes() == before
+    assert len(history.read(run / "history.csv")) == 2
+
+
+def test_evaluate_measures_each_part(place, capsys):
+    assert main(["evaluate", str(place / "first"), "--data", str(place / "data"), "--split", "test", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"single", "flip"}
+    low, high = found["single"]["accuracy_interval"]
+    assert low <= found["single"]["accuracy"] <= high
+    assert sum(map(sum, found["single"]["confusion"])) == found["single"]["n"] == N // 10
+
+
+@pytest.mark.parametrize("source", ["first", "first/model.onnx"])
+def test_submit_writes_every_test_row_in_order(place, tmp_path, source):
+    out = tmp_path / "submission.csv"
+    assert main(["submit", str(place / source), "--data", str(place / "data"), "-o", str(out)]) == 0
+    lines = out.read_text().splitlines()
+    assert len(lines) == N // 5
+    assert set(lines) <= set("0123456")
+    made = json.loads(out.with_suffix(".json").read_text())
+    assert made["rows"] == N // 5
+    run = load_run(place / "first")
+    test = data.load_test(place / "data")
+    p = predict.probabilities(run.model(), test.images, run.recipe.mean, run.recipe.std, "flip")
+    assert submission.read(out).tolist() == p.argmax(1).tolist()
+
+
+@pytest.mark.parametrize(("format", "header", "first"), [("id0", ["id", "emotion"], "0"), ("id1", ["id", "emotion"], "1")])
+def test_submit_in_other_layouts(place, tmp_path, format, header, first):
+    out = tmp_path / "s.csv"
+    assert main(["submit", str(place / "first"), "--data", str(place / "data"), "-o", str(out), "--format", format]) == 0
+    rows = list(csv.reader(out.open()))
+    assert rows[0] == header
+    assert rows[1][0] == first
+    like = tmp_path / "like.csv"
+    again = ["submit", str(place / "first"), "--data", str(place / "data"), "-o", str(like), "--format", f"like:{out}"]
+    assert main(again) == 0
+    assert like.read_text() == out.read_text()
+
+
+def test_export_float32_and_int8(place, tmp_path, capsys):
+    common = ["export", str(place / "first"), "--data", str(place / "data")]
+    assert main([*common, "-o", str(tmp_path / "m.onnx")]) == 0
+    assert "every prediction equal" in capsys.readouterr().out
+    assert main([*common, "-o", str(tmp_path / "m8.onnx"), "--int8"]) == 0
+    assert "int8 on" in capsys.readouterr().out
+    big, small = (open_model(tmp_path / name) for name in ("m.onnx", "m8.onnx"))
+    assert small.path.stat().st_size < 0.5 * big.path.stat().st_size
+    faces = data.load(place / "data").images[:200]
+    assert (small.logits(faces).argmax(1) == big.logits(faces).argmax(1)).mean() > 0.9
+
+
+def test_fine_tuning_begins_with_the_given_weights_on_classes_of_one_s_own(place, tmp_path, capsys):
+    from PIL import Image
+
+    faces = data.load(place / "data")
+    for k, name in ((3, "yes"), (4, "no"), (5, "perhaps")):
+        for i in np.flatnonzero(faces.labels == k)[:20]:
+            path = tmp_path / "mine" / name / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(faces.images[i]).save(path)
+    for source in (place / "first", place / "first" / "model.onnx"):
+        name = f"tuned-{source.name}"
+        assert main(["train", "quickstart", "--data", str(tmp_path / "mine"), "--from", str(source), "--epochs", "2",
+                     "--split", "study", "--tracker", "none", "--runs", str(tmp_path), "--name", name]) == 0  # fmt: skip
+        model = open_model(tmp_path / name / "model.onnx")
+        assert set(model.classes) == {"yes", "no", "perhaps"}
+
+
+@pytest.mark.parametrize(("argv", "says"), [
+    (["train"], "which recipe"),
+    (["train", "hybird"], "did you mean 'hybrid'"),
+    (["train", "hybrid", "--learnig-rate", "1"], "did you mean --learning-rate"),
+    (["train", "hybrid", "--epochs", "many"], "invalid int value"),
+    (["train", "hybrid", "--epochs", "0", "--data", "{data}"], "epochs = 0"),
+    (["train", "hybrid", "--data", "nowhere"], "nowhere"),
+    (["train", "--resume", "nowhere"], "recipe.json does not exist"),
+    (["train", "quickstart", "--data", "{data}", "--runs", "{place}", "--name", "first"], "holds a run already"),
+    (["train", "quickstart", "--data", "{data}", "--from", "nothing"], "no shipped model"),
+    (["train", "deep", "--data", "{data}", "--from", "{place}/first"], "another network"),
+    (["evaluate", "nowhere", "--data", "{data}"], "recipe.json does not exist"),
+    (["submit", "nowhere", "--data", "{data}"], "nowhere"),
+    (["submit", "{place}/first", "--data", "{data}", "--format", "xml"], "xml"),
+    (["export", "{place}/first", "--int8"], "--data"),
+    (["study", "--networks", "deeep", "--data", "{data}"], "no network 'deeep'"),
+    (["quickstrat"], "did you mean 'quickstart'"),
+])  # fmt: skip
+def test_wrong_input_gets_one_line_and_exit_code_2(place, tmp_path, monkeypatch, capsys, argv, says):
+    monkeypatch.chdir(tmp_path)
+    argv = [a.format(data=place / "data", place=place) for a in argv]
+    try:
+        code = main(argv)
+    except SystemExit as stop:
+        code = stop.code
+    err = capsys.readouterr().err
+    assert code == 2
+    assert says in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir()), "nothing half-written"
+
+
+def test_help_and_version_need_none_of_the_heavy_packages():
+    code = (
+        "import sys; from mien.cli import main; main(['--help']); main(['--version']);"
+        "bad = {'torch','numpy','cv2','onnxruntime','PIL','pandas','matplotlib'} & set(sys.modules); sys.exit(str(bad) if bad else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_only_the_training_wing_imports_torch():
+    code = (
+        "import sys, mien.data, mien.study.metrics, mien.study.diagnose, mien.study.submission, mien.study.audit;"
+        "import mien.recognition.reader; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).returncode == 0

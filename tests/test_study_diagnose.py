@@ -1,0 +1,242 @@
+"""Verdicts on curves of each kind, clean and noisy, drawn after those of the study."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from mien.errors import MienError
+from mien.study.diagnose import Verdict, diagnose
+
+Rows = list[dict[str, float]]
+
+
+def curves(
+    epochs: int,
+    train: float,
+    val: float,
+    train_loss: float,
+    val_loss: float,
+    speed: float = 4.0,
+    turn: int = 0,
+    rise: float = 0.0,
+    noise: float = 0.0,
+    seed: int = 0,
+    schedule: str = "constant",
+) -> Rows:
+    """Accuracies climb from .25 and losses fall from 1.8 towards the given ends, e-folding `speed` times on the way.
+
+    From epoch `turn` on, the validation loss rises by `rise` in all. noise: standard deviation of the validation
+    accuracy between epochs; the training curve gets a third of it, losses three times as much.
+    """
+    rng = np.random.default_rng(seed)
+    at = np.arange(1, epochs + 1)
+    done = (1 - np.exp(-speed * at / epochs)) / (1 - np.exp(-speed))
+    up = np.clip((at - turn) / max(epochs - turn, 1), 0, 1) * rise if turn else np.zeros(epochs)
+    rate = 1e-3 * (0.5 + 0.5 * np.cos(np.pi * at / epochs) if schedule == "cosine" else np.ones(epochs))
+
+    def shaken(clean: np.ndarray, by: float) -> np.ndarray:
+        return clean + rng.normal(0, by, epochs)
+
+    table = {
+        "epoch": at,
+        "train_loss": shaken(1.8 - (1.8 - train_loss) * done, noise),
+        "train_accuracy": shaken(0.25 + (train - 0.25) * done, noise / 3),
+        "val_loss": shaken(1.8 - (1.8 - val_loss) * done + up, 3 * noise),
+        "val_accuracy": shaken(0.25 + (val - 0.25) * done, noise),
+        "learning_rate": rate,
+    }
+    return [{name: float(column[i]) for name, column in table.items()} for i in range(epochs)]
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.004, 0.01])
+@pytest.mark.parametrize(
+    ("kind", "curve"),
+    [
+        pytest.param("overfit", (20, 0.99, 0.524, 0.04, 1.3, 6, 6, 2.0), id="the study's deep"),
+        pytest.param(
+            "overfit", (20, 0.626, 0.475, 1.0, 1.38, 7), id="the study's baseline, by its gap alone"
+        ),
+        pytest.param("good fit", (25, 0.6497, 0.6031, 0.9416, 1.0825, 6), id="the study's hybrid"),
+        pytest.param("good fit", (60, 0.62, 0.68, 1.1, 0.9, 6), id="training below validation"),
+        pytest.param("underfit", (20, 0.41, 0.40, 1.5, 1.52, 8), id="low and flat"),
+        pytest.param("still improving", (12, 0.58, 0.55, 1.15, 1.2, 0.8), id="cut off on the way up"),
+        pytest.param("still improving", (6, 0.55, 0.53, 1.2, 1.25, 1.2), id="six epochs on the way up"),
+    ],
+)
+def test_each_kind_is_known_through_noise(kind: str, curve: tuple[float, ...], noise: float) -> None:
+    found = [diagnose(curves(*curve, noise=noise, seed=seed)).kind for seed in range(40)]  # type: ignore[arg-type]
+    assert found.count(kind) >= (36 if noise > 0.005 else 39)
+
+
+def test_overfitting_is_dated_by_the_turn_of_the_loss() -> None:
+    for seed in range(10):
+        found = diagnose(curves(20, 0.99, 0.524, 0.04, 1.3, 6, turn=6, rise=2.0, noise=0.004, seed=seed))
+        assert found.epoch in range(5, 9)
+        assert f"validation loss is lowest in epoch {found.epoch}" in found.evidence
+        assert "--flip" in found.advice
+
+
+def test_overfitting_without_a_turn_is_dated_by_its_gap() -> None:
+    found = diagnose(curves(20, 0.626, 0.475, 1.0, 1.38, 7))
+    assert found.epoch == 4  # of a gap of 15.1 (1 - exp(-7 n / 20)) points
+    assert "gap has been over 10 points since epoch 4" in found.evidence
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_wild_validation_is_unstable(seed: int) -> None:
+    found = diagnose(curves(20, 0.6, 0.55, 1.0, 1.2, 6, noise=0.08, seed=seed))
+    assert found.kind == "unstable"
+    assert found.epoch is not None
+    assert "--learning-rate" in found.advice
+
+
+def test_wild_beginnings_that_settle_are_forgiven() -> None:
+    rows = curves(30, 0.65, 0.62, 0.95, 1.05, 6, schedule="cosine")
+    for i in range(2, 9, 2):
+        rows[i]["val_accuracy"] -= 0.2
+        rows[i]["val_loss"] += 1.0
+    assert diagnose(rows).kind == "good fit"
+
+
+def test_one_bad_epoch_late_does_not_make_overfitting() -> None:
+    rows = curves(30, 0.65, 0.62, 0.95, 1.05, 6)
+    rows[27]["val_loss"] += 0.3
+    rows[27]["val_accuracy"] -= 0.05
+    assert diagnose(rows).kind == "good fit"
+
+
+def test_training_that_loses_what_it_had_learned_is_unstable() -> None:
+    rows = curves(20, 0.6, 0.55, 1.0, 1.2, 6)
+    for row in rows[14:]:
+        row.update(train_loss=1.79, train_accuracy=0.25, val_loss=1.8, val_accuracy=0.25)
+    found = diagnose(rows)
+    assert found.kind == "unstable"
+    assert found.epoch is not None
+    assert 12 <= found.epoch <= 14
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_is_unstable_where_it_began(bad: float) -> None:
+    rows = curves(10, 0.6, 0.55, 1.0, 1.2)
+    for row in rows[6:]:
+        row["train_loss"] = bad
+    found = diagnose(rows)
+    assert (found.kind, found.epoch) == ("unstable", 7)
+
+
+def test_validation_that_worsens_below_training_overfits_too() -> None:
+    # Strong augmentation keeps training accuracy down while it learns by heart what it is shown.
+    rows = curves(30, 0.60, 0.62, 1.1, 1.05, 8, turn=12, rise=0.4)
+    for row in rows[12:]:
+        row["val_accuracy"] -= 0.004 * (row["epoch"] - 12)
+    found = diagnose(rows)
+    assert found.kind == "overfit"
+    assert found.epoch is not None
+    assert 8 <= found.epoch <= 14
+
+
+def test_a_wide_gap_still_climbing_is_told_to_augment_as_it_goes_on() -> None:
+    found = diagnose(curves(12, 0.75, 0.55, 0.7, 1.2, 0.8))
+    assert found.kind == "still improving"
+    assert "--flip" in found.advice
+
+
+def test_a_climb_that_ends_with_its_schedule_needs_a_longer_one() -> None:
+    found = diagnose(curves(40, 0.60, 0.62, 1.15, 1.1, 1.5, schedule="cosine"))
+    assert found.kind == "good fit"
+    assert "--epochs 80" in found.advice
+
+
+def test_what_is_low_depends_on_chance() -> None:
+    rows = curves(20, 0.62, 0.61, 0.65, 0.66, 8)
+    assert diagnose(rows).kind == "good fit"
+    assert diagnose(rows, chance=1 / 7).kind == "good fit"
+    found = diagnose(rows, chance=0.5)
+    assert found.kind == "underfit"
+    assert "50.0%" in found.evidence
+
+
+def test_regularised_down_is_told_to_loosen() -> None:
+    found = diagnose(curves(20, 0.32, 0.42, 1.7, 1.5, 8))
+    assert found.kind == "underfit"
+    assert "less augmentation" in found.advice
+
+
+def test_learning_nothing_is_told_so() -> None:
+    found = diagnose(curves(10, 0.25, 0.25, 1.79, 1.79), chance=0.25)
+    assert found.kind == "underfit"
+    assert "hardly learned" in found.evidence
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 3])
+def test_a_few_epochs_are_too_short(epochs: int) -> None:
+    found = diagnose(curves(epochs, 0.4, 0.38, 1.5, 1.55)[:epochs])
+    assert found.kind == "too short"
+    assert "--epochs" in found.advice
+
+
+def test_no_validation_is_too_short_to_tell() -> None:
+    rows = curves(10, 0.6, 0.55, 1.0, 1.2)
+    for row in rows:
+        row.update(val_loss=float("nan"), val_accuracy=float("nan"))
+    assert diagnose(rows).kind == "too short"
+
+
+def test_evidence_has_the_numbers_of_the_last_epoch() -> None:
+    rows = curves(25, 0.6497, 0.6031, 0.9416, 1.0825, 6)
+    assert "training 65.0%, validation 60.3% (gap +4.7 points)" in diagnose(rows).evidence
+
+
+def test_history_without_learning_rate_is_read() -> None:
+    rows = [
+        {k: v for k, v in r.items() if k != "learning_rate"} for r in curves(25, 0.65, 0.6, 0.94, 1.08, 6)
+    ]
+    assert diagnose(rows).kind == "good fit"
+
+
+def test_history_without_a_loss_is_refused() -> None:
+    with pytest.raises(MienError, match="val_loss"):
+        diagnose([{"epoch": 1, "train_loss": 1.0, "train_accuracy": 0.5}])
+
+
+def test_diagnose_is_pure() -> None:
+    rows = curves(20, 0.99, 0.524, 0.04, 1.3, 6, turn=6, rise=2.0)
+    before = [dict(row) for row in rows]
+    assert diagnose(rows) == diagnose(rows)
+    assert rows == before
+
+
+def test_a_verdict_reads_well_and_is_kept_as_json() -> None:
+    verdict = Verdict("overfit", 6, "loss turned", "--flip")
+    assert str(verdict) == "overfit since epoch 6: loss turned\n  try: --flip"
+    assert str(dataclasses.replace(verdict, kind="unstable")).startswith("unstable at epoch 6")
+    assert str(dataclasses.replace(verdict, kind="good fit", epoch=None)).startswith("good fit:")
+    assert json.loads(json.dumps(verdict.to_dict())) == {
+        "kind": "overfit", "epoch": 6, "evidence": "loss turned", "advice": "--flip"
+    }  # fmt: skip
+
+
+def test_every_switch_that_is_advised_exists() -> None:
+    import re
+
+    recipes = pytest.importorskip("mien.training.recipes")
+    runtime = {"precision"}
+    kinds = [
+        curves(20, 0.99, 0.524, 0.04, 1.3, 6, turn=6, rise=2.0),
+        curves(20, 0.626, 0.475, 1.0, 1.38, 7),
+        curves(25, 0.6497, 0.6031, 0.9416, 1.0825, 6),
+        curves(25, 0.68, 0.61, 0.9, 1.08, 6),
+        curves(40, 0.60, 0.62, 1.15, 1.1, 1.5, schedule="cosine"),
+        curves(20, 0.41, 0.40, 1.5, 1.52, 8),
+        curves(20, 0.32, 0.42, 1.7, 1.5, 8),
+        curves(10, 0.25, 0.25, 1.79, 1.79),
+        curves(12, 0.75, 0.55, 0.7, 1.2, 0.8),
+        curves(20, 0.6, 0.55, 1.0, 1.2, 6, noise=0.08),
+        curves(2, 0.4, 0.38, 1.5, 1.55),
+        [row | {"train_loss": float("nan")} for row in curves(10, 0.6, 0.55, 1.0, 1.2)],
+    ]
+    for rows in kinds:
+        for switch in re.findall(r"--([a-z-]+)", diagnose(rows).advice):
+            assert switch.replace("-", "_") in {*recipes.TYPES, *runtime}

@@ -1,22 +1,25 @@
 """What the tests of reading share: a small real ONNX classifier with fixed random weights, and pictures."""
 
+import io
 import json
+import tempfile
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from mien import Reader
 from mien.labels import EMOTIONS
 
 PORTRAIT = Path(__file__).parents[1] / "src/mien/recognition/sample/astronaut.jpg"
 FACE = (165, 45, 285, 195)  # left, top, right, bottom of the face in it, loosely
 
 
-def make_model(
-    path: Path, classes: tuple[str, ...] = EMOTIONS, size: int = 48, seed: int = 0, **metadata: str
-) -> Path:
+def make_model(path: Path, classes: tuple[str, ...] = EMOTIONS, size: int = 48, seed: int = 0, **metadata: str) -> Path:
     """Write a classifier by the model file contract: one convolution, pooling, one linear layer."""
     rng = np.random.default_rng(seed)
     weights = {
@@ -91,3 +94,25 @@ def make_film(path: Path, seconds: float = 4, fps: float = 10, size: tuple[int, 
         writer.write(np.ascontiguousarray(np.asarray(frame)[:, :, ::-1]))
     writer.release()
     return path
+
+
+_FOLDER = tempfile.TemporaryDirectory(prefix="mien-read-")
+
+
+@lru_cache(maxsize=1)
+def tiny_model() -> Path:
+    """A classifier of the seven emotions, written once for all tests."""
+    return make_model(Path(_FOLDER.name) / "tiny.onnx")
+
+
+@lru_cache(maxsize=1)
+def reader() -> Reader:
+    """A reader with it."""
+    return Reader(tiny_model())
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """A picture as the bytes of a file."""
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()

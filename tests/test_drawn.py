@@ -1,4 +1,4 @@
-"""Drawn faces: the same for the same seed, balanced as FER2013, in its layouts, and hard for a linear model."""
+"""Drawn faces: the same for one seed, balanced as FER2013, in its layouts, and hard for a linear model."""
 
 import csv
 from pathlib import Path
@@ -123,3 +123,52 @@ def test_bad_requests_are_refused_in_one_line() -> None:
         with pytest.raises(MienError) as caught:
             request()
         assert "\n" not in str(caught.value)
+
+
+def test_a_small_cnn_reads_them_far_better_than_a_linear_model() -> None:
+    torch = pytest.importorskip("torch")
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    dataset = draw(2000, seed=0)
+    train, test = np.flatnonzero(dataset.usage == "Training"), np.flatnonzero(dataset.usage != "Training")
+
+    pixels = dataset.images.reshape(len(dataset), -1) / 255
+    pixels = (pixels - pixels[train].mean(0)) / pixels[train].std(0)
+    linear = linear_model.RidgeClassifier(alpha=1e3).fit(pixels[train], dataset.labels[train])
+    linear_accuracy = linear.score(pixels[test], dataset.labels[test])
+
+    torch.manual_seed(0)
+    layers = []
+    for c_in, c_out in ((1, 16), (16, 32), (32, 64), (64, 64)):
+        layers += [torch.nn.Conv2d(c_in, c_out, 3, padding=1, bias=False), torch.nn.BatchNorm2d(c_out)]
+        layers += [torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
+    net = torch.nn.Sequential(*layers, torch.nn.Flatten(), torch.nn.Dropout(0.3), torch.nn.Linear(576, 7))
+    net = net.to(memory_format=torch.channels_last)
+    images = torch.tensor(dataset.images)[:, None].float() / 127.5 - 1  # (N, 1, 48, 48)
+    labels, batch, epochs = torch.tensor(dataset.labels), 40, 6
+    optimizer = torch.optim.AdamW(net.parameters())
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=epochs * len(train) // batch)
+    for _ in range(epochs):
+        for rows in torch.tensor(train)[torch.randperm(len(train))].split(batch):
+            shift = torch.randint(-3, 4, (2,)).tolist()
+            faces = images[rows].roll(shift, (2, 3))
+            faces = faces.flip(3) if torch.rand(()) < 0.5 else faces
+            loss = torch.nn.functional.cross_entropy(net(faces), labels[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    with torch.no_grad():
+        guesses = net.eval()(images[test]).argmax(1).numpy()
+    cnn_accuracy = (guesses == dataset.labels[test]).mean()
+
+    assert 0.28 < linear_accuracy < 0.5  # the most frequent class alone gives 0.25
+    assert linear_accuracy + 0.25 < cnn_accuracy < 0.99
+
+
+def test_load_reads_the_files_back_and_knows_that_they_are_drawn(folder: Path) -> None:
+    from mien.data.load import load
+
+    dataset, loaded = draw(60, seed=3), load(folder, cache=False)
+    assert loaded.drawn
+    assert loaded.fingerprint == dataset.fingerprint
+    assert load(folder / "train.csv", cache=False).drawn

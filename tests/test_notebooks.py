@@ -18,7 +18,7 @@ NAMES = ["base_model", "deep_cnn", "dropout_cnn", "globalpool_cnn", "hybrid_cnn"
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebooks")
-    draw_files(folder / "data", n=300, seed=0)
+    draw_files(folder / "data", n=800, seed=0)
     (folder / "runs").mkdir()
     return folder
 

@@ -130,6 +130,17 @@ def test_a_finished_run_resumes_to_the_same(place, capsys):
     assert len(history.read(run / "history.csv")) == 2
 
 
+def test_two_processes_make_one_run(place, tmp_path):
+    mien = Path(sys.executable).parent / "mien"
+    argv = [mien, "train", "quickstart", "--data", place / "data", "--epochs", "1", "--runs", tmp_path, "--name", "two",
+            "--devices", "2", "--accelerator", "cpu", "--threads", "1", "--tracker", "none"]  # fmt: skip
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("run folder:") == 1
+    assert len(history.read(tmp_path / "two" / "history.csv")) == 1
+    assert load_run(tmp_path / "two").metrics()["evaluations"]["validation"]["single"]["n"] == N // 10
+
+
 def test_evaluate_measures_each_part(place, capsys):
     assert main(["evaluate", str(place / "first"), "--data", str(place / "data"), "--split", "test", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

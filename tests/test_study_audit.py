@@ -107,3 +107,16 @@ def test_the_known_faults_of_fer2013() -> None:
     assert 48 <= len(found.conflicts) <= 59
     assert len(found.constant) >= 11
     assert 30 <= len(found.placeholders) <= 60
+
+
+@pytest.mark.skipif(
+    not Path(os.environ.get("MIEN_DATA", ""), "fer2013new.csv").is_file(),
+    reason="MIEN_DATA does not name a directory with FER+'s fer2013new.csv",
+)
+def test_the_rows_of_fer2013_that_are_no_face() -> None:
+    from mien.data import load
+
+    data = load(os.environ["MIEN_DATA"])
+    rows = not_face(data, Path(os.environ["MIEN_DATA"], "fer2013new.csv"))
+    assert (data.usage[rows] == "Training").sum() == 150
+    assert (data.usage[rows] == "PublicTest").sum() == 10

@@ -29,15 +29,21 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="pictures, folders, a film, camera:0, or - for stdin")
+    parser.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="pictures, folders, a film, camera:0, or - for stdin"
+    )
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--json", dest="kind", action="store_const", const="json", help="one JSON array of records")
     kind.add_argument("--jsonl", dest="kind", action="store_const", const="jsonl", help="a JSON record a line")
     kind.add_argument("--csv", dest="kind", action="store_const", const="csv", help="CSV, a row a face")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write there; .json, .jsonl or .csv by its name")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write there; .json, .jsonl or .csv by its name"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with FILE: skip what stands in it")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
-    parser.add_argument("--annotate", type=Path, metavar="OUT", help="write annotated copies: a folder, a picture or a film")
+    parser.add_argument(
+        "--annotate", type=Path, metavar="OUT", help="write annotated copies: a folder, a picture or a film"
+    )
     parser.add_argument("--explain", action="store_true", help="add heat maps of what spoke to annotated pictures")
     parser.add_argument("--whole", action="store_true", help="each picture is one face already cropped: look for none")
     parser.add_argument("--model", default="default", help="a shipped model (champion, nano) or an exported .onnx file")
@@ -46,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="pictures worked on at a time (default 1)")
     parser.add_argument("--batch", type=int, default=64, metavar="N", help="faces classified together (default 64)")
     parser.add_argument("--max-pixels", default=None, metavar="N", help="refuse larger pictures (default 80M)")
-    parser.add_argument("--every", default=None, metavar="TIME", help="film: read a frame every 0.2s (the default), 200ms, ...")
+    parser.add_argument(
+        "--every", default=None, metavar="TIME", help="film: read a frame every 0.2s (the default), 200ms, ..."
+    )
     parser.add_argument("--timeline", type=Path, metavar="NAME", help="film: write NAME.csv and NAME.png")
     parser.add_argument("--no-view", action="store_true", help="camera: open no window")
     parser.add_argument("--quiet", action="store_true", help="no progress and no summary on standard error")
@@ -210,7 +218,7 @@ def _annotated(args: argparse.Namespace) -> tuple[Path | None, bool]:
 
 
 def _count(text: str) -> int:
-    """"120M" -> 120,000,000."""
+    """Turn "120M" into 120,000,000."""
     factors = {"k": 10**3, "m": 10**6, "g": 10**9}
     factor = factors.get(text[-1:].lower(), 1)
     number = text[:-1] if factor > 1 else text

@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> None:
     start = starting_weights(args.start, r, dataset.classes) if args.start else None
     with Live(folder.name, r.epochs) as live:
         done = train(r, dataset, folder, seed, runtime, args.tracker, start, bool(args.resume), live.on_epoch, live.on_step)
-    if not (done.folder / "metrics.json").exists():
-        return  # another process than the first
+    if done is None:
+        return
     found = done.metrics()["evaluations"]["validation"]["flip"]
     low, high = found["accuracy_interval"]
     print(diagnose.diagnose(history.read(folder / "history.csv"), chance=1 / len(done.classes)))

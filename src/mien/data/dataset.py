@@ -48,7 +48,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """16 hexadecimal digits of SHA-256 over images, labels, usages and class names: same data, same digits."""
         digest = hashlib.sha256()
-        digest.update(np.ascontiguousarray(self.images))
-        digest.update(np.ascontiguousarray(self.labels, dtype="<i8"))
+        digest.update(np.ascontiguousarray(self.images).data)
+        digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
         digest.update("\n".join([*self.usage.tolist(), *self.classes]).encode())
         return digest.hexdigest()[:16]

@@ -22,8 +22,8 @@ from mien.errors import MienError
 from mien.labels import EMOTIONS
 
 PIXELS = SIZE * SIZE
-_BLOCK = 1 << 20  # bytes read at once
-_BATCH = 8  # rows parsed at once: their buffers stay in the processor's nearest caches
+_BLOCK = 1 << 18  # bytes read at once: they stay in the processor's caches while they are cut up
+_BATCH = 16  # rows parsed at once, for the same reason
 _LONGEST = 1 << 20  # bytes in a row that make it hopeless (a right one has 12 KB at most)
 
 _LABELS = {str(i).encode(): i for i in range(len(EMOTIONS))}
@@ -42,37 +42,45 @@ class Rows:
 
 @dataclass(frozen=True)
 class Columns:
-    """Where the fields stand in a row."""
+    """Where the fields stand in a row. kind: "full" (labels and usages), "train" (labels) or "test" (neither)."""
 
     n: int
     pixels: int
     emotion: int | None
     usage: int | None
+    kind: str
 
 
-def columns(header: bytes) -> Columns | None:
-    """The layout that a header line tells, or None when there is no column of pixels."""
+def columns(header: bytes, name: str) -> Columns | None:
+    """The layout that a header line tells, or None when there is no column of pixels (then it is no file of faces).
+
+    Raises MienError, with the file's `name`, for an empty file, and for one that has other columns than pixels but
+    no emotion among them.
+    """
+    if not header.strip():
+        raise MienError(f"{name} is empty (or its first line is); fetch it again (mien data fetch)")
     names = [f.strip(b" \t\r\n\"'").lower() for f in header.removeprefix(b"\xef\xbb\xbf").split(b",")]
+    at = {field: i for i, field in enumerate(names)}
+    if b"pixels" not in at:
+        return None
+    emotion, usage = at.get(b"emotion"), at.get(b"usage")
+    if emotion is None and not set(names) <= {b"pixels", b"id", b""}:
+        shown = ascii(header[:60].decode("utf-8", "replace").strip())
+        raise MienError(f"{name} has no 'emotion' column (its header is {shown}); rename the column of class numbers")
+    kind = "test" if emotion is None else "train" if usage is None else "full"
+    return Columns(len(names), at[b"pixels"], emotion, usage, kind)
 
-    def where(name: bytes) -> int | None:
-        return names.index(name) if name in names else None
 
-    pixels = where(b"pixels")
-    return None if pixels is None else Columns(len(names), pixels, where(b"emotion"), where(b"usage"))
-
-
-def read_rows(stream: BinaryIO, name: str, size: int | None = None, threads: int | None = None) -> Rows:
-    """Parse a csv file of any of the four layouts. `name` is for messages; `size`, the file's bytes, saves a copy.
+def read_rows(stream: BinaryIO, name: str, threads: int | None = None) -> Rows:
+    """Parse a csv file of any of the four layouts. `name` is for messages; threads: by default up to four.
 
     Raises MienError, with file and row, for a missing column, a wrong number of pixels or fields, a pixel that
     is no integer in 0..255, an emotion out of 0..6, an unknown usage, and for a file without rows.
     """
     header = stream.readline(_LONGEST)
-    layout = columns(header)
+    layout = columns(header, name)
     if layout is None:
-        shown = header[:60].decode("utf-8", "replace").strip()
-        what = f"has the header {shown!r}" if shown else "is empty"
-        raise MienError(f"{name} {what}, without a 'pixels' column; give one of FER2013's csv files")
+        raise no_pixels(header, name)
 
     labels: list[int] = []
     usage: list[int] = []
@@ -109,6 +117,12 @@ def read_rows(stream: BinaryIO, name: str, size: int | None = None, threads: int
         np.array(labels, np.int64) if layout.emotion is not None else None,
         np.array(usage, np.uint8) if layout.usage is not None else None,
     )
+
+
+def no_pixels(header: bytes, name: str) -> MienError:
+    """The error for a file whose header names no pixels."""
+    shown = ascii(header[:60].decode("utf-8", "replace").strip())
+    return MienError(f"{name} has no 'pixels' column (it begins with {shown}); give one of FER2013's csv files")
 
 
 def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, list[bytes]]]:
@@ -201,7 +215,7 @@ def _careful(text: bytes, number: int, name: str) -> np.ndarray:
             is_integer = word[:1] in b"+-" and word[1:].isdigit()
             what = "not in 0..255" if is_integer else "not an integer"
             raise _fault(name, number, f"has {_show(word)} as pixel {k}, {what}", _FIX)
-        if len(word) > 3 and int(word[:20]) > 255 or int(word[:20]) > 255:
+        if int(word[:20]) > 255:
             raise _fault(name, number, f"has {_show(word)} as pixel {k}, not in 0..255", _FIX)
     if len(words) != PIXELS:
         raise _fault(name, number, f"has {len(words):,} pixels instead of {PIXELS:,} ({SIZE}x{SIZE})", _CUT)
@@ -217,4 +231,4 @@ def _fault(name: str, number: int, what: str, todo: str) -> MienError:
 
 
 def _show(field: bytes) -> str:
-    return repr(field[:20].decode("utf-8", "replace")) + ("..." if len(field) > 20 else "")
+    return ascii(field[:20].decode("utf-8", "replace")) + ("..." if len(field) > 20 else "")

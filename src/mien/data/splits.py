@@ -93,7 +93,7 @@ def copy_groups(images: np.ndarray) -> np.ndarray:
     """A number per image, (N,) int64: the row of the first image with exactly the same pixels."""
     seen: dict[bytes, int] = {}
     rows = np.ascontiguousarray(images).reshape(len(images), -1)
-    digests = (hashlib.blake2b(row, digest_size=16).digest() for row in rows)
+    digests = (hashlib.blake2b(row.data, digest_size=16).digest() for row in rows)
     return np.fromiter((seen.setdefault(d, i) for i, d in enumerate(digests)), np.int64, len(rows))
 
 
@@ -151,7 +151,7 @@ def _stratified(labels: np.ndarray, test_size: float, seed: int) -> tuple[np.nda
             f"{len(labels)} images in {len(counts)} classes, the rarest with {counts.min()}, are too few for a "
             "stratified split; add images or leave that class out"
         )
-    rng = np.random.RandomState(seed)  # noqa: NPY002 (the legacy generator is what scikit-learn draws from)
+    rng = np.random.RandomState(seed)  # the legacy generator, which scikit-learn draws from
     in_train = _shares(counts, n_train, rng)
     in_test = _shares(counts - in_train, n_test, rng)
     of_class = np.split(np.argsort(inverse, kind="stable"), np.cumsum(counts)[:-1])

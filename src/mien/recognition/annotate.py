@@ -76,7 +76,7 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def rgb(hexadecimal: str) -> tuple[int, int, int]:
-    """"#edae49" -> (237, 174, 73)."""
+    """Turn "#edae49" into (237, 174, 73)."""
     return int(hexadecimal[1:3], 16), int(hexadecimal[3:5], 16), int(hexadecimal[5:7], 16)
 
 
@@ -118,7 +118,7 @@ def _draw_box(canvas: Image.Image, box: Box, paint: tuple[int, int, int]) -> Non
 
 def _chip(text: str, paint: tuple[int, int, int], size: int) -> Image.Image:
     letters = font(size * FINE)
-    left, top, right, bottom = letters.getbbox("Ag|" + text)
+    _, top, _, bottom = letters.getbbox("Ag|" + text)
     pad = size * FINE // 2
     width = int(letters.getlength(text)) + 2 * pad
     height = int(bottom - top) + pad
@@ -170,7 +170,9 @@ def _card(face: Face, size: int, explanation: Explanation | None) -> Image.Image
         draw.rounded_rectangle((x, middle - thick, x + bar_width, middle + thick), thick, fill=TRACK)
         if share * bar_width >= 1:
             end = x + max(2 * thick, round(bar_width * share))
-            draw.rounded_rectangle((x, middle - thick, end, middle + thick), thick, fill=(*rgb(color(name, index)), 255))
+            draw.rounded_rectangle(
+                (x, middle - thick, end, middle + thick), thick, fill=(*rgb(color(name, index)), 255)
+            )
         text = f"{share:.0%}" if share >= 0.005 else "<1%"
         draw.text((width - pad, middle), text, font=small, fill=ink, anchor="rm")
         y += row

@@ -43,7 +43,9 @@ def explain_crop(model: Model, crop: np.ndarray, emotion: str) -> Explanation:
         raise MienError(f"the model {model.name} has no class {emotion!r}; it knows {', '.join(model.classes)}")
     size = model.input_size
     if crop.shape != (size, size):
-        raise MienError(f"the face is {crop.shape}, the model {model.name} takes {size}x{size}: read it with that model")
+        raise MienError(
+            f"the face is {crop.shape}, the model {model.name} takes {size}x{size}: read it with that model"
+        )
     index = model.classes.index(emotion)
     covers = _covers(size)
     # What is covered turns into a blur of its surroundings: a hard patch would be a feature of its own.

@@ -105,7 +105,7 @@ def frames(film: Film, every: float = 0, all_pictures: bool = False) -> Iterator
 
 
 def parse_seconds(text: str) -> float:
-    """"0.2s", "200ms", "0.2" or "1m" -> seconds. Raises MienError for anything else."""
+    """Turn "0.2s", "200ms", "0.2" or "1m" into seconds. Raises MienError for anything else."""
     match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(ms|s|m|min)?\s*", text)
     if not match:
         raise MienError(f"not a time: {text!r}; write it as 0.2s, 200ms or 1m")

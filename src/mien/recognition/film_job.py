@@ -43,9 +43,7 @@ def read_film(
         table = None
         if timeline:
             target = timeline.with_name(timeline.name + ".csv")
-            table = files.enter_context(
-                open_writer(target, "csv", reader.model.classes, film=True, overwrite=True)
-            )
+            table = files.enter_context(open_writer(target, "csv", reader.model.classes, film=True, overwrite=True))
         add = files.enter_context(open_film_writer(annotated, film.fps)) if annotated else None
         seen: list[Seen] = []
         told: tuple[tuple[int, str], ...] = ()

@@ -10,7 +10,10 @@ from pathlib import Path
 from mien.errors import MienError
 from mien.recognition.picture import SUFFIXES
 
-FILMS = frozenset(".mp4 .m4v .mov .avi .mkv .webm .mpg .mpeg .wmv .flv .ogv .3gp .mts .m2ts .ts".split())
+FILMS = frozenset((
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp", ".mts", ".m2ts",
+    ".ts",
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,7 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _walk(
-    folder: str, leave_out: Path | None, entered: set[tuple[int, int]]
-) -> Iterator[tuple[str, MienError | None]]:
+def _walk(folder: str, leave_out: Path | None, entered: set[tuple[int, int]]) -> Iterator[tuple[str, MienError | None]]:
     try:
         here = os.stat(folder)
         if (here.st_dev, here.st_ino) in entered or (leave_out and Path(folder).resolve() == leave_out):
@@ -115,5 +116,7 @@ def _unused(place: Path, taken: set[Path]) -> Path:
 
 def _standard_input() -> bytes:
     if sys.stdin is None or sys.stdin.isatty():
-        raise MienError("'-' reads a picture from standard input, but nothing is piped in; try: mien read - < photo.jpg")
+        raise MienError(
+            "'-' reads a picture from standard input, but nothing is piped in; try: mien read - < photo.jpg"
+        )
     return sys.stdin.buffer.read()

@@ -19,10 +19,10 @@ BACKGROUND = (255, 255, 255)  # under transparent pixels, as viewers and web pag
 
 # Decoders that are safe on files from strangers: Pillow's others start Ghostscript, or take any bytes for theirs.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "PPM", "WEBP", "TIFF", "MPO", "ICO", "JPEG2000", "AVIF", "HEIF")
-SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .apng .gif .bmp .dib .ppm .pgm .pbm .pnm .webp .tif .tiff .mpo .ico .jp2 .avif "
-    ".heic .heif".split()
-)
+SUFFIXES = frozenset((
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".webp",
+    ".tif", ".tiff", ".mpo", ".ico", ".jp2", ".avif", ".heic", ".heif",
+))  # fmt: skip
 
 
 def open_picture(source: Source, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -85,15 +85,15 @@ def _open_file(path: Path, name: str) -> BinaryIO:
     if path.is_dir():
         raise MienError(f"{name} is a folder; read the pictures in it with: mien read {name}")
     try:
-        # A pipe or a device would block or never end.
-        if path.exists() and not path.is_file():
-            raise MienError(f"{name} is not a regular file")
-        return open(path, "rb")
+        pipe_or_device = path.exists() and not path.is_file()  # reading it would block or never end
+        if not pipe_or_device:
+            return open(path, "rb")
     except OSError as error:
         broken = " (a broken link)" if path.is_symlink() and isinstance(error, FileNotFoundError) else ""
         raise MienError(f"cannot open {name}: {error.strerror}{broken}") from error
     except ValueError as error:
         raise MienError(f"cannot open {name!r}: not a possible file name") from error
+    raise MienError(f"{name} is not a regular file")
 
 
 def _decode(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
@@ -121,7 +121,7 @@ def _identify(file: BinaryIO) -> Image.Image | None:
     for known in FORMATS:
         # AVIF depends on how Pillow was built; HEIF is there where the user has registered pillow-heif.
         factory, accept = Image.OPEN.get(known, (None, None))
-        if factory is None or (accept and accept(head[:16]) is not True):
+        if factory is None or (accept and not _accepted(accept, head[:16])):
             continue
         file.seek(0)
         try:
@@ -131,6 +131,13 @@ def _identify(file: BinaryIO) -> Image.Image | None:
     if fault:
         raise fault
     return None
+
+
+def _accepted(accept: Any, head: bytes) -> bool:
+    try:
+        return accept(head) is True  # a string is Pillow's complaint about a missing library
+    except (struct.error, IndexError):  # a head too short to look at
+        return False
 
 
 def _upright_rgb(image: Image.Image, name: str, max_pixels: int) -> Image.Image:

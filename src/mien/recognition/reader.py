@@ -14,7 +14,7 @@ from mien.recognition.crop import ALIGN, MARGIN, crop_face, whole_frame
 from mien.recognition.detector import LANDMARKS, MIN_SCORE, YUNET, open_detector
 from mien.recognition.explain import Explanation, explain_crop
 from mien.recognition.model import Model, open_model
-from mien.recognition.picture import MAX_PIXELS, Source, describe, open_picture
+from mien.recognition.picture import MAX_PIXELS, Source, open_picture
 
 S = TypeVar("S", bound=Source)
 KEPT_PIXELS = 32_000_000  # of pictures that wait for their batch, where the caller wants the pictures too

@@ -120,7 +120,7 @@ def open_writer(
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "r+b" if resume and path.exists() else "w+b", buffering=0)
+        file = open(path, "r+b" if resume and path.exists() else "w+b", buffering=0)  # noqa: SIM115 (closed below)
     except OSError as error:
         raise MienError(f"cannot write {path}: {error.strerror}; choose a file you may write to") from error
     with file:

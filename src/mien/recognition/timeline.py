@@ -96,11 +96,11 @@ def _draw(lanes: list[_Lane], classes: list[str], span: tuple[float, float], tit
     image = Image.new("RGB", (WIDTH * FINE, height * FINE), PAPER)
     draw = ImageDraw.Draw(image)
 
-    def at(*numbers: float) -> tuple[float, ...]:
-        return tuple(number * FINE for number in numbers)
+    def at(*numbers: float) -> list[float]:
+        return [number * FINE for number in numbers]
 
     def write(x: float, y: float, text: str, size: int, ink: tuple[int, int, int], anchor: str) -> None:
-        draw.text(at(x, y), text, font=font(size * FINE), fill=ink, anchor=anchor)
+        draw.text((x * FINE, y * FINE), text, font=font(size * FINE), fill=ink, anchor=anchor)
 
     shown = f"{len(lanes)} of {people} faces, those seen longest" if people > len(lanes) else ""
     write(LEFT, 34, title, 24, TEXT, "lm")

@@ -1,5 +1,4 @@
-"""From a training history to a verdict: underfit, overfit since an epoch, good fit, unstable, still
-improving.
+"""From a training history to a verdict: underfit, overfit since an epoch, good fit, unstable, improving.
 
 The reading follows common practice (Goodfellow, Bengio & Courville 2016, chapters 5, 7.8 and 11; Prechelt
 1998): a validation loss that turns upwards while training goes on is overfitting since its turning point,
@@ -25,15 +24,14 @@ SLIGHT_GAP = 0.05  # the gap from which a rising validation loss is overfitting
 LOSS_RISE = 0.05  # rise of the validation loss over its lowest, as a share of that
 LOW_LEVEL = 0.5  # accuracy under which flat curves are underfitting, where the chance level is not known
 LOW_SKILL = 0.4  # the same as a share of the way from chance to perfect
-CLIMB = 0.015  # validation accuracy gained in the last epochs of a run that is still improving
+CLIMB = 0.03  # validation accuracy gained in the second half of a run that is still improving
 JUMPY = 0.04  # epoch-to-epoch noise of the validation accuracy that hides everything else
 JUMPY_LOSS = 0.15  # the same for the validation loss, as a share of its median
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the curves say. `epoch`: since when it overfits, or where it became unstable; None for other
-    kinds."""
+    """What the curves say. `epoch`: since when it overfits, or where it became unstable, else None."""
 
     kind: Kind
     epoch: int | None
@@ -57,8 +55,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Curves:
-    """The history as arrays (n,), and its end as means over the last epochs, so that one odd epoch decides
-    nothing."""
+    """The history as arrays (n,), its end as means over the last epochs: one odd epoch decides nothing."""
 
     epoch: np.ndarray
     train_loss: np.ndarray
@@ -76,8 +73,7 @@ class _Curves:
 
     @property
     def annealed(self) -> bool:
-        """Whether a schedule has taken the learning rate to its end: more epochs at that rate would change
-        nothing."""
+        """Whether a schedule has taken the learning rate to its end."""
         return bool(np.isfinite(self.rate).all() and self.rate[-1] <= 0.1 * self.rate.max())
 
     @property
@@ -154,8 +150,7 @@ def _too_short(c: _Curves) -> Verdict:
 
 
 def _unstable(c: _Curves) -> Verdict | None:
-    """Training that loses what it had learned, or validation that jumps so much that no epoch can be
-    trusted."""
+    """Training that loses what it had learned, or validation that jumps too much to be trusted."""
     loss = _smooth(c.train_loss)
     best = int(loss.argmin())
     lost, gained = c.end(c.train_loss) - loss[best], max(loss[0] - loss[best], 0.0)
@@ -168,9 +163,8 @@ def _unstable(c: _Curves) -> Verdict | None:
             "a --learning-rate 3 to 10 times smaller, or one that rises and falls (--schedule onecycle); "
             "a larger --batch-size",
         )
-    start = max(
-        0, len(c.val) - max(5, len(c.val) // 2)
-    )  # what a high rate does early on, it may still settle
+    # What a high rate does early on may still settle: the second half counts.
+    start = max(0, len(c.val) - max(5, len(c.val) // 2))
     accuracy, losses = c.val[start:], c.val_loss[start:]
     if _roughness(accuracy) < JUMPY and _roughness(losses) < JUMPY_LOSS * np.median(losses):
         return None
@@ -223,11 +217,11 @@ def _improving(c: _Curves) -> Verdict | None:
     if not climb:
         return None
     n, last = len(c.epoch), _last(c)
-    more = f"more training: --epochs {2 * n}, its rate falling to 0 at the end (--schedule cosine)"
+    more = f"more training: --epochs {2 * n}"
+    if not c.annealed:
+        more += ", its rate falling to 0 at the end (--schedule cosine)"
     if c.gap > WIDE_GAP:
-        more += (
-            "; with augmentation (--flip --rotate 12 --shift 0.08 --erase 0.25), as the gap is wide already"
-        )
+        more += "; with augmentation (--flip --rotate 12 --shift 0.08 --erase 0.25), as the gap is wide"
     return Verdict(
         "still improving",
         None,
@@ -265,37 +259,31 @@ def _underfit(c: _Curves, chance: float | None) -> Verdict | None:
 
 def _good(c: _Curves) -> Verdict:
     if c.gap > SLIGHT_GAP:
-        advice = (
-            "a little more regularisation (--flip, --erase 0.25, --label-smoothing 0.1) may close the gap"
-        )
+        advice = "a little more regularisation (--flip --erase 0.25 --label-smoothing 0.1) may close it"
     elif c.annealed:
-        advice = (
-            f"nothing overfits, so there is room: longer (--epochs {2 * len(c.epoch)}) or a wider network"
-        )
+        advice = f"nothing overfits, so there is room: --epochs {2 * len(c.epoch)}, or a wider network"
     else:
-        advice = (
-            "a rate that falls to 0 at the end (--schedule cosine) often wins a point or two; a wider network"
-        )
-    how = "the schedule has run out" if c.annealed else "validation has come to rest"
+        advice = "a rate that falls to 0 at the end (--schedule cosine) often wins a point or two"
+    how = "the schedule has run out" if c.annealed else "validation gains little by now"
     gap = "the gap is small" if c.gap > -0.02 else "augmentation and dropout keep training below validation"
     return Verdict("good fit", None, f"{how} and {gap}; {c.levels}", advice)
 
 
 def _last(c: _Curves) -> int:
-    """How many epochs count as the last ones: a quarter, but five if that is less than half."""
-    return max(3, min(5, len(c.val) // 2), len(c.val) // 4)
+    """How many epochs count as the last ones: half of them, as fewer would drown in noise."""
+    return max(3, len(c.val) // 2)
 
 
 def _climb(c: _Curves) -> float:
-    """Validation accuracy gained over the last epochs; 0 where that is little, lost in noise, or the loss rises.
+    """Validation accuracy gained over the last epochs; 0 where that is little, noise, or the loss rises.
 
-    A falling learning rate always gains something at its end, so a run that ends with its schedule must gain more.
+    A falling learning rate always gains something at its end: a run that ends with its schedule must gain more.
     """
     n = _last(c)
     gain = n * _slope(c.val[-n:])
-    least = 4 * CLIMB if c.annealed else CLIMB
+    least = 3 * CLIMB if c.annealed else CLIMB
     # In a few epochs, the bend of the curve cannot be told from noise.
-    doubt = 2 * _noise(c.val) * float(np.sqrt(12 / n)) if len(c.val) >= 10 else 2 * CLIMB
+    doubt = 2 * _noise(c.val) * float(np.sqrt(12 / n)) if len(c.val) >= 10 else CLIMB
     return gain if gain > max(least, doubt) and _slope(c.val_loss[-n:]) < 0 else 0.0
 
 

@@ -15,8 +15,7 @@ BINS = 15  # of the expected calibration error, as in Guo et al. 2017
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class: precision, recall and F1 in 0..1 (0 where undefined), and how many images truly are of
-    it."""
+    """One class: precision, recall and F1 in 0..1 (0 where undefined), and how many images are of it."""
 
     name: str
     precision: float
@@ -104,8 +103,7 @@ def evaluate(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[st
 
 
 def ece(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> float:
-    """Expected calibration error over bins of equal width, 0..1 (Guo et al. 2017): 0 where confidence tells
-    the truth."""
+    """Expected calibration error over bins of equal width, 0..1; 0 is honest (Guo et al. 2017)."""
     return reliability(probabilities, labels, bins).ece
 
 

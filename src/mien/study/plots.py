@@ -99,7 +99,7 @@ def _pair(axis: "Axes", epoch: np.ndarray, train: np.ndarray, val: np.ndarray, n
         axis.grid(axis="y")
     bottom, top = axis.get_ylim()
     ends = [float(series[-1]) for series in (train, val)]
-    heights = separate(ends, 0.13 * (top - bottom)) if np.isfinite(ends).all() else [top, bottom]
+    heights = separate(ends[0], ends[1], 0.13 * (top - bottom)) if np.isfinite(ends).all() else (top, bottom)
     for words, shade, end, height in zip(
         ("training", "validation"), (TRAIN, VALIDATION), ends, heights, strict=True
     ):
@@ -113,8 +113,7 @@ def _pair(axis: "Axes", epoch: np.ndarray, train: np.ndarray, val: np.ndarray, n
 def confusion(
     matrix: np.ndarray, classes: Sequence[str], path: str | Path, title: str, drawn: bool = False
 ) -> Path:
-    """Confusion matrix: shares of each true class (a row sums to 100 %) with counts. matrix: (C, C) int, rows
-    true."""
+    """Confusion matrix, (C, C) int with true rows: shares of each true class (rows sum to 100 %), and counts."""
     from matplotlib.colors import LinearSegmentedColormap
 
     matrix = np.asarray(matrix)
@@ -157,8 +156,7 @@ def confusion(
 
 
 def recall_bars(evaluation: Evaluation, path: str | Path, title: str, drawn: bool = False) -> Path:
-    """Recall of each class with its 95 % interval, its precision beside it, the accuracy as a line through
-    them."""
+    """Recall of each class with its 95 % interval, its precision, and the accuracy as a line through all."""
     n = len(evaluation.per_class)
     subtitle = (
         f"Bars: share of each class that is found (recall), with 95 % intervals. Diamonds: precision. "

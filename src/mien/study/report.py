@@ -1,5 +1,4 @@
-"""The study of the family: one row per network and training, as a table and a figure, beside what was logged
-before."""
+"""The study of the family: a row per network and training, beside what was logged, as table and figure."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -26,10 +25,11 @@ LARGE = 0.015  # a difference from the logged figure that wants an explanation
 
 @dataclass(frozen=True)
 class StudyRow:
-    """One trained network. training: "study" for the study's own protocol, "modern", or the name of a
-    variation. train_accuracy is measured while training (dropout and augmentation on), as the study did.
-    Accuracies 0..1. n_validation: images behind val_accuracy, for its interval. split: what it was validated
-    on, a key of SPLITS.
+    """One trained network.
+
+    training: "study" for the study's own protocol, "modern", or the name of a variation. Accuracies are 0..1;
+    train_accuracy is measured while training (dropout and augmentation on), as the study did. n_validation:
+    images behind val_accuracy, for its interval. split: what it was validated on, a key of SPLITS.
     """
 
     network: str
@@ -95,8 +95,7 @@ def study_row(run: str | Path, training: str | None = None) -> StudyRow:
 
 
 def study_rows(runs: Iterable[str | Path]) -> list[StudyRow]:
-    """Rows of several run folders, in the order in which the study tells its story, its own protocol
-    first."""
+    """Rows of several run folders, in the order of the study's story, its own protocol first."""
     rank = {name: i for i, name in enumerate(ORDER)}
     rows = [study_row(run) for run in runs]
     return sorted(

@@ -6,7 +6,6 @@ matplotlib is imported when a figure is made, and only its Agg renderer: no wind
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,13 +100,9 @@ def percent(axis: "Axes", which: str = "y") -> None:
     axis.grid(axis="y" if which == "y" else "x")
 
 
-def separate(values: list[float], least: float) -> list[float]:
-    """Positions near `values` that are at least `least` apart: where to write labels of lines that end
-    close."""
-    order = sorted(range(len(values)), key=values.__getitem__)
-    placed = list(values)
-    for below, above in pairwise(order):
-        if placed[above] - placed[below] < least:
-            middle = (placed[above] + placed[below]) / 2
-            placed[below], placed[above] = middle - least / 2, middle + least / 2
-    return placed
+def separate(one: float, other: float, least: float) -> tuple[float, float]:
+    """Two values, moved apart about their middle where they are closer than `least`: places for two labels."""
+    if abs(one - other) >= least:
+        return one, other
+    middle, half = (one + other) / 2, least / 2 if one >= other else -least / 2
+    return middle + half, middle - half

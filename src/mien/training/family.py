@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from mien.data import Dataset
 from mien.errors import MienError
 from mien.files import atomic_write
 from mien.study import report
+from mien.training.fit import Row
 from mien.training.networks import NETWORKS
 from mien.training.recipes import Recipe, recipe
 from mien.training.run import Run, Runtime, load_run, train
@@ -41,6 +42,14 @@ class Planned:
         return (self.folder / "metrics.json").is_file()
 
 
+class Silent:
+    """Shows nothing of a training."""
+
+    def on_epoch(self, row: Row) -> None: ...
+
+    def on_step(self, epoch: int, step: int, steps: int) -> None: ...
+
+
 def plan(runs: Path, networks: list[str], trainings: list[str], seed: int, epochs: int | None = None) -> list[Planned]:
     """Which trainings the study consists of. Raises MienError for a network or training that is not known."""
     for name in networks:
@@ -68,24 +77,21 @@ def run_study(
     seed: int = 1,
     runtime: Runtime | None = None,
     track: str = "wandb",
-    live: Callable[[Planned], AbstractContextManager[Any]] | None = None,
+    live: Callable[[Planned], AbstractContextManager[Any]] = lambda planned: nullcontext(Silent()),
 ) -> Iterator[Run]:
     """Train what is not finished yet, in order, resuming what was interrupted; yields each run when it is there.
 
-    live: a context for a training that is about to begin, with `on_epoch` and `on_step` to be told of its course;
-    None: silence.
+    live: a context for a training that is about to begin, with `on_epoch` and `on_step` to be told of its course.
     """
     for p in planned:
         if p.finished:
             yield load_run(p.folder)
             continue
         resume = (p.folder / "recipe.json").is_file()
-        if live is None:
-            yield train(p.recipe, dataset, p.folder, seed, runtime, track, None, resume)
-            continue
         with live(p) as shown:
             run = train(p.recipe, dataset, p.folder, seed, runtime, track, None, resume, shown.on_epoch, shown.on_step)
-        yield run
+        if run is not None:
+            yield run
 
 
 def write_report(planned: list[Planned], output: Path, drawn: bool = False) -> list[report.StudyRow]:

@@ -31,10 +31,8 @@ def find_data(data: Path | None, folder: Path) -> tuple[Path, bool]:
     if any(Path("data").glob("*.csv")) or any(Path("data").glob("*.tar.gz")):
         return Path("data"), False
     place = folder / "drawn-faces"
-    marker = place / ".drawn"
-    if not marker.exists():
+    if not all((place / name).is_file() for name in ("train.csv", "test.csv", "icml_face_data.csv")):
         draw_files(place, n=DRAWN, seed=0)
-        marker.write_text(str(DRAWN))
     return place, True
 
 
@@ -59,7 +57,7 @@ def quickstart(
     if before is not None and finished:
         run = before
     else:
-        run = train(r, dataset, folder, 1, runtime, track, None, same, on_epoch, on_step)
+        run = train(r, dataset, folder, 1, runtime, track, None, same, on_epoch, on_step) or load_run(folder)
         plots.class_averages(dataset, folder / "figures" / "class_averages.png")
     output = folder / "submission.csv"
     if not finished or not output.is_file():

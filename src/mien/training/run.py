@@ -104,8 +104,10 @@ def train(
     resume: bool = False,
     on_epoch: Callable[[Row], None] = lambda row: None,
     on_step: Callable[[int, int, int], None] = lambda epoch, step, steps: None,
-) -> Run:
+) -> Run | None:
     """Train a recipe on a data set into a run folder; with resume, go on from the folder's checkpoint.
+
+    Of several processes, the first one returns the run, the others None.
 
     Raises MienError where the folder holds another run, the data are not those the run began with, or the split
     leaves nothing to train on.
@@ -148,7 +150,7 @@ def train(
         _write_json(folder / "recipe.json", record)
     watch: Tracker = tracker(track if main else "none")
     watch.start(folder.name, str(record["group"]), record, folder)
-    rows = checkpoint.load(folder)["history"] if resume and (folder / checkpoint.NAME).is_file() else []
+    rows = list(checkpoint.load(folder)["history"]) if (folder / checkpoint.NAME).is_file() else []
 
     for row in rows:
         watch.log(row)
@@ -163,12 +165,13 @@ def train(
     images, labels = dataset.images, dataset.labels
     fitted = fit(
         r, (images[parts.train], labels[parts.train]), (images[parts.validation], labels[parts.validation]),
-        len(dataset.classes), seed, folder, fabric, start, runtime.compiled, after_epoch, on_step,
-        runtime.max_minutes,
+        len(dataset.classes), seed, folder, fabric, start, runtime.compiled, after_epoch,
+        on_step if main else lambda epoch, step, steps: None, runtime.max_minutes,
     )  # fmt: skip
-    run = load_run(folder) if main else Run(folder, r, dataset.classes, record)
-    if main:
-        _finish(run, dataset, parts, fitted, watch)
+    if not main:
+        return None
+    run = load_run(folder)
+    _finish(run, dataset, parts, fitted, watch)
     return run
 
 

@@ -1,0 +1,235 @@
+"""The routes under /v1: pictures in, JSON out."""
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+from PIL import Image
+
+from mien import __version__
+from mien.errors import MienError
+from mien.labels import color
+from mien.recognition.reader import Face
+from mien.server import runs, schemas
+from mien.server.engine import Engine, unreadable
+from mien.server.problems import KINDS, MEDIA_TYPE, Problem
+from mien.server.settings import Settings, runs_folder
+from mien.server.upload import Picture, pictures_of
+
+_BINARY: dict[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream", "format": "binary"}
+
+
+def _body(what: str) -> dict[str, Any]:
+    """What the OpenAPI document says of a body that the route reads itself."""
+    form = {"type": "object", "properties": {"pictures": {"type": "array", "items": _BINARY, "minItems": 1}},
+            "required": ["pictures"]}  # fmt: skip
+    content = {"image/*": {"schema": _BINARY}, "multipart/form-data": {"schema": form}}
+    return {"requestBody": {"required": True, "description": what, "content": content}}
+
+
+def problems(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may end in these problems."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        status, title, _ = KINDS[kind]
+        told = f"{found[status]['description']}; {title.lower()}" if status in found else title
+        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        found[status] = {"description": told, "content": content}
+    return found
+
+
+ALWAYS = ("bad-request", "no-token", "not-allowed-here")
+UPLOAD = (*ALWAYS, "too-slow", "too-large", "wrong-type", "unreadable-picture", "busy", "took-too-long")
+
+
+def routes(settings: Settings) -> APIRouter:
+    """The router; its routes find the Engine in `request.app.state.engine`."""
+    router = APIRouter(prefix="/v1")
+
+    @router.post(
+        "/read", tags=["reading"], response_model=schemas.ReadAnswer, responses=problems(*UPLOAD, "too-many-faces"),
+        openapi_extra=_body("A picture as it is, or several as files of a form."),
+    )  # fmt: skip
+    async def read(
+        request: Request, crops: bool = Query(False, description="Send each face back as the model saw it")
+    ) -> Response:
+        """Find the faces in each picture and read their emotions.
+
+        Of several pictures each answers for itself: with its faces, or with its problem. A single picture that cannot
+        be read is answered 422.
+        """
+        engine: Engine = request.app.state.engine
+        with engine.place():
+            pictures = await pictures_of(request, settings)
+            readings = await engine.read([picture.data for picture in pictures])
+        answers: list[dict[str, Any]] = []
+        for picture, reading in zip(pictures, readings, strict=True):
+            if reading.error:
+                answers.append({"name": picture.name, "problem": _problem(picture, reading.error, pictures, settings)})
+                continue
+            faces = [
+                {"number": i, **face.to_dict(), **({"crop": png(face.crop)} if crops else {})}
+                for i, face in enumerate(in_reading_order(reading.faces), 1)
+            ]
+            size = {"width": reading.width, "height": reading.height}
+            answers.append({"name": picture.name, **size, "faces": faces})
+        return _json({"model": engine.reader.model.name, "pictures": answers})
+
+    @router.post(
+        "/classify", tags=["reading"], response_model=schemas.ClassifyAnswer, responses=problems(*UPLOAD),
+        openapi_extra=_body("A face already cropped, or several as files of a form; any size, colour or gray."),
+    )  # fmt: skip
+    async def classify(request: Request) -> Response:
+        """Read the emotions of faces that are already cropped, as those of FER2013 are: no face is looked for."""
+        engine: Engine = request.app.state.engine
+        with engine.place():
+            pictures = await pictures_of(request, settings)
+            readings = await engine.read([picture.data for picture in pictures], whole=True)
+        answers: list[dict[str, Any]] = []
+        for picture, reading in zip(pictures, readings, strict=True):
+            if reading.error:
+                answers.append({"name": picture.name, "problem": _problem(picture, reading.error, pictures, settings)})
+                continue
+            told = reading.faces[0].to_dict()
+            kept = {key: told[key] for key in ("emotion", "confidence", "probabilities")}
+            answers.append({"name": picture.name, **kept})
+        return _json({"model": engine.reader.model.name, "faces": answers})
+
+    @router.post(
+        "/explain", tags=["reading"], response_model=schemas.ExplainAnswer, responses=problems(*UPLOAD),
+        openapi_extra=_body("One face already cropped, such as the crop that /v1/read?crops=true sends back."),
+    )  # fmt: skip
+    async def explain(
+        request: Request, emotion: str = Query("", description="Which class to explain; the likeliest where empty")
+    ) -> Response:
+        """Which parts of a face spoke for an emotion: a heat map by occlusion."""
+        engine: Engine = request.app.state.engine
+        model = engine.reader.model
+        with engine.place():
+            pictures = await pictures_of(request, settings)
+            if len(pictures) > 1:
+                raise Problem("bad-request", f"one face at a time, not {len(pictures)}")
+            if emotion and emotion not in model.classes:
+                raise Problem("bad-request", f"query.emotion: one of {', '.join(model.classes)}")
+            try:
+                found = await engine.explain(pictures[0].data, emotion)
+            except MienError as error:
+                raise Problem("unreadable-picture", unreadable(error, pictures[0].data)) from error
+        heat = np.round(found.heat.astype(np.float64), 4).tolist()
+        return _json(
+            {"model": model.name, "emotion": found.emotion, "belief": found.belief, "drop": found.drop,
+             "heat": heat, "overlay": png(found.overlay)}
+        )  # fmt: skip
+
+    @router.get("/model", tags=["server"], response_model=schemas.ModelAnswer, responses=problems(*ALWAYS))
+    async def model(request: Request) -> Response:
+        """The model's card: classes, size, accuracy, how it was trained; and the server's limits."""
+        return _json(card(request.app.state.engine, settings))
+
+    @router.get("/runs", tags=["studies"], response_model=schemas.RunsAnswer, responses=problems(*ALWAYS))
+    def list_runs(request: Request) -> Response:
+        """The runs in the run folder, finished and running, in one table. Send If-None-Match to be told of changes."""
+        folder = runs_folder(settings)
+        return _tagged(request, {"folder": folder.name, "runs": runs.summaries(folder)})
+
+    @router.get(
+        "/runs/{name:path}", tags=["studies"], response_model=schemas.RunAnswer, responses=problems(*ALWAYS, "not-found")
+    )
+    def read_run(request: Request, name: str) -> Response:
+        """One run: its learning curves, verdict, evaluations and recipe."""
+        path = runs.find_runs(runs_folder(settings)).get(name)
+        if path is None:
+            raise Problem("not-found", "there is no run of that name; /v1/runs lists them")
+        return _tagged(request, runs.detail(name, path))
+
+    return router
+
+
+def in_reading_order(faces: Sequence[Face]) -> list[Face]:
+    """Faces line by line, from left to right: those belong to a line whose middle lies within its first face."""
+    left = sorted(faces, key=lambda face: face.box[1] + face.box[3] / 2)
+    ordered: list[Face] = []
+    while left:
+        _, top, _, height = left[0].box
+        line = [face for face in left if face.box[1] + face.box[3] / 2 <= top + height]
+        ordered += sorted(line, key=lambda face: face.box[0] + face.box[2] / 2)
+        left = left[len(line) :]
+    return ordered
+
+
+def card(engine: Engine, settings: Settings) -> dict[str, Any]:
+    """What /v1/model answers."""
+    model = engine.reader.model
+    told = model.metadata
+    training = _object(told.get("training", ""))
+    return {
+        "name": model.name,
+        "mien": __version__,
+        "classes": list(model.classes),
+        "colors": [color(name, i) for i, name in enumerate(model.classes)],
+        "input_size": model.input_size,
+        "parameters": int(told["parameters"]) if told.get("parameters", "").isdigit() else None,
+        "temperature": model.temperature,
+        "flip": settings.flip,
+        "license": told.get("license"),
+        "accuracy": _number(training.get("validation_accuracy")),
+        "training": training,
+        "sha256": _sha256(model.path, model.path.stat().st_mtime_ns if model.path.exists() else 0),
+        "limits": {"bytes": settings.max_bytes, "pixels": settings.max_pixels, "pictures": settings.max_pictures,
+                   "faces": settings.max_faces, "seconds": settings.timeout},
+    }  # fmt: skip
+
+
+def png(array: np.ndarray) -> str:
+    """(H, W) or (H, W, 3) uint8 -> PNG in base64."""
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, format="PNG", compress_level=1)
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _problem(picture: Picture, error: MienError, pictures: Sequence[Picture], settings: Settings) -> dict[str, Any]:
+    problem = Problem("unreadable-picture", unreadable(error, picture.data))
+    if len(pictures) == 1:
+        raise problem
+    return problem.to_dict(settings.root_path)
+
+
+def _json(value: dict[str, Any]) -> JSONResponse:
+    return JSONResponse(value, headers={"Cache-Control": "no-store"})
+
+
+def _tagged(request: Request, value: dict[str, Any]) -> Response:
+    """With an ETag: who asks again and again is sent nothing while nothing has changed."""
+    body = json.dumps(runs.plain(value), allow_nan=False).encode()
+    headers = {"ETag": f'"{hashlib.sha256(body).hexdigest()[:20]}"', "Cache-Control": "no-cache"}
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return runs.plain(value) if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+@lru_cache(maxsize=4)
+def _sha256(path: Path, stamp: int) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,152 @@
+"""The app: routes, page and lifespan put together."""
+
+import os
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+from mien import __version__
+from mien.recognition.reader import Reader
+from mien.server import api, problems, schemas
+from mien.server.engine import Engine
+from mien.server.guard import Guard
+from mien.server.metrics import Metrics
+from mien.server.settings import VARIABLE, Settings, check, from_json
+
+STATIC = Path(__file__).parent / "static"
+SAMPLE = Path(__file__).parents[1] / "recognition" / "sample" / "astronaut.jpg"
+ABOUT = (
+    "Faces and their emotions, read on this machine. Pictures are worked on in memory, and neither stored nor logged. "
+    "Errors are problem details (RFC 9457)."
+)
+REVALIDATE = {"Cache-Control": "no-cache"}
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The server as an ASGI app. It opens its model when it starts up.
+
+    Raises MienError for settings that make no sense.
+    """
+    settings = check(settings or Settings())
+    metrics = Metrics(Path(settings.metrics) if settings.metrics else None)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # Oddities that Pillow has to tell of in pictures of strangers concern nobody here.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        app.state.engine = engine = Engine(open_reader(settings), settings, metrics)
+        engine.reader.read(SAMPLE)  # the first picture takes longest: better before anybody waits for it
+        try:
+            yield
+        finally:
+            engine.close()
+
+    app = FastAPI(
+        title="mien", version=__version__, description=ABOUT, lifespan=lifespan, root_path=settings.root_path,
+        docs_url=None, redoc_url=None, openapi_url="/openapi.json", redirect_slashes=False,
+    )  # fmt: skip
+    problems.install(app, settings.root_path)
+    app.include_router(api.routes(settings))
+    _add_server_routes(app, metrics)
+    _add_pages(app)
+    app.add_middleware(Guard, settings=settings, metrics=metrics)
+    if settings.cors:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(settings.cors), allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"], expose_headers=["Retry-After"],
+        )  # fmt: skip
+    app.openapi = lambda: _openapi(app, bool(settings.token))  # type: ignore[method-assign]
+    return app
+
+
+def from_environment() -> FastAPI:
+    """The app in a worker process: its settings come in an environment variable."""
+    return create_app(from_json(os.environ.get(VARIABLE, "{}")))
+
+
+def open_reader(settings: Settings) -> Reader:
+    """The reader that a server with these settings uses. Raises MienError for a model that cannot be opened."""
+    return Reader(settings.model, flip=settings.flip, max_pixels=settings.max_pixels)
+
+
+def _add_server_routes(app: FastAPI, metrics: Metrics) -> None:
+    @app.get("/healthz", tags=["server"], response_model=schemas.Health)
+    async def healthz() -> Response:
+        """Whether the process lives."""
+        return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+    @app.get(
+        "/readyz", tags=["server"], response_model=schemas.Health, responses=api.problems("busy", "not-ready")
+    )
+    async def readyz(request: Request) -> Response:
+        """Whether the next picture would be taken: the model is there, and a place is free."""
+        engine: Engine | None = getattr(request.app.state, "engine", None)
+        if engine is None or engine.closing:
+            raise problems.Problem("not-ready", "the server is starting or stopping", {"Retry-After": "2"})
+        if engine.inside >= engine.settings.places:
+            wait = str(engine.retry_after())
+            raise problems.Problem("busy", "all places are taken", {"Retry-After": wait})
+        return JSONResponse({"status": "ready"}, headers={"Cache-Control": "no-store"})
+
+    @app.get(
+        "/metrics", tags=["server"], response_class=PlainTextResponse, responses=api.problems("no-token")
+    )
+    async def show_metrics() -> Response:
+        """Counters in Prometheus' text format, of all workers together."""
+        return PlainTextResponse(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _add_pages(app: FastAPI) -> None:
+    def add(path: str, file: Path, media_type: str) -> None:
+        @app.api_route(path, methods=["GET", "HEAD"], include_in_schema=False)
+        async def page() -> Response:
+            return FileResponse(file, media_type=media_type, headers=REVALIDATE)
+
+    add("/", STATIC / "index.html", "text/html; charset=utf-8")
+    add("/docs", STATIC / "docs.html", "text/html; charset=utf-8")
+    add("/favicon.ico", STATIC / "icon.svg", "image/svg+xml")
+    add("/sample.jpg", SAMPLE, "image/jpeg")
+    app.mount("/static", _Static(directory=STATIC), name="static")
+
+
+class _Static(StaticFiles):
+    """Files that browsers ask for again after an update."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        response = super().file_response(*args, **options)
+        response.headers.update(REVALIDATE)
+        return response
+
+
+def _openapi(app: FastAPI, token: bool) -> dict[str, Any]:
+    """The OpenAPI document, with the shape of problems, and with bearer authorisation where there is a token."""
+    if app.openapi_schema is None:
+        from fastapi.openapi.utils import get_openapi
+
+        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        found = document.setdefault("components", {}).setdefault("schemas", {})
+        found["Problem"] = schemas.Problem.model_json_schema()
+        found.pop("HTTPValidationError", None)
+        found.pop("ValidationError", None)
+        for operation in (each for path in document["paths"].values() for each in path.values()):
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]  # FastAPI's own; here such a request is answered 400
+        if token:
+            document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            document["security"] = [{"token": []}]
+        if app.root_path:
+            document["servers"] = [{"url": app.root_path}]
+        # Kinds of problems, for the page that explains them.
+        document["x-problems"] = {
+            kind: {"status": status, "title": title, "about": about}
+            for kind, (status, title, about) in problems.KINDS.items()
+        }
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,117 @@
+"""Around the app: who may ask, what browsers may do with the answers, and what is counted."""
+
+import hashlib
+import hmac
+import time
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mien.server.metrics import Metrics
+from mien.server.problems import Problem, respond
+from mien.server.settings import Settings
+
+CSP = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
+    "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+}
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+class Guard:
+    """ASGI middleware: tidies the path under a prefix, refuses what may not be asked, adds headers, counts."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+        self.app, self.settings, self.metrics = app, settings, metrics
+        self._token = _digest(settings.token)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        root = self.settings.root_path
+        # A proxy may take the prefix off or leave it on: the app sees it on.
+        if root and not (scope["path"] + "/").startswith(root + "/"):
+            scope["path"] = root + scope["path"]
+        scope["root_path"] = root
+        began, status = time.perf_counter(), 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                if status == 401:
+                    headers["WWW-Authenticate"] = "Bearer"
+            await send(message)
+
+        try:
+            problem = self.refusal(scope)
+            if problem:
+                await respond(problem, root)(scope, receive, send_with_headers)
+            else:
+                await self.app(scope, receive, send_with_headers)
+        finally:
+            self.metrics.request(_route(scope, root), status, time.perf_counter() - began)
+
+    def refusal(self, scope: Scope) -> Problem | None:
+        """Why a request is not answered; None where it is."""
+        headers = Headers(scope=scope)
+        host = _host(headers.get("host", ""))
+        if self.settings.local and not self._known(host):
+            # A page elsewhere can point its own name at this machine; it must not get in that way.
+            return Problem("not-allowed-here", "the server does not go by the name in Host; see --allow-host")
+        if scope["method"] not in ("GET", "HEAD", "OPTIONS") and self._from_elsewhere(headers):
+            return Problem("not-allowed-here", "pages of other origins may not ask; see --cors")
+        path = scope["path"].removeprefix(self.settings.root_path)
+        guarded = path.startswith("/v1/") or path == "/metrics"
+        if self.settings.token and guarded and scope["method"] != "OPTIONS":
+            scheme, _, given = headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not hmac.compare_digest(_digest(given.strip()), self._token):
+                return Problem("no-token", "the Authorization header lacks the server's token, or has another")
+        return None
+
+    def _known(self, host: str) -> bool:
+        names = (*LOCAL_NAMES, self.settings.host.lower(), *(name.lower() for name in self.settings.hosts))
+        return host in names or host.endswith(".localhost")
+
+    def _from_elsewhere(self, headers: Headers) -> bool:
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        if origin in self.settings.cors:
+            return False
+        if site:
+            return site not in ("same-origin", "none")
+        return origin is not None and _host(origin.partition("://")[2]) != _host(headers.get("host", ""))
+
+
+def _host(text: str) -> str:
+    """The name or address in "name:port" or "[address]:port"."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0].lower()
+    return text.partition(":")[0].lower()
+
+
+def _digest(text: str) -> bytes:
+    # Equal lengths, so that the comparison tells nothing of the token's.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _route(scope: Scope, root: str) -> str:
+    """The address as the metrics name it."""
+    template: Any = getattr(scope.get("route"), "path", None)
+    path = template if isinstance(template, str) else scope["path"].removeprefix(root)
+    if path in ("/", "/docs", "/sample.jpg") or path.startswith("/static"):
+        return "page"
+    return path.replace("{name:path}", "{name}")

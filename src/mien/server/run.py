@@ -1,0 +1,98 @@
+"""Running the server: one listening socket, one process or several, an end that finishes what was begun."""
+
+import os
+import socket
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import uvicorn
+
+from mien.errors import MienError, MienWarning
+from mien.server.app import open_reader
+from mien.server.metrics import make_file
+from mien.server.settings import VARIABLE, Settings, check
+
+
+def serve(settings: Settings, access_log: bool = False, ready: Callable[[str], None] = lambda address: None) -> None:
+    """Serve until Ctrl-C or SIGTERM. ready: called with the page's address when the socket listens.
+
+    Raises MienError for settings that make no sense, a model that cannot be opened, and an address in use.
+    """
+    settings = check(settings)
+    name = open_reader(settings).model.name  # before anything listens: a missing model is told in one line
+    if not settings.local and not settings.token:
+        warnings.warn(
+            f"{settings.host} is open to other machines, and anyone there may use it: set --token or MIEN_TOKEN",
+            MienWarning,
+            stacklevel=2,
+        )
+    listening = _listen(settings.host, settings.port)
+    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
+        if settings.workers > 1:
+            table = Path(folder) / "metrics"
+            make_file(table, settings.workers)
+            settings = replace(settings, metrics=str(table))
+        before = os.environ.get(VARIABLE)
+        os.environ[VARIABLE] = settings.to_json()
+        config = uvicorn.Config(
+            "mien.server.app:from_environment", factory=True, workers=settings.workers, log_level="warning",
+            access_log=access_log, server_header=False, timeout_keep_alive=15, proxy_headers=False,
+            timeout_graceful_shutdown=round(settings.timeout) + 5, h11_max_incomplete_event_size=65536,
+        )  # fmt: skip
+        if access_log:
+            config.log_config = {**uvicorn.config.LOGGING_CONFIG}
+            config.log_config["loggers"]["uvicorn.access"]["level"] = "INFO"
+        server = uvicorn.Server(config)
+        try:
+            ready(_address(settings, listening))
+            if settings.workers > 1:
+                from uvicorn.supervisors import Multiprocess
+
+                Multiprocess(config, target=server.run, sockets=[listening]).run()
+            else:
+                server.run(sockets=[listening])
+        finally:
+            listening.close()
+            if before is None:
+                os.environ.pop(VARIABLE, None)
+            else:
+                os.environ[VARIABLE] = before
+    if settings.workers == 1 and not server.started:
+        raise MienError(f"the server with the model {name} did not start; what it said stands above")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises MienError where there can be none."""
+    bare = host.strip("[]")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            bare, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+    except (OSError, UnicodeError) as error:
+        raise MienError(f"--host {host} is no address of this machine ({error})") from error
+    try:
+        if sys.platform != "win32":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(2048)
+        listening.set_inheritable(True)
+    except OSError as error:
+        listening.close()
+        hint = f"choose another --port than {port}" if port else "choose another --host"
+        raise MienError(f"cannot listen on {host} port {port}: {error.strerror or error}; {hint}") from error
+    return listening
+
+
+def _address(settings: Settings, listening: socket.socket) -> str:
+    """The page's address, as a browser on this machine takes it."""
+    port = listening.getsockname()[1]
+    host = settings.host.strip("[]")
+    if host in ("0.0.0.0", "::", ""):
+        host = "127.0.0.1" if host != "::" else "::1"
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}{settings.root_path}/"

@@ -1,0 +1,148 @@
+"""The shapes of the answers, for the OpenAPI document. Nothing is validated by them on the way out."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class Problem(BaseModel):
+    """Problem details, RFC 9457; sent as application/problem+json."""
+
+    type: str = Field(description="Address of the entry that explains this kind of problem", examples=["/docs#busy"])
+    title: str
+    status: int
+    detail: str
+
+
+class Face(BaseModel):
+    """One face. Faces are numbered in reading order: line by line, from left to right."""
+
+    number: int = Field(ge=1)
+    emotion: str = Field(description="The likeliest class")
+    confidence: float = Field(ge=0, le=1, description="Its probability, calibrated by the model's temperature")
+    probabilities: dict[str, float] = Field(description="Every class; they add up to 1")
+    box: tuple[int, int, int, int] = Field(description="x, y, width, height in pixels of the upright picture")
+    score: float | None = Field(description="The face detector's, 0 to 1; null for faces that came cropped")
+    landmarks: dict[str, tuple[float, float]] = Field(description="x, y of eyes, nose and corners of the mouth")
+    crop: str | None = Field(default=None, description="With crops=true: the gray face as the model saw it, PNG in base64")
+
+
+class Picture(BaseModel):
+    """One picture of a request: its faces, or the problem that kept it from being read."""
+
+    name: str = Field(description="The file's name, as it was sent; empty for a raw body")
+    width: int | None = None
+    height: int | None = None
+    faces: list[Face] | None = None
+    problem: Problem | None = None
+
+
+class ReadAnswer(BaseModel):
+    model: str
+    pictures: list[Picture] = Field(description="In the order in which they were sent")
+
+
+class ClassifiedFace(BaseModel):
+    """One cropped face, or the problem that kept it from being read."""
+
+    name: str
+    emotion: str | None = None
+    confidence: float | None = None
+    probabilities: dict[str, float] | None = None
+    problem: Problem | None = None
+
+
+class ClassifyAnswer(BaseModel):
+    model: str
+    faces: list[ClassifiedFace] = Field(description="In the order in which they were sent")
+
+
+class ExplainAnswer(BaseModel):
+    """Occlusion sensitivity: the face is covered piece by piece, and the belief in the emotion watched."""
+
+    model: str
+    emotion: str
+    belief: float = Field(description="The emotion's probability with nothing covered")
+    drop: float = Field(description="How much of it goes when the hottest spot is covered")
+    heat: list[list[float]] = Field(description="Rows of the heat map, 0 to 1, of the size the model sees")
+    overlay: str = Field(description="The heat laid over the face, 288x288 PNG in base64")
+
+
+class Limits(BaseModel):
+    bytes: int
+    pixels: int
+    pictures: int
+    faces: int
+    seconds: float
+
+
+class ModelAnswer(BaseModel):
+    """The model's card."""
+
+    name: str
+    mien: str = Field(description="Version of mien")
+    classes: list[str]
+    colors: list[str] = Field(description="One for each class, for charts")
+    input_size: int
+    parameters: int | None
+    temperature: float
+    flip: bool = Field(description="Whether answers are means over each face and its mirror image")
+    license: str | None
+    accuracy: float | None = Field(description="On the set that it was chosen on (validation), where the file tells it")
+    training: dict[str, Any] = Field(description="How it was trained, as the model file tells it")
+    sha256: str = Field(description="Of the model file")
+    limits: Limits
+
+
+class RunSummary(BaseModel):
+    """A run's row in the table; null where something is not known (yet)."""
+
+    name: str
+    recipe: str | None
+    group: str | None
+    network: str | None
+    seed: int | None
+    status: str = Field(description="running, done, or stopped: unfinished with nothing new for a while")
+    epochs: int
+    planned_epochs: int | None
+    parameters: int | None
+    drawn: bool = Field(description="Trained on drawn faces: a demonstration, not a result")
+    train_accuracy: float | None
+    val_accuracy: float | None
+    val_loss: float | None
+    gap: float | None
+    best_val_accuracy: float | None
+    best_epoch: int | None
+    accuracy: float | None = Field(description="Of the kept weights on the validation set")
+    accuracy_interval: tuple[float, float] | None
+    macro_f1: float | None
+    ece: float | None
+    test_accuracy: float | None
+    verdict: str | None
+    verdict_title: str | None
+    seconds: float | None
+    updated: str
+    curve: list[float | None] = Field(description="Validation accuracy over the epochs, thinned out")
+    error: str | None
+
+
+class RunsAnswer(BaseModel):
+    folder: str
+    runs: list[RunSummary]
+
+
+class RunAnswer(RunSummary):
+    classes: list[str]
+    history: dict[str, list[float | None]] = Field(description="history.csv by column")
+    kept_epoch: int | None
+    temperature: float | None
+    verdict_detail: dict[str, Any] | None
+    evaluations: dict[str, Any]
+    settings: dict[str, Any]
+    data: dict[str, Any]
+    machine: dict[str, Any]
+    mien: Any
+
+
+class Health(BaseModel):
+    status: str

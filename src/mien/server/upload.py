@@ -1,0 +1,126 @@
+"""The pictures in a request: read into memory within limits, taken apart there. Nothing touches the disk."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from fastapi import Request
+from python_multipart.multipart import parse_options_header
+
+from mien.server.problems import Problem
+from mien.server.settings import Settings
+
+DRAIN = 4  # times the limit: how much of a body that is too large is still taken, and thrown away
+MAX_HEADER = 8_192  # bytes of the headers of one part
+MAX_PARTS = 256
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture as it was sent. name: the file's name, as the client tells it; only ever repeated, never opened."""
+
+    name: str
+    data: bytes
+
+
+async def pictures_of(request: Request, settings: Settings) -> list[Picture]:
+    """The pictures of a request: its body as one, or the parts of multipart/form-data that hold files.
+
+    Raises Problem: wrong-type, too-large, too-slow, bad-request for no or too many pictures and broken multipart.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    multipart = kind == b"multipart/form-data"
+    if not (multipart or kind.startswith(b"image/") or kind in (b"application/octet-stream", b"")):
+        shown = kind.decode("latin-1")[:60]
+        raise Problem("wrong-type", f"a body of type {shown!r}; send image/..., or multipart/form-data with files")
+    body = await read_body(request, settings.max_bytes, settings.timeout)
+    if not multipart:
+        if not body:
+            raise Problem("bad-request", "the body is empty; send a picture")
+        return [Picture("", body)]
+    boundary = options.get(b"boundary", b"")
+    if not 1 <= len(boundary) <= 200:
+        raise Problem("bad-request", "multipart/form-data without a boundary in Content-Type")
+    # Parsing tens of megabytes takes a while: other requests go on meanwhile.
+    pictures = await asyncio.to_thread(split_parts, body, boundary, settings.max_pictures)
+    if not pictures:
+        raise Problem("bad-request", "no file in the form; send each picture as a part with a filename")
+    return pictures
+
+
+async def read_body(request: Request, limit: int, timeout: float) -> bytes:
+    """The whole body. Raises Problem too-large or too-slow, after taking in a part of what is still coming: a client
+    that is cut off in the middle of sending would not see the answer."""
+    declared = request.headers.get("content-length", "")
+    too_large = Problem("too-large", f"the body is larger than {limit:,} bytes; send fewer or smaller pictures")
+    if declared.isdigit() and int(declared) > limit and "expect" in request.headers:
+        raise too_large  # the client asks before it sends
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(timeout):
+            async for chunk in _chunks(request):
+                size += len(chunk)
+                if size <= limit:
+                    chunks.append(chunk)
+                else:
+                    chunks.clear()
+                    if size > DRAIN * limit:
+                        break
+    except TimeoutError:
+        raise Problem("too-slow", f"the body did not arrive within {timeout:g} s", {"Connection": "close"}) from None
+    if size > limit:
+        raise too_large
+    return b"".join(chunks)
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise Problem("bad-request", "the connection ended before the body did")
+        yield message.get("body", b"")
+        if not message.get("more_body", False):
+            return
+
+
+def split_parts(body: bytes, boundary: bytes, most: int) -> list[Picture]:
+    """The files in a multipart body (RFC 7578); parts without a filename are passed over. Raises Problem bad-request."""
+    mark = b"\r\n--" + boundary
+    first = -2 if body.startswith(mark[2:]) else body.find(mark)  # no line break stands before the first one
+    if first == -1:
+        raise Problem("bad-request", "the multipart body does not hold its boundary")
+    at = first + len(mark)
+    pictures: list[Picture] = []
+    for _ in range(MAX_PARTS):
+        if body.startswith(b"--", at):
+            return pictures
+        line = body.find(b"\r\n", at, at + 100)
+        head = body.find(b"\r\n\r\n", line, line + MAX_HEADER)
+        if line < 0 or body[at:line].strip(b" \t") or head < 0:
+            raise Problem("bad-request", f"the multipart body is broken: no part begins at byte {at:,}")
+        end = body.find(mark, head + 2)
+        if end < 0:
+            raise Problem("bad-request", "the multipart body is cut short: its last boundary is missing")
+        name = _filename(body[line + 2 : head])
+        if name is not None:
+            if len(pictures) == most:
+                raise Problem("bad-request", f"more than {most} pictures in one request; send them in several")
+            pictures.append(Picture(name, body[head + 4 : end]))
+        at = end + len(mark)
+    raise Problem("bad-request", f"more than {MAX_PARTS} parts in one form")
+
+
+def _filename(headers: bytes) -> str | None:
+    for line in headers.split(b"\r\n"):
+        field, _, value = line.partition(b":")
+        if field.strip().lower() == b"content-disposition":
+            options = parse_options_header(value.strip())[1]
+            return _clean(options[b"filename"]) if b"filename" in options else None
+    return None
+
+
+def _clean(raw: bytes) -> str:
+    """A file's name fit to be repeated: the last part of a path, printable, at most 120 characters."""
+    text = raw.decode("utf-8", "replace").replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(c if c.isprintable() else "?" for c in text)[:120]

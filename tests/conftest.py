@@ -1,0 +1,28 @@
+"""What all tests share: a cache folder of their own, and where the real FER2013 is."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is read from or left in the user's cache, also not by processes that tests start."""
+    before = os.environ.get("MIEN_CACHE")
+    os.environ["MIEN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["MIEN_CACHE"]
+    else:
+        os.environ["MIEN_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def fer2013() -> Path:
+    """The folder with Kaggle's files of the real FER2013, from the environment; skips the test where there is none."""
+    folder = os.environ.get("MIEN_DATA")
+    if not folder:
+        pytest.skip("needs Kaggle's files of FER2013; set MIEN_DATA to their folder")
+    return Path(folder)

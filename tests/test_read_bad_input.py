@@ -1,0 +1,283 @@
+"""What cannot be read is refused in one line that names it; nothing is half-read in silence."""
+
+import io
+import os
+import random
+import struct
+import threading
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mien
+from mien import Reader
+from mien.errors import MienError
+from mien.recognition.model import open_model
+from mien.recognition.picture import open_picture
+from read_fixtures import PORTRAIT, encoded, make_model, portrait, reader
+
+KINDS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
+
+
+def refused(source: object, *words: str, **options: int) -> str:
+    """Reading must raise a MienError of one line that holds the words."""
+    with pytest.raises(MienError) as caught:
+        open_picture(source, **options)  # type: ignore[arg-type]
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message, message
+    return message
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
+def test_a_truncated_picture_is_refused_and_named(kind: str, share: float, tmp_path: Path) -> None:
+    path = tmp_path / f"half.{kind.lower()}"
+    data = encoded(portrait(), kind)
+    path.write_bytes(data[: int(len(data) * share)])
+    refused(path, path.name)
+
+
+def test_a_truncated_progressive_jpeg_is_refused() -> None:
+    data = encoded(portrait(), "JPEG", progressive=True)
+    refused(data[: len(data) // 2], "cut short")
+
+
+def test_what_is_no_picture(tmp_path: Path) -> None:
+    text = tmp_path / "notes.jpg"
+    text.write_text("no picture, only words")
+    empty = tmp_path / "empty.png"
+    empty.touch()
+    refused(text, "notes.jpg", "not a picture")
+    refused(empty, "empty.png", "0 bytes")
+    refused(b"", "0 bytes")
+    refused(b"abc", "not a picture")
+    refused(b"\xff\xd8\xff", "cut short")
+    refused(tmp_path, "is a folder")
+    refused(tmp_path / "missing.jpg", "missing.jpg", "No such file")
+    refused("bad\0name.jpg", "name")
+    refused(b"....ftypheic" + bytes(100), "HEIC")
+    refused(b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a picture")  # never handed to Ghostscript
+    for strange in (None, 3, 4.5, ["photo.jpg"], {"a": 1}, object()):
+        refused(strange, type(strange).__name__)
+
+
+def test_links_that_lead_nowhere(tmp_path: Path) -> None:
+    broken, circle = tmp_path / "broken.jpg", tmp_path / "circle.jpg"
+    broken.symlink_to("nowhere.jpg")
+    circle.symlink_to("circle.jpg")
+    refused(broken, "broken.jpg", "broken link")
+    refused(circle, "circle.jpg")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    refused(tmp_path / "pipe.jpg", "not a regular file")
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that says it is of this size, with next to nothing in it."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
+    message = refused(png_header(30_000, 30_000), "30000x30000", "900 million", "80 million", "max_pixels")
+    assert "--max-pixels" in message
+    # With the limit raised it is only a broken PNG: the limit was all that stood in its way.
+    refused(png_header(3_000, 3_000), "limit", max_pixels=8_999_999)
+    refused(png_header(3_000, 3_000), "cut short", max_pixels=9_000_000)
+
+
+def test_the_limit_can_be_raised_and_is_kept_to_one_call() -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    large = Image.new("L", (12_000, 8_000), 128)  # 96 million
+    refused(large, "96 million")
+    assert open_picture(large, max_pixels=100_000_000).size == (12_000, 8_000)
+    assert before == Image.MAX_IMAGE_PIXELS
+    refused(np.broadcast_to(np.uint8(0), (30_000, 30_000)), "900 million")
+    with pytest.raises(MienError, match="limit"):
+        Reader(reader().model.path, max_pixels=100).read(portrait())
+
+
+def test_arrays_of_no_sensible_type_or_shape() -> None:
+    picture = np.asarray(portrait())
+    refused(np.full((50, 50), np.nan), "NaN")
+    refused(np.full((50, 50), np.inf, np.float32), "infinite")
+    refused(picture.astype(np.float32), "no known scale")
+    refused(picture.astype(np.int32) - 300, "no known scale")
+    refused(picture.astype(complex), "complex")
+    refused(picture.astype(object), "object")
+    refused(picture.astype(str), "<U")
+    for shape in ((0, 0), (0, 10), (10, 0, 3), (10,), (), (2, 10, 10, 3), (10, 10, 2), (10, 10, 5)):
+        refused(np.zeros(shape, np.uint8), str(shape))
+
+
+def test_a_picture_of_one_pixel_has_no_face() -> None:
+    for source in (Image.new("RGB", (1, 1)), np.zeros((1, 1), np.uint8), np.zeros((1, 3000, 3), np.uint8)):
+        assert reader().read(source) == []
+        assert len(reader().read(source, whole=True)) == 1
+
+
+def test_no_face_is_an_empty_list() -> None:
+    assert reader().read(Image.new("RGB", (640, 480), (120, 130, 90))) == []
+
+
+def test_one_bad_file_does_not_end_a_stream(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(PORTRAIT.read_bytes()[:5000])
+    readings = list(reader().stream([PORTRAIT, bad, tmp_path / "none.jpg", PORTRAIT]))
+    assert [bool(reading.error) for reading in readings] == [False, True, True, False]
+    assert [len(reading.faces) for reading in readings] == [1, 0, 0, 1]
+    assert "bad.jpg" in str(readings[1].error)
+    with pytest.raises(MienError, match=r"bad\.jpg"):
+        list(reader().read_many([PORTRAIT, bad]))
+
+
+def test_impossible_options(tmp_path: Path) -> None:
+    with pytest.raises(MienError, match="threads"):
+        Reader(reader().model.path, threads=0)
+    with pytest.raises(MienError, match="batch"):
+        list(reader().read_many([PORTRAIT], batch=0))
+    with pytest.raises(MienError, match="neither a file nor"):
+        Reader("no-such-model")
+    with pytest.raises(MienError, match="detector"):
+        Reader(reader().model.path, detector=reader().model.path)
+    with pytest.raises(MienError, match="detector gave"):
+        Reader(reader().model.path, detector=lambda image: np.ones((2, 3))).read(portrait())
+
+
+def test_a_file_that_is_no_mien_model(tmp_path: Path) -> None:
+    text = tmp_path / "model.onnx"
+    text.write_text("not a model")
+    cases = {
+        "not an ONNX model": text,
+        "not a mien model": make_model(tmp_path / "a.onnx", mien_format=""),
+        "newer than this mien": make_model(tmp_path / "b.onnx", mien_format="2"),
+        "for 3 classes": _with_classes(tmp_path / "c.onnx", '["a", "b", "c"]'),
+        "its classes are": _with_classes(tmp_path / "d.onnx", '["a", "a", "b", "c", "d", "e", "f"]'),
+        "lack or garble": _with_classes(tmp_path / "e.onnx", "not json"),
+        "temperature is nan": make_model(tmp_path / "f.onnx", temperature="nan"),
+        "temperature is 0": make_model(tmp_path / "g.onnx", temperature="0"),
+        "metadata say 64": make_model(tmp_path / "h.onnx", input_size="64"),
+        "could not convert": make_model(tmp_path / "i.onnx", temperature="warm"),
+    }
+    for words, path in cases.items():
+        with pytest.raises(MienError) as caught:
+            open_model(path)
+        assert words in str(caught.value), str(caught.value)
+        assert path.name in str(caught.value)
+    with pytest.raises(MienError, match="not 'faces'"):
+        open_model(_copy_detector(tmp_path))
+
+
+def _with_classes(path: Path, classes: str) -> Path:
+    import onnx
+
+    model = onnx.load(make_model(path))
+    for item in model.metadata_props:
+        if item.key == "classes":
+            item.value = classes
+    onnx.save(model, path)
+    return path
+
+
+def _copy_detector(folder: Path) -> Path:
+    """A graph of another kind, with metadata as if it were a classifier."""
+    import onnx
+
+    from mien.recognition.detector import YUNET
+
+    model = onnx.load(YUNET)
+    said = {"mien_format": "1", "classes": '["a", "b"]', "input_size": "48"}
+    onnx.helper.set_model_props(model, said)
+    onnx.save(model, folder / "detector.onnx")
+    return folder / "detector.onnx"
+
+
+def test_crops_of_the_wrong_kind() -> None:
+    model = reader().model.path
+    for crops in (
+        np.zeros((2, 48, 48), np.float32),
+        np.zeros((2, 48, 48), np.int64),
+        np.zeros((48, 48, 3), np.uint8),
+        np.zeros((2, 48, 48, 3), np.uint8),
+        np.zeros((2, 0, 48), np.uint8),
+        np.zeros(48, np.uint8),
+        [np.zeros((48, 48), np.uint8), np.zeros((40, 40), np.uint8)],
+    ):
+        with pytest.raises(MienError):
+            mien.classify(crops, model=model)  # type: ignore[arg-type]
+
+
+def test_one_reader_serves_many_threads() -> None:
+    expected = reader().read(PORTRAIT)
+    wrong: list[object] = []
+
+    def work() -> None:
+        for _ in range(3):
+            try:
+                if reader().read(PORTRAIT) != expected:
+                    wrong.append("other faces")
+            except Exception as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", [*KINDS, "PPM", "ICO", "JPEG2000"])
+def test_mutated_pictures_give_faces_or_a_clear_error(kind: str) -> None:
+    rng = random.Random(kind)
+    small = Reader(reader().model.path, max_pixels=300_000)
+    whole = encoded(portrait().resize((96, 96)), kind)
+    outcomes = {"read": 0, "refused": 0}
+    for _ in range(120):
+        data = bytearray(whole)
+        for _ in range(rng.choice((1, 1, 2, 8, 40))):
+            where = rng.randrange(min(len(data), rng.choice((32, 128, len(data)))))
+            change = rng.random()
+            if change < 0.5:
+                data[where] = rng.choice((0, 1, 127, 128, 255, rng.randrange(256)))
+            elif change < 0.65:
+                del data[where : where + rng.randrange(1, 64)]
+            elif change < 0.8:
+                data[where:where] = rng.randbytes(rng.randrange(1, 64))
+            elif change < 0.9:
+                data[where : where + 4] = struct.pack(rng.choice("<>") + "I", rng.choice((0, 1, 2**31, 2**32 - 1)))
+            else:
+                del data[where:]
+            if not data:
+                data = bytearray(b"\0")
+        try:
+            faces = small.read(bytes(data))
+        except MienError:
+            outcomes["refused"] += 1
+        else:
+            assert all(isinstance(face, mien.Face) for face in faces)
+            outcomes["read"] += 1
+    assert outcomes["refused"] > 5
+    assert outcomes["read"] > 5 or kind == "PNG"  # whose checksums let nothing pass
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_random_bytes_are_refused() -> None:
+    rng = random.Random(0)
+    for head in (b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"II*\0", b"RIFF", b"P6 9 9 255\n"):
+        for _ in range(10):
+            with pytest.raises(MienError):
+                open_picture(io.BytesIO(head + rng.randbytes(rng.randrange(200))), max_pixels=300_000)

@@ -19,35 +19,9 @@
 # 70/15/15 by class (random state 7), Adam, weight decay 1e-5, no augmentation, the last epoch kept.
 
 # %%
-import os
-from pathlib import Path
+from story import RUNS, faces, show, trained
 
-from IPython.display import Image, Markdown, display
-
-from mien import data
-from mien.study import report
-from mien.training.family import plan, run_study
-
-DATA = Path(os.environ.get("MIEN_DATA", "../data"))  # Kaggle's files
-RUNS = Path(os.environ.get("MIEN_RUNS", "../runs"))  # finished trainings are taken from here, others are made
-EPOCHS = int(os.environ.get("MIEN_EPOCHS", "0")) or None  # cut short, to try the notebook
-TRACKER = os.environ.get("MIEN_TRACKER", "wandb")
-
-dataset = data.load(DATA)
-print(f"{len(dataset):,} faces from {Path(dataset.source).name}", "(drawn: a demo, no result)" if dataset.drawn else "")
-
-
-def trained(networks, trainings=("study",)):
-    """Runs of these networks; their curves and verdicts are shown, then one table."""
-    planned = plan(RUNS, list(networks), list(trainings), seed=1, epochs=EPOCHS)
-    runs = list(run_study(planned, dataset, seed=1, track=TRACKER))
-    for run in runs:
-        display(Image(str(run.folder / "figures" / "curves.png"), width=900))
-        verdict = run.metrics()["verdict"]
-        print(f"{run.recipe.name}: {verdict['kind']}\n  {verdict['evidence']}\n  try: {verdict['advice']}\n")
-    rows = [report.study_row(p.folder, p.training) for p in planned]
-    display(Markdown(report.study_markdown(rows)))
-    return runs
+dataset = faces()
 
 # %% [markdown]
 # ## What there is to learn from
@@ -61,7 +35,7 @@ for name, n in dataset.counts("Training").items():
     print(f"{name:<10}{n:>7,}  {'#' * (60 * n // max(dataset.counts('Training').values()))}")
 average = RUNS / "averages.png"
 pictures.class_averages(dataset, average)
-display(Image(str(average), width=900))
+show(average)
 
 # %% [markdown]
 # ## Two small networks
@@ -69,7 +43,7 @@ display(Image(str(average), width=900))
 # How far apart are training and validation, and how high do they come? Both low: underfitting. Far apart: overfitting.
 
 # %%
-runs = trained(["normal", "baseline"])
+runs = trained(dataset, "normal", "baseline")
 
 # %% [markdown]
 # Neither gets far: they are too small to tell more of the faces apart, and what they do add late is of no use to faces they have not

@@ -18,38 +18,12 @@
 # after the last pool and before the last layer, `dropout_heavy` after each pool.
 
 # %%
-import os
-from pathlib import Path
+from story import faces, trained
 
-from IPython.display import Image, Markdown, display
-
-from mien import data
-from mien.study import report
-from mien.training.family import plan, run_study
-
-DATA = Path(os.environ.get("MIEN_DATA", "../data"))  # Kaggle's files
-RUNS = Path(os.environ.get("MIEN_RUNS", "../runs"))  # finished trainings are taken from here, others are made
-EPOCHS = int(os.environ.get("MIEN_EPOCHS", "0")) or None  # cut short, to try the notebook
-TRACKER = os.environ.get("MIEN_TRACKER", "wandb")
-
-dataset = data.load(DATA)
-print(f"{len(dataset):,} faces from {Path(dataset.source).name}", "(drawn: a demo, no result)" if dataset.drawn else "")
-
-
-def trained(networks, trainings=("study",)):
-    """Runs of these networks; their curves and verdicts are shown, then one table."""
-    planned = plan(RUNS, list(networks), list(trainings), seed=1, epochs=EPOCHS)
-    runs = list(run_study(planned, dataset, seed=1, track=TRACKER))
-    for run in runs:
-        display(Image(str(run.folder / "figures" / "curves.png"), width=900))
-        verdict = run.metrics()["verdict"]
-        print(f"{run.recipe.name}: {verdict['kind']}\n  {verdict['evidence']}\n  try: {verdict['advice']}\n")
-    rows = [report.study_row(p.folder, p.training) for p in planned]
-    display(Markdown(report.study_markdown(rows)))
-    return runs
+dataset = faces()
 
 # %%
-runs = trained(["baseline", "dropout", "dropout_heavy"])
+runs = trained(dataset, "baseline", "dropout", "dropout_heavy")
 
 # %% [markdown]
 # The curves stay together for longer: training accuracy, measured with dropout on, may even lie below validation accuracy at first.

@@ -18,38 +18,12 @@
 # modern training: augmentation, label smoothing, decoupled weight decay, one-cycle learning rate, averaged weights.
 
 # %%
-import os
-from pathlib import Path
+from story import faces, show, trained
 
-from IPython.display import Image, Markdown, display
-
-from mien import data
-from mien.study import report
-from mien.training.family import plan, run_study
-
-DATA = Path(os.environ.get("MIEN_DATA", "../data"))  # Kaggle's files
-RUNS = Path(os.environ.get("MIEN_RUNS", "../runs"))  # finished trainings are taken from here, others are made
-EPOCHS = int(os.environ.get("MIEN_EPOCHS", "0")) or None  # cut short, to try the notebook
-TRACKER = os.environ.get("MIEN_TRACKER", "wandb")
-
-dataset = data.load(DATA)
-print(f"{len(dataset):,} faces from {Path(dataset.source).name}", "(drawn: a demo, no result)" if dataset.drawn else "")
-
-
-def trained(networks, trainings=("study",)):
-    """Runs of these networks; their curves and verdicts are shown, then one table."""
-    planned = plan(RUNS, list(networks), list(trainings), seed=1, epochs=EPOCHS)
-    runs = list(run_study(planned, dataset, seed=1, track=TRACKER))
-    for run in runs:
-        display(Image(str(run.folder / "figures" / "curves.png"), width=900))
-        verdict = run.metrics()["verdict"]
-        print(f"{run.recipe.name}: {verdict['kind']}\n  {verdict['evidence']}\n  try: {verdict['advice']}\n")
-    rows = [report.study_row(p.folder, p.training) for p in planned]
-    display(Markdown(report.study_markdown(rows)))
-    return runs
+dataset = faces()
 
 # %%
-runs = trained(["hybrid"], ["study", "modern"])
+runs = trained(dataset, "hybrid", trainings=("study", "modern"))
 
 # %% [markdown]
 # ## Where it goes wrong, and what its confidence is worth
@@ -58,4 +32,4 @@ runs = trained(["hybrid"], ["study", "modern"])
 
 # %%
 for name in ("confusion", "reliability"):
-    display(Image(str(runs[-1].folder / "figures" / f"{name}.png"), width=900))
+    show(runs[-1].folder / "figures" / f"{name}.png")

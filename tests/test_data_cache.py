@@ -77,7 +77,9 @@ def test_a_change_of_content_is_seen_even_with_size_and_time_unchanged(kept: Pat
     assert second.fingerprint == load(file, cache=False).fingerprint
 
 
-def test_the_hash_of_a_settled_file_is_remembered_and_checked(kept: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hash_of_a_settled_file_is_remembered_and_checked(
+    kept: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cache, "_SETTLED", -1.0)
     file = data / "train.csv"
     digest = cache.content(file)
@@ -105,7 +107,16 @@ def damaged(path: Path) -> list[bytes]:
     middle, last = bytearray(content), bytearray(content)
     middle[5000] ^= 1
     last[-1] ^= 1
-    return [b"", b"{}", content[:4000], content[:-1], content + b"x", bytes(middle), bytes(last), b"\xff" * len(content)]
+    return [
+        b"",
+        b"{}",
+        content[:4000],
+        content[:-1],
+        content + b"x",
+        bytes(middle),
+        bytes(last),
+        b"\xff" * len(content),
+    ]
 
 
 def test_a_damaged_file_is_made_anew(kept: Path, data: Path) -> None:
@@ -123,7 +134,9 @@ def test_a_damaged_file_is_made_anew(kept: Path, data: Path) -> None:
     assert equal(load(data), first)
 
 
-def test_a_folder_that_cannot_be_written_does_no_harm(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_does_no_harm(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "file" / "cache"))
     assert equal(load(data), load(data, cache=False))

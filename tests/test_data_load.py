@@ -29,7 +29,7 @@ def train_csv(rows: range = range(6)) -> str:
     return "emotion,pixels\n" + "".join(f"{LABELS[i]},{text(IMAGES[i])}\n" for i in rows)
 
 
-def test_csv(rows: range = range(6, 12)) -> str:
+def unlabelled_csv(rows: range = range(6, 12)) -> str:
     return "pixels\n" + "".join(f"{text(IMAGES[i])}\n" for i in rows)
 
 
@@ -39,9 +39,6 @@ def full_csv(rows: range = range(12)) -> str:
 
 def icml_csv(rows: range = range(12)) -> str:
     return "emotion, Usage, pixels\n" + "".join(f"{LABELS[i]},{USAGES[i]},{text(IMAGES[i])}\n" for i in rows)
-
-
-test_csv.__test__ = False  # type: ignore[attr-defined]
 
 
 def put(folder: Path, **contents: str) -> Path:
@@ -87,39 +84,39 @@ def test_train_csv_alone_is_training(tmp_path: Path) -> None:
 
 
 def test_test_csv_alone_is_public_then_private_without_labels(tmp_path: Path) -> None:
-    put(tmp_path, a=test_csv())
+    put(tmp_path, a=unlabelled_csv())
     for dataset in (load(tmp_path / "a.csv"), load_test(tmp_path / "a.csv"), load_test(tmp_path)):
         assert same(dataset, [-1] * 6, USAGES[6:], range(6, 12))
 
 
 def test_train_and_test_csv_join(tmp_path: Path) -> None:
-    assert same(load(put(tmp_path, train=train_csv(), test=test_csv())), LABELS[:6] + [-1] * 6, USAGES)
+    assert same(load(put(tmp_path, train=train_csv(), test=unlabelled_csv())), LABELS[:6] + [-1] * 6, USAGES)
 
 
 @pytest.mark.parametrize("labelled", [full_csv, icml_csv])
 def test_withheld_private_rows_come_from_test_csv(tmp_path: Path, labelled: object) -> None:
     assert callable(labelled)
-    put(tmp_path, some=labelled(range(9)), test=test_csv(), train=train_csv())
+    put(tmp_path, some=labelled(range(9)), test=unlabelled_csv(), train=train_csv())
     assert same(load(tmp_path), LABELS[:9] + [-1] * 3, USAGES)
 
 
 def test_nothing_comes_twice_when_all_labels_are_there(tmp_path: Path) -> None:
-    put(tmp_path, icml_face_data=icml_csv(), fer2013=full_csv(), test=test_csv(), train=train_csv())
+    put(tmp_path, icml_face_data=icml_csv(), fer2013=full_csv(), test=unlabelled_csv(), train=train_csv())
     assert same(load(tmp_path), LABELS, USAGES)
-    put(tmp_path, test=test_csv(range(11, 5, -1)))
+    put(tmp_path, test=unlabelled_csv(range(11, 5, -1)))
     assert same(load(tmp_path), LABELS, USAGES)
     assert np.array_equal(load_test(tmp_path).images, IMAGES[11:5:-1])
 
 
 def test_copies_in_test_csv_are_counted(tmp_path: Path) -> None:
-    twice = test_csv(range(6, 9)) + f"{text(IMAGES[7])}\n" + f"{text(IMAGES[9])}\n"
+    twice = unlabelled_csv(range(6, 9)) + f"{text(IMAGES[7])}\n" + f"{text(IMAGES[9])}\n"
     dataset = load(put(tmp_path, fer2013=full_csv(range(9)), test=twice))
     assert np.array_equal(dataset.images, IMAGES[[*range(9), 7, 9]])
     assert dataset.usage.tolist() == [*USAGES[:9], "PrivateTest", "PrivateTest"]
 
 
 def test_a_test_csv_of_other_faces_is_remarked_upon(tmp_path: Path) -> None:
-    put(tmp_path, fer2013=full_csv(range(9)), test=test_csv(range(9, 12)))
+    put(tmp_path, fer2013=full_csv(range(9)), test=unlabelled_csv(range(9, 12)))
     with pytest.warns(MienWarning, match=r"test\.csv lacks 3 of the 3 test images of .*fer2013\.csv"):
         load(tmp_path)
 
@@ -152,6 +149,13 @@ def test_other_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
 def test_test_rows_of_a_file_with_usage_keep_their_labels(tmp_path: Path) -> None:
     put(tmp_path, a=icml_csv())
     assert same(load_test(tmp_path / "a.csv"), LABELS[6:], USAGES[6:], range(6, 12))
+
+
+def data_or_message(file: Path) -> Dataset | str:
+    try:
+        return load(file, cache=False)
+    except MienError as error:
+        return str(error)
 
 
 def fault(call: object, path: Path) -> str:
@@ -220,10 +224,8 @@ def test_mutated_archives_give_a_data_set_or_a_mien_error(
         content[int(place**3 * (len(content) - 1))] = value  # more often in the headers
     file = tmp_path / "b"
     file.write_bytes(content)
-    try:
-        assert len(load(file, cache=False))
-    except MienError as error:
-        assert "\n" not in str(error)
+    outcome = data_or_message(file)
+    assert "\n" not in outcome if isinstance(outcome, str) else len(outcome) > 0
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
@@ -267,7 +269,9 @@ def test_the_published_class_counts_are_known() -> None:
 
 def test_altered_class_counts_are_told() -> None:
     altered = FER2013 | {"Training": FER2013["Training"] | {"sad": 4829, "happy": 7216}}
-    with pytest.warns(MienWarning, match=r"here looks like FER2013, .*happy 7,216 instead of 7,215, sad 4,829 instead of"):
+    with pytest.warns(
+        MienWarning, match=r"here looks like FER2013, .*happy 7,216 instead of 7,215, sad 4,829 instead of"
+    ):
         warn_if_altered(of_counts(altered))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -279,7 +283,10 @@ def test_the_real_fer2013(fer2013: Path) -> None:
         warnings.simplefilter("error")
         dataset = load(fer2013)
     assert len(dataset) == 35887
-    assert [dataset.counts(usage) for usage in ("Training", "PublicTest")] == [FER2013["Training"], FER2013["PublicTest"]]
+    assert [dataset.counts(usage) for usage in ("Training", "PublicTest")] == [
+        FER2013["Training"],
+        FER2013["PublicTest"],
+    ]
     assert (dataset.usage[[0, 28708, 28709, 32297, 32298, 35886]]).tolist() == [
         "Training", "Training", "PublicTest", "PublicTest", "PrivateTest", "PrivateTest"
     ]  # fmt: skip

@@ -28,7 +28,9 @@ def fer(n: int = 700, kinds: int = 0, seed: int = 0) -> Dataset:
     """In FER2013's shape: 80 % Training, 10 % PublicTest, 10 % PrivateTest whose labels are withheld."""
     labels = np.random.default_rng(seed).integers(0, 7, n)
     labels[n * 9 // 10 :] = -1
-    return make(labels, ["Training"] * (n * 8 // 10) + ["PublicTest"] * (n // 10) + ["PrivateTest"] * (n // 10), kinds, seed)
+    return make(
+        labels, ["Training"] * (n * 8 // 10) + ["PublicTest"] * (n // 10) + ["PrivateTest"] * (n // 10), kinds, seed
+    )
 
 
 def quiet(dataset: Dataset, name: str, **options: object) -> Split:

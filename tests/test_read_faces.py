@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from read_fixtures import FACE, PORTRAIT, crowd, make_model, portrait, reader, tiny_model
 
 import mien
 from mien import Reader
@@ -21,6 +20,7 @@ from mien.labels import EMOTIONS
 from mien.recognition.crop import crop_face, frame, whole_frame
 from mien.recognition.detector import LANDMARKS, YUNET, open_detector
 from mien.recognition.model import find_model, open_model
+from read_fixtures import FACE, PORTRAIT, crowd, make_model, portrait, reader, tiny_model
 
 
 def test_the_portrait_has_one_face_with_everything_about_it() -> None:
@@ -103,7 +103,7 @@ def test_tight_crops_are_read_as_they_are_and_not_padded() -> None:
     tight = portrait().convert("L").crop((left, top, right, top + right - left)).resize((48, 48))
     (face,) = reader().read(tight)
     difference = np.abs(face.crop.astype(int) - np.asarray(tight, int)).mean()
-    assert difference < 6  # the whole crop again, or nearly
+    assert difference < 1  # the whole crop again
     assert np.array_equal(reader().read(tight, whole=True)[0].crop, np.asarray(tight))
 
 
@@ -120,12 +120,12 @@ def test_a_crop_never_leaves_the_picture_and_keeps_its_size() -> None:
 
 
 def test_a_tilted_face_is_turned_level_when_asked_for() -> None:
-    upright = open_detector()(portrait())[0]
-    level = crop_face(portrait(), upright, 48, align=True)
-    tilted = portrait().rotate(20, Image.Resampling.BICUBIC, center=(220, 118))
+    large = portrait().resize((1024, 1024), Image.Resampling.BICUBIC)
+    level = crop_face(large, open_detector()(large)[0], 48, align=True)
+    tilted = large.rotate(25, Image.Resampling.BICUBIC, center=(440, 236))
     row = open_detector()(tilted)[0]
     plain, turned = (crop_face(tilted, row, 48, align=align).astype(int) for align in (False, True))
-    assert np.abs(turned - level).mean() < 0.6 * np.abs(plain - level).mean()
+    assert np.abs(turned - level).mean() < 0.75 * np.abs(plain - level).mean()
 
 
 def test_whole_takes_the_picture_as_the_face() -> None:
@@ -283,9 +283,9 @@ import os, mien
 reader = mien.Reader({str(tiny_model())!r})
 before = len(os.listdir("/proc/self/task"))
 reader.read({str(PORTRAIT)!r})
-print(len(os.listdir("/proc/self/task")) - before, before)
+print(len(os.listdir("/proc/self/task")) - before)
 """
     if not Path("/proc/self/task").exists():
         pytest.skip("no /proc here")
-    # Libraries may start threads of their own when imported (OpenBLAS does); reading starts none.
-    assert run_python(code, OPENBLAS_NUM_THREADS="1").split() == ["0", "1"]
+    # Libraries may start threads of their own when imported; reading starts none.
+    assert run_python(code).strip() == "0"

@@ -1,9 +1,9 @@
 """Look at data, get it, or draw it.
 
-    mien data info data/                  what is there: counts, copies, contradictions
-    mien data info photos/ --sheet a.png  and a contact sheet
-    mien data fetch                       FER2013 from Kaggle into data/
-    mien data draw data/drawn             faces drawn by mien, for demonstrations
+mien data info data/                  what is there: counts, copies, contradictions
+mien data info photos/ --sheet a.png  and a contact sheet
+mien data fetch                       FER2013 from Kaggle into data/
+mien data draw data/drawn             faces drawn by mien, for demonstrations
 """
 
 import argparse
@@ -80,7 +80,9 @@ def _table(dataset: "Dataset") -> str:
         rows.append(("all", *(f"{n:,}" for n in dataset.counts().values()), f"{unknown:,}", f"{len(dataset):,}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
-        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     )
 
@@ -102,5 +104,7 @@ def _draw(args: argparse.Namespace) -> None:
     from mien.data import draw_files
 
     dataset = draw_files(args.directory, args.n, args.seed)
-    print(f"{len(dataset):,} faces drawn by mien (seed {args.seed}) in {args.directory}: train.csv, test.csv, icml_face_data.csv")
+    print(
+        f"{len(dataset):,} faces drawn by mien (seed {args.seed}) in {args.directory}: train.csv, test.csv, icml_face_data.csv"
+    )
     print(f"for demonstrations only; next: mien data info {args.directory}")

@@ -73,7 +73,11 @@ def load(name: str) -> Dataset | None:
         data = np.memmap(path, np.uint8, mode="c")
         about = json.loads(data[:_HEADER].tobytes().rstrip(b"\0"))
         n, pixels = int(about["n"]), int(about["n"]) * SIZE * SIZE
-        if about["name"] != name or len(data) != _HEADER + pixels + 9 * n or zlib.crc32(data.data[_HEADER:]) != about["crc"]:
+        if (
+            about["name"] != name
+            or len(data) != _HEADER + pixels + 9 * n
+            or zlib.crc32(data.data[_HEADER:]) != about["crc"]
+        ):
             return None
         os.utime(path)  # used just now: the last to be removed
     except (OSError, ValueError, KeyError, TypeError):

@@ -42,7 +42,9 @@ def fetch(directory: str | Path = "data") -> list[Path]:
         raise MienError(_reason(error)) from error
     found = {file.name: file for file in sorted(source.rglob("*")) if file.name in _FILES}
     if "train.csv" not in found and "icml_face_data.csv" not in found and "fer2013.tar.gz" not in found:
-        raise MienError(f"Kaggle's download in {source} holds none of {', '.join(_FILES)}; delete that folder, try again")
+        raise MienError(
+            f"Kaggle's download in {source} holds none of {', '.join(_FILES)}; delete that folder, try again"
+        )
     return [_place(file, directory / name) for name, file in found.items()]
 
 

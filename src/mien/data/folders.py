@@ -68,7 +68,9 @@ def find(root: Path) -> Tree | None:
     if len(classes) < 2:
         raise MienError(f"{root} holds the single class {classes[0]!r}; two or more are needed")
     number = {name.lower(): i for i, name in enumerate(classes)}
-    rows = [(file, number[folder.name.lower()], _usage(file, usage)) for folder, usage, files in found for file in files]
+    rows = [
+        (file, number[folder.name.lower()], _usage(file, usage)) for folder, usage, files in found for file in files
+    ]
     order = ("", *USAGES)
     rows.sort(key=lambda row: (order.index(row[2]), row[1]))  # stable: file names keep their order
     return Tree(root, classes, rows)
@@ -106,7 +108,9 @@ def read_picture(path: str | Path) -> np.ndarray:
         reason = "not a picture" if "cannot identify" in reason else reason
         raise MienError(f"{path} cannot be read ({reason}); replace or delete it") from error
     if gray.size != (SIZE, SIZE):
-        gray = ImageOps.fit(gray, (SIZE, SIZE), Image.Resampling.BICUBIC)
+        side = min(gray.size)
+        left, top = (gray.width - side) // 2, (gray.height - side) // 2
+        gray = gray.crop((left, top, left + side, top + side)).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
     return np.asarray(gray, np.uint8)
 
 

@@ -27,7 +27,9 @@ def recognised(dataset: Dataset) -> dict[str, list[str]]:
         counts, total = dataset.counts(usage), sum(known.values())
         if abs(sum(counts.values()) - total) <= _NEAR * total:
             found[usage] = [
-                f"{name} {counts[name]:,} instead of {known[name]:,}" for name in EMOTIONS if counts[name] != known[name]
+                f"{name} {counts[name]:,} instead of {known[name]:,}"
+                for name in EMOTIONS
+                if counts[name] != known[name]
             ]
     return found
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from mien.errors import MienError
-from mien.recognition.model import Model
+from mien.recognition.model import Model, softmax
 
 STEPS = 12  # covers along each side: 144 covered faces are classified together
 SPREAD = 0.11  # of a cover, standard deviation as a fraction of the face's side: about an eye or half a mouth
@@ -52,10 +52,10 @@ def explain_crop(model: Model, crop: np.ndarray, emotion: str) -> Explanation:
     blurred = np.asarray(Image.fromarray(crop).filter(ImageFilter.GaussianBlur(size * SPREAD * 1.5)), np.float32)
     covered = crop + covers * (blurred - crop)
     faces = np.concatenate([crop[None], np.rint(covered).astype(np.uint8)])
-    probabilities = model.classify(faces)[:, index]
+    logits = model.logits(faces).astype(np.float64) / model.temperature
+    probabilities = softmax(logits, 1)[:, index]
     # Log-odds: near certainty the probability itself hardly moves.
-    belief = np.clip(probabilities, 1e-9, 1 - 1e-9)
-    odds = np.log(belief) - np.log1p(-belief)
+    odds = logits[:, index] - np.logaddexp.reduce(np.delete(logits, index, axis=1), axis=1)
     falls = np.maximum(odds[0] - odds[1:], 0)
     heat = np.tensordot(falls, covers, axes=1) / covers.sum(axis=0)
     heat = (heat / heat.max() if heat.max() > 0 else heat).astype(np.float32)

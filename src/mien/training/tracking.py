@@ -146,7 +146,7 @@ def code_version() -> str:
     from mien import __version__
 
     here = Path(__file__).parent
-    if shutil.which("git"):
+    if shutil.which("git") and (here.parents[2] / ".git").exists() and (here.parents[2] / "src" / "mien").is_dir():
         found = subprocess.run(
             ["git", "-C", str(here), "describe", "--always", "--dirty"], capture_output=True, text=True
         )

@@ -1,7 +1,7 @@
 // One picture that was read: the picture with its faces boxed, and a card of bars for each face.
 
 import { ask, json } from "./api.js";
-import { h, icon, percent, pngUrl, share } from "./dom.js";
+import { h, icon, percent, pngBlob, pngUrl, share } from "./dom.js";
 
 const OPEN = 4; // with more faces than these, only the chosen one shows its bars
 
@@ -137,8 +137,7 @@ function fillHeat(figure, card, face) {
     figure.classList.add("loading");
     text.textContent = "Covering the face piece by piece…";
     try {
-      const crop = await (await fetch(pngUrl(face.crop))).blob().catch(() => null);
-      const found = await json(`v1/explain?emotion=${encodeURIComponent(emotion)}`, { method: "POST", body: crop, headers: { "Content-Type": "image/png" } });
+      const found = await json(`v1/explain?emotion=${encodeURIComponent(emotion)}`, { method: "POST", body: pngBlob(face.crop), headers: { "Content-Type": "image/png" } });
       if (mine !== turn) return;
       image.src = pngUrl(found.overlay);
       image.alt = `Heat map: the parts of the face that spoke for ${emotion}`;

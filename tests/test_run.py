@@ -202,7 +202,8 @@ def test_fine_tuning_begins_with_the_given_weights_on_classes_of_one_s_own(place
     for source in (place / "first", place / "first" / "model.onnx"):
         name = f"tuned-{source.name}"
         assert main(["train", "quickstart", "--data", str(tmp_path / "mine"), "--from", str(source), "--epochs", "2",
-                     "--split", "study", "--tracker", "none", "--runs", str(tmp_path), "--name", name]) == 0  # fmt: skip
+                     "--tracker", "none", "--runs", str(tmp_path), "--name", name]) == 0  # fmt: skip
+        assert "splitting it 70/15/15" in capsys.readouterr().err
         model = open_model(tmp_path / name / "model.onnx")
         assert set(model.classes) == {"yes", "no", "perhaps"}
 

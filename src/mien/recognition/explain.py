@@ -71,7 +71,7 @@ def lay_over(crop: np.ndarray, heat: np.ndarray, size: int = OVERLAY) -> np.ndar
     ramp = np.array(RAMP, np.float32)
     stops = np.linspace(0, 1, len(ramp))
     hue = np.stack([np.interp(level, stops, ramp[:, channel]) for channel in range(3)], axis=-1)
-    opacity = (0.15 + 0.6 * level)[..., None]
+    opacity = (0.12 + 0.5 * level)[..., None]
     return np.rint(gray[..., None] * (1 - opacity) + hue * opacity).astype(np.uint8)
 
 

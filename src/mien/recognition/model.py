@@ -78,7 +78,7 @@ def find_model(name: str | Path = "default") -> Path:
     """
     known = shipped()
     if str(name) == "default":
-        name = DEFAULT
+        name = DEFAULT if DEFAULT in known or not known else known[0]
     if str(name) in known:
         return FOLDER / f"{name}.onnx"
     path = Path(name)

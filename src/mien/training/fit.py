@@ -127,7 +127,7 @@ def fit(
                 for group in opt.param_groups:
                     group["lr"] = lr
                 here = _mix(seed, epoch, step, fabric.global_rank)
-                torch.manual_seed(here)  # dropout
+                _seed_dropout(here, device)
                 x = augment(normalise(images[mine], r.mean, r.std), r.augmentation, _generator(here), size)
                 y = labels[mine]
                 # A compiled network is compiled for full batches; the odd last one takes the plain path.
@@ -239,6 +239,15 @@ def _agree(stop: bool, fabric: Fabric) -> bool:
 def _mix(*parts: int) -> int:
     """One 63-bit seed out of several small numbers, each combination its own."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _seed_dropout(seed: int, device: torch.device) -> None:
+    """Seed the random state that dropout draws from: that of the device alone. torch.manual_seed does more: without a
+    GPU it notes a stack trace for each kind of accelerator at every call, for later, and keeps them all."""
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
 
 
 def _generator(*parts: int) -> torch.Generator:

@@ -12,16 +12,16 @@ def optimizer(model: nn.Module, r: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimiser over the model's parameters.
 
     "adam" puts weight decay into the gradient of every parameter, as torch's Adam does and the study did. "adamw"
-    (Loshchilov & Hutter 2019) and "sgd" leave biases and norms undecayed.
+    (Loshchilov & Hutter 2019) and "sgd" leave biases and norms undecayed. All are fused: one pass over each tensor.
     """
     if r.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), r.learning_rate, weight_decay=r.weight_decay)
+        return torch.optim.Adam(model.parameters(), r.learning_rate, weight_decay=r.weight_decay, fused=True)
     decayed = [p for p in model.parameters() if p.ndim > 1]
     free = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": r.weight_decay}, {"params": free, "weight_decay": 0.0}]
     if r.optimizer == "adamw":
-        return torch.optim.AdamW(groups, r.learning_rate)
-    return torch.optim.SGD(groups, r.learning_rate, momentum=r.momentum, nesterov=r.momentum > 0)
+        return torch.optim.AdamW(groups, r.learning_rate, fused=True)
+    return torch.optim.SGD(groups, r.learning_rate, momentum=r.momentum, nesterov=r.momentum > 0, fused=True)
 
 
 def learning_rate(step: int, steps: int, r: Recipe) -> float:

@@ -7,8 +7,8 @@ from pathlib import Path
 from mien.data import Dataset, draw_files, load
 from mien.study import plots
 from mien.training.fit import Row
-from mien.training.recipes import Recipe, recipe
-from mien.training.run import Run, Runtime, load_run, train
+from mien.training.recipes import recipe
+from mien.training.run import Run, Runtime, load_run, settled, train
 from mien.training.submit import submit
 
 DRAWN = 4000  # faces drawn where there are no files: enough to learn from, drawn in seconds
@@ -46,8 +46,8 @@ def quickstart(
     on_step: Callable[[int, int, int], None],
 ) -> Quickstart:
     """Train (or find trained) the recipe `quickstart` on the data, write submission.csv and figures into `folder`."""
-    r: Recipe = recipe("quickstart", **changes)
     dataset = load(data)
+    r = settled(recipe("quickstart", **changes), dataset)
     before = load_run(folder) if (folder / "recipe.json").is_file() else None
     same = before is not None and before.recipe == r and before.record["data"]["fingerprint"] == dataset.fingerprint
     finished = same and (folder / "metrics.json").is_file()

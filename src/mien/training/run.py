@@ -13,6 +13,7 @@ import dataclasses
 import json
 import os
 import platform
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 
 from mien.data import Dataset, split
 from mien.data.splits import Split
-from mien.errors import MienError
+from mien.errors import MienError, MienWarning
 from mien.files import atomic_write
 from mien.study import calibration, diagnose, history, metrics, plots
 from mien.training import checkpoint, networks, predict
@@ -115,6 +116,7 @@ def train(
     runtime = runtime or Runtime()
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
+    r = settled(r, dataset)
     parts = split(dataset, r.split, fold=r.fold, copies=r.copies)
     if len(parts.train) == 0 or len(parts.validation) == 0:
         raise MienError(
@@ -173,6 +175,18 @@ def train(
     run = load_run(folder)
     _finish(run, dataset, parts, fitted, watch)
     return run
+
+
+def settled(r: Recipe, dataset: Dataset) -> Recipe:
+    """The recipe as it can be followed on this data set: without labelled PublicTest faces there is no official split,
+    and the study's (70/15/15 by class) takes its place, with a warning."""
+    if r.split != "official" or ((dataset.usage == "PublicTest") & (dataset.labels >= 0)).any():
+        return r
+    warnings.warn(
+        f"{dataset.source} has no labelled PublicTest faces to validate on; splitting it 70/15/15 by class instead "
+        "(--split study)", MienWarning, stacklevel=2,
+    )  # fmt: skip
+    return dataclasses.replace(r, split="study")
 
 
 def _finish(run: Run, dataset: Dataset, parts: Split, fitted: Fitted, watch: Tracker) -> None:

@@ -52,6 +52,7 @@ async function readItem(item) {
     item.state = "done";
   } catch (error) {
     item.answer = { problem: { title: error.title ?? "Something went wrong", detail: error.detail ?? sentence(String(error)) } };
+    item.again = !error.status || error.status >= 500; // another attempt may go better
     item.state = "failed";
   }
   if (items[current] === item) render(true);
@@ -129,7 +130,7 @@ function startView() {
   return h("div", { class: "start" },
     h("div", { class: "hero" },
       h("h1", { id: "read-title", tabindex: "-1", text: "Read a face" }),
-      h("p", { class: "lead", text: "Faces are found, and each gets its seven chances. It happens on this machine; nothing of a picture is kept." })),
+      h("p", { class: "lead", text: "Finds the faces in a photo, and how likely each of seven expressions is. It happens on this machine, and nothing is kept." })),
     h("div", { class: "drop" },
       h("div", { class: "drop-mark", "aria-hidden": "true" }, icon("upload", 30)),
       h("p", { class: "drop-text" }, h("strong", { text: "Drop photos here" }), h("span", { class: "soft wide-only", text: " or paste one with Ctrl V" })),
@@ -151,7 +152,7 @@ function factsOf(card) {
   const fact = (name, value, note) => h("div", {}, h("dt", { text: name }), h("dd", {}, h("strong", { text: value }), note ? h("span", { class: "soft", text: note }) : null));
   return [
     fact("Model", card.name, card.parameters ? `${count(card.parameters)} parameters` : ""),
-    fact("Tells apart", plural(card.classes.length, "class").replace("classs", "classes"), card.classes.join(", ")),
+    fact("Tells apart", `${card.classes.length} expressions`, card.classes.join(", ")),
     card.accuracy !== null
       ? fact("Is right", percent(card.accuracy, 1), "of the time in validation; people agree with such labels about 65 %")
       : fact("Probabilities", "calibrated", `temperature ${card.temperature.toFixed(2)}`),
@@ -184,7 +185,7 @@ function resultView() {
     picker);
   const body = h("div", { class: "result" });
   fillBody(body, item);
-  return h("div", { class: "read-done" }, bar, body, h("div", { id: "strip", class: "strip" }, stripButtons()));
+  return h("div", { class: "read-done" }, bar, h("div", { id: "strip", class: "strip" }, stripButtons()), body);
 }
 
 function download(name, ready, act) {
@@ -205,7 +206,7 @@ async function fillBody(body, item) {
     return;
   }
   if (item.state === "failed") {
-    const again = h("button", { class: "button", type: "button", onclick: () => take(items.map((each) => Object.assign(new File([each.blob], each.name, { type: each.type })))) }, "Try again");
+    const again = item.again && h("button", { class: "button", type: "button", onclick: () => take(items.map((each) => new File([each.blob], each.name, { type: each.type }))) }, "Try again");
     body.append(note("alert", item.answer.problem.title, item.answer.problem.detail, again));
     say(item.answer.problem.detail);
     return;

@@ -39,7 +39,7 @@ export function bars(card) {
 export function show(card, picture, url) {
   const many = picture.faces.length > OPEN;
   const boxes = picture.faces.map((face) => box(card, picture, face));
-  const cards = picture.faces.map((face) => faceCard(card, face, many));
+  const cards = picture.faces.map((face) => faceCard(card, face, picture.faces.length > 1));
   const choose = (index, scroll) => {
     boxes.forEach((each, i) => each.classList.toggle("chosen", i === index));
     cards.forEach((each, i) => {
@@ -89,15 +89,16 @@ function box(card, picture, face) {
   };
   const several = picture.faces.length > 1;
   const label = h("span", { class: "chip" }, several ? h("b", { text: face.number }) : null, h("span", { class: "chip-text", text: `${title(face.emotion)} ${percent(face.confidence)}` }));
-  const small = width / picture.width < 0.07;
-  const low = y / picture.height < 0.09;
+  // Labels need room: in a crowd, numbers stand alone until they are pointed at.
+  const small = width / picture.width < (picture.faces.length > OPEN ? 0.18 : 0.06);
+  const kinds = { small, low: y / picture.height < 0.09, right: (x + width) / picture.width > 0.86 };
   return h("button", {
-    class: `box${small ? " small" : ""}${low ? " low" : ""}`, type: "button", style,
+    class: ["box", ...Object.keys(kinds).filter((kind) => kinds[kind])].join(" "), type: "button", style,
     "aria-label": `Face ${face.number}: ${face.emotion}, ${percent(face.confidence)}`,
   }, label);
 }
 
-function faceCard(card, face, many) {
+function faceCard(card, face, several) {
   const { element, update } = bars(card);
   update(face.probabilities, face.emotion);
   const crop = face.crop ? h("img", { class: "crop", src: pngUrl(face.crop), alt: `Face ${face.number} as the model sees it`, width: 64, height: 64 }) : null;
@@ -113,7 +114,7 @@ function faceCard(card, face, many) {
     crop,
     h("div", { class: "face-title" },
       h("h2", {}, h("span", { class: "dot", style: { background: colorOf(card, face.emotion) } }), title(face.emotion)),
-      h("p", { class: "soft", text: `${many || face.number > 1 ? `Face ${face.number} · ` : ""}${percent(face.confidence, 1)}${unsure(face) ? " · not sure" : ""}` })),
+      h("p", { class: "soft", text: `${several ? `Face ${face.number} · ` : ""}${percent(face.confidence, 1)}${unsure(face) ? " · not sure" : ""}` })),
     face.crop ? button : null);
   return h("article", { class: "card face", style: { "--color": colorOf(card, face.emotion) }, "aria-label": `Face ${face.number}: ${face.emotion}` }, head, h("div", { class: "face-body" }, element, figure));
 }

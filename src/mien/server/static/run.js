@@ -1,5 +1,6 @@
 // One run: what the curves say, its numbers, its confusion matrices, how it was trained.
 
+import { sentence } from "./api.js";
 import { lineChart } from "./charts.js";
 import { confusion } from "./confusion.js";
 import { count, duration, h, icon, percent } from "./dom.js";
@@ -37,22 +38,26 @@ function verdict(run) {
   if (!found) return null;
   return h("div", { class: `callout ${found.kind.replaceAll(" ", "-")}` },
     h("h2", { text: found.title.charAt(0).toUpperCase() + found.title.slice(1) + (run.status === "running" ? ", so far" : "") }),
-    h("p", { text: found.evidence }),
-    h("p", { class: "soft" }, "Try: ", found.advice));
+    h("p", { text: sentence(found.evidence) }),
+    h("p", { class: "soft", text: sentence(`try ${found.advice}`) }));
 }
 
 function tiles(run) {
   const tile = (name, value, note) => h("div", { class: "tile" }, h("dt", { text: name }), h("dd", {}, h("strong", { text: value }), note ? h("span", { class: "soft", text: note }) : null));
   const single = run.evaluations.validation?.single;
-  const interval = run.accuracy_interval ? `${percent(run.accuracy_interval[0], 1)} to ${percent(run.accuracy_interval[1], 1)}` : run.epochs ? "last epoch" : "";
+  const interval = run.accuracy_interval ? between(run.accuracy_interval) : run.epochs ? "last epoch" : "";
   return h("dl", { class: "tiles" },
     tile("Validation accuracy", percent(validation(run), 1), interval),
-    run.test_accuracy !== null ? tile("Test accuracy", percent(run.test_accuracy, 1), "") : null,
+    run.test_accuracy !== null ? tile("Test accuracy", percent(run.test_accuracy, 1), between(run.evaluations.test?.single?.accuracy_interval)) : null,
     tile("Best epoch", run.best_epoch === null ? "–" : String(run.best_epoch), run.best_val_accuracy === null ? "" : percent(run.best_val_accuracy, 1)),
     tile("Gap", run.gap === null ? "–" : `${(100 * run.gap).toFixed(1)}`, "points, training over validation"),
     tile("Macro F1", run.macro_f1 === null ? "–" : run.macro_f1.toFixed(3), ""),
     tile("Calibration error", percent(run.ece, 1), run.temperature ? `before temperature ${run.temperature.toFixed(2)}` : ""),
     single ? tile("NLL", single.nll.toFixed(3), `${single.n.toLocaleString("en")} images`) : null);
+}
+
+function between(interval) {
+  return interval ? `${percent(interval[0], 1)} to ${percent(interval[1], 1)}` : "";
 }
 
 function curves(run) {

@@ -122,7 +122,8 @@ function table({ folder, runs }) {
 
 function heading(column) {
   const here = sort.key === column.key;
-  const button = h("button", { type: "button", "data-keep": `sort-${column.key}`, title: column.hint ?? null }, column.name, h("span", { class: "arrow", "aria-hidden": "true", text: here ? (sort.down ? "↓" : "↑") : "" }));
+  const arrow = h("span", { class: "arrow", "aria-hidden": "true", text: here ? (sort.down ? "↓" : "↑") : "" });
+  const button = h("button", { type: "button", "data-keep": `sort-${column.key}`, title: column.hint ?? null }, column.text ? [column.name, arrow] : [arrow, column.name]);
   button.addEventListener("click", () => {
     sort = here ? { key: column.key, down: !sort.down } : { key: column.key, down: !column.text };
     say(`Sorted by ${column.name}, ${sort.down ? "descending" : "ascending"}`);
@@ -169,7 +170,7 @@ export function statusOf(run) {
 /** The verdict as a coloured word. */
 export function verdictOf(run) {
   if (!run.verdict) return h("span", { class: "soft", text: "–" });
-  return h("span", { class: `verdict ${run.verdict.replaceAll(" ", "-")}`, text: run.verdict_title ?? run.verdict });
+  return h("span", { class: `verdict ${run.verdict.replaceAll(" ", "-")}`, text: `${run.verdict_title ?? run.verdict}${run.status === "running" ? ", so far" : ""}` });
 }
 
 /** Accuracy of the kept weights; before they are evaluated, of the last epoch. */

@@ -1,0 +1,240 @@
+"""How fast, how small and how right mien reads faces, beside the tools that people use today.
+
+    python benchmarks/recognise.py                                 mien's shipped models
+    python benchmarks/recognise.py --models champion model-int8.onnx nano --data data/ --fer --human --size
+
+One core, one thread, everything in one run: each tool is a process of its own, and they take turns, A B A B, so that
+what the machine does meanwhile hits all alike. Compare figures of one run only.
+
+per face    median milliseconds for one 48x48 face already cropped: scaling, network, probabilities
+faces/s     64 such faces given at once
+photo       median milliseconds for a photograph of 512x512 (NASA's portrait of Eileen Collins): decode, find, read
+cold        median seconds from starting the process to the first result on that photograph
+size        megabytes of the environment it runs in, virtual environment included
+accuracy    on FER2013's PublicTest, the faces as they are, one look each; with ECE, 15 bins (with --data)
+
+--fer makes a virtual environment with the `fer` package (TensorFlow and torch: several GB) in --work, and
+--human a folder of `@vladmandic/human` with tfjs on WebAssembly (npm; 350 MB); both are kept for the next run. human's
+photo time leaves out decoding, for which it has nothing. --size installs mien's core tier in an environment of its
+own, to weigh it and to start cold from it; without it mien starts from the Python that runs this.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+PHOTO = ROOT / "src/mien/recognition/sample/astronaut.jpg"
+THREADS = "OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS TF_NUM_INTRAOP_THREADS TF_NUM_INTEROP_THREADS"
+TASKS = ("face", "batch", "photo")
+
+
+@dataclass
+class Tool:
+    """One contender. worker: the command of its process. cold: a command that reads the photo and ends."""
+
+    name: str
+    worker: list[str]
+    cold: list[str]
+    size: float | None = None
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {task: [] for task in (*TASKS, "cold")})
+    accuracy: str = ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="*", help="shipped names or .onnx files (default: all shipped)")
+    parser.add_argument("--data", help="FER2013 as mien.data.load takes it: adds accuracy on PublicTest")
+    parser.add_argument("--fer", action="store_true", help="compare with the fer package")
+    parser.add_argument("--human", action="store_true", help="compare with @vladmandic/human")
+    parser.add_argument("--size", action="store_true", help="install mien's core tier apart, and weigh it")
+    parser.add_argument("--rounds", type=int, default=4, help="turns of each tool (default 4)")
+    parser.add_argument("--work", type=Path, default=ROOT / "build/recognise", help="where environments are made")
+    parser.add_argument("--json", type=Path, help="write the figures there too")
+    args = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    os.environ.update(dict.fromkeys(THREADS.split(), "1"))
+    args.work.mkdir(parents=True, exist_ok=True)
+    inputs = prepare(args.work, args.data)
+    tools = contenders(args)
+    measure(tools, inputs, args.rounds, bool(args.data))
+    imports = start_cold([tools[0].cold[0], "-c", "import numpy, cv2, onnxruntime"], args.rounds)
+    report(tools, imports, args.json)
+
+
+def prepare(work: Path, data: str | None) -> Path:
+    """Write what all tools read: faces.npy (64, 48, 48), photo.rgb with photo.json, and PublicTest with its labels."""
+    from PIL import Image
+
+    from mien.recognition.detector import open_detector
+
+    inputs = work / "inputs"
+    inputs.mkdir(exist_ok=True)
+    photo = Image.open(PHOTO).convert("RGB")
+    (inputs / "photo.rgb").write_bytes(photo.tobytes())
+    (inputs / "photo.json").write_text(json.dumps({"width": photo.width, "height": photo.height}))
+    x, y, w, h = open_detector()(photo)[0, :4]
+    face = photo.convert("L").crop((x - 10, y, x + w + 10, y + h)).resize((48, 48))
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 6, (64, 48, 48))
+    np.save(inputs / "faces.npy", np.clip(np.asarray(face) + noise, 0, 255).astype(np.uint8))
+    if data:
+        from mien.data import load
+
+        dataset = load(data)
+        rows = (dataset.usage == "PublicTest") & (dataset.labels >= 0)
+        np.save(inputs / "public.npy", dataset.images[rows])
+        np.save(inputs / "labels.npy", dataset.labels[rows])
+    return inputs
+
+
+def contenders(args: argparse.Namespace) -> list[Tool]:
+    """The tools to compare, with their environments made."""
+    from mien.recognition.model import find_model, shipped
+
+    python, size = sys.executable, None
+    if args.size:
+        python, size = environment(args.work / "mien", [str(ROOT)])
+    tools = []
+    for model in args.models or shipped():
+        path = str(find_model(model).resolve())
+        worker = [sys.executable, str(HERE / "recognise_mien.py"), path]
+        cold = [python, "-m", "mien", "read", str(PHOTO), "--model", path]
+        tools.append(Tool(f"mien {Path(model).stem}", worker, cold, size))
+    if not tools:
+        raise SystemExit("no model: none is shipped, and --models names none")
+    if args.fer:
+        # fer asks for pkg_resources, which newer setuptools do not have.
+        python, size = environment(args.work / "fer", ["fer==25.10.3", "setuptools<81"])
+        cold = "from fer.fer import FER; import cv2, sys; print(FER().detect_emotions(cv2.imread(sys.argv[1])))"
+        worker = [python, str(HERE / "recognise_fer.py"), str(PHOTO)]
+        tools.append(Tool("fer", worker, [python, "-c", cold, str(PHOTO)], size))
+    if args.human:
+        folder = args.work / "human"
+        if not (folder / "node_modules").exists():
+            folder.mkdir(exist_ok=True)
+            packages = ["@vladmandic/human@3.3.6", "@tensorflow/tfjs@4.22.0", "@tensorflow/tfjs-backend-wasm@4.22.0"]
+            subprocess.run(["npm", "install", "--prefix", str(folder), "--no-audit", *packages], check=True)
+        worker = ["node", str(HERE / "recognise_human.cjs"), str(folder / "node_modules")]
+        tools.append(Tool("human (wasm)", worker, [*worker, "cold"], weigh(folder)))
+    return tools
+
+
+def environment(folder: Path, packages: list[str]) -> tuple[str, float]:
+    """A virtual environment with the packages, made if it is not there. Returns its Python and its size in MB."""
+    python = folder / "bin/python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
+    return str(python), weigh(folder)
+
+
+def weigh(folder: Path) -> float:
+    """Megabytes of all files under a folder, links not followed."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir()) / 1e6
+
+
+def measure(tools: list[Tool], inputs: Path, rounds: int, accuracy: bool) -> None:
+    """Let the tools take turns at every task; fills in their figures."""
+    workers = {tool.name: Worker(tool, inputs) for tool in tools}
+    for task in TASKS:
+        for tool in tools:
+            workers[tool.name].ask(task)  # a first turn that does not count
+    for _ in range(rounds):
+        for task in TASKS:
+            for tool in tools:
+                tool.seconds[task] += workers[tool.name].ask(task)["seconds"]
+    if accuracy:
+        labels = np.load(inputs / "labels.npy")
+        for tool in tools:
+            tool.accuracy = judge(np.array(workers[tool.name].ask("public")["probabilities"]), labels)
+    for worker in workers.values():
+        worker.stop()
+    for _ in range(rounds):
+        for tool in tools:
+            tool.seconds["cold"] += start_cold(tool.cold, 1, str(inputs))
+
+
+class Worker:
+    """A tool's process: a task's name goes in as a line, its figures come out as a line of JSON."""
+
+    def __init__(self, tool: Tool, inputs: Path) -> None:
+        self.name = tool.name
+        self.process = subprocess.Popen(
+            [*tool.worker], env={**os.environ, "INPUTS": str(inputs)}, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def ask(self, task: str) -> dict[str, Any]:
+        """Have a task done. Tools may chatter on standard output: only lines of JSON count."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(task + "\n")
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            if line.startswith('{"task"'):
+                return dict(json.loads(line))
+        raise SystemExit(f"{self.name} ended at {task!r} with code {self.process.wait()}: {self.process.args}")
+
+    def stop(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def start_cold(command: list[str], rounds: int, inputs: str = "") -> list[float]:
+    """Seconds of the whole process, each time."""
+    seconds = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ, "INPUTS": inputs})
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def judge(probabilities: np.ndarray, labels: np.ndarray) -> str:
+    """Accuracy and expected calibration error, as text."""
+    from mien.study.metrics import ece
+
+    right = float((probabilities.argmax(axis=1) == labels).mean())
+    return f"{right:.1%} ({ece(probabilities, labels):.3f})"
+
+
+def report(tools: list[Tool], imports: list[float], path: Path | None) -> None:
+    """Print the table; the first tool's figures are what the others' are compared with."""
+    middle = {tool.name: {task: statistics.median(times) for task, times in tool.seconds.items()} for tool in tools}
+    print(f"{'':<22}{'per face':>12}{'faces/s':>10}{'photo':>12}{'cold':>9}{'size':>10}  accuracy (ECE)")
+    for tool in tools:
+        m = middle[tool.name]
+        size = f"{tool.size:,.0f} MB" if tool.size else "-"
+        print(
+            f"{tool.name:<22}{m['face'] * 1e3:>9.3f} ms{64 / m['batch']:>10,.0f}{m['photo'] * 1e3:>9.1f} ms"
+            f"{m['cold']:>7.2f} s{size:>10}  {tool.accuracy or '-'}"
+        )
+    base = statistics.median(imports)
+    print(f"\npython -c 'import numpy, cv2, onnxruntime': {base:.2f} s; {tools[0].name} cold is", end=" ")
+    print(f"{middle[tools[0].name]['cold'] / base:.2f} times that")
+    for tool in tools[1:]:
+        a, b = middle[tools[0].name], middle[tool.name]
+        ratios = ", ".join(f"{task} {b[task] / a[task]:.2f}x" for task in (*TASKS, "cold"))
+        print(f"{tool.name} over {tools[0].name}: {ratios}")
+    if path:
+        figures = [
+            {"tool": tool.name, **middle[tool.name], "size_mb": tool.size, "accuracy": tool.accuracy} for tool in tools
+        ]
+        path.write_text(json.dumps({"imports": base, "tools": figures}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

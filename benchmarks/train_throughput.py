@@ -131,7 +131,9 @@ def main() -> None:
     for arm in args.arms[1:]:
         ratios = sorted(a / b for a, b in zip(rates[arm], base, strict=True))
         middle = statistics.median(ratios)
-        print(f"{arm} / {args.arms[0]}: {middle:.2f}x (from {ratios[0]:.2f} to {ratios[-1]:.2f}, {args.threads} threads)")
+        print(
+            f"{arm} / {args.arms[0]}: {middle:.2f}x (from {ratios[0]:.2f} to {ratios[-1]:.2f}, {args.threads} threads)"
+        )
 
 
 if __name__ == "__main__":

@@ -33,10 +33,10 @@ def main() -> None:
     annotate(picture, faces, [reader.explain(face) for face in faces]).save(IMAGES / "portrait.jpg", quality=85)
     group = Image.fromarray(
         np.hstack(
-            [draw_face(name, seed, 300, plain=True) for seed, name in ((5, "surprise"), (0, "happy"), (4, "sad"))]
+            [draw_face(name, seed, 330, plain=True) for seed, name in ((5, "surprise"), (0, "happy"), (4, "sad"))]
         )
     ).convert("RGB")
-    canvas = Image.new("RGB", (group.width, group.height + 240), (52, 56, 66))
+    canvas = Image.new("RGB", (group.width, group.height + 300), (52, 56, 66))
     canvas.paste(group, (0, 0))
     annotate(canvas, reader.read(canvas)).save(IMAGES / "group.jpg", quality=85)
     with tempfile.TemporaryDirectory() as folder:

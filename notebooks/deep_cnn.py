@@ -33,4 +33,6 @@ from mien.study import history
 
 rows = history.read(runs[0].folder / "history.csv")
 for row in rows:
-    print(f"epoch {row['epoch']:>3.0f}   train {row['train_accuracy']:.3f}   validation {row['val_accuracy']:.3f}   gap {row['generalisation_gap']:+.3f}")
+    print(
+        f"epoch {row['epoch']:>3.0f}   train {row['train_accuracy']:.3f}   validation {row['val_accuracy']:.3f}   gap {row['generalisation_gap']:+.3f}"
+    )

@@ -183,8 +183,10 @@ def test_pictures_are_read_anew_when_one_changes(kept: Path, tmp_path: Path) -> 
     for name, shade in (("a", 10), ("b", 200)):
         (root / name).mkdir(parents=True)
         Image.new("L", (48, 48), shade).save(root / name / "1.png")
-    assert load(root).images[:, 0, 0].tolist() == [10, 200]
+    first = load(root)
+    assert first.images[:, 0, 0].tolist() == [10, 200]
     assert mapped(load(root))
+    assert equal(first, load(root))
     Image.new("L", (48, 48), 30).save(root / "a" / "1.png")
     assert load(root).images[:, 0, 0].tolist() == [30, 200]
     assert read_picture(root / "a" / "1.png")[0, 0] == 30

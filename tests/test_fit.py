@@ -117,7 +117,13 @@ def test_interrupt_saves_and_stops(tmp_path):
 
 def test_a_loss_that_is_no_number_stops_with_advice():
     with pytest.raises(MienError, match=r"loss became .* epoch 1.*--learning-rate"):
-        fit(dataclasses.replace(QUICK, optimizer="sgd", learning_rate=1e30, schedule="constant"), stripes(), stripes(20, 1), 3, 1)
+        fit(
+            dataclasses.replace(QUICK, optimizer="sgd", learning_rate=1e30, schedule="constant"),
+            stripes(),
+            stripes(20, 1),
+            3,
+            1,
+        )
 
 
 def test_early_stopping_and_the_best_weights():

@@ -7,11 +7,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-from mien import data  # noqa: E402
-from mien.cli import main  # noqa: E402
-from mien.study import submission  # noqa: E402
-from mien.training import quickstart  # noqa: E402
-from mien.training.family import VARIATIONS, plan  # noqa: E402
+from mien import data
+from mien.cli import main
+from mien.study import submission
+from mien.training import quickstart
+from mien.training.family import VARIATIONS, plan
 
 QUICK = ["--epochs", "1", "--tracker", "none", "--threads", "1"]
 

@@ -65,7 +65,9 @@ def test_wandb_s_own_tools_read_all_of_it_back(place):
     wandb = Path(sys.executable).parent / "wandb"
     out = subprocess.run([wandb, "leet", "inspect", "--json", log], capture_output=True, text=True, check=True).stdout
     summary = json.loads(
-        subprocess.run([wandb, "leet", "inspect", "--summary", "--json", log], capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [wandb, "leet", "inspect", "--summary", "--json", log], capture_output=True, text=True, check=True
+        ).stdout
     )
     assert summary["project"] == "mien"
     assert summary["name"] == "first"
@@ -165,10 +167,14 @@ def test_submit_writes_every_test_row_in_order(place, tmp_path, source):
     assert submission.read(out).tolist() == p.argmax(1).tolist()
 
 
-@pytest.mark.parametrize(("format", "header", "first"), [("id0", ["id", "emotion"], "0"), ("id1", ["id", "emotion"], "1")])
+@pytest.mark.parametrize(
+    ("format", "header", "first"), [("id0", ["id", "emotion"], "0"), ("id1", ["id", "emotion"], "1")]
+)
 def test_submit_in_other_layouts(place, tmp_path, format, header, first):
     out = tmp_path / "s.csv"
-    assert main(["submit", str(place / "first"), "--data", str(place / "data"), "-o", str(out), "--format", format]) == 0
+    assert (
+        main(["submit", str(place / "first"), "--data", str(place / "data"), "-o", str(out), "--format", format]) == 0
+    )
     rows = list(csv.reader(out.open()))
     assert rows[0] == header
     assert rows[1][0] == first

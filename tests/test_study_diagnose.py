@@ -55,9 +55,7 @@ def curves(
     ("kind", "curve"),
     [
         pytest.param("overfit", (20, 0.99, 0.524, 0.04, 1.3, 6, 6, 2.0), id="the study's deep"),
-        pytest.param(
-            "overfit", (20, 0.626, 0.475, 1.0, 1.38, 7), id="the study's baseline, by its gap alone"
-        ),
+        pytest.param("overfit", (20, 0.626, 0.475, 1.0, 1.38, 7), id="the study's baseline, by its gap alone"),
         pytest.param("good fit", (25, 0.6497, 0.6031, 0.9416, 1.0825, 6), id="the study's hybrid"),
         pytest.param("good fit", (60, 0.62, 0.68, 1.1, 0.9, 6), id="training below validation"),
         pytest.param("underfit", (20, 0.41, 0.40, 1.5, 1.52, 8), id="low and flat"),
@@ -192,9 +190,7 @@ def test_evidence_has_the_numbers_of_the_last_epoch() -> None:
 
 
 def test_history_without_learning_rate_is_read() -> None:
-    rows = [
-        {k: v for k, v in r.items() if k != "learning_rate"} for r in curves(25, 0.65, 0.6, 0.94, 1.08, 6)
-    ]
+    rows = [{k: v for k, v in r.items() if k != "learning_rate"} for r in curves(25, 0.65, 0.6, 0.94, 1.08, 6)]
     assert diagnose(rows).kind == "good fit"
 
 

@@ -9,8 +9,7 @@ from mien.errors import MienError
 from mien.study import history
 
 HEADER = (
-    "epoch,train_loss,train_accuracy,val_loss,val_accuracy,generalisation_gap,learning_rate,"
-    "images_per_second,seconds"
+    "epoch,train_loss,train_accuracy,val_loss,val_accuracy,generalisation_gap,learning_rate,images_per_second,seconds"
 )
 
 

@@ -60,15 +60,11 @@ def draw(name: str, path: Path, drawn: bool = False) -> Path:
     curve = calibration.reliability(p, y)
     data = dataset(drawn)
     make: dict[str, Callable[[], Path]] = {
-        "curves": lambda: plots.learning_curves(
-            history(20), path, "deep", diagnose.diagnose(history(20)), drawn=drawn
-        ),
+        "curves": lambda: plots.learning_curves(history(20), path, "deep", diagnose.diagnose(history(20)), drawn=drawn),
         "one epoch": lambda: plots.learning_curves(history(1), path, "deep", drawn=drawn),
         "confusion": lambda: plots.confusion(found.confusion, EMOTIONS, path, "hybrid", drawn=drawn),
         "recall": lambda: plots.recall_bars(found, path, "hybrid", drawn=drawn),
-        "reliability": lambda: plots.reliability(
-            {"T = 1": curve, "T = 2": curve}, path, "hybrid", drawn=drawn
-        ),
+        "reliability": lambda: plots.reliability({"T = 1": curve, "T = 2": curve}, path, "hybrid", drawn=drawn),
         "one reliability": lambda: plots.reliability({"T = 1": curve}, path, "hybrid", drawn=drawn),
         "study": lambda: plots.study_table(rows(), path, drawn=drawn),
         "averages": lambda: plots.class_averages(data, path),
@@ -89,9 +85,7 @@ def test_a_figure_fits_its_canvas_and_is_stamped_when_drawn(tmp_path: Path, name
     pixels = np.asarray(Image.open(path).convert("RGB"))
     assert pixels.shape[1] >= 800
     assert pixels.min() < 80
-    edge = np.concatenate(
-        [pixels[:3].ravel(), pixels[-3:].ravel(), pixels[:, :3].ravel(), pixels[:, -3:].ravel()]
-    )
+    edge = np.concatenate([pixels[:3].ravel(), pixels[-3:].ravel(), pixels[:, :3].ravel(), pixels[:, -3:].ravel()])
     assert (edge == 255).all(), "something is cut off at the edge"
     assert [p.name for p in path.parent.iterdir()] == ["a.png"]
 

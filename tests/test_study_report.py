@@ -58,16 +58,12 @@ def test_rows_come_in_the_order_of_the_story(tmp_path: Path) -> None:
 def test_markdown_has_a_row_each_with_gap_interval_and_logged_figures() -> None:
     text = report.study_markdown(
         [
-            StudyRow(
-                "hybrid", "hybrid-cnn", 304_743, "study", 0.605, 0.652, 25, 4307, "study", 0.6497, 0.6031
-            ),
+            StudyRow("hybrid", "hybrid-cnn", 304_743, "study", 0.605, 0.652, 25, 4307, "study", 0.6497, 0.6031),
             StudyRow("deep", "deep-cnn", 4_960_903, "study", 0.55, 0.98, 20, 4307, "study", 0.99, 0.524),
             StudyRow("normal", "normal-cnn", 683_527, "modern", 0.565),
         ]
     )
-    table = [
-        [cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line[:1] == "|"
-    ]
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line[:1] == "|"]
     assert len({len(line) for line in table}) == 1
     assert table[2] == [
         "hybrid", "hybrid-cnn", "304,743", "study", "25", "65.2", "60.5 ±1.5", "15 % of train.csv", "+4.7",

@@ -72,9 +72,7 @@ def test_like_needs_an_example_of_as_many_rows(tmp_path: Path) -> None:
 
 def test_classes_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "example.csv").write_text("row,face\n1,calm\n2,tense\n")
-    submission.write(
-        np.array([1, 0]), tmp_path / "s.csv", f"like:{tmp_path / 'example.csv'}", ("calm", "tense")
-    )
+    submission.write(np.array([1, 0]), tmp_path / "s.csv", f"like:{tmp_path / 'example.csv'}", ("calm", "tense"))
     assert (tmp_path / "s.csv").read_text() == "row,face\n1,tense\n2,calm\n"
 
 

@@ -1,8 +1,8 @@
 """mien: facial expression recognition, measured honestly.
 
-    import mien
-    for face in mien.read("photo.jpg"):
-        print(face.emotion, face.confidence, face.box)
+import mien
+for face in mien.read("photo.jpg"):
+    print(face.emotion, face.confidence, face.box)
 """
 
 from typing import Any

@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         extra = _extra_of(error.name or "")
         if extra is None:
             raise
-        print(f"mien: {error.name} is not installed; run: pip install \"mien[{extra}]\"", file=sys.stderr)
+        print(f'mien: {error.name} is not installed; run: pip install "mien[{extra}]"', file=sys.stderr)
         return 2
     except BrokenPipeError:
         # The reader of our output (head, less) has gone: nothing is wrong with the work.

@@ -1,6 +1,6 @@
 """Measure a run on a part of its split: accuracy with a 95 % interval, per class, calibration, confusion.
 
-    mien evaluate runs/hybrid-1 --data data/ --split validation
+mien evaluate runs/hybrid-1 --data data/ --split validation
 """
 
 import argparse

@@ -13,7 +13,9 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="a run folder")
     parser.add_argument("-o", "--output", type=Path, default=Path("model.onnx"))
-    parser.add_argument("--int8", action="store_true", help="weights and activations in 8 bits; needs --data to calibrate")
+    parser.add_argument(
+        "--int8", action="store_true", help="weights and activations in 8 bits; needs --data to calibrate"
+    )
     parser.add_argument("--data", type=Path, help="the data of the run, to check parity and to calibrate on")
 
 

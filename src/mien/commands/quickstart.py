@@ -1,7 +1,7 @@
 """The whole job in minutes: train the hybrid for a few epochs, diagnose, evaluate, write submission.csv.
 
-    mien quickstart                  on Kaggle's files in data/, or on faces that mien draws itself
-    mien quickstart --data folder/   on Kaggle's files there
+mien quickstart                  on Kaggle's files in data/, or on faces that mien draws itself
+mien quickstart --data folder/   on Kaggle's files there
 """
 
 import argparse
@@ -31,7 +31,9 @@ def run(args: argparse.Namespace) -> None:
     print(f"1/4  data       {data}")
     print(f"2/4  training   the hybrid, {epochs} epochs", flush=True)
     with Live("quickstart", epochs) as live:
-        made = quickstart(data, args.run, changes, Runtime(threads=args.threads), args.tracker, live.on_epoch, live.on_step)
+        made = quickstart(
+            data, args.run, changes, Runtime(threads=args.threads), args.tracker, live.on_epoch, live.on_step
+        )
     if not made.trained:
         print("     (already trained on these data: nothing to do again)")
     verdict = diagnose.diagnose(history.read(args.run / "history.csv"), chance=1 / len(made.dataset.classes))
@@ -49,7 +51,9 @@ def run(args: argparse.Namespace) -> None:
     print(f"     figures    {args.run / 'figures'}")
     print("\nNext:")
     if made.dataset.drawn:
-        print("  put Kaggle's train.csv, test.csv and icml_face_data.csv into data/ (mien data fetch tells how), then again")
+        print(
+            "  put Kaggle's train.csv, test.csv and icml_face_data.csv into data/ (mien data fetch tells how), then again"
+        )
     print("  mien train hybrid --data data/          the hybrid with modern training, about two hours on two cores")
     print("  mien study --data data/                 the whole family: where overfitting comes from and what mends it")
     print(f"  mien read photo.jpg --model {args.run / 'model.onnx'}")

@@ -16,7 +16,9 @@ NETWORKS = ("normal", "baseline", "deep", "dropout", "dropout_heavy", "globalpoo
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), metavar="NAME")
-    parser.add_argument("--trainings", nargs="+", default=["study", "modern"], choices=("study", "modern", "variations"))
+    parser.add_argument(
+        "--trainings", nargs="+", default=["study", "modern"], choices=("study", "modern", "variations")
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--output", type=Path, default=Path("results/study"), help="where study.md and study.png go")

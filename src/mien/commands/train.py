@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from mien.training.tracking import TRACKERS
 
     parser.add_argument("recipe", nargs="?", help=f"one of: {', '.join(RECIPES)}")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="Kaggle's files or class folders (default: data)")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="Kaggle's files or class folders (default: data)"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--name", help="name of the run folder (default: RECIPE-SEED)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders are kept (default: runs)")
@@ -66,7 +68,9 @@ def run(args: argparse.Namespace) -> None:
     dataset = data.load(args.data)
     start = starting_weights(args.start, r, dataset.classes) if args.start else None
     with Live(folder.name, r.epochs) as live:
-        done = train(r, dataset, folder, seed, runtime, args.tracker, start, bool(args.resume), live.on_epoch, live.on_step)
+        done = train(
+            r, dataset, folder, seed, runtime, args.tracker, start, bool(args.resume), live.on_epoch, live.on_step
+        )
     if done is None:
         return
     found = done.metrics()["evaluations"]["validation"]["flip"]

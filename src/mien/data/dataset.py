@@ -34,9 +34,7 @@ class Dataset:
 
     def subset(self, index: np.ndarray) -> "Dataset":
         """The rows at `index` (int indices or a boolean mask), in that order."""
-        return replace(
-            self, images=self.images[index], labels=self.labels[index], usage=self.usage[index]
-        )
+        return replace(self, images=self.images[index], labels=self.labels[index], usage=self.usage[index])
 
     def counts(self, usage: str | None = None) -> dict[str, int]:
         """Images per class, in class order; of one usage if given. Unlabelled images are not counted."""

@@ -111,9 +111,7 @@ def draw_files(directory: str | Path, n: int = 6000, seed: int = 0) -> Dataset:
     if not (directory / MARKER).exists():
         for name in _KAGGLE_FILES:
             if (directory / name).exists():
-                raise MienError(
-                    f"{directory / name} was not drawn by mien, so it stays; choose another folder"
-                )
+                raise MienError(f"{directory / name} was not drawn by mien, so it stays; choose another folder")
     dataset = draw(n, seed)
     held_out = dataset.usage != "Training"
     note = (

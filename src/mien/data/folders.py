@@ -87,7 +87,7 @@ def read(tree: Tree) -> Dataset:
         for _ in pool.map(one, range(len(tree.files))):
             pass
     labels = np.array([label for _, label, _ in tree.files], np.int64)
-    usage = np.array([usage for _, _, usage in tree.files])
+    usage = np.array([usage for _, _, usage in tree.files], dtype=np.array(USAGES).dtype)
     return Dataset(images, labels, usage, tree.classes, source=str(tree.root))
 
 

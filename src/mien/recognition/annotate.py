@@ -97,7 +97,7 @@ def _scaled(box: tuple[int, int, int, int], scale: float) -> Box:
 
 def _font_size(canvas: Image.Image, box: Box) -> int:
     """In proportion to the face, but never tiny, and never a headline."""
-    return round(min(max(0.11 * (box[3] - box[1]), 12), max(12, 0.028 * max(canvas.size))))
+    return round(min(max(0.11 * (box[3] - box[1]), 12), max(12, 0.021 * max(canvas.size))))
 
 
 def _draw_box(canvas: Image.Image, box: Box, paint: tuple[int, int, int]) -> None:
@@ -183,7 +183,7 @@ def _card_spot(size: tuple[int, int], box: Box, taken: Iterable[Box], canvas: tu
     """Where a card fits beside its face without covering any other; None where it does not."""
     gap = max(6, (box[3] - box[1]) // 14)
     width, height = size
-    middle_x = (box[0] + box[2] - width) // 2
+    middle_x = min(max((box[0] + box[2] - width) // 2, gap), max(gap, canvas[0] - width - gap))
     low_y, middle_y = box[3] - height, (box[1] + box[3] - height) // 2
     starts = [
         (box[2] + gap, box[1]),

@@ -27,10 +27,10 @@ from mien.server.upload import Picture, pictures_of
 _BINARY: dict[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream", "format": "binary"}
 
 
-def _body(what: str) -> dict[str, Any]:
-    """What the OpenAPI document says of a body that the route reads itself."""
-    form = {"type": "object", "properties": {"pictures": {"type": "array", "items": _BINARY, "minItems": 1}},
-            "required": ["pictures"]}  # fmt: skip
+def _body(what: str, most: int) -> dict[str, Any]:
+    """What the OpenAPI document says of a body that the route reads itself. most: pictures in a form."""
+    files = {"type": "array", "items": _BINARY, "minItems": 1, "maxItems": most}
+    form = {"type": "object", "properties": {"pictures": files}, "required": ["pictures"]}
     content = {"image/*": {"schema": _BINARY}, "multipart/form-data": {"schema": form}}
     return {"requestBody": {"required": True, "description": what, "content": content}}
 
@@ -56,7 +56,7 @@ def routes(settings: Settings) -> APIRouter:
 
     @router.post(
         "/read", tags=["reading"], response_model=schemas.ReadAnswer, responses=problems(*UPLOAD, "too-many-faces"),
-        openapi_extra=_body("A picture as it is, or several as files of a form."),
+        openapi_extra=_body("A picture as it is, or several as files of a form.", settings.max_pictures),
     )  # fmt: skip
     async def read(
         request: Request, crops: bool = Query(False, description="Send each face back as the model saw it")
@@ -85,7 +85,7 @@ def routes(settings: Settings) -> APIRouter:
 
     @router.post(
         "/classify", tags=["reading"], response_model=schemas.ClassifyAnswer, responses=problems(*UPLOAD),
-        openapi_extra=_body("A face already cropped, or several as files of a form; any size, colour or gray."),
+        openapi_extra=_body("A face already cropped, or several as files of a form; any size.", settings.max_pictures),
     )  # fmt: skip
     async def classify(request: Request) -> Response:
         """Read the emotions of faces that are already cropped, as those of FER2013 are: no face is looked for."""
@@ -105,7 +105,7 @@ def routes(settings: Settings) -> APIRouter:
 
     @router.post(
         "/explain", tags=["reading"], response_model=schemas.ExplainAnswer, responses=problems(*UPLOAD),
-        openapi_extra=_body("One face already cropped, such as the crop that /v1/read?crops=true sends back."),
+        openapi_extra=_body("One face already cropped, such as the crop that /v1/read?crops=true sends back.", 1),
     )  # fmt: skip
     async def explain(
         request: Request, emotion: str = Query("", description="Which class to explain; the likeliest where empty")
@@ -141,7 +141,10 @@ def routes(settings: Settings) -> APIRouter:
         return _tagged(request, {"folder": folder.name, "runs": runs.summaries(folder)})
 
     @router.get(
-        "/runs/{name:path}", tags=["studies"], response_model=schemas.RunAnswer, responses=problems(*ALWAYS, "not-found")
+        "/runs/{name:path}",
+        tags=["studies"],
+        response_model=schemas.RunAnswer,
+        responses=problems(*ALWAYS, "not-found"),
     )
     def read_run(request: Request, name: str) -> Response:
         """One run: its learning curves, verdict, evaluations and recipe."""

@@ -16,7 +16,7 @@ from mien import __version__
 from mien.recognition.reader import Reader
 from mien.server import api, problems, schemas
 from mien.server.engine import Engine
-from mien.server.guard import Guard
+from mien.server.guard import Guard, is_guarded
 from mien.server.metrics import Metrics
 from mien.server.settings import VARIABLE, Settings, check, from_json
 
@@ -62,7 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             CORSMiddleware, allow_origins=list(settings.cors), allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"], expose_headers=["Retry-After"],
         )  # fmt: skip
-    app.openapi = lambda: _openapi(app, bool(settings.token))  # type: ignore[method-assign]
+    app.openapi = lambda: app.openapi_schema or _openapi(app, settings)  # type: ignore[method-assign]
     return app
 
 
@@ -82,9 +82,7 @@ def _add_server_routes(app: FastAPI, metrics: Metrics) -> None:
         """Whether the process lives."""
         return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
-    @app.get(
-        "/readyz", tags=["server"], response_model=schemas.Health, responses=api.problems("busy", "not-ready")
-    )
+    @app.get("/readyz", tags=["server"], response_model=schemas.Health, responses=api.problems("busy", "not-ready"))
     async def readyz(request: Request) -> Response:
         """Whether the next picture would be taken: the model is there, and a place is free."""
         engine: Engine | None = getattr(request.app.state, "engine", None)
@@ -95,9 +93,7 @@ def _add_server_routes(app: FastAPI, metrics: Metrics) -> None:
             raise problems.Problem("busy", "all places are taken", {"Retry-After": wait})
         return JSONResponse({"status": "ready"}, headers={"Cache-Control": "no-store"})
 
-    @app.get(
-        "/metrics", tags=["server"], response_class=PlainTextResponse, responses=api.problems("no-token")
-    )
+    @app.get("/metrics", tags=["server"], response_class=PlainTextResponse, responses=api.problems("no-token"))
     async def show_metrics() -> Response:
         """Counters in Prometheus' text format, of all workers together."""
         return PlainTextResponse(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -125,28 +121,32 @@ class _Static(StaticFiles):
         return response
 
 
-def _openapi(app: FastAPI, token: bool) -> dict[str, Any]:
-    """The OpenAPI document, with the shape of problems, and with bearer authorisation where there is a token."""
-    if app.openapi_schema is None:
-        from fastapi.openapi.utils import get_openapi
+def _openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
+    """The OpenAPI document: FastAPI's, with problems, the model's classes, and the token where there is one."""
+    from fastapi.openapi.utils import get_openapi
 
-        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        found = document.setdefault("components", {}).setdefault("schemas", {})
-        found["Problem"] = schemas.Problem.model_json_schema()
-        found.pop("HTTPValidationError", None)
-        found.pop("ValidationError", None)
-        for operation in (each for path in document["paths"].values() for each in path.values()):
-            if "HTTPValidationError" in str(operation["responses"].get("422")):
-                del operation["responses"]["422"]  # FastAPI's own; here such a request is answered 400
-        if token:
-            document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-            document["security"] = [{"token": []}]
-        if app.root_path:
-            document["servers"] = [{"url": app.root_path}]
-        # Kinds of problems, for the page that explains them.
-        document["x-problems"] = {
-            kind: {"status": status, "title": title, "about": about}
-            for kind, (status, title, about) in problems.KINDS.items()
-        }
-        app.openapi_schema = document
-    return app.openapi_schema
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    found = document["components"]["schemas"]
+    found["Problem"] = schemas.Problem.model_json_schema()
+    for name in ("HTTPValidationError", "ValidationError"):
+        found.pop(name, None)
+    for operation in (each for path in document["paths"].values() for each in path.values()):
+        if "HTTPValidationError" in str(operation["responses"].get("422")):
+            del operation["responses"]["422"]  # FastAPI's own; here such a request is answered 400
+    emotion = document["paths"]["/v1/explain"]["post"]["parameters"][0]["schema"]
+    emotion["enum"] = ["", *app.state.engine.reader.model.classes]
+    if settings.token:
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        for path, operations in document["paths"].items():
+            if is_guarded(path):
+                for operation in operations.values():
+                    operation["security"] = [{"token": []}]
+    if settings.root_path:
+        document["servers"] = [{"url": settings.root_path}]
+    # The kinds of problems, for the page that explains them.
+    document["x-problems"] = {
+        kind: {"status": status, "title": title, "about": about}
+        for kind, (status, title, about) in problems.KINDS.items()
+    }
+    app.openapi_schema = document
+    return document

@@ -67,7 +67,9 @@ class Engine:
         if self.inside >= self.settings.places:
             self.metrics.add("mien_refused_total")
             wait = str(self.retry_after())
-            raise Problem("busy", f"all {self.settings.places} places are taken; try again in {wait} s", {"Retry-After": wait})
+            raise Problem(
+                "busy", f"all {self.settings.places} places are taken; try again in {wait} s", {"Retry-After": wait}
+            )
         self.inside += 1
         self.metrics.add("mien_inside")
         began = time.monotonic()

@@ -76,8 +76,7 @@ class Guard:
         if scope["method"] not in ("GET", "HEAD", "OPTIONS") and self._from_elsewhere(headers):
             return Problem("not-allowed-here", "pages of other origins may not ask; see --cors")
         path = scope["path"].removeprefix(self.settings.root_path)
-        guarded = path.startswith("/v1/") or path == "/metrics"
-        if self.settings.token and guarded and scope["method"] != "OPTIONS":
+        if self.settings.token and is_guarded(path) and scope["method"] != "OPTIONS":
             scheme, _, given = headers.get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not hmac.compare_digest(_digest(given.strip()), self._token):
                 return Problem("no-token", "the Authorization header lacks the server's token, or has another")
@@ -94,6 +93,11 @@ class Guard:
         if site:
             return site not in ("same-origin", "none")
         return origin is not None and _host(origin.partition("://")[2]) != _host(headers.get("host", ""))
+
+
+def is_guarded(path: str) -> bool:
+    """Whether an address asks for the token, where the server has one: all but pages, their files and health."""
+    return path.startswith("/v1/") or path == "/metrics"
 
 
 def _host(text: str) -> str:

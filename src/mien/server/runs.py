@@ -170,7 +170,9 @@ def _read_history(path: Path, stamp: tuple[int, int]) -> tuple[list[dict[str, fl
         return [], str(error).replace(str(path), path.name)
 
 
-def _verdict(rows: Sequence[Mapping[str, float]], metrics: Mapping[str, Any], recipe: Mapping[str, Any]) -> Verdict | None:
+def _verdict(
+    rows: Sequence[Mapping[str, float]], metrics: Mapping[str, Any], recipe: Mapping[str, Any]
+) -> Verdict | None:
     """As it was written down at the end of the training; before that, what the curves say so far."""
     written = metrics.get("verdict")
     if isinstance(written, dict) and metrics.get("epochs") == len(rows):

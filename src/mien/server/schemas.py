@@ -21,10 +21,14 @@ class Face(BaseModel):
     emotion: str = Field(description="The likeliest class")
     confidence: float = Field(ge=0, le=1, description="Its probability, calibrated by the model's temperature")
     probabilities: dict[str, float] = Field(description="Every class; they add up to 1")
-    box: tuple[int, int, int, int] = Field(description="x, y, width, height in pixels of the upright picture")
+    box: list[int] = Field(
+        min_length=4, max_length=4, description="x, y, width, height in pixels of the upright picture"
+    )
     score: float | None = Field(description="The face detector's, 0 to 1; null for faces that came cropped")
-    landmarks: dict[str, tuple[float, float]] = Field(description="x, y of eyes, nose and corners of the mouth")
-    crop: str | None = Field(default=None, description="With crops=true: the gray face as the model saw it, PNG in base64")
+    landmarks: dict[str, list[float]] = Field(description="x, y of eyes, nose and corners of the mouth")
+    crop: str | None = Field(
+        default=None, description="With crops=true: the gray face as the model saw it, PNG in base64"
+    )
 
 
 class Picture(BaseModel):
@@ -114,7 +118,7 @@ class RunSummary(BaseModel):
     best_val_accuracy: float | None
     best_epoch: int | None
     accuracy: float | None = Field(description="Of the kept weights on the validation set")
-    accuracy_interval: tuple[float, float] | None
+    accuracy_interval: list[float] | None = Field(description="95 % interval of accuracy: low, high")
     macro_f1: float | None
     ece: float | None
     test_accuracy: float | None

@@ -95,13 +95,7 @@ def diagnose(history: Sequence[Mapping[str, float]], chance: float | None = None
         return verdict
     if len(curves.epoch) < FEWEST or np.isnan(curves.val).all():
         return _too_short(curves)
-    return (
-        _unstable(curves)
-        or _overfit(curves)
-        or _improving(curves)
-        or _underfit(curves, chance)
-        or _good(curves)
-    )
+    return _unstable(curves) or _overfit(curves) or _improving(curves) or _underfit(curves, chance) or _good(curves)
 
 
 def _curves(history: Sequence[Mapping[str, float]]) -> _Curves:

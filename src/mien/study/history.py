@@ -56,17 +56,13 @@ def read(path: str | Path) -> list[dict[str, float]]:
     for number, line in enumerate(lines[1:], start=2):
         where = f"{path}, row {number}"
         if len(line) != len(COLUMNS):
-            raise MienError(
-                f"{where}: {len(line)} values where {len(COLUMNS)} belong; remove or repair the row"
-            )
+            raise MienError(f"{where}: {len(line)} values where {len(COLUMNS)} belong; remove or repair the row")
         row: dict[str, float] = {}
         for name, text in zip(COLUMNS, line, strict=True):
             try:
                 row[name] = int(text) if name == "epoch" else float(text)
             except ValueError as error:
-                raise MienError(
-                    f"{where}: {name} is {text!r}, not a number; remove or repair the row"
-                ) from error
+                raise MienError(f"{where}: {name} is {text!r}, not a number; remove or repair the row") from error
         if rows and row["epoch"] <= rows[-1]["epoch"]:
             raise MienError(f"{where}: epoch {row['epoch']} follows {rows[-1]['epoch']}; epochs must rise")
         rows.append(row)

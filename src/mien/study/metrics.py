@@ -122,15 +122,12 @@ def table(evaluation: Evaluation) -> str:
     """The evaluation as lines for a terminal: the headline, then a row per class and what it is taken for."""
     low, high = evaluation.accuracy_interval
     lines = [
-        f"accuracy {evaluation.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%})"
-        f" on {evaluation.n:,} images",
+        f"accuracy {evaluation.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%}) on {evaluation.n:,} images",
         f"macro-F1 {evaluation.macro_f1:.3f}   NLL {evaluation.nll:.3f}   ECE {evaluation.ece:.3f}",
         "",
     ]
     width = max(5, *(len(name) for name in evaluation.classes))
-    lines.append(
-        f"{'class':<{width}}  {'images':>7}  {'precision':>9}  {'recall':>7}  {'F1':>6}  most taken for"
-    )
+    lines.append(f"{'class':<{width}}  {'images':>7}  {'precision':>9}  {'recall':>7}  {'F1':>6}  most taken for")
     for i, score in enumerate(evaluation.per_class):
         wrong = evaluation.confusion[i].copy()
         wrong[i] = 0
@@ -145,23 +142,15 @@ def table(evaluation: Evaluation) -> str:
 
 def _check(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> None:
     if probabilities.ndim != 2 or probabilities.shape[1] != classes:
-        raise MienError(
-            f"probabilities have shape {probabilities.shape}; {classes} classes need (N, {classes})"
-        )
+        raise MienError(f"probabilities have shape {probabilities.shape}; {classes} classes need (N, {classes})")
     if len(probabilities) == 0:
         raise MienError("nothing to evaluate: this split has no labelled images; choose another split")
     if labels.shape != (len(probabilities),) or not np.issubdtype(labels.dtype, np.integer):
-        raise MienError(
-            f"labels have shape {labels.shape} and type {labels.dtype}; not {len(probabilities)} integers"
-        )
+        raise MienError(f"labels have shape {labels.shape} and type {labels.dtype}; not {len(probabilities)} integers")
     if labels.min() < 0 or labels.max() >= classes:
         row = int(np.flatnonzero((labels < 0) | (labels >= classes))[0])
-        raise MienError(
-            f"label {labels[row]} in row {row} is not in 0..{classes - 1}; leave unlabelled images out"
-        )
+        raise MienError(f"label {labels[row]} in row {row} is not in 0..{classes - 1}; leave unlabelled images out")
     off = ~(np.abs(probabilities.sum(axis=1) - 1) < 1e-3) | (probabilities.min(axis=1) < 0)
     if off.any():
         row = int(np.flatnonzero(off)[0])
-        raise MienError(
-            f"row {row} of the probabilities does not sum to 1; apply calibration.softmax to logits"
-        )
+        raise MienError(f"row {row} of the probabilities does not sum to 1; apply calibration.softmax to logits")

@@ -47,9 +47,7 @@ def class_averages(dataset: Dataset, path: str | Path, title: str = "The average
         for k, (i, name) in enumerate(names):
             axes[0, k].imshow(faces[k], cmap="gray", vmin=low, vmax=high, interpolation="bicubic")
             axes[1, k].imshow(apart[k], cmap="RdBu_r", vmin=-reach, vmax=reach, interpolation="bicubic")
-            axes[0, k].set_title(
-                name, loc="center", color=deep(color(name, i)), weight="bold", size=11.5, pad=6
-            )
+            axes[0, k].set_title(name, loc="center", color=deep(color(name, i)), weight="bold", size=11.5, pad=6)
             axes[1, k].set_xlabel(f"{counts[k]:,} images", size=9, color=SOFT)
             for axis in axes[:, k]:
                 axis.set(xticks=[], yticks=[])

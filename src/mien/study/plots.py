@@ -100,9 +100,7 @@ def _pair(axis: "Axes", epoch: np.ndarray, train: np.ndarray, val: np.ndarray, n
     bottom, top = axis.get_ylim()
     ends = [float(series[-1]) for series in (train, val)]
     heights = separate(ends[0], ends[1], 0.13 * (top - bottom)) if np.isfinite(ends).all() else (top, bottom)
-    for words, shade, end, height in zip(
-        ("training", "validation"), (TRAIN, VALIDATION), ends, heights, strict=True
-    ):
+    for words, shade, end, height in zip(("training", "validation"), (TRAIN, VALIDATION), ends, heights, strict=True):
         number = f"{end:.1%}" if share else f"{end:.3f}"
         axis.annotate(
             f"{words}\n{number}", (1, height), xycoords=("axes fraction", "data"), xytext=(6, 0),
@@ -110,9 +108,7 @@ def _pair(axis: "Axes", epoch: np.ndarray, train: np.ndarray, val: np.ndarray, n
         )  # fmt: skip
 
 
-def confusion(
-    matrix: np.ndarray, classes: Sequence[str], path: str | Path, title: str, drawn: bool = False
-) -> Path:
+def confusion(matrix: np.ndarray, classes: Sequence[str], path: str | Path, title: str, drawn: bool = False) -> Path:
     """Confusion matrix, (C, C) int with true rows: shares of each true class (rows sum to 100 %), and counts."""
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -124,9 +120,7 @@ def confusion(
     share = matrix / np.maximum(support, 1)[:, None]
     blues = LinearSegmentedColormap.from_list("mien", [PAPER, "#cfe0ec", "#7fa8c9", TRAIN, "#173a58"])
     side = max(5.4, 0.86 * n + 1.6)
-    subtitle = (
-        f"{np.trace(matrix) / max(matrix.sum(), 1):.1%} of {matrix.sum():,} images right; shares of each row"
-    )
+    subtitle = f"{np.trace(matrix) / max(matrix.sum(), 1):.1%} of {matrix.sum():,} images right; shares of each row"
     with canvas(path, side + 1.1, side + 0.55, title, subtitle, drawn) as figure:
         axis = figure.subplots()
         axis.imshow(share, cmap=blues, vmin=0, vmax=1)
@@ -137,9 +131,7 @@ def confusion(
             axis.text(j, i - 0.1, f"{value:.0%}", size=11.5, weight=bold, **style)
             axis.text(j, i + 0.2, f"{matrix[i, j]:,}", size=8, alpha=0.85, **style)
         axis.set_xticks(range(n), classes)
-        axis.set_yticks(
-            range(n), [f"{name}\n{count:,}" for name, count in zip(classes, support, strict=True)]
-        )
+        axis.set_yticks(range(n), [f"{name}\n{count:,}" for name, count in zip(classes, support, strict=True)])
         axis.set_xticks(np.arange(n - 1) + 0.5, minor=True)
         axis.set_yticks(np.arange(n - 1) + 0.5, minor=True)
         axis.grid(which="minor", color=PAPER, lw=2)
@@ -265,18 +257,14 @@ def study_table(
         axis = figure.subplots()
         for row in rows:
             _dumbbell(axis, row, place[id(row)], shades.get(row.training, SOFT))
-        centres = [
-            float(np.mean([place[id(row)] for row in rows if row.network == name])) for name in networks
-        ]
+        centres = [float(np.mean([place[id(row)] for row in rows if row.network == name])) for name in networks]
         sizes = {row.network: row.parameters for row in rows}
         axis.set_yticks(centres, [f"{name}\n{_count(sizes[name])}" for name in networks])
         for label in axis.get_yticklabels():
             label.set(color=INK, size=10.5)
         for above, below in pairwise(centres):
             axis.axhline((above + below) / 2, color=GRID, lw=0.9, zorder=0)
-        shown = [
-            v for row in rows for v in (row.train_accuracy, row.val_accuracy, row.logged_val) if v is not None
-        ]
+        shown = [v for row in rows for v in (row.train_accuracy, row.val_accuracy, row.logged_val) if v is not None]
         low = max(0.0, np.floor(10 * (min(shown) - 0.03)) / 10)
         axis.set(xlim=(low, min(1.0, max(shown) + 0.06) + 0.02), ylim=(at - 0.72, -0.6))
         axis.set_xlabel("accuracy")
@@ -303,9 +291,7 @@ def _dumbbell(axis: "Axes", row: "StudyRow", y: float, shade: str) -> None:
     if row.logged_val is not None:
         axis.plot(row.logged_val, y, marker="|", ms=17, mew=2, color=INK, zorder=5)
     words = f"{val:.1%}" if train is None else f"{val:.1%}   gap {100 * (train - val):+.1f}"
-    axis.annotate(
-        words, (right, y), xytext=(11, 0), textcoords="offset points", va="center", size=9.5, color=shade
-    )
+    axis.annotate(words, (right, y), xytext=(11, 0), textcoords="offset points", va="center", size=9.5, color=shade)
 
 
 def _count(parameters: int) -> str:

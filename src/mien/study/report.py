@@ -68,9 +68,7 @@ def study_row(run: str | Path, training: str | None = None) -> StudyRow:
         judged = metrics.get("evaluations", {}).get("validation", {}).get("single", {}).get("n")
         split = str(json.loads((run / "recipe.json").read_text()).get("split", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MienError(
-            f"{run}: no finished run ({error}); train it, or leave it out of the study"
-        ) from error
+        raise MienError(f"{run}: no finished run ({error}); train it, or leave it out of the study") from error
     rows = history.read(run / "history.csv")
     if not rows:
         raise MienError(f"{run}: its history holds no epoch; train it, or leave it out of the study")
@@ -98,9 +96,7 @@ def study_rows(runs: Iterable[str | Path]) -> list[StudyRow]:
     """Rows of several run folders, in the order of the study's story, its own protocol first."""
     rank = {name: i for i, name in enumerate(ORDER)}
     rows = [study_row(run) for run in runs]
-    return sorted(
-        rows, key=lambda r: (rank.get(r.network, len(rank)), r.network, r.training != "study", r.training)
-    )
+    return sorted(rows, key=lambda r: (rank.get(r.network, len(rank)), r.network, r.training != "study", r.training))
 
 
 def study_markdown(rows: Sequence[StudyRow]) -> str:
@@ -118,9 +114,7 @@ def study_markdown(rows: Sequence[StudyRow]) -> str:
         if row.n_validation:
             low, high = wilson(round(row.val_accuracy * row.n_validation), row.n_validation)
             interval = f" ±{50 * (high - low):.1f}"
-        logged = (
-            f"{_share(row.logged_train)} / {_share(row.logged_val)}" if row.logged_val is not None else "–"
-        )
+        logged = f"{_share(row.logged_train)} / {_share(row.logged_val)}" if row.logged_val is not None else "–"
         difference = _points(row.difference)
         if row.difference is not None and abs(row.difference) > LARGE:
             difference = f"**{difference}**"

@@ -46,9 +46,7 @@ class Match:
     known: dict[str, int]
 
 
-def write(
-    predictions: np.ndarray, path: str | Path, format: str = "plain", classes: Sequence[str] = EMOTIONS
-) -> None:
+def write(predictions: np.ndarray, path: str | Path, format: str = "plain", classes: Sequence[str] = EMOTIONS) -> None:
     """Write predictions in test.csv order, in one step.
 
     predictions: (N,) int, 0..C-1. format: one of FORMATS; like:FILE copies header names, ids, order of the
@@ -62,9 +60,7 @@ def write(
             "one class number a row (argmax over probabilities)"
         )
     if predictions.min() < 0 or predictions.max() >= len(classes):
-        raise MienError(
-            f"predictions span {predictions.min()}..{predictions.max()}; classes are 0..{len(classes) - 1}"
-        )
+        raise MienError(f"predictions span {predictions.min()}..{predictions.max()}; classes are 0..{len(classes) - 1}")
     layout = _layout(format, len(predictions), classes)
     names = layout.names or tuple(map(str, range(len(classes))))
     values = [names[p] for p in predictions.tolist()]
@@ -138,9 +134,7 @@ def _layout(format: str, n: int, classes: Sequence[str]) -> Layout:
         example = Path(format[5:])
         layout, labels = _parse(example, classes)
         if len(labels) != n:
-            raise MienError(
-                f"{example} has {len(labels):,} rows, the test set {n:,}; an example must have as many"
-            )
+            raise MienError(f"{example} has {len(labels):,} rows, the test set {n:,}; an example must have as many")
         return layout
     raise MienError(f"no submission format '{format}'; there are {', '.join(FORMATS)}")
 
@@ -164,9 +158,7 @@ def _parse(path: Path, classes: Sequence[str]) -> tuple[Layout, np.ndarray]:
     width = len(header or rows[0][1])
     for number, row in rows:
         if len(row) != width or width > 2:
-            raise MienError(
-                f"{path}, row {number}: {len(row)} columns; a submission has a label and at most an id"
-            )
+            raise MienError(f"{path}, row {number}: {len(row)} columns; a submission has a label and at most an id")
     column = _label_column(header, [row for _, row in rows], known) if width == 2 else 0
     cells = [row[column].strip() for _, row in rows]
     labels = np.array([_label(cell, known) for cell in cells], dtype=np.int64)

@@ -26,7 +26,12 @@ def convert(folder: Path, output: Path, dataset: Dataset | None = None, int8: bo
     run = load_run(folder)
     if int8 and dataset is None:
         raise MienError("--int8 calibrates on training images; give them with --data")
-    metadata = {"recipe": run.recipe.name, "seed": run.record["seed"], "data": run.record["data"], "mien": run.record["mien"]}
+    metadata = {
+        "recipe": run.recipe.name,
+        "seed": run.record["seed"],
+        "data": run.record["data"],
+        "mien": run.record["mien"],
+    }
     summary = run.metrics()
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / "model.onnx"

@@ -22,9 +22,15 @@ def evaluate(
     """
     run = load_run(folder)
     if tuple(dataset.classes) != run.classes:
-        raise MienError(f"{dataset.source} has classes {', '.join(dataset.classes)}; {folder} was trained on {', '.join(run.classes)}")
+        raise MienError(
+            f"{dataset.source} has classes {', '.join(dataset.classes)}; {folder} was trained on {', '.join(run.classes)}"
+        )
     if dataset.fingerprint != run.record["data"]["fingerprint"]:
-        warnings.warn(f"{dataset.source} is not the data set that {folder} was trained on; images may be shared", MienWarning, stacklevel=2)
+        warnings.warn(
+            f"{dataset.source} is not the data set that {folder} was trained on; images may be shared",
+            MienWarning,
+            stacklevel=2,
+        )
     index = getattr(run.split(dataset), part)
     index = index[dataset.labels[index] >= 0]
     if len(index) == 0:
@@ -32,7 +38,9 @@ def evaluate(
     model, r = run.model(), run.recipe
     labels = dataset.labels[index]
     found = {
-        view: metrics.evaluate(predict.probabilities(model, dataset.images[index], r.mean, r.std, view), labels, dataset.classes)
+        view: metrics.evaluate(
+            predict.probabilities(model, dataset.images[index], r.mean, r.std, view), labels, dataset.classes
+        )
         for view in views
     }
     with atomic_write(run.folder / f"evaluation-{part}.json") as temporary:

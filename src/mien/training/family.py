@@ -111,5 +111,7 @@ def write_report(planned: list[Planned], output: Path, drawn: bool = False) -> l
     rows.sort(key=lambda row: rank.get(row.network, len(rank)))
     with atomic_write(output / "study.md") as temporary:
         temporary.write_text(report.study_markdown(rows))
-    report.study_figure([row for row in rows if row.training in ("study", "modern")] or rows, output / "study.png", drawn=drawn)
+    report.study_figure(
+        [row for row in rows if row.training in ("study", "modern")] or rows, output / "study.png", drawn=drawn
+    )
     return rows

@@ -1,12 +1,12 @@
 """A run: a folder that explains itself. Trains into it, resumes it, reads it back.
 
-    recipe.json          every field of the recipe, seed, classes, data, machine, version
-    history.csv          one row an epoch, written as the training goes
-    metrics.json         verdict and evaluations
-    weights.safetensors  the kept weights
-    model.onnx           the same, ready for `mien read --model`
-    figures/             curves, confusion, reliability
-    checkpoint.pt        full state, to resume from
+recipe.json          every field of the recipe, seed, classes, data, machine, version
+history.csv          one row an epoch, written as the training goes
+metrics.json         verdict and evaluations
+weights.safetensors  the kept weights
+model.onnx           the same, ready for `mien read --model`
+figures/             curves, confusion, reliability
+checkpoint.pt        full state, to resume from
 """
 
 import dataclasses

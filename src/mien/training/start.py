@@ -29,14 +29,18 @@ def starting_weights(source: str, r: Recipe, classes: Sequence[str]) -> dict[str
         found = weights(shipped)
     else:
         known = sorted(p.stem for p in shipped.parent.glob("*.onnx") if "yunet" not in p.stem)
-        raise MienError(f"--from {source}: no run folder, no model file, and no shipped model (there are {', '.join(known)})")
+        raise MienError(
+            f"--from {source}: no run folder, no model file, and no shipped model (there are {', '.join(known)})"
+        )
     fresh = networks.build(r.network, len(classes), r.conv_drop, r.fc_drop, r.drop_kind).state_dict()
     last = [name for name in fresh if name.endswith((".weight", ".bias"))][-2:]
     for name, tensor in fresh.items():
         if name.endswith("num_batches_tracked"):
             continue
         if name not in found or (found[name].shape != tensor.shape and name not in last):
-            raise MienError(f"--from {source} holds another network than '{r.network}'; give the recipe of that network")
+            raise MienError(
+                f"--from {source} holds another network than '{r.network}'; give the recipe of that network"
+            )
         if found[name].shape == tensor.shape:
             fresh[name] = found[name].float().clone()
     return fresh

@@ -143,15 +143,11 @@ def nose(p: Person, units: Units) -> list[Mark]:
 def mouth(p: Person, units: Units) -> list[Mark]:
     snarl, smile, frown = level(units, 10), level(units, 12), level(units, 15)
     stretch, tight, part, drop = (level(units, n) for n in (20, 23, 25, 26))
-    half = p.mouth_width * (
-        1 + 0.32 * smile + 0.34 * stretch - 0.2 * tight - 0.2 * drop * max(0.0, 1 - smile)
-    )
+    half = p.mouth_width * (1 + 0.32 * smile + 0.34 * stretch - 0.2 * tight - 0.2 * drop * max(0.0, 1 - smile))
     middle = p.mouth_y + 0.015 * smile - 0.05 * snarl - 0.03 * level(units, 17) + 0.02 * drop
     corner = -0.16 * smile + 0.17 * frown + 0.035 * stretch + 0.03 * tight
     gape = 0.075 * part + 0.33 * drop + 0.05 * level(units, 16) * (part > 0.2) + 0.03 * snarl * part
-    box = min(
-        1.0, stretch + tight + 0.6 * snarl
-    )  # how square the opening of a stretched or snarling mouth is
+    box = min(1.0, stretch + tight + 0.6 * snarl)  # how square the opening of a stretched or snarling mouth is
     bow = BOW ** (0.5 - 0.22 * box) if gape > 0.03 else BOW
 
     x = half * T

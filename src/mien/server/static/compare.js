@@ -14,7 +14,7 @@ export function compareView(a, b) {
   return [
     h("div", { class: "toolbar" },
       h("a", { class: "button", href: "#/studies" }, icon("back"), "All runs"),
-      h("div", { class: "grow" }, h("h1", { id: "studies-title", tabindex: "-1", class: "file-name", text: `${a.name} and ${b.name}` }), h("p", { class: "soft", text: saying(a, b) })),
+      h("div", { class: "grow long" }, h("h1", { id: "studies-title", tabindex: "-1", class: "file-name", text: `${a.name} and ${b.name}` }), h("p", { class: "soft", text: saying(a, b) })),
       h("a", { class: "button", href: `#/studies//${encodeURIComponent(b.name)}/${encodeURIComponent(a.name)}` }, "Swap")),
     scores(a, b),
     charts(a, b),

@@ -43,7 +43,7 @@ function page(api) {
       h("p", { class: "lead", text: api.info.description })),
     h("div", { class: "docs-intro" },
       h("p", { class: "soft" }, `mien ${api.info.version}, `, h("a", { href: "openapi.json", text: "openapi.json" })),
-      api.security ? h("label", { class: "token-field" }, "Token ", field) : null),
+      api.components.securitySchemes ? h("label", { class: "token-field" }, "Token ", field) : null),
     ...groups.filter(Boolean),
     h("div", { class: "docs-group" }, h("h2", { text: "Problems" }), problems(api["x-problems"] ?? {})),
     h("div", { class: "docs-group" }, h("h2", { text: "Shapes of answers" }), Object.entries(api.components.schemas).map(([name, each]) => schema(name, each))),
@@ -71,7 +71,7 @@ function operation(api, { path, method, description = "", parameters = [], reque
 function curl(api, path, method, body) {
   const base = `${location.origin}${location.pathname.replace(/\/docs$/, "")}`;
   const lines = [`curl ${base}${path.replace("{name}", "NAME")}`];
-  if (api.security && (path.startsWith("/v1") || path === "/metrics")) lines.push('  -H "Authorization: Bearer $MIEN_TOKEN"');
+  if (api.paths[path][method].security) lines.push('  -H "Authorization: Bearer $MIEN_TOKEN"');
   if (!body) return lines.join(" \\\n");
   const one = [...lines, '  -H "Content-Type: image/jpeg" --data-binary @photo.jpg'].join(" \\\n");
   return path.endsWith("explain") ? one : `${one}\n\n${[...lines, "  -F pictures=@a.jpg -F pictures=@b.png"].join(" \\\n")}`;
@@ -79,7 +79,9 @@ function curl(api, path, method, body) {
 
 function form(path, method, parameters, body) {
   const fields = parameters.map((each) => {
-    const input = each.schema.type === "boolean" ? h("input", { type: "checkbox" }) : h("input", { type: "text" });
+    const input = each.schema.type === "boolean" ? h("input", { type: "checkbox" })
+      : each.schema.enum ? h("select", {}, each.schema.enum.map((value) => h("option", { value, text: value || "(the likeliest)" })))
+      : h("input", { type: "text" });
     return { each, input, label: h("label", {}, h("code", { text: each.name }), input) };
   });
   const file = body ? h("input", { type: "file", accept: "image/*", multiple: !path.endsWith("explain") }) : null;

@@ -228,7 +228,7 @@ function stripButtons() {
   if (items.length < 2) return [];
   return items.map((item, i) =>
     h("button", { class: `thumb ${item.state}`, type: "button", "aria-label": `${item.name}: ${factLine(item)}`, "aria-pressed": String(i === current), onclick: () => { current = i; render(); } },
-      h("img", { src: item.url, alt: "" }),
+      h("img", { src: item.url, alt: "", onerror: (event) => event.target.remove() }),
       item.state === "done" ? h("span", { class: "thumb-count", text: item.answer.faces.length }) : null));
 }
 

@@ -91,7 +91,7 @@ function box(card, picture, face) {
   const label = h("span", { class: "chip" }, several ? h("b", { text: face.number }) : null, h("span", { class: "chip-text", text: `${title(face.emotion)} ${percent(face.confidence)}` }));
   // Labels need room: in a crowd, numbers stand alone until they are pointed at.
   const small = width / picture.width < (picture.faces.length > OPEN ? 0.18 : 0.06);
-  const kinds = { small, low: y / picture.height < 0.09, right: (x + width) / picture.width > 0.86 };
+  const kinds = { small, low: y / picture.height < 0.09, right: x / picture.width > 0.8 };
   return h("button", {
     class: ["box", ...Object.keys(kinds).filter((kind) => kinds[kind])].join(" "), type: "button", style,
     "aria-label": `Face ${face.number}: ${face.emotion}, ${percent(face.confidence)}`,

@@ -39,7 +39,12 @@ function verdict(run) {
   return h("div", { class: `callout ${found.kind.replaceAll(" ", "-")}` },
     h("h2", { text: found.title.charAt(0).toUpperCase() + found.title.slice(1) + (run.status === "running" ? ", so far" : "") }),
     h("p", { text: sentence(found.evidence) }),
-    h("p", { class: "soft", text: sentence(`try ${found.advice}`) }));
+    h("p", { class: "soft" }, withFlags(sentence(`try ${found.advice}`))));
+}
+
+/** Text in which command line options such as --label-smoothing stand out and are not broken. */
+function withFlags(text) {
+  return text.split(/(--[a-z][a-z-]*(?: [\d.]+(?![\d.]*\w))?)/).map((part, i) => (i % 2 ? h("code", { class: "flag", text: part }) : part));
 }
 
 function tiles(run) {
@@ -71,7 +76,7 @@ function curves(run) {
     h("div", { class: "card" }, lineChart({ label: "Accuracy", x: epoch, series: pair(train_accuracy, val_accuracy), format: asPercent, marks })),
     h("div", { class: "card" }, lineChart({ label: "Loss", x: epoch, series: pair(train_loss, val_loss), format: asLoss, marks })),
     learning_rate.some((v) => v !== learning_rate[0])
-      ? h("div", { class: "card wide" }, lineChart({ label: "Learning rate", x: epoch, series: [{ name: "learning rate", color: "var(--soft)", values: learning_rate }], format: (v, exact) => (v === 0 ? "0" : exact ? v.toPrecision(3) : v.toExponential(0)), height: 130, low: 0 }))
+      ? h("div", { class: "card wide" }, lineChart({ label: "Learning rate", x: epoch, series: [{ name: "learning rate", color: "var(--soft)", values: learning_rate }], format: (v, exact) => (v === 0 ? "0" : exact ? v.toPrecision(3) : Number(v.toPrecision(2)).toExponential()), height: 130, low: 0 }))
       : null);
 }
 
@@ -81,7 +86,7 @@ function marksOf(run) {
   const found = run.verdict_detail;
   if (found?.epoch) marks.push({ x: found.epoch, text: found.title, color: "var(--warn)" });
   const kept = run.kept_epoch ?? (run.status === "done" ? run.best_epoch : null);
-  if (kept && kept !== found?.epoch) marks.push({ x: kept, text: run.kept_epoch ? `kept: epoch ${kept}` : `best: epoch ${kept}`, color: "var(--good)", row: found?.epoch && Math.abs(kept - found.epoch) < 8 ? 1 : 0 });
+  if (kept && kept !== found?.epoch) marks.push({ x: kept, text: run.kept_epoch ? `kept: epoch ${kept}` : `best: epoch ${kept}`, color: "var(--good)", row: found?.epoch ? 1 : 0 });
   return marks;
 }
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -141,6 +142,23 @@ def test_two_processes_make_one_run(place, tmp_path):
     assert done.stdout.count("run folder:") == 1
     assert len(history.read(tmp_path / "two" / "history.csv")) == 1
     assert load_run(tmp_path / "two").metrics()["evaluations"]["validation"]["single"]["n"] == N // 10
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(place, tmp_path):
+    mien = Path(sys.executable).parent / "mien"
+    argv = [mien, "train", "quickstart", "--data", place / "data", "--epochs", "2", "--runs", tmp_path, "--name", "run",
+            "--threads", "1", "--tracker", "none"]  # fmt: skip
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "epoch   1/2" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert f"mien train --resume {tmp_path / 'run'}" in err
+    assert "Traceback" not in err
+    assert main(["train", "--resume", str(tmp_path / "run"), "--data", str(place / "data"), "--tracker", "none"]) == 0
+    assert len(history.read(tmp_path / "run" / "history.csv")) == 2
 
 
 def test_evaluate_measures_each_part(place, capsys):

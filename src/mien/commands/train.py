@@ -11,6 +11,7 @@ model.onnx and figures.
 
 import argparse
 import dataclasses
+import sys
 import typing
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             _add(fields, field.name, field.type, None)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int:
     from mien import data
     from mien.commands.live import Live
     from mien.errors import MienError
@@ -67,12 +68,16 @@ def run(args: argparse.Namespace) -> None:
         folder = args.runs / (args.name or f"{r.name.replace('/', '-')}-{seed}")
     dataset = data.load(args.data)
     start = starting_weights(args.start, r, dataset.classes) if args.start else None
-    with Live(folder.name, r.epochs) as live:
-        done = train(
-            r, dataset, folder, seed, runtime, args.tracker, start, bool(args.resume), live.on_epoch, live.on_step
-        )
+    try:
+        with Live(folder.name, r.epochs) as live:
+            done = train(
+                r, dataset, folder, seed, runtime, args.tracker, start, bool(args.resume), live.on_epoch, live.on_step
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        print(f"mien: stopped and saved; go on with: mien train --resume {folder} --data {args.data}", file=sys.stderr)
+        return 130
     if done is None:
-        return
+        return 0
     found = done.metrics()["evaluations"]["validation"]["flip"]
     low, high = found["accuracy_interval"]
     print(diagnose.diagnose(history.read(folder / "history.csv"), chance=1 / len(done.classes)))
@@ -81,6 +86,7 @@ def run(args: argparse.Namespace) -> None:
         f"picture and mirror averaged{'; drawn faces: a demo, no result' if dataset.drawn else ''}"
     )
     print(f"run folder: {folder}")
+    return 0
 
 
 def _add(group: Any, name: str, kind: Any, default: Any) -> None:

@@ -31,7 +31,8 @@ def _body(what: str, most: int) -> dict[str, Any]:
     """What the OpenAPI document says of a body that the route reads itself. most: pictures in a form."""
     files = {"type": "array", "items": _BINARY, "minItems": 1, "maxItems": most}
     form = {"type": "object", "properties": {"pictures": files}, "required": ["pictures"]}
-    content = {"image/*": {"schema": _BINARY}, "multipart/form-data": {"schema": form}}
+    parts = {"schema": form, "encoding": {"pictures": {"contentType": "image/*"}}}
+    content = {"image/*": {"schema": _BINARY}, "multipart/form-data": parts}
     return {"requestBody": {"required": True, "description": what, "content": content}}
 
 

@@ -49,7 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             engine.close()
 
     app = FastAPI(
-        title="mien", version=__version__, description=ABOUT, lifespan=lifespan, root_path=settings.root_path,
+        title="mien", version=__version__, description=ABOUT, lifespan=lifespan,
         docs_url=None, redoc_url=None, openapi_url="/openapi.json", redirect_slashes=False,
     )  # fmt: skip
     problems.install(app, settings.root_path)

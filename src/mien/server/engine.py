@@ -212,5 +212,5 @@ def _settle(future: "Future[Any]", outcome: Any) -> None:
 
 def unreadable(error: MienError, data: bytes) -> str:
     """A picture's error as a client should see it: without the server's words for the source."""
-    text = str(error).replace(f"{len(data)} bytes", "the picture", 1)
+    text = str(error).replace(f"{len(data)} bytes", "this", 1)
     return text.split("; raise it with")[0]

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import logging
 import time
 from typing import Any
 
@@ -44,12 +45,12 @@ class Guard:
         if root and not (scope["path"] + "/").startswith(root + "/"):
             scope["path"] = root + scope["path"]
         scope["root_path"] = root
-        began, status = time.perf_counter(), 500
+        began, status, started = time.perf_counter(), 500, False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, started
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, started = message["status"], True
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
@@ -63,6 +64,13 @@ class Guard:
                 await respond(problem, root)(scope, receive, send_with_headers)
             else:
                 await self.app(scope, receive, send_with_headers)
+        except Exception:
+            # Its traceback is for the log; who asked learns that it was not their fault.
+            logging.getLogger("uvicorn.error").exception("an error while answering %s", scope["method"])
+            if started:
+                raise  # half an answer is out: the connection must not look whole
+            fault = Problem("failed", "an error in the server; its log has the details")
+            await respond(fault, root)(scope, receive, send_with_headers)
         finally:
             self.metrics.request(_route(scope, root), status, time.perf_counter() - began)
 

@@ -57,7 +57,7 @@ def respond(problem: Problem, root_path: str = "") -> JSONResponse:
 
 
 def install(app: FastAPI, root_path: str) -> None:
-    """Make every error that leaves the app a problem."""
+    """Make the errors that routes end in problems; faults of the server itself are the Guard's."""
 
     def of_problem(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Problem)
@@ -78,13 +78,9 @@ def install(app: FastAPI, root_path: str) -> None:
         where = ".".join(str(part) for part in first["loc"])
         return respond(Problem("bad-request", f"{where}: {first['msg']}"), root_path)
 
-    def of_anything(request: Request, error: Exception) -> JSONResponse:
-        return respond(Problem("failed", "an error in the server; its log has the details"), root_path)
-
     app.add_exception_handler(Problem, of_problem)
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(RequestValidationError, of_validation)
-    app.add_exception_handler(Exception, of_anything)
 
 
 def _shown(path: str) -> str:

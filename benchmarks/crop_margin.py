@@ -45,7 +45,7 @@ def main() -> None:
 
 def find(images: np.ndarray) -> list[np.ndarray | None]:
     """The largest face found in each (48, 48) image, as a row of the detector, or None."""
-    detect = open_detector()
+    detect = open_detector(sharp=True)
     found = [detect(Image.fromarray(image).convert("RGB")) for image in images]
     return [each[0] if len(each) else None for each in found]
 

@@ -65,6 +65,7 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     os.environ.update(dict.fromkeys(THREADS.split(), "1"))
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled once, not at every start
     args.work.mkdir(parents=True, exist_ok=True)
     inputs = prepare(args.work, args.data)
     tools = contenders(args)
@@ -109,7 +110,7 @@ def contenders(args: argparse.Namespace) -> list[Tool]:
     tools = []
     for model in args.models or shipped():
         path = str(find_model(model).resolve())
-        worker = [sys.executable, str(HERE / "recognise_mien.py"), path]
+        worker = [sys.executable, str(HERE / "recognise_worker.py"), "mien", path, str(PHOTO)]
         cold = [python, "-m", "mien", "read", str(PHOTO), "--model", path]
         tools.append(Tool(f"mien {Path(model).stem}", worker, cold, size))
     if not tools:
@@ -118,7 +119,7 @@ def contenders(args: argparse.Namespace) -> list[Tool]:
         # fer asks for pkg_resources, which newer setuptools do not have.
         python, size = environment(args.work / "fer", ["fer==25.10.3", "setuptools<81"])
         cold = "from fer.fer import FER; import cv2, sys; print(FER().detect_emotions(cv2.imread(sys.argv[1])))"
-        worker = [python, str(HERE / "recognise_fer.py"), str(PHOTO)]
+        worker = [python, str(HERE / "recognise_worker.py"), "fer", "-", str(PHOTO)]
         tools.append(Tool("fer", worker, [python, "-c", cold, str(PHOTO)], size))
     if args.human:
         folder = args.work / "human"

@@ -1,4 +1,4 @@
-"""Fill the marked blocks of README.md from the files in results/, so that no number there is typed by hand.
+"""Fill the marked blocks of README.md and MODEL_CARD.md from the files in results/, so that no number there is typed by hand.
 
     python docs/refresh.py           writes
     python docs/refresh.py --check   exits with 1 where a block is not as its file
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+FILES = ("README.md", "MODEL_CARD.md")
 BLOCK = re.compile(r"(<!-- from (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -36,12 +37,14 @@ def refreshed(text: str) -> str:
 
 
 def main() -> int:
-    readme = ROOT / "README.md"
-    new = refreshed(readme.read_text())
-    if "--check" in sys.argv:
-        return int(new != readme.read_text())
-    readme.write_text(new)
-    return 0
+    stale = 0
+    for path in (ROOT / name for name in FILES):
+        old = path.read_text()
+        new = refreshed(old)
+        stale += new != old
+        if "--check" not in sys.argv:
+            path.write_text(new)
+    return int(stale > 0) if "--check" in sys.argv else 0
 
 
 if __name__ == "__main__":

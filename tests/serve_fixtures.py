@@ -39,7 +39,7 @@ def serving(tmp_path: Path, **settings: Any) -> Iterator[str]:
     settings.setdefault("runs", str(tmp_path / "runs"))
     model = make_model(tmp_path / "tiny.onnx")
     app = create_app(Settings(model=str(model), **settings))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", http="h11"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -21,7 +21,9 @@ from serve_fixtures import JPEG, PHOTO, client_of
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    with client_of(tmp_path_factory.mktemp("serve"), max_bytes=2_000_000, max_pixels=1_000_000, max_pictures=4, max_faces=20) as client:
+    with client_of(
+        tmp_path_factory.mktemp("serve"), max_bytes=2_000_000, max_pixels=1_000_000, max_pictures=4, max_faces=20
+    ) as client:
         yield client
 
 
@@ -38,7 +40,8 @@ def problem(response, kind: str) -> dict:
     value = response.json()
     assert value["type"] == f"/docs#{kind}"
     assert (value["title"], value["status"]) == (title, status)
-    assert value["detail"] and "Traceback" not in value["detail"]
+    assert value["detail"]
+    assert "Traceback" not in value["detail"]
     return value
 
 
@@ -93,7 +96,9 @@ def test_an_unknown_emotion_or_two_faces_cannot_be_explained(client: TestClient)
 
 def test_cropped_faces_are_classified_as_they_are(client: TestClient) -> None:
     crop = portrait().crop((165, 45, 285, 195)).convert("L")
-    answer = client.post("/v1/classify", files=[("f", ("one.png", png(crop))), ("f", ("bad.png", b"?")), ("f", ("two.png", png(crop)))])
+    answer = client.post(
+        "/v1/classify", files=[("f", ("one.png", png(crop))), ("f", ("bad.png", b"?")), ("f", ("two.png", png(crop)))]
+    )
     one, bad, two = answer.json()["faces"]
     (expected,) = Reader(client.app.state.engine.reader.model.path).read(crop, whole=True)
     assert one["emotion"] == expected.emotion
@@ -152,7 +157,9 @@ def test_the_card_tells_model_classes_limits_and_version(client: TestClient) -> 
     ],
 )
 @pytest.mark.parametrize("address", ["/v1/read", "/v1/classify", "/v1/explain"])
-def test_what_is_no_picture_is_a_problem(client: TestClient, address: str, body: bytes, headers: dict, kind: str) -> None:
+def test_what_is_no_picture_is_a_problem(
+    client: TestClient, address: str, body: bytes, headers: dict, kind: str
+) -> None:
     problem(client.post(address, content=body, headers=headers), kind)
 
 
@@ -194,12 +201,16 @@ def test_health_and_metrics(client: TestClient) -> None:
     assert grown("mien_faces_total") == 1
     assert grown('mien_pictures_total{result="failed"}') == 1
     assert after["mien_inside"] == 0
-    buckets = [value for series, value in after.items() if series.startswith('mien_request_seconds_bucket{route="/v1/read"')]
+    buckets = [
+        value for series, value in after.items() if series.startswith('mien_request_seconds_bucket{route="/v1/read"')
+    ]
     assert buckets == sorted(buckets)
 
 
 def counts(text: str) -> dict[str, float]:
-    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if not line.startswith("#")}
+    return {
+        line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if not line.startswith("#")
+    }
 
 
 def test_the_document_describes_every_address_and_its_problems(client: TestClient) -> None:

@@ -1,5 +1,6 @@
 """Who may ask: names, origins, the token; what browsers are told; prefixes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ TOKEN = "correct-horse-battery"
 
 
 @pytest.fixture
-def client(tmp_path: Path):  # noqa: ANN201
+def client(tmp_path: Path) -> Iterator[TestClient]:
     with client_of(tmp_path) as client:
         yield client
 
@@ -23,7 +24,9 @@ def test_the_servers_own_names_are_answered(client: TestClient, host: str) -> No
     assert client.get("/v1/model", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "", "["])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "", "["]
+)
 @pytest.mark.parametrize("address", ["/", "/v1/model", "/v1/runs", "/healthz"])
 def test_a_name_that_was_pointed_here_from_elsewhere_is_refused(client: TestClient, host: str, address: str) -> None:
     response = client.get(address, headers={"Host": host})
@@ -72,7 +75,14 @@ def test_cors_is_off_unless_asked_for(tmp_path: Path, client: TestClient) -> Non
 def test_a_token_guards_all_but_the_page_and_health(tmp_path: Path) -> None:
     with client_of(tmp_path, token=TOKEN) as client:
         for address in ("/v1/model", "/v1/runs", "/metrics"):
-            for given in (None, "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer ä".encode("latin-1")):
+            for given in (
+                None,
+                "Bearer",
+                "Bearer wrong",
+                f"Basic {TOKEN}",
+                f"Bearer {TOKEN}x",
+                "Bearer ä".encode("latin-1"),
+            ):
                 response = client.get(address, headers={"Authorization": given} if given else {})
                 assert response.status_code == 401
                 assert response.headers["www-authenticate"] == "Bearer"
@@ -128,7 +138,9 @@ def test_it_works_behind_a_prefix_whether_or_not_the_proxy_takes_it_off(tmp_path
 
 
 def test_settings_travel_to_workers_whole() -> None:
-    settings = check(Settings(token=TOKEN, cors=("https://a.example",), root_path="faces/", hosts=("a",), window_ms=1.5))
+    settings = check(
+        Settings(token=TOKEN, cors=("https://a.example",), root_path="faces/", hosts=("a",), window_ms=1.5)
+    )
     assert settings.root_path == "/faces"
     assert from_json(settings.to_json()) == settings
 

@@ -15,7 +15,7 @@ import sys
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--model", default="default", help="a shipped model (champion, nano), a run's folder, or an exported .onnx file")
+    add("--model", default="default", help="a shipped model, a run's folder, or an exported .onnx file")
     add("--runs", default="runs", metavar="DIR", help="the run folder that the Studies tab shows (default runs)")
     add("--port", type=int, default=8000, help="default 8000; 0: any that is free")
     add("--host", default="127.0.0.1", help="another address than this machine's own (127.0.0.1) opens it to others")
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _count(text: str) -> int:
-    """"40M" -> 40,000,000."""
+    """ "40M" -> 40,000,000."""
     factors = {"k": 10**3, "m": 10**6, "g": 10**9}
     factor = factors.get(text[-1:].lower(), 1)
     try:

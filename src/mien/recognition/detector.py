@@ -32,16 +32,23 @@ STRIDES = (8, 16, 32)
 
 @dataclass(frozen=True)
 class Detector:
-    """YuNet with its threshold. Called with an RGB Pillow image, it gives rows as `detect` does."""
+    """YuNet with its threshold. Called with an RGB Pillow image, it gives rows as `detect` does.
+
+    sharp: look at each face once more, close up, for its landmarks.
+    """
 
     session: Any
     min_score: float = MIN_SCORE
+    sharp: bool = False
 
     def __call__(self, image: Image.Image) -> np.ndarray:
-        return detect(self.session, image, self.min_score)
+        rows = detect(self.session, image, self.min_score)
+        return sharpen(self.session, image, rows) if self.sharp else rows
 
 
-def open_detector(path: str | Path = YUNET, threads: int = 1, min_score: float = MIN_SCORE) -> Detector:
+def open_detector(
+    path: str | Path = YUNET, threads: int = 1, min_score: float = MIN_SCORE, sharp: bool = False
+) -> Detector:
     """Open YuNet, or another file with its inputs and outputs and free height and width.
 
     Raises MienError where the file is missing or is no such detector.
@@ -52,7 +59,7 @@ def open_detector(path: str | Path = YUNET, threads: int = 1, min_score: float =
     shape = session.get_inputs()[0].shape
     if not wanted <= names or len(shape) != 4 or any(isinstance(side, int) for side in shape[2:]):
         raise MienError(f"{path} is not a YuNet face detector with free height and width")
-    return Detector(session, min_score)
+    return Detector(session, min_score, sharp)
 
 
 def detect(session: Any, image: Image.Image, min_score: float = MIN_SCORE) -> np.ndarray:
@@ -64,7 +71,7 @@ def detect(session: Any, image: Image.Image, min_score: float = MIN_SCORE) -> np
     pixels, then in full, in overlapping tiles.
     """
     longest = max(image.size)
-    # Small pictures are enlarged: YuNet misses a fifth of 48x48 faces as they are, and 1 in 70 at 256 pixels.
+    # Small pictures are enlarged: YuNet misses a quarter of 48x48 faces as they are, and 1 in 60 at 256 pixels.
     size = longest if ENOUGH <= longest <= FIRST else min(FIRST, max(CLOSE_UP, 2 * longest))
     found = seen = _look(session, image, size)
     if size > CLOSE_UP and not _sure(found, min_score).size:
@@ -81,6 +88,24 @@ def detect(session: Any, image: Image.Image, min_score: float = MIN_SCORE) -> np
         found = _without_doubles(np.concatenate([found, seen]))
     found = _sure(found, min_score)
     return found[np.argsort(-found[:, 2] * found[:, 3], kind="stable")]
+
+
+def sharpen(session: Any, image: Image.Image, rows: np.ndarray) -> np.ndarray:
+    """The same faces with landmarks seen close up: (N, 15) rows in, (N, 15) rows out.
+
+    On faces under 150 pixels YuNet's landmarks hardly follow a tilt of the head; at 256 pixels they do.
+    """
+    sharp = rows.copy()
+    for row in sharp:
+        middle, reach = row[:2] + row[2:4] / 2, 0.65 * row[2:4].max()
+        low = np.maximum(np.floor(middle - reach), 0)
+        high = np.minimum(np.ceil(middle + reach), image.size)
+        if (high - low < 2).any():
+            continue
+        seen = _sure(_look(session, image.crop((*low.astype(int), *high.astype(int))), CLOSE_UP), MIN_SCORE)
+        if len(seen):
+            row[4:14] = (seen[0, 4:14].reshape(5, 2) + low).ravel()
+    return sharp
 
 
 def _sure(found: np.ndarray, min_score: float) -> np.ndarray:

@@ -108,7 +108,7 @@ class Reader:
             self._find: Callable[[Image.Image], np.ndarray] = _foreign(detector)
         else:
             path = YUNET if detector == "yunet" else Path(detector)
-            self._find = open_detector(path, threads, min_score)
+            self._find = open_detector(path, threads, min_score, sharp=align)
         options: dict[str, Any] = {"flip": flip, "max_pixels": max_pixels, "min_score": min_score}
         # Many pictures at a time with one thread each do more than one picture with many threads.
         self._one = self if threads == 1 else Reader(model, detector, 1, margin=margin, align=align, **options)

@@ -36,4 +36,6 @@ def _open(path: Path, threads: int, stamp: tuple[int, ...]) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a dozen classes of its own for a file that is no model
-        raise MienError(f"{path} is not an ONNX model that onnxruntime can open") from error
+        reason = " ".join(str(error).split()).rpartition(" : ")[2][-160:]
+        version = onnxruntime.__version__
+        raise MienError(f"{path} is not an ONNX model that onnxruntime {version} can open: {reason}") from error

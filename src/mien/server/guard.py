@@ -45,17 +45,25 @@ class Guard:
         if root and not (scope["path"] + "/").startswith(root + "/"):
             scope["path"] = root + scope["path"]
         scope["root_path"] = root
-        began, status, started = time.perf_counter(), 500, False
+        began, status, counted = time.perf_counter(), 0, False
+
+        def count() -> None:
+            nonlocal counted
+            if not counted:
+                counted = True
+                self.metrics.request(_route(scope, root), status or 500, time.perf_counter() - began)
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status, started
+            nonlocal status
             if message["type"] == "http.response.start":
-                status, started = message["status"], True
+                status = message["status"]
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 if status == 401:
                     headers["WWW-Authenticate"] = "Bearer"
+            elif not message.get("more_body", False):
+                count()  # before it is sent: who has the answer may rely on the count
             await send(message)
 
         try:
@@ -67,12 +75,12 @@ class Guard:
         except Exception:
             # Its traceback is for the log; who asked learns that it was not their fault.
             logging.getLogger("uvicorn.error").exception("an error while answering %s", scope["method"])
-            if started:
+            if status:
                 raise  # half an answer is out: the connection must not look whole
             fault = Problem("failed", "an error in the server; its log has the details")
             await respond(fault, root)(scope, receive, send_with_headers)
         finally:
-            self.metrics.request(_route(scope, root), status, time.perf_counter() - began)
+            count()
 
     def refusal(self, scope: Scope) -> Problem | None:
         """Why a request is not answered; None where it is."""

@@ -15,7 +15,7 @@ FACES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
 HELP = {
     "mien_requests_total": ("counter", "Requests answered, by address and status."),
-    "mien_request_seconds": ("histogram", "Time from a request's first byte to its answer's last."),
+    "mien_request_seconds": ("histogram", "Time from a request's arrival to its answer."),
     "mien_pictures_total": ("counter", "Pictures read, and pictures that could not be."),
     "mien_faces_total": ("counter", "Faces classified."),
     "mien_refused_total": ("counter", "Requests answered 503 because the queue was full."),

@@ -1,5 +1,6 @@
 """Running the server: one listening socket, one process or several, an end that finishes what was begun."""
 
+import inspect
 import os
 import socket
 import sys
@@ -8,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -24,13 +26,13 @@ def serve(settings: Settings, access_log: bool = False, ready: Callable[[str], N
     """
     settings = check(settings)
     name = open_reader(settings).model.name  # before anything listens: a missing model is told in one line
+    listening = _listen(settings.host, settings.port)
     if not settings.local and not settings.token:
         warnings.warn(
             f"{settings.host} is open to other machines, and anyone there may use it: set --token or MIEN_TOKEN",
             MienWarning,
             stacklevel=2,
         )
-    listening = _listen(settings.host, settings.port)
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         if settings.workers > 1:
             table = Path(folder) / "metrics"
@@ -39,20 +41,16 @@ def serve(settings: Settings, access_log: bool = False, ready: Callable[[str], N
         before = os.environ.get(VARIABLE)
         os.environ[VARIABLE] = settings.to_json()
         config = uvicorn.Config(
-            "mien.server.app:from_environment", factory=True, workers=settings.workers, log_level="warning",
-            access_log=access_log, server_header=False, timeout_keep_alive=15, proxy_headers=False,
-            timeout_graceful_shutdown=round(settings.timeout) + 5, h11_max_incomplete_event_size=65536,
+            "mien.server.app:from_environment", factory=True, workers=settings.workers, log_level=None,
+            log_config=_logging(access_log), access_log=access_log, server_header=False, timeout_keep_alive=15, proxy_headers=False,
+            timeout_graceful_shutdown=round(settings.timeout) + 5,
+            http="h11",  # it bounds the size of headers, which httptools does not
         )  # fmt: skip
-        if access_log:
-            config.log_config = {**uvicorn.config.LOGGING_CONFIG}
-            config.log_config["loggers"]["uvicorn.access"]["level"] = "INFO"
         server = uvicorn.Server(config)
         try:
             ready(_address(settings, listening))
             if settings.workers > 1:
-                from uvicorn.supervisors import Multiprocess
-
-                Multiprocess(config, target=server.run, sockets=[listening]).run()
+                _supervise(config, server, listening)
             else:
                 server.run(sockets=[listening])
         finally:
@@ -63,6 +61,32 @@ def serve(settings: Settings, access_log: bool = False, ready: Callable[[str], N
                 os.environ[VARIABLE] = before
     if settings.workers == 1 and not server.started:
         raise MienError(f"the server with the model {name} did not start; what it said stands above")
+
+
+def _supervise(config: uvicorn.Config, server: uvicorn.Server, listening: socket.socket) -> None:
+    """Several workers, restarted where they die. What uvicorn.run does, with a socket of our own."""
+    from uvicorn.supervisors import Multiprocess
+
+    # Older versions of uvicorn ask for the function that a worker runs.
+    older = {"target": server.run} if "target" in inspect.signature(Multiprocess).parameters else {}
+    Multiprocess(config, sockets=[listening], **older).run()
+
+
+def _logging(access: bool) -> dict[str, Any]:
+    """What uvicorn says, on standard error: warnings and errors; with access, a line for each request."""
+    line = {"()": "uvicorn.logging.AccessFormatter", "use_colors": False,
+            "fmt": '%(asctime)s %(client_addr)s "%(request_line)s" %(status_code)s'}  # fmt: skip
+    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"plain": {"format": "mien: %(levelname)s: %(message)s"}, "access": line},
+        "handlers": {"plain": {**handler, "formatter": "plain"}, "access": {**handler, "formatter": "access"}},
+        "loggers": {
+            "uvicorn": {"handlers": ["plain"], "level": "WARNING", "propagate": False},
+            "uvicorn.access": {"handlers": ["access"], "level": "INFO" if access else "WARNING", "propagate": False},
+        },
+    }
 
 
 def _listen(host: str, port: int) -> socket.socket:

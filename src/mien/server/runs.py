@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -201,10 +202,8 @@ def _status(path: Path, rows: Sequence[Mapping[str, float]], recipe: Mapping[str
 def _newest(path: Path) -> float:
     """When the run last wrote anything, in seconds since 1970. The checkpoint is written more often than the history."""
     times = [stamp[0] / 1e9 for stamp in _stamps(path)]
-    try:
+    with suppress(OSError):
         times.append((path / "checkpoint.pt").stat().st_mtime)
-    except OSError:
-        pass
     return max(times)
 
 

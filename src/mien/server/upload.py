@@ -13,6 +13,7 @@ from mien.server.settings import Settings
 DRAIN = 4  # times the limit: how much of a body that is too large is still taken, and thrown away
 MAX_HEADER = 8_192  # bytes of the headers of one part
 MAX_PARTS = 256
+LARGE = 1_000_000  # bytes of a body that is taken apart in a thread of its own
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,10 @@ async def pictures_of(request: Request, settings: Settings) -> list[Picture]:
     boundary = options.get(b"boundary", b"")
     if not 1 <= len(boundary) <= 200:
         raise Problem("bad-request", "multipart/form-data without a boundary in Content-Type")
-    # Parsing tens of megabytes takes a while: other requests go on meanwhile.
-    pictures = await asyncio.to_thread(split_parts, body, boundary, settings.max_pictures)
+    if len(body) < LARGE:
+        pictures = split_parts(body, boundary, settings.max_pictures)
+    else:  # this takes a while: other requests go on meanwhile
+        pictures = await asyncio.to_thread(split_parts, body, boundary, settings.max_pictures)
     if not pictures:
         raise Problem("bad-request", "no file in the form; send each picture as a part with a filename")
     return pictures
@@ -52,7 +55,8 @@ async def read_body(request: Request, limit: int, timeout: float) -> bytes:
     """The whole body. Raises Problem too-large or too-slow, after taking in a part of what is still coming: a client
     that is cut off in the middle of sending would not see the answer."""
     declared = request.headers.get("content-length", "")
-    too_large = Problem("too-large", f"the body is larger than {limit:,} bytes; send fewer or smaller pictures")
+    detail = f"the body is larger than {limit:,} bytes; send fewer or smaller pictures"
+    too_large = Problem("too-large", detail, {"Connection": "close"})
     if declared.isdigit() and int(declared) > limit and "expect" in request.headers:
         raise too_large  # the client asks before it sends
     chunks: list[bytes] = []

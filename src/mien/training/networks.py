@@ -85,7 +85,7 @@ def normal(classes: int, **_: object) -> nn.Sequential:
 
 @network("baseline-cnn")
 def baseline(classes: int, **_: object) -> nn.Sequential:
-    """Two narrow convolutions: too little to underfit no more."""
+    """Two narrow convolutions: nearly all of its weights stand in the layer behind them."""
     return nn.Sequential(
         conv(1, 16), nn.MaxPool2d(2), relu(),  # 16 x 24 x 24
         conv(16, 32), nn.MaxPool2d(2), relu(),  # 32 x 12 x 12

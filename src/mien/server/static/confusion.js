@@ -14,7 +14,7 @@ export function confusion(evaluation, caption) {
     const { share, title } = cells[i][j];
     const weight = Math.round(100 * share ** 0.75);
     return { text: share >= 0.005 ? Math.round(100 * share) : "·", title: `${names[i]} taken for ${names[j]}: ${title} (${percent(share, 1)})`,
-      style: { "--weight": `${weight}%` }, kind: `${i === j ? "hit" : "miss"}${weight > 55 ? " strong" : ""}` };
+      ...paint(i === j ? "hit" : "miss", weight) };
   });
 }
 
@@ -28,11 +28,19 @@ export function difference(first, second, caption) {
   return matrix(names, caption, (i, j) => {
     const points = 100 * (shares[1][i][j] - shares[0][i][j]);
     const better = i === j ? points > 0 : points < 0;
-    const weight = Math.min(90, Math.round(Math.abs(points) * 6));
+    const weight = Math.min(75, Math.round(Math.abs(points) * 5));
     const text = Math.abs(points) < 0.5 ? "·" : `${points > 0 ? "+" : "−"}${Math.abs(points).toFixed(0)}`;
     return { text, title: `${names[i]} taken for ${names[j]}: ${points >= 0 ? "+" : "−"}${Math.abs(points).toFixed(1)} points`,
-      style: { "--weight": `${weight}%` }, kind: `${better ? "better" : "worse"}${weight > 60 ? " strong" : ""}` };
+      ...paint(better ? "better" : "worse", weight) };
   });
+}
+
+// From which weight of its colour a cell wants white letters in the light theme, and black ones in the dark theme.
+const TURNS = { hit: [82, 63], miss: [101, 66], better: [101, 59], worse: [101, 63] };
+
+function paint(kind, weight) {
+  const [deep, bright] = TURNS[kind];
+  return { style: { "--weight": `${weight}%` }, kind: `${kind}${weight > deep ? " deep" : ""}${weight > bright ? " bright" : ""}` };
 }
 
 function matrix(names, caption, cell) {

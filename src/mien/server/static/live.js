@@ -154,7 +154,7 @@ function showButtons(on) {
 
 function tellRate(times, began, now) {
   times.push({ began, now });
-  while (times.length > 30 || now - times[0].began > 4000) times.shift();
+  while (times.length > 30 || (times.length > 2 && now - times[0].began > 4000)) times.shift();
   if (times.length < 2) return;
   const seconds = (now - times[0].began) / 1000;
   const delays = times.map((each) => each.now - each.began).sort((a, b) => a - b);

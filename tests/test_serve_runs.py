@@ -1,0 +1,168 @@
+"""The runs of a run folder as JSON: finished, running, stopped, broken; nothing outside the folder."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from mien.server import runs
+from serve_fixtures import client_of, write_run
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[TestClient]:
+    with client_of(tmp_path) as client:
+        yield client
+
+
+def table(client: TestClient) -> dict[str, dict]:
+    return {run["name"]: run for run in client.get("/v1/runs").json()["runs"]}
+
+
+def test_there_need_be_no_folder(client: TestClient) -> None:
+    assert client.get("/v1/runs").json() == {"folder": "runs", "runs": []}
+
+
+def test_a_finished_run_has_its_scores_curves_and_verdict(client: TestClient, tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "hybrid", top=0.6)
+    row = table(client)["hybrid"]
+    assert (row["status"], row["epochs"], row["planned_epochs"], row["parameters"]) == ("done", 6, 6, 304743)
+    assert row["accuracy"] == pytest.approx(0.6)
+    assert row["accuracy_interval"] == pytest.approx([0.52, 0.68])
+    assert row["seconds"] == pytest.approx(63)
+    assert row["verdict"] == "good fit"
+    assert len(row["curve"]) == 6
+    run = client.get("/v1/runs/hybrid").json()
+    assert run["history"]["epoch"] == [1, 2, 3, 4, 5, 6]
+    assert run["history"]["val_accuracy"][-1] == pytest.approx(row["val_accuracy"])
+    assert run["evaluations"]["validation"]["flip"]["n"] == 140
+    assert run["verdict_detail"] == {
+        "kind": "good fit",
+        "epoch": None,
+        "evidence": "the gap is small",
+        "advice": "longer",
+        "title": "good fit",
+    }
+    assert run["settings"]["learning_rate"] == 0.002
+    assert "machine" not in run["settings"]
+
+
+def test_a_running_training_is_followed_epoch_by_epoch(client: TestClient, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "deep"
+    write_run(folder, epochs=2, planned=20, done=False)
+    row = table(client)["deep"]
+    assert (row["status"], row["epochs"], row["accuracy"], row["verdict"]) == ("running", 2, None, "too short")
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+    write_run(folder, epochs=12, planned=20, done=False, overfits=True)
+    row = table(client)["deep"]
+    assert (row["epochs"], row["verdict"]) == (12, "overfit")
+    found = client.get("/v1/runs/deep").json()["verdict_detail"]
+    assert found["title"] == f"overfit since epoch {found['epoch']}"
+    assert found["epoch"] in (1, 2, 3, 4)
+
+
+def test_an_unfinished_run_that_went_quiet_is_stopped(client: TestClient, tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "runs" / "old", done=False)
+    past = time.time() - 7200
+    for file in folder.iterdir():
+        os.utime(file, (past, past))
+    assert table(client)["old"]["status"] == "stopped"
+    (folder / "checkpoint.pt").touch()
+    assert table(client)["old"]["status"] == "running"
+
+
+def test_a_run_that_has_only_begun_is_listed(client: TestClient, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "new"
+    folder.mkdir(parents=True)
+    (folder / "recipe.json").write_text('{"name": "hybrid", "epochs": 30}')
+    row = table(client)["new"]
+    assert (row["status"], row["epochs"], row["verdict"], row["val_accuracy"]) == ("running", 0, None, None)
+    assert client.get("/v1/runs/new").json()["history"]["epoch"] == []
+
+
+def test_runs_in_folders_of_folders_are_found_and_what_is_no_run_is_not(client: TestClient, tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "study" / "a b")
+    write_run(tmp_path / "runs" / "top")
+    write_run(tmp_path / "runs" / ".hidden")
+    (tmp_path / "runs" / "empty").mkdir()
+    (tmp_path / "runs" / "a file").write_text("")
+    assert list(table(client)) == ["study/a b", "top"]
+    assert client.get("/v1/runs/study%2Fa%20b").json()["name"] == "study/a b"
+    assert client.get("/v1/runs/study/a b").json()["name"] == "study/a b"
+
+
+@pytest.mark.parametrize("name", ["../secret", "..%2Fsecret", "%2Fetc", "runs", "%2E", "a%00b", "top/../top", "TOP"])
+def test_a_name_never_leads_out_of_the_folder(client: TestClient, tmp_path: Path, name: str) -> None:
+    write_run(tmp_path / "secret")
+    write_run(tmp_path / "runs" / "top")
+    (tmp_path / "runs" / "link").symlink_to(tmp_path / "secret")
+    response = client.get(f"/v1/runs/{name}")
+    assert response.status_code == 404 or response.json()["name"] == "top"
+    assert list(table(client)) == ["top"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("recipe.json", "{"),
+        ("recipe.json", "[]"),
+        ("metrics.json", "null"),
+        ("metrics.json", "[" * 100_000),
+        ("history.csv", "a,b\n1,2\n"),
+        ("history.csv", ""),
+        ("history.csv", "\0\0"),
+    ],
+)
+def test_a_broken_file_is_told_and_the_other_runs_are_shown(
+    client: TestClient, tmp_path: Path, file: str, text: str
+) -> None:
+    write_run(tmp_path / "runs" / "sound")
+    broken = write_run(tmp_path / "runs" / "broken")
+    (broken / file).write_text(text)
+    rows = table(client)
+    assert rows["sound"]["error"] is None
+    assert file in rows["broken"]["error"]
+    assert str(tmp_path) not in rows["broken"]["error"]
+    assert client.get("/v1/runs/broken").status_code == 200
+
+
+def test_numbers_that_json_lacks_become_null(client: TestClient, tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "runs" / "lost", done=False)
+    text = (folder / "history.csv").read_text().splitlines()
+    cells = text[-1].split(",")
+    cells[1], cells[3] = "nan", "inf"
+    (folder / "history.csv").write_text("\n".join([*text[:-1], ",".join(cells)]) + "\n")
+    run = client.get("/v1/runs/lost").json()
+    assert run["history"]["train_loss"][-1] is None
+    assert run["verdict"] == "unstable"
+
+
+def test_metrics_of_odd_shape_do_no_harm(client: TestClient, tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "runs" / "odd")
+    (folder / "metrics.json").write_text(json.dumps({"evaluations": [1], "verdict": {"kind": 1}, "epochs": 6}))
+    assert table(client)["odd"]["accuracy"] is None
+    assert client.get("/v1/runs/odd").json()["evaluations"] == {}
+
+
+def test_who_asks_again_is_sent_nothing_until_something_is_new(client: TestClient, tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "runs" / "a")
+    first = client.get("/v1/runs")
+    again = client.get("/v1/runs", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    (folder / "metrics.json").unlink()
+    assert client.get("/v1/runs", headers={"If-None-Match": first.headers["etag"]}).status_code == 200
+
+
+def test_long_curves_are_thinned_for_the_table(tmp_path: Path) -> None:
+    write_run(tmp_path / "long", epochs=300, planned=300)
+    (row,) = runs.summaries(tmp_path)
+    detail = runs.detail("long", tmp_path / "long")
+    assert len(row["curve"]) == runs.SPARKS
+    assert row["curve"][0] == detail["history"]["val_accuracy"][0]
+    assert row["curve"][-1] == detail["history"]["val_accuracy"][-1]

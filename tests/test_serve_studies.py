@@ -1,0 +1,64 @@
+"""The Studies view in a real browser: sorted, opened, compared, followed while a training runs."""
+
+import re
+from pathlib import Path
+
+from serve_browser import Visit, browser, expect, film, needs_browser, playwright, site, visit
+from serve_fixtures import write_run
+
+__all__ = ["browser", "film", "playwright", "site", "visit"]  # fixtures
+pytestmark = needs_browser
+
+
+def test_studies_are_sorted_opened_and_read_by_keyboard(visit: Visit) -> None:
+    page = visit.page
+    page.get_by_role("link", name="Studies").click()
+    names = page.locator(".runs tbody th a")
+    expect(names).to_have_text(["hybrid", "deep"])  # best validation accuracy first
+    expect(page.get_by_role("columnheader", name="Validation")).to_have_attribute("aria-sort", "descending")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(names).to_have_text(["deep", "hybrid"])
+    expect(page.get_by_role("columnheader", name="Run")).to_have_attribute("aria-sort", "ascending")
+    page.keyboard.press("Enter")  # the focus stayed on the heading
+    expect(names).to_have_text(["hybrid", "deep"])
+    page.get_by_label("Filter runs by name").fill("dee")
+    expect(names).to_have_text(["deep"])
+    page.get_by_role("link", name="deep").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("deep")
+    expect(page.locator(".matrix td")).to_have_count(50)  # 7 x 7 and the corner
+    chart = page.get_by_role("img", name=re.compile("^Accuracy. training: "))
+    chart.focus()
+    page.keyboard.press("Home")
+    expect(page.locator(".tip:visible")).to_contain_text("Epoch 1")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".tip:visible")).to_contain_text("Epoch 2")
+
+
+def test_two_runs_are_compared(visit: Visit) -> None:
+    page = visit.page
+    page.goto(f"{visit.url}/#/studies")
+    compare = page.locator("a", has_text="Compare")
+    expect(compare).to_have_attribute("aria-disabled", "true")
+    page.get_by_label("Compare hybrid").check()
+    page.get_by_label("Compare deep").check()
+    compare.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("hybrid and deep")
+    expect(page.get_by_text("hybrid is 20.0 points better on 140 images; more than the")).to_be_visible()
+    expect(page.locator(".matrix")).to_have_count(3)
+    expect(page.get_by_role("row", name=re.compile("^learning rate"))).to_have_text(re.compile("0.002.*0.01"))
+    page.get_by_role("link", name="Swap").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("deep and hybrid")
+
+
+def test_a_training_is_followed_while_it_runs(visit: Visit, site: tuple[str, Path]) -> None:
+    page = visit.page
+    folder = write_run(site[1] / "runs" / "live", epochs=3, planned=8, done=False)
+    page.goto(f"{visit.url}/#/studies/live")
+    expect(page.locator(".status")).to_have_text("training")
+    expect(page.get_by_role("img", name=re.compile("^Accuracy.* in epoch 3"))).to_be_visible()
+    later = write_run(site[1] / "later", epochs=5, planned=8, done=False)
+    (later / "history.csv").replace(folder / "history.csv")
+    expect(page.get_by_role("img", name=re.compile("^Accuracy.* in epoch 5"))).to_be_visible()
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()

@@ -6,18 +6,19 @@ DATA is anything `mien.data.load` takes: Kaggle's files, say. Every face of the 
 `mien read` would find it. The first table compares FER2013's frame (48 pixels) with the box found in it: the measure
 of the box with the smallest spread is what the margin of mien.recognition.crop is a multiple of. The second table
 re-crops the same faces by their boxes, in the frame alone and in a wider picture (the frame's edge pixels repeated),
-at several margins, level by the eyes or not, and classifies them. Deterministic; nothing is written; about four
-minutes of one core for PublicTest.
+at several margins, tilted ones turned level or not, and classifies them; the third says what turning gains by tilt.
+Deterministic; nothing is written; about eight minutes of one core for PublicTest.
 """
 
 import argparse
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
 
 from mien.data import load
 from mien.errors import MienError
-from mien.recognition.crop import MARGIN, crop_face
+from mien.recognition.crop import MARGIN, TILT, crop_face, roll
 from mien.recognition.detector import open_detector
 from mien.recognition.model import open_model
 
@@ -81,21 +82,48 @@ def print_accuracy(images: np.ndarray, labels: np.ndarray, found: list[np.ndarra
     everything = np.ones(len(images), bool)
     print(f"\naccuracy of {model.name} on {len(images)} frames as they are: {accuracy(images, everything):.4f}")
     print(f"on the {seen.sum()} of them with a face found:         {accuracy(images[seen], seen):.4f}")
-    print("\nre-cropped by the box   in the frame alone     in a wider picture")
-    print("margin                  as it is   level       as it is   level")
     wider = np.pad(images, ((0, 0), (WIDER, WIDER), (WIDER, WIDER)), mode="edge")
+
+    def right(pictures: np.ndarray, shift: int, margin: float, tilt: float) -> np.ndarray:
+        """Whether each found face is read right, cut out with this margin and turned from this tilt on."""
+        crops = [
+            crop_face(Image.fromarray(picture), moved(row, shift), model.input_size, margin, tilt)
+            for picture, row in zip(pictures, found, strict=True)
+            if row is not None
+        ]
+        return model.classify(np.array(crops)).argmax(axis=1) == labels[seen]
+
+    print("\nre-cropped by the box   in the frame alone     in a wider picture")
+    print(
+        f"margin                  as it is   level       as it is   level  (level: turned from {TILT:.0f} degrees on)"
+    )
     for margin in MARGINS:
-        cells = []
-        for pictures, shift in ((images, 0), (wider, WIDER)):
-            for align in (False, True):
-                crops = [
-                    crop_face(Image.fromarray(picture), moved(row, shift), model.input_size, margin, align)
-                    for picture, row in zip(pictures, found, strict=True)
-                    if row is not None
-                ]
-                cells.append(accuracy(np.array(crops), seen))
+        both = ((images, 0), (wider, WIDER))
+        cells = [right(pictures, shift, margin, tilt).mean() for pictures, shift in both for tilt in (90, TILT)]
         mark = "  <- used" if margin == MARGIN else ""
-        print(f"{margin:<22.3f}  {cells[0]:.4f}    {cells[1]:.4f}      {cells[2]:.4f}    {cells[3]:.4f}{mark}")
+        print(
+            f"{margin:<22.3f}  {cells[0]:.4f}    {cells[1]:.4f}      {cells[2]:.4f}    {cells[3]:.4f}{mark}", flush=True
+        )
+    print_tilts(np.array([abs(roll(row)) for row in found if row is not None]), right, images, wider)
+
+
+def print_tilts(tilts: np.ndarray, right: Callable[..., np.ndarray], images: np.ndarray, wider: np.ndarray) -> None:
+    """What turning gains by how far faces are tilted, averaged over margins, in the frame alone and in a wider one."""
+    runs = [
+        (pictures, shift, margin)
+        for margin in (1.15, 1.2, 1.25, 1.3)
+        for pictures, shift in ((images, 0), (wider, WIDER))
+    ]
+    plain = np.mean([right(*run, 90) for run in runs], axis=0)
+    level = np.mean([right(*run, 0) for run in runs], axis=0)
+    print("\ntilt of the eyes        faces   as it is   level   gain (standard error)")
+    for low, high in ((0, 4), (4, 8), (8, 12), (12, 16), (16, 90)):
+        among = (tilts >= low) & (tilts < high)
+        gain = level[among] - plain[among]
+        print(
+            f"{low:>3} to {high:<3} degrees     {among.sum():>5}    {plain[among].mean():.4f}  {level[among].mean():.4f}  "
+            f"{gain.mean():+.4f} ({gain.std() / max(1, among.sum()) ** 0.5:.4f})"
+        )
 
 
 def moved(row: np.ndarray, shift: int) -> np.ndarray:

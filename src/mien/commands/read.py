@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--explain", action="store_true", help="add heat maps of what spoke to annotated pictures")
     parser.add_argument("--whole", action="store_true", help="each picture is one face already cropped: look for none")
-    parser.add_argument("--model", default="default", help="a shipped model (champion, nano) or an exported .onnx file")
+    parser.add_argument("--model", default="default", help="a shipped model or an exported .onnx file")
     parser.add_argument("--flip", action="store_true", help="average over the mirrored face: a little better, slower")
     parser.add_argument("--min-score", type=float, metavar="S", help="least score of a face, 0..1 (default 0.65)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="pictures worked on at a time (default 1)")

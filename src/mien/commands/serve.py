@@ -1,7 +1,7 @@
 """A web page and a REST endpoint on this machine, offline: photos and camera, and the runs of a run folder.
 
     mien serve
-    mien serve --port 9000 --runs runs --model champion
+    mien serve --port 9000 --runs runs --model hybrid
     mien serve --host 0.0.0.0 --token "$(openssl rand -hex 16)"
 
 The page reads faces from photos and the camera, and shows the runs; /docs describes the API. The token may stand in

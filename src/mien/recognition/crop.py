@@ -9,8 +9,9 @@ from PIL import Image
 # middle, half of all frames between 1.00 and 1.09; but a crop that is too tight costs more than one that is too wide,
 # and 1.2 reads best.
 MARGIN = 1.2  # side of the frame over the longer side of the box
-# Level eyes gain half a point at most, within the noise, and cost a second look at every face.
-ALIGN = False
+# Turning faces level gains two to three points on those that are tilted this far by YuNet's eyes, a quarter of
+# FER2013's, and nothing on the others.
+TILT = 8.0  # degrees from which a face is turned
 
 
 def frame(box: np.ndarray, margin: float = MARGIN) -> tuple[float, float, float]:
@@ -20,22 +21,20 @@ def frame(box: np.ndarray, margin: float = MARGIN) -> tuple[float, float, float]
     return x + width / 2 - side / 2, y + height / 2 - side / 2, side
 
 
-def crop_face(
-    image: Image.Image, row: np.ndarray, size: int, margin: float = MARGIN, align: bool = ALIGN
-) -> np.ndarray:
+def crop_face(image: Image.Image, row: np.ndarray, size: int, margin: float = MARGIN, tilt: float = TILT) -> np.ndarray:
     """Cut one face out of an RGB or gray image. Returns (size, size) uint8 gray.
 
-    row: x, y, width, height and, for align, x, y of the right and the left eye behind them (a row of `detect`).
+    row: x, y, width, height and, to turn it, x, y of the right and the left eye behind them (a row of `sharpen`).
     Where the frame leaves the picture, it is moved back inside. A frame larger than the picture shrinks to its longer
     side (a tight square crop is taken as it is), and what is missing at the shorter one are its edge pixels, repeated.
-    align: turn the face so that its eyes are level.
+    tilt: degrees from which a face is turned until its eyes are level; 0 turns all, 90 none.
     """
     left, top, side = frame(row, margin)
     excess = side - max(image.size)
     if excess > 0:
         left, top, side = left + excess / 2, top + excess / 2, side - excess
-    angle = _roll(row) if align else 0.0
-    if abs(angle) > 1:
+    angle = roll(row) if tilt < 90 else 0.0
+    if abs(angle) >= max(tilt, 1):
         return _turned(image, left, top, side, size, angle)
     left, top = _inside(left, side, image.width), _inside(top, side, image.height)
     region, (x, y) = _region(image, left, top, side)
@@ -73,8 +72,8 @@ def _clamped(box: tuple[float, float, float, float], region: Image.Image) -> tup
     return max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(region.width)), min(box[3], float(region.height))
 
 
-def _roll(row: np.ndarray) -> float:
-    """Degrees by which the line of the eyes is turned, -90..90; 0 where the row has no landmarks."""
+def roll(row: np.ndarray) -> float:
+    """Degrees by which the eyes of a row are from level, -90..90; 0 where it has no landmarks."""
     if len(row) < 15:
         return 0.0
     angle = math.degrees(math.atan2(row[7] - row[5], row[6] - row[4]))

@@ -72,7 +72,7 @@ def shipped() -> tuple[str, ...]:
 
 
 def find_model(name: str | Path = "default") -> Path:
-    """The file of a shipped model ("default", "champion", "nano", ...) or the given path of an ONNX file.
+    """The file of a shipped model ("default", "hybrid", ...) or the given path of an ONNX file.
 
     Raises MienError where there is neither.
     """

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from mien.errors import MienError
-from mien.recognition.crop import ALIGN, MARGIN, crop_face, whole_frame
+from mien.recognition.crop import MARGIN, TILT, crop_face, whole_frame
 from mien.recognition.detector import LANDMARKS, MIN_SCORE, YUNET, open_detector
 from mien.recognition.explain import Explanation, explain_crop
 from mien.recognition.model import Model, open_model
@@ -83,7 +83,8 @@ class Reader:
     detector: "yunet"; the path of another YuNet; or a function from an RGB array (H, W, 3) uint8 to rows
     x, y, width, height[, score], in pixels. threads: for one picture, the threads of onnxruntime; for `read_many` and
     `stream`, pictures worked on at a time. flip: average over the mirrored face too (slower, a little more accurate).
-    max_pixels: refuse larger pictures. min_score: of the detector, 0..1. margin, align: see mien.recognition.crop.
+    max_pixels: refuse larger pictures. min_score: of the detector, 0..1. margin: see
+    mien.recognition.crop. align: turn tilted faces level, which takes a second look at every face.
     """
 
     def __init__(
@@ -96,14 +97,14 @@ class Reader:
         max_pixels: int = MAX_PIXELS,
         min_score: float = MIN_SCORE,
         margin: float = MARGIN,
-        align: bool = ALIGN,
+        align: bool = True,
     ) -> None:
         self.model: Model = open_model(model, threads)
         self.threads = threads
         self.flip = flip
         self.max_pixels = max_pixels
         self.margin = margin
-        self.align = align
+        self.tilt = TILT if align else 90.0
         if callable(detector):
             self._find: Callable[[Image.Image], np.ndarray] = _foreign(detector)
         else:
@@ -173,7 +174,7 @@ class Reader:
             crops = [whole_frame(picture, size)]
         else:
             rows = self._find(picture)
-            crops = [crop_face(picture, row, size, self.margin, self.align) for row in rows]
+            crops = [crop_face(picture, row, size, self.margin, self.tilt) for row in rows]
         kept = picture if keep else None
         return _Seen(Reading(source, (), picture.width, picture.height, None, kept), rows, crops)
 

@@ -134,7 +134,10 @@ class Metrics:
         return "\n".join(lines) + "\n"
 
     def _claim(self, path: Path) -> int:
-        import fcntl
+        try:
+            import fcntl
+        except ModuleNotFoundError:
+            return os.getpid() % len(self._table)  # Windows has no such locks: two workers may meet in a row
 
         for row in range(len(self._table)):
             file = os.open(f"{path}.{row}", os.O_RDWR | os.O_CREAT, 0o600)

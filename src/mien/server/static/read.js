@@ -214,6 +214,7 @@ async function fillBody(body, item) {
   const card = await modelCard().catch(() => null);
   if (!card || items[current] !== item) return;
   const { stage, list } = show(card, item.answer, item.url);
+  body.classList.toggle("panorama", item.answer.faces.length > 1 && item.answer.width > 1.6 * item.answer.height);
   body.append(stage);
   if (item.answer.faces.length) body.append(list);
   else body.append(note("camera", "No face found", "Faces should be at least about 20 pixels high, and not turned away too far. Very dark or covered faces are missed, too."));

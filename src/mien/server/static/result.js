@@ -27,7 +27,7 @@ export function bars(card) {
   const update = (probabilities, emotion) => {
     for (const { name, row, fill, value } of rows) {
       const p = probabilities[name] ?? 0;
-      fill.style.transform = `scaleX(${p.toFixed(4)})`;
+      fill.style.width = `${(100 * p).toFixed(2)}%`;
       value.textContent = share(p);
       row.classList.toggle("first", name === emotion);
     }
@@ -114,7 +114,7 @@ function faceCard(card, face, several) {
     crop,
     h("div", { class: "face-title" },
       h("h2", {}, h("span", { class: "dot", style: { background: colorOf(card, face.emotion) } }), title(face.emotion)),
-      h("p", { class: "soft", text: `${several ? `Face ${face.number} · ` : ""}${percent(face.confidence, 1)}${unsure(face) ? " · not sure" : ""}` })),
+      h("p", { class: "soft", text: `${several ? `Face ${face.number} · ` : ""}${percent(face.confidence, 1)}${unsure(face) ? ", unsure" : ""}` })),
     face.crop ? button : null);
   return h("article", { class: "card face", style: { "--color": colorOf(card, face.emotion) }, "aria-label": `Face ${face.number}: ${face.emotion}` }, head, h("div", { class: "face-body" }, element, figure));
 }

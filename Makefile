@@ -26,7 +26,7 @@ unit: $(VENV)/.dev
 
 # Runs the six notebooks on the Kaggle files in data/ (or MIEN_DATA) and keeps their outputs.
 notebooks: $(VENV)/.dev
-	cd notebooks && for n in base_model deep_cnn dropout_cnn globalpool_cnn hybrid_cnn model_inference; do ../$(BIN)/jupytext --to ipynb --execute --update $$n.py || exit 1; done
+	$(BIN)/python notebooks/execute.py
 
 # torch goes in first, alone: asked for by another package, pip would take its newest build with several GB of CUDA.
 $(VENV)/.torch: constraints.txt

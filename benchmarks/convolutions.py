@@ -13,7 +13,16 @@ import mien.training  # noqa: F401  sets the allocator up as a training does
 
 import torch  # isort: skip
 
-SHAPES = [(1, 32, 48), (32, 32, 48), (32, 64, 24), (64, 64, 24), (64, 128, 12), (128, 128, 12), (128, 128, 6), (256, 256, 6)]
+SHAPES = [
+    (1, 32, 48),
+    (32, 32, 48),
+    (32, 64, 24),
+    (64, 64, 24),
+    (64, 128, 12),
+    (128, 128, 12),
+    (128, 128, 6),
+    (256, 256, 6),
+]
 BATCH = 64
 
 
@@ -50,7 +59,7 @@ def main() -> None:
     print(f"{args.threads} threads, batch {BATCH}, channels last, best of {args.rounds}; GFLOP/s forward / backward")
     print("| channels, side | float32 | bfloat16 |\n|---|--:|--:|")
     for shape in SHAPES:
-        best = {name: (0.0, 0.0) for name in kinds}
+        best = dict.fromkeys(kinds, (0.0, 0.0))
         for _ in range(args.rounds):
             for name, kind in kinds.items():
                 best[name] = tuple(map(max, best[name], convolution(*shape, kind)))  # type: ignore[assignment]

@@ -1,6 +1,7 @@
 """What all six notebooks begin with: where the data and the runs are, and how a run is shown."""
 
 import os
+import warnings
 from pathlib import Path
 
 from IPython.display import Image, Markdown, display
@@ -15,6 +16,10 @@ DATA = Path(os.environ.get("MIEN_DATA", "../data"))  # Kaggle's files
 RUNS = Path(os.environ.get("MIEN_RUNS", "../runs"))  # finished trainings are taken from here, others are made
 EPOCHS = int(os.environ.get("MIEN_EPOCHS", "0")) or None  # cut short, to try a notebook
 TRACKER = os.environ.get("MIEN_TRACKER", "wandb")
+
+warnings.showwarning = lambda message, *_, **__: print(
+    f"warning: {message}"
+)  # the message, without the place in the code
 
 
 def faces() -> Dataset:

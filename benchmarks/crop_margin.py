@@ -18,7 +18,7 @@ from PIL import Image
 
 from mien.data import load
 from mien.errors import MienError
-from mien.recognition.crop import MARGIN, TILT, crop_face, roll
+from mien.recognition.crop import MARGIN, crop_face, roll
 from mien.recognition.detector import open_detector
 from mien.recognition.model import open_model
 
@@ -84,22 +84,20 @@ def print_accuracy(images: np.ndarray, labels: np.ndarray, found: list[np.ndarra
     print(f"on the {seen.sum()} of them with a face found:         {accuracy(images[seen], seen):.4f}")
     wider = np.pad(images, ((0, 0), (WIDER, WIDER), (WIDER, WIDER)), mode="edge")
 
-    def right(pictures: np.ndarray, shift: int, margin: float, tilt: float) -> np.ndarray:
-        """Whether each found face is read right, cut out with this margin and turned from this tilt on."""
+    def right(pictures: np.ndarray, shift: int, margin: float, align: bool) -> np.ndarray:
+        """Whether each found face is read right, cut out with this margin, turned level or not."""
         crops = [
-            crop_face(Image.fromarray(picture), moved(row, shift), model.input_size, margin, tilt)
+            crop_face(Image.fromarray(picture), moved(row, shift), model.input_size, margin, align)
             for picture, row in zip(pictures, found, strict=True)
             if row is not None
         ]
         return model.classify(np.array(crops)).argmax(axis=1) == labels[seen]
 
     print("\nre-cropped by the box   in the frame alone     in a wider picture")
-    print(
-        f"margin                  as it is   level       as it is   level  (level: turned from {TILT:.0f} degrees on)"
-    )
+    print("margin                  as it is   level       as it is   level")
     for margin in MARGINS:
         both = ((images, 0), (wider, WIDER))
-        cells = [right(pictures, shift, margin, tilt).mean() for pictures, shift in both for tilt in (90, TILT)]
+        cells = [right(pictures, shift, margin, align).mean() for pictures, shift in both for align in (False, True)]
         mark = "  <- used" if margin == MARGIN else ""
         print(
             f"{margin:<22.3f}  {cells[0]:.4f}    {cells[1]:.4f}      {cells[2]:.4f}    {cells[3]:.4f}{mark}", flush=True
@@ -110,12 +108,10 @@ def print_accuracy(images: np.ndarray, labels: np.ndarray, found: list[np.ndarra
 def print_tilts(tilts: np.ndarray, right: Callable[..., np.ndarray], images: np.ndarray, wider: np.ndarray) -> None:
     """What turning gains by how far faces are tilted, averaged over margins, in the frame alone and in a wider one."""
     runs = [
-        (pictures, shift, margin)
-        for margin in (1.15, 1.2, 1.25, 1.3)
-        for pictures, shift in ((images, 0), (wider, WIDER))
+        (pictures, shift, margin) for margin in (1.1, 1.15, 1.2) for pictures, shift in ((images, 0), (wider, WIDER))
     ]
-    plain = np.mean([right(*run, 90) for run in runs], axis=0)
-    level = np.mean([right(*run, 0) for run in runs], axis=0)
+    plain = np.mean([right(*run, False) for run in runs], axis=0)
+    level = np.mean([right(*run, True) for run in runs], axis=0)
     print("\ntilt of the eyes        faces   as it is   level   gain (standard error)")
     for low, high in ((0, 4), (4, 8), (8, 12), (12, 16), (16, 90)):
         among = (tilts >= low) & (tilts < high)

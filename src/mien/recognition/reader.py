@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from mien.errors import MienError
-from mien.recognition.crop import MARGIN, TILT, crop_face, whole_frame
+from mien.recognition.crop import ALIGN, MARGIN, crop_face, whole_frame
 from mien.recognition.detector import LANDMARKS, MIN_SCORE, YUNET, open_detector
 from mien.recognition.explain import Explanation, explain_crop
 from mien.recognition.model import Model, open_model
@@ -68,7 +68,7 @@ class Reading(Generic[S]):
 
 
 @dataclass(frozen=True)
-class _Seen(Generic[S]):
+class Seen(Generic[S]):
     """A picture whose faces are found and cut out, but not yet classified. rows: (F, 15). crops: (F, S, S) uint8."""
 
     reading: Reading[S]
@@ -97,14 +97,14 @@ class Reader:
         max_pixels: int = MAX_PIXELS,
         min_score: float = MIN_SCORE,
         margin: float = MARGIN,
-        align: bool = True,
+        align: bool = ALIGN,
     ) -> None:
         self.model: Model = open_model(model, threads)
         self.threads = threads
         self.flip = flip
         self.max_pixels = max_pixels
         self.margin = margin
-        self.tilt = TILT if align else 90.0
+        self.align = align
         if callable(detector):
             self._find: Callable[[Image.Image], np.ndarray] = _foreign(detector)
         else:
@@ -120,10 +120,10 @@ class Reader:
         source: see mien.recognition.picture.open_picture. whole: take the whole picture as one face.
         Raises MienError, naming the source, where it is not a picture that can be read.
         """
-        seen = self._see(source, whole, keep=False)
+        seen = self.see(source, whole, keep=False)
         if seen.reading.error:
             raise seen.reading.error
-        return list(self._name([seen])[0].faces)
+        return list(self.tell([seen])[0].faces)
 
     def read_many(self, sources: Iterable[S], batch: int = 64, whole: bool = False) -> Iterator[list[Face]]:
         """The faces of each picture, in the order of `sources`, which is read as it is needed.
@@ -145,15 +145,15 @@ class Reader:
         """
         if batch < 1:
             raise MienError(f"batch must be 1 or more, not {batch}")
-        waiting: list[_Seen[S]] = []
-        for seen in _in_order(lambda source: self._one._see(source, whole, keep), sources, self.threads):
+        waiting: list[Seen[S]] = []
+        for seen in _in_order(lambda source: self._one.see(source, whole, keep), sources, self.threads):
             waiting.append(seen)
             faces = sum(len(each.crops) for each in waiting)
             pixels = sum(each.reading.width * each.reading.height for each in waiting) if keep else 0
             if faces >= batch or len(waiting) >= batch or pixels >= KEPT_PIXELS:
-                yield from self._one._name(waiting)
+                yield from self._one.tell(waiting)
                 waiting = []
-        yield from self._one._name(waiting)
+        yield from self._one.tell(waiting)
 
     def classify(self, crops: np.ndarray) -> np.ndarray:
         """(N, 48, 48) uint8 gray faces already cropped -> (N, C) float64 probabilities."""
@@ -163,22 +163,26 @@ class Reader:
         """Which pixels of a face spoke for its emotion, or for another one. See mien.recognition.explain."""
         return explain_crop(self.model, face.crop, emotion or face.emotion)
 
-    def _see(self, source: S, whole: bool, keep: bool) -> _Seen[S]:
+    def see(self, source: S, whole: bool, keep: bool) -> Seen[S]:
+        """First half of reading, a picture at a time: decode, find, cut. `tell` is the second, many at a time.
+
+        keep: keep the decoded picture. A source that cannot be read gives a Seen with its error.
+        """
         try:
             picture = open_picture(source, self.max_pixels)
         except MienError as error:
-            return _Seen(Reading(source, error=error), np.empty((0, 15)), [])
+            return Seen(Reading(source, error=error), np.empty((0, 15)), [])
         size = self.model.input_size
         if whole:
             rows = np.array([[0, 0, picture.width, picture.height]], np.float64)
             crops = [whole_frame(picture, size)]
         else:
             rows = self._find(picture)
-            crops = [crop_face(picture, row, size, self.margin, self.tilt) for row in rows]
+            crops = [crop_face(picture, row, size, self.margin, self.align) for row in rows]
         kept = picture if keep else None
-        return _Seen(Reading(source, (), picture.width, picture.height, None, kept), rows, crops)
+        return Seen(Reading(source, (), picture.width, picture.height, None, kept), rows, crops)
 
-    def _name(self, waiting: list[_Seen[S]]) -> list[Reading[S]]:
+    def tell(self, waiting: list[Seen[S]]) -> list[Reading[S]]:
         """Classify the faces of several pictures together and put them where they belong."""
         crops = [crop for seen in waiting for crop in seen.crops]
         probabilities = iter(self.classify(np.array(crops))) if crops else iter(())

@@ -140,14 +140,14 @@ class Engine:
         )  # fmt: skip
 
     def _see(self, data: bytes, whole: bool) -> Any:
-        seen = self.reader._see(data, whole, keep=False)
+        seen = self.reader.see(data, whole, keep=False)
         if len(seen.crops) > self.settings.max_faces:
             found, limit = len(seen.crops), self.settings.max_faces
             raise Problem("too-many-faces", f"the picture shows {found} faces, the limit is {limit}; send a part of it")
         return seen
 
     def _explain(self, data: bytes, emotion: str) -> Explanation:
-        seen = self.reader._see(data, True, keep=False)
+        seen = self.reader.see(data, True, keep=False)
         if seen.reading.error:
             raise seen.reading.error
         model = self.reader.model
@@ -167,7 +167,7 @@ class Engine:
         faces = sum(len(each.crops) for each in seen)
         if faces:
             self.metrics.observe("mien_batch_faces", "", FACES, faces)
-        return list(self.reader._name(list(seen)))
+        return list(self.reader.tell(list(seen)))
 
     def _name(self) -> None:
         """The work of a naming thread: take what has come, classify it in one run, hand it out."""

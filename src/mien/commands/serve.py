@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
     add("--threads", type=int, default=0, metavar="N", help="of each process, finding faces (default: the cores)")
     add("--batch", type=int, default=32, metavar="N", help="faces of several requests classified together; 1: off")
-    add("--window-ms", type=float, default=2.0, metavar="MS", help="wait for others that are on their way (default 2)")
+    add("--window-ms", type=float, default=0.0, metavar="MS", help="wait for others that are on their way (default 0)")
     add("--queue", type=int, default=64, metavar="N", help="requests taken in at once; one more gets 503 (default 64)")
     add("--max-bytes", type=_count, default=32_000_000, metavar="N", help="of one request (default 32M)")
     add("--max-pixels", type=_count, default=40_000_000, metavar="N", help="of one picture (default 40M)")

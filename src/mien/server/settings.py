@@ -27,7 +27,7 @@ class Settings:
     threads: int = 0  # of each worker, finding faces; 0: as many as there are cores for it
     flip: bool = False  # average over the mirrored face: a little more accurate, slower
     batch: int = 32  # faces of concurrent requests classified together; 1: each request on its own
-    window_ms: float = 2.0  # how long the first waits for others, when others are on their way
+    window_ms: float = 0.0  # how long the first waits for others on their way; those already there join it anyway
     places: int = 64  # requests taken in at once, in each worker; one more is answered 503
     max_bytes: int = 32_000_000  # of one request
     max_pixels: int = 40_000_000  # of one picture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="Kaggle's files (default: data/ if they are there, else drawn faces)")
-    parser.add_argument("--epochs", type=int, help="default: 6")
+    parser.add_argument("--epochs", type=int, help="default: 10")
     parser.add_argument("--run", type=Path, default=Path("runs/quickstart"), help="the run folder")
     parser.add_argument("--tracker", choices=("wandb", "trackio", "none"), default="wandb")
     parser.add_argument("--threads", type=int, default=0)
@@ -54,6 +54,6 @@ def run(args: argparse.Namespace) -> None:
         print(
             "  put Kaggle's train.csv, test.csv and icml_face_data.csv into data/ (mien data fetch tells how), then again"
         )
-    print("  mien train hybrid --data data/          the hybrid with modern training, about two hours on two cores")
+    print("  mien train hybrid --data data/          the hybrid with modern training, about two hours on one core")
     print("  mien study --data data/                 the whole family: where overfitting comes from and what mends it")
     print(f"  mien read photo.jpg --model {args.run / 'model.onnx'}")

@@ -88,7 +88,7 @@ RECIPES = {
         _modern("globalpool", epochs=10, learning_rate=1e-3, start_size=32),
         _modern("hybrid", epochs=60, learning_rate=4e-3, start_size=32),
         # A first look in minutes, not a result: what `mien quickstart` trains.
-        _modern("hybrid", name="quickstart", epochs=6, learning_rate=4e-3, batch_size=64, ema=0.98, erase=0.0),
+        _modern("hybrid", name="quickstart", epochs=10, learning_rate=4e-3, batch_size=64, ema=0.98, erase=0.0),
     )
 }
 

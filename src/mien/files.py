@@ -1,10 +1,12 @@
 """Writing files so that a reader never sees half of one."""
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mien.errors import MienError
 
@@ -32,3 +34,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a value as indented JSON, atomically. Raises MienError where the folder cannot be made or written."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2) + "\n")

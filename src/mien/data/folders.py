@@ -83,7 +83,10 @@ def read(tree: Tree) -> Dataset:
     def one(i: int) -> None:
         images[i] = read_picture(tree.files[i][0])
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    # Here, not in each thread: filters are shared by all threads, and one that puts them back while another is in its
+    # own block leaves warnings ignored for good.
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("ignore")  # odd metadata; a picture too large is an error all the same
         for _ in pool.map(one, range(len(tree.files))):
             pass
     labels = np.array([label for _, label, _ in tree.files], np.int64)
@@ -98,11 +101,9 @@ def read_picture(path: str | Path) -> np.ndarray:
     pixels it replaces (no aliasing); what is transparent becomes white. Raises MienError if it cannot be read.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata; a picture too large is an error below
-            with Image.open(path) as picture:
-                picture.draft("L", (4 * SIZE, 4 * SIZE))  # large JPEGs: decode at a fraction of their size
-                gray = _gray(ImageOps.exif_transpose(picture))
+        with Image.open(path) as picture:
+            picture.draft("L", (4 * SIZE, 4 * SIZE))  # large JPEGs: decode at a fraction of their size
+            gray = _gray(ImageOps.exif_transpose(picture))
     except (OSError, ValueError, SyntaxError, MemoryError, EOFError, Image.DecompressionBombError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         reason = "not a picture" if "cannot identify" in reason else reason

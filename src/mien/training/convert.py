@@ -10,8 +10,8 @@ from mien.errors import MienError
 from mien.files import atomic_write
 from mien.recognition.model import open_model
 from mien.training import predict
-from mien.training.export import export, quantise
-from mien.training.run import Run, load_run
+from mien.training.export import quantise
+from mien.training.run import Run, export_run, load_run
 
 TOLERANCE = 1e-4  # of float32 logits against torch's
 CALIBRATION = 512  # training images that set the ranges of int8 activations
@@ -26,20 +26,9 @@ def convert(folder: Path, output: Path, dataset: Dataset | None = None, int8: bo
     run = load_run(folder)
     if int8 and dataset is None:
         raise MienError("--int8 calibrates on training images; give them with --data")
-    metadata = {
-        "recipe": run.recipe.name,
-        "seed": run.record["seed"],
-        "data": run.record["data"],
-        "mien": run.record["mien"],
-    }
-    summary = run.metrics()
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / "model.onnx"
-        export(
-            run.model(), plain, name=run.name, classes=run.classes, mean=run.recipe.mean, std=run.recipe.std,
-            temperature=summary["temperature"],
-            training={**metadata, "validation_accuracy": summary["evaluations"]["validation"]["single"]["accuracy"]},
-        )  # fmt: skip
+        export_run(run, plain)
         report = _compare(run, plain, dataset) if dataset is not None else ["not compared with torch: no --data given"]
         made = plain
         if int8 and dataset is not None:

@@ -1,12 +1,11 @@
 """Measure a finished run on any part of its split."""
 
-import json
 import warnings
 from pathlib import Path
 
 from mien.data import Dataset
 from mien.errors import MienError, MienWarning
-from mien.files import atomic_write
+from mien.files import write_json
 from mien.study import metrics
 from mien.study.metrics import Evaluation
 from mien.training import predict
@@ -43,6 +42,5 @@ def evaluate(
         )
         for view in views
     }
-    with atomic_write(run.folder / f"evaluation-{part}.json") as temporary:
-        temporary.write_text(json.dumps({view: e.to_dict() for view, e in found.items()}, indent=2) + "\n")
+    write_json(run.folder / f"evaluation-{part}.json", {view: e.to_dict() for view, e in found.items()})
     return found

@@ -1,4 +1,4 @@
-"""The seven networks of the study, layer by layer. Every input is (N, 1, 48, 48) float, every output (N, classes) logits.
+"""The seven networks of the study and the champion, layer by layer. Every input is (N, 1, 48, 48) float, every output (N, classes) logits.
 
 All convolutions are 3x3 with padding 1, all pools 2x2: a map's side goes 48, 24, 12, 6. A network is a function
 that returns an `nn.Sequential`; `@network` enters it in the table `NETWORKS` under its own name.
@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from mien.errors import MienError
+from mien.training.convolution import Conv3x3
 
 DropKind = Literal["channel", "element"]
 
@@ -60,8 +61,7 @@ def parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-def conv(c_in: int, c_out: int) -> nn.Conv2d:
-    return nn.Conv2d(c_in, c_out, kernel_size=3, padding=1)
+conv = Conv3x3
 
 
 def relu() -> nn.ReLU:
@@ -151,4 +151,38 @@ def hybrid(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind) 
         *block(64, 128),  # 128 x 6 x 6
         nn.AdaptiveAvgPool2d(1), nn.Flatten(),  # 128
         nn.Linear(128, 128), relu(), nn.Dropout(fc_drop), nn.Linear(128, classes),
+    )  # fmt: skip
+
+
+class Residual(nn.Module):
+    """x + two convolutions of x (He et al. 2016). The branch begins small, so that a fresh network is a shallow one."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            conv(channels, channels, bias=False), nn.BatchNorm2d(channels), relu(),
+            conv(channels, channels, bias=False), nn.BatchNorm2d(channels),
+        )  # fmt: skip
+        nn.init.constant_(self.branch[-1].weight, 0.2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.relu(self.branch(x) + x, inplace=True)
+
+
+@network("champion-cnn")
+def champion(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
+    """Wide at low resolution, where a CPU is fast, two residual branches, and no layer between the pool and the classes."""
+
+    def unit(c_in: int, c_out: int) -> list[nn.Module]:
+        return [conv(c_in, c_out, bias=False), nn.BatchNorm2d(c_out), relu()]
+
+    def pooled(c_in: int, c_out: int) -> list[nn.Module]:
+        return [conv(c_in, c_out, bias=False), nn.BatchNorm2d(c_out), nn.MaxPool2d(2), relu()]
+
+    return nn.Sequential(
+        *unit(1, 32), *pooled(32, 32),  # 32 x 24 x 24
+        *unit(32, 64), *pooled(64, 64),  # 64 x 12 x 12
+        *unit(64, 128), Residual(128), nn.MaxPool2d(2),  # 128 x 6 x 6
+        *unit(128, 256), Residual(256), nn.AdaptiveAvgPool2d(1), nn.Flatten(),  # 256
+        nn.Dropout(fc_drop), nn.Linear(256, classes),
     )  # fmt: skip

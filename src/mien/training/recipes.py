@@ -31,6 +31,8 @@ class Recipe:
     weight_decay: float = 0.05  # adam: L2 in the gradient, on all; adamw, sgd: on matrices and kernels alone
     momentum: float = 0.9  # sgd (Nesterov)
     label_smoothing: float = 0.0
+    teacher: str = ""  # a shipped model, model file or run whose probabilities are part of the target; "": none
+    teacher_share: float = 0.5  # how much of the target they are
     class_weighting: float = 0.0  # loss weight ~ frequency ** -class_weighting; 0 none, 1 balanced
     ema: float = 0.0  # decay a step of the averaged weights that are evaluated and kept; 0: none
     early_stopping: int = 0  # stop after so many epochs without a better validation accuracy; 0: never
@@ -87,6 +89,10 @@ RECIPES = {
         _modern("dropout_heavy", epochs=15),
         _modern("globalpool", epochs=10, learning_rate=1e-3, start_size=32),
         _modern("hybrid", epochs=60, learning_rate=4e-3, start_size=32),
+        _modern(
+            "champion", epochs=40, optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, label_smoothing=0.0, ema=0.999,
+            teacher="hybrid", start_size=32, fc_drop=0.2, rotate=15.0, shift=0.1, scale=0.15, light=0.3, erase=0.3,
+        ),
         # A first look in minutes, not a result: what `mien quickstart` trains.
         _modern("hybrid", name="quickstart", epochs=10, learning_rate=4e-3, batch_size=64, ema=0.98, erase=0.0),
     )
@@ -120,6 +126,7 @@ def check(r: Recipe) -> None:
         ("weight_decay", r.weight_decay >= 0, "0 or more"),
         ("momentum", 0 <= r.momentum < 1, "in [0, 1)"),
         ("label_smoothing", 0 <= r.label_smoothing < 1, "in [0, 1)"),
+        ("teacher_share", 0 <= r.teacher_share <= 1, "0 to 1"),
         ("ema", 0 <= r.ema < 1, "in [0, 1)"),
         ("early_stopping", r.early_stopping >= 0, "0 or more"),
         ("conv_drop", 0 <= r.conv_drop < 1, "in [0, 1)"),
@@ -142,4 +149,4 @@ def check(r: Recipe) -> None:
         )
 
 
-SIZE_FREE = ("globalpool", "hybrid")  # these take pictures of any side
+SIZE_FREE = ("globalpool", "hybrid", "champion")  # these take pictures of any side

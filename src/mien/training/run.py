@@ -14,7 +14,7 @@ import json
 import os
 import platform
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ from torch import Tensor, nn
 from mien.data import Dataset, split
 from mien.data.splits import Split
 from mien.errors import MienError, MienWarning
-from mien.files import atomic_write
+from mien.files import atomic_write, write_json
+from mien.recognition.model import open_model
 from mien.study import calibration, diagnose, history, metrics, plots
 from mien.training import checkpoint, networks, predict
 from mien.training.export import export
@@ -149,7 +150,7 @@ def train(
     fabric.launch()
     main = fabric.is_global_zero
     if main and not resume:
-        _write_json(folder / "recipe.json", record)
+        write_json(folder / "recipe.json", record)
     watch: Tracker = tracker(track if main else "none")
     watch.start(folder.name, str(record["group"]), record, folder)
     rows = list(checkpoint.load(folder)["history"]) if (folder / checkpoint.NAME).is_file() else []
@@ -169,12 +170,29 @@ def train(
         r, (images[parts.train], labels[parts.train]), (images[parts.validation], labels[parts.validation]),
         len(dataset.classes), seed, folder, fabric, start, runtime.compiled, after_epoch,
         on_step if main else lambda epoch, step, steps: None, runtime.max_minutes,
+        taught(r, images[parts.train], dataset.classes),
     )  # fmt: skip
     if not main:
         return None
     run = load_run(folder)
     _finish(run, dataset, parts, fitted, watch)
     return run
+
+
+def taught(r: Recipe, faces: np.ndarray, classes: Sequence[str]) -> np.ndarray | None:
+    """The probabilities (N, classes) of the recipe's teacher, calibrated, mean over each face and its mirror image.
+
+    None where the recipe has no teacher. Raises MienError where the teacher knows other classes.
+    """
+    if not r.teacher:
+        return None
+    model = open_model(r.teacher)
+    if tuple(classes) != model.classes:
+        raise MienError(
+            f"the teacher '{r.teacher}' knows {', '.join(model.classes)}; the data have {', '.join(classes)}; "
+            "train without one: --teacher ''"
+        )
+    return model.classify(faces, flip=True)
 
 
 def settled(r: Recipe, dataset: Dataset) -> Recipe:
@@ -211,15 +229,9 @@ def _finish(run: Run, dataset: Dataset, parts: Split, fitted: Fitted, watch: Tra
         "verdict": verdict.to_dict(),
         "evaluations": evaluations,
     }  # fmt: skip
-    _write_json(folder / "metrics.json", summary)
-    export(
-        model, folder / "model.onnx", name=run.name, classes=dataset.classes, mean=r.mean, std=r.std,
-        temperature=temperature,
-        training={"recipe": r.name, "seed": run.record["seed"], "epochs": len(fitted.history), "split": r.split,
-                  "data": run.record["data"], "mien": run.record["mien"],
-                  "validation_accuracy": evaluations["validation"]["single"]["accuracy"]},
-    )  # fmt: skip
-    figures = draw_figures(run, model, dataset, held, summary, fitted.history)
+    write_json(folder / "metrics.json", summary)
+    export_run(run, folder / "model.onnx")
+    figures = draw_figures(run, z, dataset, held, temperature, fitted.history)
     flat = {f"{part}_{key}": found["single"][key] for part, found in evaluations.items()
             for key in ("accuracy", "nll", "macro_f1", "ece")}  # fmt: skip
     last = fitted.history[-1]
@@ -247,19 +259,31 @@ def evaluations_of(
     return found
 
 
+def export_run(run: Run, path: Path) -> None:
+    """A finished run as a model file, with what its metrics.json and recipe.json say of it."""
+    r, summary = run.recipe, run.metrics()
+    export(
+        run.model(), path, name=run.name, classes=run.classes, mean=r.mean, std=r.std, temperature=summary["temperature"],
+        training={"recipe": r.name, "seed": run.record["seed"], "epochs": summary["epochs"], "split": r.split,
+                  "data": run.record["data"], "mien": run.record["mien"],
+                  "validation_accuracy": summary["evaluations"]["validation"]["single"]["accuracy"]},
+    )  # fmt: skip
+
+
 def draw_figures(
-    run: Run, model: nn.Module, dataset: Dataset, index: np.ndarray, summary: Mapping[str, Any], rows: list[Row]
+    run: Run, z: np.ndarray, dataset: Dataset, index: np.ndarray, temperature: float, rows: list[Row]
 ) -> dict[str, Path]:
-    """Learning curves, confusion matrix and reliability diagram of a run, as PNG in its figures folder."""
+    """Learning curves, confusion matrix and reliability diagram of a run, as PNG in its figures folder.
+
+    z: logits of the rows at `index`.
+    """
     folder = run.folder / "figures"
     title = f"{run.recipe.name}, seed {run.record['seed']}"
-    z = predict.logits(model, dataset.images[index], run.recipe.mean, run.recipe.std)
     verdict = diagnose.diagnose(rows, chance=1 / len(dataset.classes))
     found = metrics.evaluate(calibration.softmax(z), dataset.labels[index], dataset.classes)
     paths = {name: folder / f"{name}.png" for name in ("curves", "confusion", "reliability")}
     plots.learning_curves(rows, paths["curves"], title, verdict=verdict, drawn=dataset.drawn)
     plots.confusion(found.confusion, dataset.classes, paths["confusion"], f"{title}: validation", drawn=dataset.drawn)
-    temperature = summary["temperature"]
     curves = {
         f"temperature {t:.2f}": calibration.reliability(calibration.softmax(z, t), dataset.labels[index])
         for t in (1.0, temperature)
@@ -283,8 +307,3 @@ def machine() -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads(),
     }  # fmt: skip
-
-
-def _write_json(path: Path, value: Any) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n")

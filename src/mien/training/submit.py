@@ -8,7 +8,7 @@ import numpy as np
 
 from mien.data import load, load_test
 from mien.errors import MienError
-from mien.files import atomic_write
+from mien.files import write_json
 from mien.recognition.model import open_model
 from mien.study import metrics, submission
 from mien.training import predict
@@ -54,6 +54,5 @@ def submit(
         made["on_the_labelled_rows"] = {
             "n": found.n, "accuracy": found.accuracy, "accuracy_interval": list(found.accuracy_interval)
         }  # fmt: skip
-    with atomic_write(output.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(made, indent=2) + "\n")
+    write_json(output.with_suffix(".json"), made)
     return made

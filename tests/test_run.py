@@ -19,6 +19,8 @@ from mien.errors import MienWarning
 from mien.recognition.model import open_model
 from mien.study import history, submission
 from mien.training import predict
+from mien.training.classifier import open_classifier
+from mien.training.export import weights
 from mien.training.run import load_run
 from mien.training.tracking import Guarded, NoTracker, tracker
 
@@ -208,10 +210,34 @@ def test_export_float32_and_int8(place, tmp_path, capsys):
     assert "every prediction equal" in capsys.readouterr().out
     assert main([*common, "-o", str(tmp_path / "m8.onnx"), "--int8"]) == 0
     assert "int8 on" in capsys.readouterr().out
-    big, small = (open_model(tmp_path / name) for name in ("m.onnx", "m8.onnx"))
+    assert main([*common, "-o", str(tmp_path / "m16.onnx"), "--float16"]) == 0
+    assert "float16 weights on" in capsys.readouterr().out
+    big, half, small = (open_model(tmp_path / name) for name in ("m.onnx", "m16.onnx", "m8.onnx"))
     assert small.path.stat().st_size < 0.5 * big.path.stat().st_size
+    assert half.path.stat().st_size < 0.55 * big.path.stat().st_size
     faces = data.load(place / "data").images[:200]
     assert (small.logits(faces).argmax(1) == big.logits(faces).argmax(1)).mean() > 0.9
+    assert np.abs(half.logits(faces) - big.logits(faces)).max() < 0.02
+    assert weights(half.path).keys() == weights(big.path).keys()
+
+
+def test_several_networks_are_averaged(place, tmp_path):
+    one, two = place / "first", place / "first" / "model.onnx"
+    assert main(["submit", str(one), str(two), "--data", str(place / "data"), "-o", str(tmp_path / "s.csv")]) == 0
+    assert json.loads((tmp_path / "s.json").read_text())["model"] == "first + first"
+    faces = data.load(place / "data").images[:20]
+    both, single = open_classifier(one, two), open_classifier(one)
+    assert np.allclose(both.probabilities(faces), single.probabilities(faces), atol=1e-4)
+
+
+def test_evaluates_models_and_under_corruptions(place, tmp_path, capsys):
+    model = str(place / "first" / "model.onnx")
+    assert main(["evaluate", model, "--data", str(place / "data"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"single", "flip"} <= set(found)
+    assert main(["evaluate", model, "--data", str(place / "data"), "--corruptions", "-o", str(tmp_path / "r.md")]) == 0
+    assert (tmp_path / "r.md").read_text() == capsys.readouterr().out
+    assert "| first | blur |" in (tmp_path / "r.md").read_text()
 
 
 def test_fine_tuning_begins_with_the_given_weights_on_classes_of_one_s_own(place, tmp_path, capsys):
@@ -243,7 +269,7 @@ def test_fine_tuning_begins_with_the_given_weights_on_classes_of_one_s_own(place
     (["train", "quickstart", "--data", "{data}", "--runs", "{place}", "--name", "first"], "holds a run already"),
     (["train", "quickstart", "--data", "{data}", "--from", "nothing"], "no shipped model"),
     (["train", "deep", "--data", "{data}", "--from", "{place}/first"], "another network"),
-    (["evaluate", "nowhere", "--data", "{data}"], "recipe.json does not exist"),
+    (["evaluate", "nowhere", "--data", "{data}"], "no model 'nowhere'"),
     (["submit", "nowhere", "--data", "{data}"], "nowhere"),
     (["submit", "{place}/first", "--data", "{data}", "--format", "xml"], "xml"),
     (["export", "{place}/first", "--int8"], "--data"),

@@ -1,6 +1,10 @@
-"""Measure a run on a part of its split: accuracy with a 95 % interval, per class, calibration, confusion.
+"""Measure a run or a model on a part of its split: accuracy with a 95 % interval, per class, calibration, confusion.
 
-mien evaluate runs/hybrid-1 --data data/ --split validation
+    mien evaluate runs/hybrid-1 --data data/ --split validation
+    mien evaluate default --data data/ --tta single flip ten
+    mien evaluate hybrid champion --data data/ --corruptions -o robustness.md
+
+--corruptions measures accuracy under blur, noise, low contrast, JPEG, occlusion and rotation, each in five severities.
 """
 
 import argparse
@@ -9,26 +13,43 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", type=Path, help="a run folder")
+    parser.add_argument("source", nargs="+", help="a run folder, a model.onnx, or the name of a shipped model")
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--split", choices=("train", "validation", "test"), default="validation")
     parser.add_argument("--tta", choices=("single", "flip", "ten"), nargs="+", default=["single", "flip"],
                         help="test-time augmentation: none, mirror, or five shifts and their mirrors")  # fmt: skip
+    parser.add_argument("--corruptions", action="store_true", help="a table of accuracy under corruptions instead")
+    parser.add_argument("-o", "--output", type=Path, help="keep the table of --corruptions in this file")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def run(args: argparse.Namespace) -> None:
+    import sys
+
     from mien import data
-    from mien.training.evaluate import evaluate
+    from mien.files import atomic_write
+    from mien.study import corruptions, metrics
+    from mien.training.evaluate import evaluate, robustness
 
-    found = evaluate(args.run, data.load(args.data), args.split, tuple(args.tta))
-    if args.json:
-        print(json.dumps({view: e.to_dict() for view, e in found.items()}, indent=2))
+    dataset = data.load(args.data)
+    if args.corruptions:
+        shown = robustness(args.source, dataset, args.split, lambda done: print(done, file=sys.stderr))
+        text = json.dumps(shown, indent=2) + "\n" if args.json else corruptions.table(shown)
+        print(text, end="")
+        if args.output:
+            with atomic_write(args.output) as temporary:
+                temporary.write_text(text)
         return
-    from mien.study import metrics
-
-    for view, evaluation in found.items():
-        print(f"{args.run}  {args.split}  {view}")
-        print(metrics.table(evaluation))
-        print()
-    print(f"kept in {args.run / f'evaluation-{args.split}.json'}; figures in {args.run / 'figures'}")
+    results = {source: evaluate(source, dataset, args.split, tuple(args.tta)) for source in args.source}
+    if args.json:
+        plain = {source: {view: e.to_dict() for view, e in found.items()} for source, found in results.items()}
+        print(json.dumps(plain if len(plain) > 1 else next(iter(plain.values())), indent=2))
+        return
+    for source, found in results.items():
+        for view, evaluation in found.items():
+            print(f"{source}  {args.split}  {view}")
+            print(metrics.table(evaluation))
+            print()
+        if Path(source).is_dir():
+            kept = Path(source) / f"evaluation-{args.split}.json"
+            print(f"kept in {kept}; figures in {Path(source) / 'figures'}")

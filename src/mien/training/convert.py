@@ -10,20 +10,24 @@ from mien.errors import MienError
 from mien.files import atomic_write
 from mien.recognition.model import open_model
 from mien.training import predict
-from mien.training.export import quantise
+from mien.training.export import halve, quantise
 from mien.training.run import Run, export_run, load_run
 
 TOLERANCE = 1e-4  # of float32 logits against torch's
 CALIBRATION = 512  # training images that set the ranges of int8 activations
 
 
-def convert(folder: Path, output: Path, dataset: Dataset | None = None, int8: bool = False) -> list[str]:
+def convert(
+    folder: Path, output: Path, dataset: Dataset | None = None, int8: bool = False, float16: bool = False
+) -> list[str]:
     """Write a run's model file and return lines that say how it compares with torch.
 
-    dataset: the run's data; needed to calibrate int8. Raises MienError where float32 logits differ from torch's by more
+    dataset: the run's data; needed to calibrate int8. float16: weights in half the space. Raises MienError where float32 logits differ from torch's by more
     than 1e-4 or a prediction changes.
     """
     run = load_run(folder)
+    if int8 and float16:
+        raise MienError("--int8 and --float16 are two ways to store weights; choose one")
     if int8 and dataset is None:
         raise MienError("--int8 calibrates on training images; give them with --data")
     with tempfile.TemporaryDirectory() as scratch:
@@ -36,7 +40,12 @@ def convert(folder: Path, output: Path, dataset: Dataset | None = None, int8: bo
             parts = run.split(dataset)
             pick = np.random.default_rng(0).permutation(parts.train)[:CALIBRATION]
             quantise(plain, made, dataset.images[pick])
-            report += _change(plain, made, dataset, parts.validation)
+            report += _change("int8", plain, made, dataset, parts.validation)
+        if float16:
+            made = Path(scratch) / "float16.onnx"
+            halve(plain, made)
+            if dataset is not None:
+                report += _change("float16 weights", plain, made, dataset, run.split(dataset).validation)
         with atomic_write(output) as temporary:
             temporary.write_bytes(made.read_bytes())
     return report
@@ -56,9 +65,9 @@ def _compare(run: Run, path: Path, dataset: Dataset) -> list[str]:
     return [f"as torch on {len(index):,} validation images: logits within {apart:.1e}, every prediction equal"]
 
 
-def _change(plain: Path, small: Path, dataset: Dataset, index: np.ndarray) -> list[str]:
+def _change(kind: str, plain: Path, small: Path, dataset: Dataset, index: np.ndarray) -> list[str]:
     faces, labels = dataset.images[index], dataset.labels[index]
     before, after = (open_model(p).logits(faces).argmax(1) for p in (plain, small))
     a, b = float((before == labels).mean()), float((after == labels).mean())
-    return [f"int8 on {len(index):,} validation images: accuracy {b:.2%} against {a:.2%} in float32 "
+    return [f"{kind} on {len(index):,} validation images: accuracy {b:.2%} against {a:.2%} in float32 "
             f"({100 * (b - a):+.2f} points, {int((before != after).sum()):,} predictions changed)"]  # fmt: skip

@@ -8,6 +8,7 @@ torch's own nn.Conv2d; its weights and state always are. MIEN_KERNELS=0 switches
 import ctypes
 import functools
 import hashlib
+import itertools
 import os
 import platform
 import shutil
@@ -122,7 +123,7 @@ def _shares(n: int) -> list[tuple[int, int]]:
     """n pictures cut into as many runs (begin, end) as torch has threads."""
     count = min(n, torch.get_num_threads())
     cuts = [n * i // count for i in range(count + 1)]
-    return list(zip(cuts, cuts[1:], strict=False))
+    return list(itertools.pairwise(cuts))
 
 
 def _share(n: int, work: Callable[[int, int], Any]) -> list[Any]:

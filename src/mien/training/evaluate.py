@@ -1,46 +1,96 @@
-"""Measure a finished run on any part of its split."""
+"""Measure a finished run or a model file on any part of its split: plainly, and under corruptions."""
 
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from mien.data import Dataset
+from mien.data.splits import copy_groups
 from mien.errors import MienError, MienWarning
 from mien.files import write_json
-from mien.study import metrics
+from mien.study import corruptions, metrics
 from mien.study.metrics import Evaluation
-from mien.training import predict
-from mien.training.run import load_run
+from mien.training.classifier import Classifier, open_classifier
 
 
 def evaluate(
-    folder: str | Path, dataset: Dataset, part: str = "validation", views: tuple[str, ...] = ("single", "flip")
+    source: str | Path, dataset: Dataset, part: str = "validation", views: tuple[str, ...] = ("single", "flip")
 ) -> dict[str, Evaluation]:
-    """Evaluations by test-time augmentation; kept as evaluation-PART.json in the run folder.
+    """Evaluations by test-time augmentation; of a run, kept as evaluation-PART.json in its folder.
 
-    part: "train", "validation" or "test" of the run's own split. Raises MienError where the part has no labels.
+    part: "train", "validation" or "test" of the classifier's own split. Where images of the part have an exact copy
+    among the training images, there is a second evaluation for each view without them, "VIEW, no copies". Raises
+    MienError where the part has no labels.
     """
-    run = load_run(folder)
-    if tuple(dataset.classes) != run.classes:
+    classifier = open_classifier(source)
+    index, trained = rows(classifier, dataset, part)
+    labels = dataset.labels[index]
+    unseen = _unseen(dataset, index, trained)
+    found = {}
+    for view in views:
+        p = classifier.probabilities(dataset.images[index], view)
+        found[view] = metrics.evaluate(p, labels, dataset.classes)
+        if 0 < unseen.sum() < len(index):
+            found[f"{view}, no copies"] = metrics.evaluate(p[unseen], labels[unseen], dataset.classes)
+    if Path(source).is_dir():
+        write_json(Path(source) / f"evaluation-{part}.json", {view: e.to_dict() for view, e in found.items()})
+    return found
+
+
+def robustness(
+    sources: Sequence[str | Path],
+    dataset: Dataset,
+    part: str = "validation",
+    on_step: Callable[[str], None] = lambda done: None,
+) -> dict[str, dict[str, list[float]]]:
+    """Accuracy, single view, of each classifier under each corruption: {classifier: {corruption: [severity 0, 1 .. 5]}}.
+
+    All classifiers see the same corrupted pictures; severity 0 is the plain one. on_step is told what has been done.
+    Raises MienError as `evaluate`.
+    """
+    found: dict[str, dict[str, list[float]]] = {}
+    for source in sources:
+        classifier = open_classifier(source)
+        index, _ = rows(classifier, dataset, part)
+        faces, labels = dataset.images[index], dataset.labels[index]
+
+        def accuracy(shown: np.ndarray, classifier: Classifier = classifier, labels: np.ndarray = labels) -> float:
+            return float((classifier.probabilities(shown).argmax(axis=1) == labels).mean())
+
+        plain = accuracy(faces)
+        table = found[classifier.name] = {}
+        for kind in corruptions.KINDS:
+            table[kind] = [plain] + [accuracy(corruptions.corrupt(faces, kind, s)) for s in corruptions.SEVERITIES]
+            on_step(f"{classifier.name}: {kind}")
+    return found
+
+
+def rows(classifier: Classifier, dataset: Dataset, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """The labelled rows of a part of the classifier's split, and the rows it was trained on.
+
+    Warns where the data are not those of the training. Raises MienError where classes differ or no row has a label.
+    """
+    if tuple(dataset.classes) != classifier.classes:
         raise MienError(
-            f"{dataset.source} has classes {', '.join(dataset.classes)}; {folder} was trained on {', '.join(run.classes)}"
+            f"{dataset.source} has classes {', '.join(dataset.classes)}; {classifier.name} was trained on "
+            f"{', '.join(classifier.classes)}"
         )
-    if dataset.fingerprint != run.record["data"]["fingerprint"]:
+    if dataset.fingerprint != classifier.fingerprint:
         warnings.warn(
-            f"{dataset.source} is not the data set that {folder} was trained on; images may be shared",
-            MienWarning,
-            stacklevel=2,
-        )
-    index = getattr(run.split(dataset), part)
+            f"{dataset.source} is not the data set that {classifier.name} was trained on; images may be shared",
+            MienWarning, stacklevel=3,
+        )  # fmt: skip
+    parts = classifier.split(dataset)
+    index = getattr(parts, part)
     index = index[dataset.labels[index] >= 0]
     if len(index) == 0:
         raise MienError(f"the {part} part of {dataset.source} has no labels to measure against; use --split validation")
-    model, r = run.model(), run.recipe
-    labels = dataset.labels[index]
-    found = {
-        view: metrics.evaluate(
-            predict.probabilities(model, dataset.images[index], r.mean, r.std, view), labels, dataset.classes
-        )
-        for view in views
-    }
-    write_json(run.folder / f"evaluation-{part}.json", {view: e.to_dict() for view, e in found.items()})
-    return found
+    return index, parts.train
+
+
+def _unseen(dataset: Dataset, index: np.ndarray, trained: np.ndarray) -> np.ndarray:
+    """Which rows at `index` (N,) have no exact copy among the rows trained on: bool (N,)."""
+    group = copy_groups(dataset.images)
+    return ~np.isin(group[index], group[trained])

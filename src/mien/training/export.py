@@ -133,6 +133,35 @@ def weights(path: Path) -> dict[str, Tensor]:
     return found
 
 
+def halve(source: Path, output: Path) -> None:
+    """A float32 model file with its weights stored in float16: half the size. They become float32 again when it is
+    loaded, and answers differ by what rounding the weights to 11 bits does."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load(str(source))
+    graph = model.graph
+    casts, wide = [], {}
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.data_type != TensorProto.FLOAT or values.size < 256:
+            continue
+        wide[tensor.name] = f"{tensor.name}.float32"
+        casts.append(helper.make_node("Cast", [tensor.name], [wide[tensor.name]], to=TensorProto.FLOAT))
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), tensor.name))
+    for node in graph.node:
+        for i, name in enumerate(node.input):
+            node.input[i] = wide.get(name, name)
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    stale = [info for info in graph.value_info if info.name in wide]
+    for info in stale:
+        graph.value_info.remove(info)
+    with atomic_write(output) as temporary:
+        onnx.save(model, str(temporary))
+
+
 def quantise(source: Path, output: Path, faces: np.ndarray) -> None:
     """Static int8 quantisation (QDQ) of a model file; activation ranges come from `faces` (N, S, S) uint8."""
     import onnx

@@ -159,11 +159,12 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        last = nn.BatchNorm2d(channels)
+        nn.init.constant_(last.weight, 0.2)
         self.branch = nn.Sequential(
             conv(channels, channels, bias=False), nn.BatchNorm2d(channels), relu(),
-            conv(channels, channels, bias=False), nn.BatchNorm2d(channels),
+            conv(channels, channels, bias=False), last,
         )  # fmt: skip
-        nn.init.constant_(self.branch[-1].weight, 0.2)
 
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.relu(self.branch(x) + x, inplace=True)

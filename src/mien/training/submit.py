@@ -1,6 +1,6 @@
-"""From a run or a model file to submission.csv, with a note beside it that says how it was made."""
+"""From trained networks to submission.csv, with a note beside it that says how it was made."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,33 +9,31 @@ import numpy as np
 from mien.data import load, load_test
 from mien.errors import MienError
 from mien.files import write_json
-from mien.recognition.model import open_model
 from mien.study import metrics, submission
-from mien.training import predict
-from mien.training.run import load_run
+from mien.training.classifier import open_classifier
 
 
 def submit(
-    source: str | Path, data: str | Path, output: Path, format: str = "plain", tta: str = "flip"
+    source: str | Path | Sequence[str | Path],
+    data: str | Path,
+    output: Path,
+    format: str = "plain",
+    tta: str = "flip",
 ) -> dict[str, Any]:
     """Predict the rows of test.csv and write them; OUTPUT.json beside it says from what, how, and what came out.
 
-    source: a run folder, a model file, or a shipped model's name. data: where test.csv is; labelled rows found there
-    are matched to the test rows by pixel content. Raises MienError where rows do not match, or classes differ.
+    source: a run folder, model file or shipped model's name, or several, whose probabilities are averaged. data: where
+    test.csv is; labelled rows found there are matched to the test rows by pixel content. Raises MienError where rows
+    do not match, or classes differ.
     """
+    classifier = open_classifier(*([source] if isinstance(source, str | Path) else source))
     test = load_test(data)
     labelled = load(data)
     match = submission.match_test_rows(test, labelled)
-    if Path(source).is_dir():
-        run = load_run(source)
-        name, classes, trained = run.name, run.classes, dict(run.record)
-        p = predict.probabilities(run.model(), test.images, run.recipe.mean, run.recipe.std, tta)
-    else:
-        model = open_model(source)
-        name, classes, trained = model.name, model.classes, json.loads(model.metadata.get("training", "{}"))
-        p = predict.over_views(model.logits, test.images, tta)
-    if tuple(classes) != tuple(test.classes):
-        raise MienError(f"{source} knows {', '.join(classes)}; test.csv asks for {', '.join(test.classes)}")
+    classes = classifier.classes
+    if classes != tuple(test.classes):
+        raise MienError(f"{classifier.name} knows {', '.join(classes)}; test.csv asks for {', '.join(test.classes)}")
+    p = classifier.probabilities(test.images, tta)
     chosen = p.argmax(axis=1)
     submission.write(chosen, output, format, classes)
     counts = np.bincount(chosen, minlength=len(classes))
@@ -43,8 +41,8 @@ def submit(
         "rows": len(chosen),
         "format": format,
         "tta": tta,
-        "model": name,
-        "trained": trained,
+        "model": classifier.name,
+        "trained": classifier.trained[0] if len(classifier.trained) == 1 else list(classifier.trained),
         "test_rows_matched_to_labels": match.known,
         "predicted": {c: int(n) for c, n in zip(classes, counts, strict=True)},
     }

@@ -3,8 +3,9 @@
     python benchmarks/train_throughput.py [--rounds 3] [--threads 2] [--profile]
 
 notebook   a Dataset that parses each row of pixels into a PIL image, ToTensor, Normalize, DataLoader; float32, eager
-mien-f32   mien's loop in float32
-mien       mien's loop as `mien train` runs it: bfloat16 products where the processor has them
+mien-torch mien's loop in float32 with torch's convolutions
+mien-f32   mien's loop in float32 with its own kernels
+mien       mien's loop as `mien train` runs it: bfloat16 products where the processor has them, else as mien-f32
 mien-compiled  the same through torch.compile (its start-up not counted)
 
 Each arm runs in a process of its own, since mien tunes the allocator. Images are random: speed does not depend on them.
@@ -14,12 +15,13 @@ time of mien's step goes.
 
 import argparse
 import itertools
+import os
 import statistics
 import subprocess
 import sys
 import time
 
-ARMS = ("notebook", "mien-f32", "mien", "mien-compiled")
+ARMS = ("notebook", "mien-torch", "mien-f32", "mien", "mien-compiled")
 BATCH, STEPS, WARMUP = 64, 20, 4
 
 
@@ -103,7 +105,9 @@ def mien(threads: int, precision: str, compiled: bool, profile: bool) -> float:
 def measure(arm: str, threads: int, profile: bool = False) -> float:
     if arm == "notebook":
         return notebook(threads)
-    return mien(threads, "32-true" if arm == "mien-f32" else "", arm == "mien-compiled", profile)
+    if arm == "mien-torch":
+        os.environ["MIEN_KERNELS"] = "0"
+    return mien(threads, "32-true" if arm in ("mien-torch", "mien-f32") else "", arm == "mien-compiled", profile)
 
 
 def main() -> None:

@@ -17,10 +17,11 @@ PARAMETERS = {
     "dropout_heavy": 1_199_495,
     "globalpool": 569_223,
     "hybrid": 304_743,
+    "champion": 1_912_487,
 }
 
 
-def test_the_study_s_networks_have_the_study_s_sizes():
+def test_the_networks_have_the_sizes_they_are_said_to_have():
     assert {name: networks.parameters(networks.build(name)) for name in PARAMETERS} == PARAMETERS
 
 

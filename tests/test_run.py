@@ -252,8 +252,10 @@ def test_fine_tuning_begins_with_the_given_weights_on_classes_of_one_s_own(place
     for source in (place / "first", place / "first" / "model.onnx"):
         name = f"tuned-{source.name}"
         assert main(["train", "quickstart", "--data", str(tmp_path / "mine"), "--from", str(source), "--epochs", "2",
-                     "--tracker", "none", "--runs", str(tmp_path), "--name", name]) == 0  # fmt: skip
-        assert "splitting it 70/15/15" in capsys.readouterr().err
+                     "--teacher", str(source), "--tracker", "none", "--runs", str(tmp_path), "--name", name]) == 0  # fmt: skip
+        told = capsys.readouterr().err
+        assert "splitting it 70/15/15" in told
+        assert "training without it" in told
         model = open_model(tmp_path / name / "model.onnx")
         assert set(model.classes) == {"yes", "no", "perhaps"}
 
@@ -268,6 +270,7 @@ def test_fine_tuning_begins_with_the_given_weights_on_classes_of_one_s_own(place
     (["train", "--resume", "nowhere"], "recipe.json does not exist"),
     (["train", "quickstart", "--data", "{data}", "--runs", "{place}", "--name", "first"], "holds a run already"),
     (["train", "quickstart", "--data", "{data}", "--from", "nothing"], "no shipped model"),
+    (["train", "quickstart", "--data", "{data}", "--teacher", "nothing"], "no model 'nothing'"),
     (["train", "deep", "--data", "{data}", "--from", "{place}/first"], "another network"),
     (["evaluate", "nowhere", "--data", "{data}"], "no model 'nowhere'"),
     (["submit", "nowhere", "--data", "{data}"], "nowhere"),

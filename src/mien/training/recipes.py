@@ -31,7 +31,7 @@ class Recipe:
     weight_decay: float = 0.05  # adam: L2 in the gradient, on all; adamw, sgd: on matrices and kernels alone
     momentum: float = 0.9  # sgd (Nesterov)
     label_smoothing: float = 0.0
-    teacher: str = ""  # a shipped model, model file or run whose probabilities are part of the target; "": none
+    teacher: str = ""  # shipped model, model file or run (several: a+b) whose probabilities are part of the target
     teacher_share: float = 0.5  # how much of the target they are
     class_weighting: float = 0.0  # loss weight ~ frequency ** -class_weighting; 0 none, 1 balanced
     ema: float = 0.0  # decay a step of the averaged weights that are evaluated and kept; 0: none
@@ -81,13 +81,13 @@ RECIPES = {
         _study("dropout_heavy", 1e-3, 16, 20),
         _study("globalpool", 1e-3, 16, 10),
         _study("hybrid", 3e-4, 64, 25),
-        # Modern training of the others is cut to a budget of about twenty minutes on one core: a comparison, no record.
-        _modern("normal", epochs=15),
+        # Modern training of the others is cut to a budget of about fifteen minutes on one core: a comparison, no record.
+        _modern("normal", epochs=12),
         _modern("baseline", epochs=15),
-        _modern("deep", epochs=8, learning_rate=1e-3),
-        _modern("dropout", epochs=15),
-        _modern("dropout_heavy", epochs=15),
-        _modern("globalpool", epochs=10, learning_rate=1e-3, start_size=32),
+        _modern("deep", epochs=4, learning_rate=1e-3),
+        _modern("dropout", epochs=12),
+        _modern("dropout_heavy", epochs=12),
+        _modern("globalpool", epochs=6, learning_rate=1e-3, start_size=32),
         _modern("hybrid", epochs=60, learning_rate=4e-3, start_size=32),
         _modern(
             "champion",

@@ -14,7 +14,7 @@ import json
 import os
 import platform
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,7 @@ def train(
         r, (images[parts.train], labels[parts.train]), (images[parts.validation], labels[parts.validation]),
         len(dataset.classes), seed, folder, fabric, start, runtime.compiled, after_epoch,
         on_step if main else lambda epoch, step, steps: None, runtime.max_minutes,
-        taught(r, images[parts.train], dataset.classes),
+        taught(r, images[parts.train]),
     )  # fmt: skip
     if not main:
         return None
@@ -179,32 +179,35 @@ def train(
     return run
 
 
-def taught(r: Recipe, faces: np.ndarray, classes: Sequence[str]) -> np.ndarray | None:
+def taught(r: Recipe, faces: np.ndarray) -> np.ndarray | None:
     """The probabilities (N, classes) of the recipe's teacher, calibrated, mean over each face and its mirror image.
 
-    None where the recipe has no teacher. Raises MienError where the teacher knows other classes.
+    Several teachers, joined by "+", are averaged. None where the recipe has no teacher.
     """
     if not r.teacher:
         return None
-    model = open_model(r.teacher)
-    if tuple(classes) != model.classes:
-        raise MienError(
-            f"the teacher '{r.teacher}' knows {', '.join(model.classes)}; the data have {', '.join(classes)}; "
-            "train without one: --teacher ''"
-        )
-    return model.classify(faces, flip=True)
+    return np.mean([open_model(name).classify(faces, flip=True) for name in r.teacher.split("+")], axis=0)
 
 
 def settled(r: Recipe, dataset: Dataset) -> Recipe:
-    """The recipe as it can be followed on this data set: without labelled PublicTest faces there is no official split,
-    and the study's (70/15/15 by class) takes its place, with a warning."""
-    if r.split != "official" or ((dataset.usage == "PublicTest") & (dataset.labels >= 0)).any():
-        return r
-    warnings.warn(
-        f"{dataset.source} has no labelled PublicTest faces to validate on; splitting it 70/15/15 by class instead "
-        "(--split study)", MienWarning, stacklevel=2,
-    )  # fmt: skip
-    return dataclasses.replace(r, split="study")
+    """The recipe as it can be followed on this data set, with a warning for each change.
+
+    Without labelled PublicTest faces there is no official split, and the study's (70/15/15 by class) takes its place. A
+    teacher that knows other classes has nothing to teach. Raises MienError for a teacher that is not there.
+    """
+    if r.split == "official" and not ((dataset.usage == "PublicTest") & (dataset.labels >= 0)).any():
+        warnings.warn(
+            f"{dataset.source} has no labelled PublicTest faces to validate on; splitting it 70/15/15 by class instead "
+            "(--split study)", MienWarning, stacklevel=2,
+        )  # fmt: skip
+        r = dataclasses.replace(r, split="study")
+    if r.teacher and any(open_model(name).classes != tuple(dataset.classes) for name in r.teacher.split("+")):
+        warnings.warn(
+            f"the teacher '{r.teacher}' knows other classes than {dataset.source}; training without it",
+            MienWarning, stacklevel=2,
+        )  # fmt: skip
+        r = dataclasses.replace(r, teacher="")
+    return r
 
 
 def _finish(run: Run, dataset: Dataset, parts: Split, fitted: Fitted, watch: Tracker) -> None:

@@ -91,7 +91,7 @@ RECIPES = {
         _modern("hybrid", epochs=60, learning_rate=4e-3, start_size=32),
         _modern(
             "champion",
-            epochs=40,
+            epochs=32,
             optimizer="sgd",
             learning_rate=0.1,
             weight_decay=5e-4,
@@ -105,7 +105,7 @@ RECIPES = {
             scale=0.15,
             light=0.3,
             erase=0.3,
-        ),
+        ),  # fmt: skip
         # A first look in minutes, not a result: what `mien quickstart` trains.
         _modern("hybrid", name="quickstart", epochs=10, learning_rate=4e-3, batch_size=64, ema=0.98, erase=0.0),
     )

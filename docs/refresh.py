@@ -24,10 +24,14 @@ def block(path: Path) -> str:
     found = made["on_the_labelled_rows"]
     low, high = found["accuracy_interval"]
     views = {"single": "single view", "flip": "picture and mirror averaged", "ten": "ten views averaged"}[made["tta"]]
+    members = made["trained"] if isinstance(made["trained"], list) else [made["trained"]]
+    many = f"{len(members)} networks averaged" if len(members) > 1 else "one network"
+    epochs = " and ".join(str(member["epochs"]) for member in members)
+    seeds = " and ".join(str(member["seed"]) for member in members)
     return (
         f"`{path.with_suffix('.csv').name}`: PublicTest accuracy **{found['accuracy']:.1%}** "
-        f"(95 % interval {low:.1%} to {high:.1%}, {found['n']:,} images), one model, {views}, "
-        f"{made['trained']['epochs']} epochs, seed {made['trained']['seed']}. PublicTest was looked at while the recipe was "
+        f"(95 % interval {low:.1%} to {high:.1%}, {found['n']:,} images), {many}, {views}, "
+        f"{epochs} epochs, seed {seeds}. PublicTest was looked at while the recipe was "
         "chosen; the labels of PrivateTest were seen by nobody here.\n"
     )
 

@@ -105,7 +105,7 @@ RECIPES = {
             scale=0.15,
             light=0.3,
             erase=0.3,
-        ),  # fmt: skip
+        ),
         # A first look in minutes, not a result: what `mien quickstart` trains.
         _modern("hybrid", name="quickstart", epochs=10, learning_rate=4e-3, batch_size=64, ema=0.98, erase=0.0),
     )

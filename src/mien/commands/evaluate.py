@@ -2,6 +2,7 @@
 
     mien evaluate runs/hybrid-1 --data data/ --split validation
     mien evaluate default --data data/ --tta single flip ten
+    mien evaluate default --data data/ --labels fer+
     mien evaluate hybrid champion --data data/ --corruptions -o robustness.md
 
 --corruptions measures accuracy under blur, noise, low contrast, JPEG, occlusion and rotation, each in five severities.
@@ -18,6 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=("train", "validation", "test"), default="validation")
     parser.add_argument("--tta", choices=("single", "flip", "ten"), nargs="+", default=["single", "flip"],
                         help="test-time augmentation: none, mirror, or five shifts and their mirrors")  # fmt: skip
+    parser.add_argument("--labels", choices=("own", "fer+"), default="own",
+                        help="measure against the data's labels or the votes of FER+ (fer2013new.csv beside the data)")  # fmt: skip
     parser.add_argument("--corruptions", action="store_true", help="a table of accuracy under corruptions instead")
     parser.add_argument("-o", "--output", type=Path, help="keep the table of --corruptions in this file")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -29,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
     from mien import data
     from mien.files import atomic_write
     from mien.study import corruptions, metrics
-    from mien.training.evaluate import evaluate, robustness
+    from mien.training.evaluate import evaluate, on_votes, robustness
 
     dataset = data.load(args.data)
     if args.corruptions:
@@ -39,6 +42,19 @@ def run(args: argparse.Namespace) -> None:
         if args.output:
             with atomic_write(args.output) as temporary:
                 temporary.write_text(text)
+        return
+    if args.labels == "fer+":
+        voted = {source: on_votes(source, dataset, args.split, tuple(args.tta)) for source in args.source}
+        if args.json:
+            print(json.dumps(voted, indent=2))
+            return
+        for source, by_view in voted.items():
+            for view, found in by_view.items():
+                low, high = found["majority_interval"]
+                print(
+                    f"{source}  {args.split}  {view}: FER+ majority {found['majority']:.1%} ({low:.1%} to {high:.1%}, "
+                    f"{found['n']:,} images), soft {found['soft']:.1%} ({found['n_soft']:,} images)"
+                )
         return
     results = {source: evaluate(source, dataset, args.split, tuple(args.tta)) for source in args.source}
     if args.json:

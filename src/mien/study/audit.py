@@ -4,19 +4,18 @@ FER2013 has all of it. A validation image whose exact copy was trained on flatte
 number.
 """
 
-import csv
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from mien.data import ferplus
 from mien.data.dataset import USAGES, Dataset
 from mien.data.splits import copy_groups
 from mien.errors import MienError
 
 FLAT = 0.6  # share of pixels within 2 levels of one gray from which a picture is taken for a placeholder
-NOT_FACE = "NF"  # the column of FER+ in which taggers say "not a face"
 
 
 @dataclass(frozen=True)
@@ -105,45 +104,10 @@ def copies(images: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def not_face(dataset: Dataset, votes: str | Path) -> np.ndarray:
-    """Rows that every FER+ tagger calls no face: (M,) int64.
-
-    The k-th row of a usage in the votes is the k-th row of that usage in the data set; a usage that either
-    side does not have is left out. Raises MienError where a usage has another number of rows, or the file is
-    not FER+'s.
-    """
-    usage, most = _votes(Path(votes))
-    found = []
-    for name in sorted(set(usage)):
-        here, there = np.flatnonzero(dataset.usage == name), np.flatnonzero(usage == name)
-        if len(here) == 0:
-            continue
-        if len(here) != len(there):
-            raise MienError(
-                f"{votes} has {len(there):,} {name} rows, {dataset.source or 'the data'} has {len(here):,}; "
-                "FER+ votes only fit FER2013 in its own order"
-            )
-        found.append(here[most[there]])
-    return np.sort(np.concatenate(found)) if found else np.zeros(0, np.int64)
-
-
-def _votes(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Usage of each row (str), and whether all its votes are for not-a-face (bool)."""
-    advice = "give FER+'s fer2013new.csv"
-    try:
-        with open(path, newline="") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MienError(f"cannot read the votes {path}: {error}; {advice}") from error
-    if "Usage" not in header or NOT_FACE not in header:
-        raise MienError(f"{path}: no columns Usage and {NOT_FACE}; {advice}")
-    first = header.index("Image name") + 1 if "Image name" in header else 1
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(header) or not all(text.isdigit() for text in row[first:]):
-            raise MienError(f"{path}, row {number}: not {len(header) - first} counts of votes; {advice}")
-    counts = np.array([row[first:] for row in rows], dtype=np.int64).reshape(len(rows), len(header) - first)
-    usage = np.array([row[header.index("Usage")] for row in rows])
-    against = counts[:, header.index(NOT_FACE) - first]
-    return usage, (against > 0) & (against == counts.sum(axis=1))
+    """Rows that every FER+ tagger calls no face: (M,) int64. Raises MienError as `ferplus.align`."""
+    rows, counts = ferplus.align(dataset, votes)
+    against = counts[:, ferplus.TAGS.index("NF")]
+    return rows[(against > 0) & (against == counts.sum(axis=1))]
 
 
 def _leaks(groups: tuple[np.ndarray, ...], usage: np.ndarray) -> dict[tuple[str, str], int]:

@@ -54,7 +54,7 @@ def fit(
     on_epoch: Callable[[Row], None] = lambda row: None,
     on_step: Callable[[int, int, int], None] = lambda epoch, step, steps: None,
     max_minutes: float = 0.0,
-    taught: np.ndarray | None = None,
+    target: np.ndarray | None = None,
 ) -> Fitted:
     """Train by a recipe.
 
@@ -62,8 +62,7 @@ def fit(
     training goes on from there. fabric: a launched Fabric; None is this process alone on the CPU in float32.
     start: weights to begin with instead of fresh ones. on_epoch gets each row of the history; on_step gets
     (epoch, step, steps an epoch). max_minutes: end the run after the epoch in which this budget is spent (0: never).
-    taught: a teacher's probabilities (N, classes) of the training images, mixed into the target by the recipe's
-    teacher_share (Hinton et al. 2015; the teacher sees the plain picture, the network an augmented one).
+    target: probabilities (N, classes) that the loss compares with, in place of the labels.
 
     Raises MienError when the loss stops being a number, and KeyboardInterrupt after saving when asked to stop by
     SIGINT or SIGTERM.
@@ -72,7 +71,7 @@ def fit(
     device = fabric.device
     images = torch.from_numpy(np.ascontiguousarray(train[0])).to(device)
     labels = torch.from_numpy(np.asarray(train[1], dtype=np.int64)).to(device)
-    target = _target(labels, taught, classes, r)
+    aim = labels if target is None else torch.from_numpy(np.asarray(target, dtype=np.float32)).to(device)
     if len(images) == 0:
         raise MienError("there are no training images; check the data and the split")
 
@@ -137,7 +136,7 @@ def fit(
                 # A compiled network is compiled for full batches; the odd last one takes the plain path.
                 run = forward if len(mine) == r.batch_size else model
                 z = run(x.contiguous(memory_format=torch.channels_last))
-                loss = F.cross_entropy(z, target[mine], weight=weight, label_smoothing=r.label_smoothing)
+                loss = F.cross_entropy(z, aim[mine], weight=weight, label_smoothing=r.label_smoothing)
                 value = loss.item()
                 if not np.isfinite(value):
                     raise MienError(
@@ -184,14 +183,6 @@ def fit(
         kept.load_state_dict(best["weights"])
         kept_epoch = best["epoch"]
     return Fitted(kept.eval(), history, kept_epoch)
-
-
-def _target(labels: Tensor, taught: np.ndarray | None, classes: int, r: Recipe) -> Tensor:
-    """What the loss compares with: labels (N,), or with a teacher probabilities (N, classes)."""
-    if taught is None:
-        return labels
-    own = F.one_hot(labels, classes).float()
-    return own.lerp(torch.from_numpy(np.asarray(taught, np.float32)).to(labels.device), r.teacher_share)
 
 
 def picture_size(epoch: int, r: Recipe) -> int:

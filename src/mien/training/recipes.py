@@ -31,6 +31,7 @@ class Recipe:
     weight_decay: float = 0.05  # adam: L2 in the gradient, on all; adamw, sgd: on matrices and kernels alone
     momentum: float = 0.9  # sgd (Nesterov)
     label_smoothing: float = 0.0
+    labels: Literal["own", "fer+", "both"] = "own"  # the data's, FER+'s votes as soft targets, or the mean of the two
     teacher: str = ""  # shipped model, model file or run (several: a+b) whose probabilities are part of the target
     teacher_share: float = 0.5  # how much of the target they are
     class_weighting: float = 0.0  # loss weight ~ frequency ** -class_weighting; 0 none, 1 balanced

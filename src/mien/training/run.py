@@ -29,12 +29,12 @@ from mien.data import Dataset, split
 from mien.data.splits import Split
 from mien.errors import MienError, MienWarning
 from mien.files import atomic_write, write_json
-from mien.recognition.model import open_model
 from mien.study import calibration, diagnose, history, metrics, plots
 from mien.training import checkpoint, networks, predict
 from mien.training.export import export
 from mien.training.fit import Fitted, Row, fit
 from mien.training.recipes import Recipe
+from mien.training.targets import fits, targets
 from mien.training.tracking import Tracker, code_version, tracker
 
 
@@ -170,23 +170,13 @@ def train(
         r, (images[parts.train], labels[parts.train]), (images[parts.validation], labels[parts.validation]),
         len(dataset.classes), seed, folder, fabric, start, runtime.compiled, after_epoch,
         on_step if main else lambda epoch, step, steps: None, runtime.max_minutes,
-        taught(r, images[parts.train]),
+        targets(r, dataset, parts.train),
     )  # fmt: skip
     if not main:
         return None
     run = load_run(folder)
     _finish(run, dataset, parts, fitted, watch)
     return run
-
-
-def taught(r: Recipe, faces: np.ndarray) -> np.ndarray | None:
-    """The probabilities (N, classes) of the recipe's teacher, calibrated, mean over each face and its mirror image.
-
-    Several teachers, joined by "+", are averaged. None where the recipe has no teacher.
-    """
-    if not r.teacher:
-        return None
-    return np.mean([open_model(name).classify(faces, flip=True) for name in r.teacher.split("+")], axis=0)
 
 
 def settled(r: Recipe, dataset: Dataset) -> Recipe:
@@ -201,7 +191,7 @@ def settled(r: Recipe, dataset: Dataset) -> Recipe:
             "(--split study)", MienWarning, stacklevel=2,
         )  # fmt: skip
         r = dataclasses.replace(r, split="study")
-    if r.teacher and any(open_model(name).classes != tuple(dataset.classes) for name in r.teacher.split("+")):
+    if r.teacher and not fits(r.teacher, dataset):
         warnings.warn(
             f"the teacher '{r.teacher}' knows other classes than {dataset.source}; training without it",
             MienWarning, stacklevel=2,

@@ -30,7 +30,7 @@ from mien.data.splits import Split
 from mien.errors import MienError, MienWarning
 from mien.files import atomic_write, write_json
 from mien.study import calibration, diagnose, history, metrics, plots
-from mien.training import checkpoint, networks, predict
+from mien.training import checkpoint, convolution, networks, predict
 from mien.training.export import export
 from mien.training.fit import Fitted, Row, fit
 from mien.training.recipes import Recipe
@@ -300,4 +300,5 @@ def machine() -> dict[str, Any]:
         "system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads(),
+        "kernels": convolution.library() is not None,
     }  # fmt: skip

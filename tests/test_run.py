@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ pytest.importorskip("torch")
 
 from mien import data
 from mien.cli import main
+from mien.data import ferplus
 from mien.errors import MienWarning
 from mien.recognition.model import open_model
 from mien.study import history, submission
@@ -238,6 +240,26 @@ def test_evaluates_models_and_under_corruptions(place, tmp_path, capsys):
     assert main(["evaluate", model, "--data", str(place / "data"), "--corruptions", "-o", str(tmp_path / "r.md")]) == 0
     assert (tmp_path / "r.md").read_text() == capsys.readouterr().out
     assert "| first | blur |" in (tmp_path / "r.md").read_text()
+
+
+def test_evaluates_on_the_votes_of_fer_plus(place, tmp_path, capsys):
+    shutil.copytree(place / "data", tmp_path / "data")
+    dataset = data.load(tmp_path / "data")
+    known = dataset.labels >= 0
+    column = [ferplus.TAGS.index(name) for name in ferplus.SEVEN]
+    lines = [f"Usage,Image name,{','.join(ferplus.TAGS)}"]
+    for usage, label in zip(dataset.usage[known], dataset.labels[known], strict=True):
+        counts = [0] * len(ferplus.TAGS)
+        counts[column[label]], counts[ferplus.TAGS.index("NF")] = 8, 2
+        lines.append(f"{usage},a.png,{','.join(map(str, counts))}")
+    (tmp_path / "data" / ferplus.NAME).write_text("\n".join(lines) + "\n")
+    common = ["evaluate", str(place / "first"), "--data", str(tmp_path / "data"), "--tta", "single", "--json"]
+    assert main(common) == 0
+    own = json.loads(capsys.readouterr().out)["single"]
+    assert main([*common, "--labels", "fer+"]) == 0
+    voted = json.loads(capsys.readouterr().out)[str(place / "first")]["single"]
+    assert voted["n"] == voted["n_soft"] == own["n"]
+    assert voted["majority"] == voted["soft"] == pytest.approx(own["accuracy"])
 
 
 def test_fine_tuning_begins_with_the_given_weights_on_classes_of_one_s_own(place, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""3x3 convolutions that train two to three times as fast on a CPU in float32: Winograd's way, in C, compiled at first use.
+"""3x3 convolutions that train about twice as fast on a CPU in float32: Winograd's way, in C, compiled at first use.
 
 The source is conv3x3.c beside this file. The machine's C compiler makes a library of it for the processor at hand,
 kept in the cache folder. Where there is no compiler, on a GPU, in bfloat16, in evaluation and in export, `Conv3x3` is

@@ -3,7 +3,7 @@
     mien evaluate runs/hybrid-1 --data data/ --split validation
     mien evaluate default --data data/ --tta single flip ten
     mien evaluate default --data data/ --labels fer+
-    mien evaluate hybrid champion --data data/ --corruptions -o robustness.md
+    mien evaluate hybrid runs/champion-1 --data data/ --corruptions -o robustness.md
 
 --corruptions measures accuracy under blur, noise, low contrast, JPEG, occlusion and rotation, each in five severities.
 """

@@ -11,6 +11,10 @@ import numpy as np
 from mien.errors import MienError
 
 COLDEST, HOTTEST = 0.05, 20.0  # a fitted temperature stays within these
+HALVES = (
+    (slice(0, None, 2), slice(1, None, 2)),
+    (slice(1, None, 2), slice(0, None, 2)),
+)  # what is judged, what is fitted on
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def crossed(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     if len(logits) < 2:
         return softmax(logits)
     p = np.empty(np.shape(logits))
-    for one, other in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
+    for one, other in HALVES:
         p[one] = softmax(logits[one], fit_temperature(logits[other], labels[other]))
     return p
 

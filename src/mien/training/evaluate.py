@@ -11,22 +11,30 @@ from mien.data import Dataset, ferplus
 from mien.data.splits import copy_groups
 from mien.errors import MienError, MienWarning
 from mien.files import write_json
-from mien.study import corruptions, metrics
+from mien.study import corruptions, lift, metrics
 from mien.study.metrics import Evaluation
 from mien.training.classifier import Classifier, open_classifier
 
 
 def evaluate(
-    source: str | Path, dataset: Dataset, part: str = "validation", views: tuple[str, ...] = ("single", "flip")
+    source: str | Path,
+    dataset: Dataset,
+    part: str = "validation",
+    views: tuple[str, ...] = ("single", "flip"),
+    lifted: Sequence[str] = (),
 ) -> dict[str, Evaluation]:
     """Evaluations by test-time augmentation; of a run, kept as evaluation-PART.json in its folder.
 
     part: "train", "validation" or "test" of the classifier's own split. Where images of the part have an exact copy
-    among the training images, there is a second evaluation for each view without them, "VIEW, no copies". Raises
-    MienError where the part has no labels.
+    among the training images, there is a second evaluation for each view without them, "VIEW, no copies". lifted: names of
+    classes for one with their recall raised, "VIEW, lifted", each half of the rows by what the other half chose
+    (study.lift). Raises MienError where the part has no labels, or no class has such a name.
     """
     classifier = open_classifier(source)
     index, trained = rows(classifier, dataset, part)
+    for name in lifted:
+        if name not in dataset.classes:
+            raise MienError(f"there is no class '{name}' to lift; there are {', '.join(dataset.classes)}")
     labels = dataset.labels[index]
     unseen = _unseen(dataset, index, trained)
     found = {}
@@ -35,6 +43,9 @@ def evaluate(
         found[view] = metrics.evaluate(p, labels, dataset.classes)
         if 0 < unseen.sum() < len(index):
             found[f"{view}, no copies"] = metrics.evaluate(p[unseen], labels[unseen], dataset.classes)
+        if lifted:
+            raised = lift.crossed(p, labels, [dataset.classes.index(name) for name in lifted])
+            found[f"{view}, lifted"] = metrics.evaluate(raised, labels, dataset.classes)
     if Path(source).is_dir():
         write_json(Path(source) / f"evaluation-{part}.json", {view: e.to_dict() for view, e in found.items()})
     return found

@@ -14,6 +14,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from safetensors.numpy import load_file
+
 from mien import data
 from mien.cli import main
 from mien.data import ferplus
@@ -282,6 +284,21 @@ def test_fine_tuning_begins_with_the_given_weights_on_classes_of_one_s_own(place
         assert set(model.classes) == {"yes", "no", "perhaps"}
 
 
+def test_a_tuning_killed_before_its_first_checkpoint_begins_again_with_the_given_weights(place, tmp_path):
+    run = tmp_path / "tuned"
+    assert main(["train", "quickstart", "--data", str(place / "data"), "--from", str(place / "first"), "--epochs", "1",
+                 "--tracker", "none", "--runs", str(tmp_path), "--name", "tuned", "--threads", "1"]) == 0  # fmt: skip
+    assert json.loads((run / "recipe.json").read_text())["from"] == str(place / "first")
+    before = load_file(run / "weights.safetensors")
+    for name in ("checkpoint.pt", "history.csv", "metrics.json", "weights.safetensors", "model.onnx"):
+        (run / name).unlink()
+    assert (
+        main(["train", "--resume", str(run), "--data", str(place / "data"), "--tracker", "none", "--threads", "1"]) == 0
+    )
+    after = load_file(run / "weights.safetensors")
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
 @pytest.mark.parametrize(("argv", "says"), [
     (["train"], "which recipe"),
     (["train", "hybird"], "did you mean 'hybrid'"),
@@ -290,6 +307,7 @@ def test_fine_tuning_begins_with_the_given_weights_on_classes_of_one_s_own(place
     (["train", "hybrid", "--epochs", "0", "--data", "{data}"], "epochs = 0"),
     (["train", "hybrid", "--data", "nowhere"], "nowhere"),
     (["train", "--resume", "nowhere"], "recipe.json does not exist"),
+    (["train", "--resume", "{place}/first", "--from", "hybrid"], "leave the recipe's name and --from out"),
     (["train", "quickstart", "--data", "{data}", "--runs", "{place}", "--name", "first"], "holds a run already"),
     (["train", "quickstart", "--data", "{data}", "--from", "nothing"], "no shipped model"),
     (["train", "quickstart", "--data", "{data}", "--teacher", "nothing"], "no model 'nothing'"),

@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from mien.commands.live import Live
     from mien.errors import MienError
     from mien.study import diagnose, history
+    from mien.training import checkpoint
     from mien.training.recipes import Recipe, recipe
     from mien.training.run import Runtime, load_run, train
     from mien.training.start import starting_weights
@@ -54,24 +55,28 @@ def run(args: argparse.Namespace) -> int:
     runtime = Runtime(**{f.name: getattr(args, f.name) for f in dataclasses.fields(Runtime)})
     if args.resume:
         before = load_run(args.resume)
-        r, folder, seed = before.recipe, args.resume, int(before.record["seed"])
+        r, folder, seed, origin = before.recipe, args.resume, int(before.record["seed"]), before.record.get("from", "")
         precision = before.record["runtime"]["precision"] if args.precision == "auto" else args.precision
         runtime = dataclasses.replace(runtime, precision=precision)
-        if args.recipe:
-            raise MienError("--resume goes on with the run's own recipe; leave the recipe's name out")
+        if args.recipe or args.start:
+            raise MienError(
+                "--resume goes on with the run's own recipe and weights; leave the recipe's name and --from out"
+            )
     elif not args.recipe:
         raise MienError("which recipe? for example: mien train hybrid --data data/ (see mien train --help)")
     else:
         names = {f.name for f in dataclasses.fields(Recipe)} - {"name"}
         changes = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
-        r, seed = recipe(args.recipe, **changes), args.seed
+        r, seed, origin = recipe(args.recipe, **changes), args.seed, args.start or ""
         folder = args.runs / (args.name or f"{r.name.replace('/', '-')}-{seed}")
     dataset = data.load(args.data)
-    start = starting_weights(args.start, r, dataset.classes) if args.start else None
+    begun = (folder / checkpoint.NAME).is_file()  # then the weights are in the checkpoint, and their origin may be gone
+    start = starting_weights(origin, r, dataset.classes) if origin and not begun else None
     try:
         with Live(folder.name, r.epochs) as live:
             done = train(
-                r, dataset, folder, seed, runtime, args.tracker, start, bool(args.resume), live.on_epoch, live.on_step
+                r, dataset, folder, seed, runtime, args.tracker, start, bool(args.resume), live.on_epoch, live.on_step,
+                origin,
             )  # fmt: skip
     except KeyboardInterrupt:
         print(f"mien: stopped and saved; go on with: mien train --resume {folder} --data {args.data}", file=sys.stderr)

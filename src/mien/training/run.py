@@ -106,8 +106,11 @@ def train(
     resume: bool = False,
     on_epoch: Callable[[Row], None] = lambda row: None,
     on_step: Callable[[int, int, int], None] = lambda epoch, step, steps: None,
+    origin: str = "",
 ) -> Run | None:
     """Train a recipe on a data set into a run folder; with resume, go on from the folder's checkpoint.
+
+    start: weights to begin with, and origin: where they are from, for the run's record.
 
     Of several processes, the first one returns the run, the others None.
 
@@ -128,6 +131,7 @@ def train(
     record = {
         **dataclasses.asdict(r),
         "seed": seed,
+        "from": origin,
         "classes": list(dataset.classes),
         "group": networks.NETWORKS[r.network].group,
         "data": {
@@ -258,7 +262,7 @@ def export_run(run: Run, path: Path) -> None:
     r, summary = run.recipe, run.metrics()
     export(
         run.model(), path, name=run.name, classes=run.classes, mean=r.mean, std=r.std, temperature=summary["temperature"],
-        training={"recipe": r.name, "seed": run.record["seed"], "epochs": summary["epochs"], "split": r.split,
+        training={"recipe": r.name, "seed": run.record["seed"], "from": run.record.get("from", ""), "epochs": summary["epochs"], "split": r.split,
                   "data": run.record["data"], "mien": run.record["mien"],
                   "validation_accuracy": summary["evaluations"]["validation"]["single"]["accuracy"]},
     )  # fmt: skip

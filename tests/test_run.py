@@ -25,7 +25,6 @@ from mien.study import history, submission
 from mien.training import predict
 from mien.training.classifier import open_classifier
 from mien.training.export import weights
-from mien.training.recipes import recipe
 from mien.training.run import load_run
 from mien.training.tracking import Guarded, NoTracker, tracker
 
@@ -80,7 +79,7 @@ def test_wandb_s_own_tools_read_all_of_it_back(place):
     assert summary["project"] == "mien"
     assert summary["name"] == "first"
     assert "hybrid-cnn" in out
-    assert summary["config"]["learning_rate"] == recipe("quickstart").learning_rate
+    assert summary["config"]["learning_rate"] == 0.002
     assert summary["config"]["data"]["drawn"] is True
     assert summary["config"]["mien"]
     kept = summary["summary"]

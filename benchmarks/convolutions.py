@@ -17,7 +17,6 @@ import mien.training  # noqa: F401  sets the allocator up as a training does
 import torch  # isort: skip
 
 from mien.training import convolution
-from mien.training.run import best_precision
 
 SHAPES = [
     (32, 32, 48),
@@ -59,7 +58,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     kinds = {"torch float32": (torch.float32, False)}
-    if best_precision("cpu") == "bf16-mixed":
+    if torch.cpu._is_avx512_bf16_supported():
         kinds["torch bfloat16"] = (torch.bfloat16, False)
     if convolution.library() is not None:
         kinds["mien float32"] = (torch.float32, True)

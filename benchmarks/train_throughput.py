@@ -5,7 +5,8 @@
 notebook   a Dataset that parses each row of pixels into a PIL image, ToTensor, Normalize, DataLoader; float32, eager
 mien-torch mien's loop in float32 with torch's convolutions
 mien-f32   mien's loop in float32 with its own kernels
-mien       mien's loop as `mien train` runs it: bfloat16 products where the processor has them, else as mien-f32
+mien       mien's loop as `mien train` runs it: bfloat16 products with matrix units (AMX), else as mien-f32
+mien-bf16  mien's loop with bfloat16 products
 mien-compiled  the same through torch.compile (its start-up not counted)
 
 Each arm runs in a process of its own, since mien tunes the allocator. Images are random: speed does not depend on them.
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import time
 
-ARMS = ("notebook", "mien-torch", "mien-f32", "mien", "mien-compiled")
+ARMS = ("notebook", "mien-torch", "mien-f32", "mien", "mien-bf16", "mien-compiled")
 BATCH, STEPS, WARMUP = 64, 20, 4
 
 
@@ -107,7 +108,8 @@ def measure(arm: str, threads: int, profile: bool = False) -> float:
         return notebook(threads)
     if arm == "mien-torch":
         os.environ["MIEN_KERNELS"] = "0"
-    return mien(threads, "32-true" if arm in ("mien-torch", "mien-f32") else "", arm == "mien-compiled", profile)
+    precision = {"mien-torch": "32-true", "mien-f32": "32-true", "mien-bf16": "bf16-mixed"}.get(arm, "")
+    return mien(threads, precision, arm == "mien-compiled", profile)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from mien.training.augment import Augmentation, augment, erase, light  # noqa: E402
+from mien.training.augment import Augmentation, augment, erase, light, mix  # noqa: E402
 
 
 def faces(n: int = 6, side: int = 48) -> "torch.Tensor":
@@ -71,3 +71,16 @@ def test_erase_touches_its_share_and_at_most_a_fifth_of_each():
     changed = (erase(x, 0.25, seeded()) != x).flatten(1).float().mean(1)
     assert 0.15 < float((changed > 0).float().mean()) < 0.35
     assert float(changed.max()) < 0.25
+
+
+def test_mixup_blends_pictures_and_targets_by_the_same_shares():
+    x = torch.arange(64.0)[:, None, None, None].expand(64, 1, 48, 48)  # each picture is its own number
+    target = torch.eye(64)
+    mixed, t = mix(x, target, 0.4, seed=5)
+    assert torch.allclose(t.sum(1), torch.ones(64))
+    assert torch.allclose(mixed[:, 0, 0, 0], t @ torch.arange(64.0), atol=1e-4)
+    assert (t.argmax(1) == torch.arange(64)).all()
+    assert (t.amax(1) < 0.999).any()
+    again = mix(x, target, 0.4, seed=5)
+    assert torch.equal(mixed, again[0])
+    assert not torch.equal(mixed, mix(x, target, 0.4, seed=6)[0])

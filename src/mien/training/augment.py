@@ -6,6 +6,7 @@ is augmented the same way whenever the generator starts from the same seed.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -88,3 +89,16 @@ def erase(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
     )[:, None]  # (N, 1, H, W)
     noise = torch.randn(x.shape, generator=generator) * 0.5
     return torch.where(inside.to(x.device), noise.to(x.device), x)
+
+
+def mix(x: Tensor, target: Tensor, alpha: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Each picture blended with another of its batch, and so are their targets (mixup, Zhang et al. 2018).
+
+    x (N, 1, H, W); target (N, C) probabilities. The shares are drawn from Beta(alpha, alpha), one a picture, and the
+    larger one is the picture's own, so that its own label stays the likelier one.
+    """
+    rng = np.random.default_rng(seed)
+    share = rng.beta(alpha, alpha, len(x))
+    own = torch.from_numpy(np.maximum(share, 1 - share).astype(np.float32)).to(x.device)
+    other = torch.from_numpy(rng.permutation(len(x))).to(x.device)
+    return torch.lerp(x[other], x, own[:, None, None, None]), torch.lerp(target[other], target, own[:, None])

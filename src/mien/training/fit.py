@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from mien.errors import MienError
 from mien.training import checkpoint, networks
-from mien.training.augment import augment
+from mien.training.augment import augment, mix
 from mien.training.optim import average, class_weights, learning_rate, optimizer
 from mien.training.predict import normalise
 from mien.training.recipes import Recipe
@@ -72,6 +72,8 @@ def fit(
     images = torch.from_numpy(np.ascontiguousarray(train[0])).to(device)
     labels = torch.from_numpy(np.asarray(train[1], dtype=np.int64)).to(device)
     aim = labels if target is None else torch.from_numpy(np.asarray(target, dtype=np.float32)).to(device)
+    if r.mixup and target is None:
+        aim = F.one_hot(labels, classes).float()
     if len(images) == 0:
         raise MienError("there are no training images; check the data and the split")
 
@@ -132,11 +134,13 @@ def fit(
                 here = _mix(seed, epoch, step, fabric.global_rank)
                 _seed_dropout(here, device)
                 x = augment(normalise(images[mine], r.mean, r.std), r.augmentation, _generator(here), size)
-                y = labels[mine]
+                y, t = labels[mine], aim[mine]
+                if r.mixup:
+                    x, t = mix(x, t, r.mixup, here)
                 # A compiled network is compiled for full batches; the odd last one takes the plain path.
                 run = forward if len(mine) == r.batch_size else model
                 z = run(x.contiguous(memory_format=torch.channels_last))
-                loss = F.cross_entropy(z, aim[mine], weight=weight, label_smoothing=r.label_smoothing)
+                loss = F.cross_entropy(z, t, weight=weight, label_smoothing=r.label_smoothing)
                 value = loss.item()
                 if not np.isfinite(value):
                     raise MienError(

@@ -48,6 +48,7 @@ class Recipe:
     scale: float = 0.0
     light: float = 0.0
     erase: float = 0.0
+    mixup: float = 0.0  # each picture is blended with another by a share from Beta(mixup, mixup); 0: none
     mean: float = 0.5  # of pixels in 0..1
     std: float = 0.5
 
@@ -154,6 +155,7 @@ def check(r: Recipe) -> None:
         ("scale", r.scale >= 0, "0 or more"),
         ("light", 0 <= r.light < 1, "in [0, 1)"),
         ("erase", 0 <= r.erase <= 1, "0 to 1"),
+        ("mixup", 0 <= r.mixup < float("inf"), "0 or more"),
         ("std", r.std > 0, "above 0"),
     ):
         if not ok:

@@ -44,7 +44,7 @@ class Runtime:
 
     accelerator: str = "auto"
     devices: int = 1  # processes
-    precision: str = "auto"  # bf16-mixed where the processor multiplies bfloat16 natively, else 32-true
+    precision: str = "auto"  # see best_precision
     threads: int = 0  # of each process; 0 leaves torch's own choice
     compiled: bool = False  # torch.compile: does not pay for networks of this size on a CPU
     max_minutes: float = 0.0  # end after the epoch in which this budget is spent; 0: no budget
@@ -291,11 +291,15 @@ def draw_figures(
 
 
 def best_precision(accelerator: str) -> str:
-    """bf16-mixed where the hardware multiplies bfloat16 natively, which doubles the speed; else 32-true."""
+    """bf16-mixed on a GPU that has it and on a CPU with matrix units for it (AMX); else 32-true.
+
+    AVX512-BF16 alone is no reason: against float32 it is twice as fast on one processor and half as fast on another
+    (results/benchmarks/convolutions*.txt), and mien's own kernels are for float32.
+    """
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    fast = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return "bf16-mixed" if fast() and accelerator in ("auto", "cpu") else "32-true"
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    return "bf16-mixed" if amx() and accelerator in ("auto", "cpu") else "32-true"
 
 
 def machine() -> dict[str, Any]:

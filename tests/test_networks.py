@@ -88,7 +88,25 @@ def test_the_study_s_order_of_relu_and_pool_gives_the_same():
 def test_hybrid_drops_whole_maps_or_single_values():
     kinds = {kind: networks.build("hybrid", drop_kind=kind) for kind in ("channel", "element")}
     assert sum(isinstance(m, torch.nn.Dropout2d) for m in kinds["channel"]) == 3
-    assert sum(type(m) is torch.nn.Dropout for m in kinds["element"]) == 4
+    assert sum(isinstance(m, torch.nn.Dropout) for m in kinds["element"]) == 4
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("p", [0.05, 0.25, 0.999999])
+def test_dropout_drops_its_share_and_keeps_the_sum_and_the_gradient_follows_the_mask(layout, p):
+    torch.manual_seed(3)
+    x = torch.rand(16, 8, 12, 12).add_(1).contiguous(memory_format=layout).requires_grad_()
+    y = networks.Dropout(p)(x)
+    dropped = y == 0
+    assert y.stride() == x.stride()
+    assert float(dropped.float().mean()) == pytest.approx(p, abs=0.02)
+    assert torch.allclose(y[~dropped], x[~dropped] / (1 - p), rtol=1e-4)
+    (g,) = torch.autograd.grad(y.sum(), x)
+    assert torch.equal(g == 0, dropped)
+    torch.manual_seed(3)
+    torch.rand(16, 8, 12, 12)
+    assert torch.equal(networks.Dropout(p)(x) == 0, dropped)
+    assert networks.Dropout(p).eval()(x) is x or torch.equal(networks.Dropout(p).eval()(x), x)
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones():

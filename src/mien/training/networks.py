@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from mien.errors import MienError
@@ -68,8 +69,27 @@ def relu() -> nn.ReLU:
     return nn.ReLU(inplace=True)
 
 
+class Dropout(nn.Dropout):
+    """nn.Dropout at a third of its cost on a CPU: one random number of 64 bits decides on four values.
+
+    p is kept to 1/65536. Elsewhere than on a CPU, and in evaluation, it is torch's own.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        dense = x.is_contiguous() or (x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last))
+        if not (self.training and self.p and dense and x.device.type == "cpu"):
+            return super().forward(x)
+        out_of = 1 << 16
+        dropped = round(self.p * out_of)
+        if dropped == out_of:
+            return super().forward(x)
+        random = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(1 << 63), None).view(torch.int16)
+        keep = random.as_strided(x.shape, x.stride()) >= dropped - out_of // 2
+        return x * keep.to(x.dtype).mul_(out_of / (out_of - dropped))
+
+
 def drop(p: float, kind: DropKind) -> nn.Module:
-    return nn.Dropout2d(p) if kind == "channel" else nn.Dropout(p)
+    return nn.Dropout2d(p) if kind == "channel" else Dropout(p)
 
 
 @network("normal-cnn")

@@ -86,6 +86,7 @@ def export(
     model.producer_name = "mien"
     model.doc_string = "Facial expression classifier: faces uint8 (N, 48, 48) gray -> logits float32 (N, classes)."
     strip(model)
+    drop_zero_biases(model)
     with atomic_write(path) as temporary:
         onnx.save(model, str(temporary))
 
@@ -112,6 +113,25 @@ def strip(model: Any) -> None:
         del value.metadata_props[:]
         value.doc_string = ""
     del model.graph.metadata_props[:]
+
+
+def drop_zero_biases(model: Any) -> None:
+    """Take out the zeros that the exporter computes as the bias of a convolution that has none: with them in the way,
+    onnxruntime cannot fold the batch norm behind it, which costs a third of the speed."""
+    graph = model.graph
+    stored = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Conv" and len(node.input) == 3 and node.input[2] not in stored:
+            del node.input[2]
+    while True:
+        used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+        unused = [node for node in graph.node if used.isdisjoint(node.output)]
+        if not unused:
+            break
+        for node in unused:
+            graph.node.remove(node)
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
+        graph.initializer.remove(tensor)
 
 
 def weights(path: Path) -> dict[str, Tensor]:

@@ -175,35 +175,59 @@ def hybrid(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind) 
 
 
 class Residual(nn.Module):
-    """x + two convolutions of x (He et al. 2016). The branch begins small, so that a fresh network is a shallow one."""
+    """x + a branch of x (He et al. 2016). The branch begins small, so that a fresh network is a shallow one."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, *branch: nn.Module) -> None:
         super().__init__()
-        last = nn.BatchNorm2d(channels)
+        self.branch = nn.Sequential(*branch)
+        last = branch[-1]
+        assert isinstance(last, nn.BatchNorm2d)
         nn.init.constant_(last.weight, 0.2)
-        self.branch = nn.Sequential(
-            conv(channels, channels, bias=False), nn.BatchNorm2d(channels), relu(),
-            conv(channels, channels, bias=False), last,
-        )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.relu(self.branch(x) + x, inplace=True)
 
 
+def unit(c_in: int, c_out: int) -> list[nn.Module]:
+    return [conv(c_in, c_out, bias=False), nn.BatchNorm2d(c_out), relu()]
+
+
+def pooled(c_in: int, c_out: int) -> list[nn.Module]:
+    return [conv(c_in, c_out, bias=False), nn.BatchNorm2d(c_out), nn.MaxPool2d(2), relu()]
+
+
+def residual(channels: int) -> Residual:
+    return Residual(*unit(channels, channels), conv(channels, channels, bias=False), nn.BatchNorm2d(channels))
+
+
+def separable(c_in: int, c_out: int) -> list[nn.Module]:
+    """A 3x3 convolution within each channel and a 1x1 convolution across them (Howard et al. 2017), no ReLU behind it."""
+    return [
+        nn.Conv2d(c_in, c_in, 3, padding=1, groups=c_in, bias=False), nn.BatchNorm2d(c_in), relu(),
+        nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out),
+    ]  # fmt: skip
+
+
 @network("champion-cnn")
 def champion(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
     """Wide at low resolution, where a CPU is fast, two residual branches, and no layer between the pool and the classes."""
-
-    def unit(c_in: int, c_out: int) -> list[nn.Module]:
-        return [conv(c_in, c_out, bias=False), nn.BatchNorm2d(c_out), relu()]
-
-    def pooled(c_in: int, c_out: int) -> list[nn.Module]:
-        return [conv(c_in, c_out, bias=False), nn.BatchNorm2d(c_out), nn.MaxPool2d(2), relu()]
-
     return nn.Sequential(
         *unit(1, 32), *pooled(32, 32),  # 32 x 24 x 24
         *unit(32, 64), *pooled(64, 64),  # 64 x 12 x 12
-        *unit(64, 128), Residual(128), nn.MaxPool2d(2),  # 128 x 6 x 6
-        *unit(128, 256), Residual(256), nn.AdaptiveAvgPool2d(1), nn.Flatten(),  # 256
+        *unit(64, 128), residual(128), nn.MaxPool2d(2),  # 128 x 6 x 6
+        *unit(128, 256), residual(256), nn.AdaptiveAvgPool2d(1), nn.Flatten(),  # 256
         nn.Dropout(fc_drop), nn.Linear(256, classes),
+    )  # fmt: skip
+
+
+@network("nano-cnn")
+def nano(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
+    """Under 100 kB: whole convolutions where maps are large and few, separable ones where they are small and many."""
+    return nn.Sequential(
+        *pooled(1, 32),  # 32 x 24 x 24
+        Residual(conv(32, 32, bias=False), nn.BatchNorm2d(32)),
+        Residual(conv(32, 32, bias=False), nn.BatchNorm2d(32)), nn.MaxPool2d(2),  # 32 x 12 x 12
+        *unit(32, 64), *(Residual(*separable(64, 64)) for _ in range(3)), nn.MaxPool2d(2),  # 64 x 6 x 6
+        *separable(64, 128), relu(), Residual(*separable(128, 128)), nn.AdaptiveAvgPool2d(1), nn.Flatten(),  # 128
+        nn.Dropout(fc_drop), nn.Linear(128, classes),
     )  # fmt: skip

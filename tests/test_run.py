@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 from mien import data
 from mien.cli import main
 from mien.data import ferplus
-from mien.errors import MienWarning
+from mien.errors import MienError, MienWarning
 from mien.recognition.model import open_model
 from mien.study import history, submission
 from mien.training import predict
@@ -208,7 +208,7 @@ def test_submit_in_other_layouts(place, tmp_path, format, header, first):
     assert like.read_text() == out.read_text()
 
 
-def test_export_float32_and_int8(place, tmp_path, capsys):
+def test_export_in_each_size(place, tmp_path, capsys):
     common = ["export", str(place / "first"), "--data", str(place / "data")]
     assert main([*common, "-o", str(tmp_path / "m.onnx")]) == 0
     assert "every prediction equal" in capsys.readouterr().out
@@ -216,12 +216,18 @@ def test_export_float32_and_int8(place, tmp_path, capsys):
     assert "int8 on" in capsys.readouterr().out
     assert main([*common, "-o", str(tmp_path / "m16.onnx"), "--float16"]) == 0
     assert "float16 weights on" in capsys.readouterr().out
-    big, half, small = (open_model(tmp_path / name) for name in ("m.onnx", "m16.onnx", "m8.onnx"))
+    assert main([*common, "-o", str(tmp_path / "mw.onnx"), "--int8-weights"]) == 0
+    assert "int8 weights on" in capsys.readouterr().out
+    big, half, small, rounded = (open_model(tmp_path / f"{name}.onnx") for name in ("m", "m16", "m8", "mw"))
+    assert rounded.path.stat().st_size < 0.3 * big.path.stat().st_size
+    with pytest.raises(MienError, match="cannot be trained"):
+        weights(rounded.path)
     assert small.path.stat().st_size < 0.5 * big.path.stat().st_size
     assert half.path.stat().st_size < 0.55 * big.path.stat().st_size
     faces = data.load(place / "data").images[:200]
     assert (small.logits(faces).argmax(1) == big.logits(faces).argmax(1)).mean() > 0.9
     assert np.abs(half.logits(faces) - big.logits(faces)).max() < 0.02
+    assert (rounded.logits(faces).argmax(1) == big.logits(faces).argmax(1)).mean() > 0.97
     assert weights(half.path).keys() == weights(big.path).keys()
 
 

@@ -4,10 +4,6 @@ import ctypes
 import os
 import sys
 
-# Threads of OpenMP that have nothing to do sleep instead of spinning, so that those of the convolution kernels find a
-# free core. It must be set before torch loads its OpenMP.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 
 def _keep_memory_warm() -> None:
     """Let the allocator keep and reuse large blocks instead of handing each back to the system.

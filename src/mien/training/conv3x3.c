@@ -156,8 +156,9 @@ static int block_tiles(int a, int ci, int co, int tiles) {
 
 #define DEFINE(M, A)                                                                                                    \
     /* u (a*a, panels, ci, WIDE) out of weights w (3, 3, ci, co), taps in reverse order with `turn` */                  \
-    static void weights##M(const float *w, int ci, int co, int turn, float *u) {                                        \
+    static void weights##M(const float *w, int ci, int co, int turn, float *u, int threads) {                           \
         size_t point = (size_t)ci * co;                                                                                 \
+        _Pragma("omp parallel for num_threads(threads) schedule(static)")                                               \
         for (int p = 0; p < co; p += LANES)                                                                             \
             for (int i = 0; i < ci; i++) {                                                                              \
                 vec g[3][3], half[A][3], full[A];                                                                       \
@@ -297,17 +298,45 @@ DEFINE(6, 8)
 
 int mien_wide(void) { return WIDE; }
 
+/* Whether `threads` below are threads, or shares done one after the other. */
+int mien_parallel(void) {
+#ifdef _OPENMP
+    return 1;
+#else
+    return 0;
+#endif
+}
+
 /* Transformed weights, (m + 2)^2 * ci * co floats. To take a gradient from the result (.., co) back to the input
    (.., ci), give weights (3, 3, co, ci), ci and co changed over, and turn = 1. */
-void mien_weights(const float *w, int ci, int co, int m, int turn, float *u) {
-    m == 6 ? weights6(w, ci, co, turn, u) : weights4(w, ci, co, turn, u);
+void mien_weights(const float *w, int ci, int co, int m, int turn, float *u, int threads) {
+    m == 6 ? weights6(w, ci, co, turn, u, threads) : weights4(w, ci, co, turn, u, threads);
 }
 
-/* 0, or 1 where memory ran out. */
-int mien_forward(const float *x, const float *u, const float *bias, float *y, int n, int h, int w, int ci, int co, int m) {
-    return m == 6 ? forward6(x, u, bias, y, n, h, w, ci, co) : forward4(x, u, bias, y, n, h, w, ci, co);
+/* Pictures are cut into as many runs as there are threads. 0, or 1 where memory ran out. */
+int mien_forward(const float *x, const float *u, const float *bias, float *y, int n, int h, int w, int ci, int co, int m,
+                 int threads) {
+    int failed = 0;
+#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(| : failed)
+    for (int t = 0; t < threads; t++) {
+        int first = (int)((long)n * t / threads), count = (int)((long)n * (t + 1) / threads) - first;
+        size_t at = (size_t)first * h * w;
+        failed |= m == 6 ? forward6(x + at * ci, u, bias, y + at * co, count, h, w, ci, co)
+                         : forward4(x + at * ci, u, bias, y + at * co, count, h, w, ci, co);
+    }
+    return failed;
 }
 
-int mien_gradient(const float *x, const float *g, float *dw, int n, int h, int w, int ci, int co, int m) {
-    return m == 6 ? gradient6(x, g, dw, n, h, w, ci, co) : gradient4(x, g, dw, n, h, w, ci, co);
+/* dw (threads, 3, 3, ci, co): each thread sums over its own pictures. threads must not be more than n. */
+int mien_gradient(const float *x, const float *g, float *dw, int n, int h, int w, int ci, int co, int m, int threads) {
+    int failed = 0;
+#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(| : failed)
+    for (int t = 0; t < threads; t++) {
+        int first = (int)((long)n * t / threads), count = (int)((long)n * (t + 1) / threads) - first;
+        size_t at = (size_t)first * h * w;
+        float *own = dw + (size_t)t * 9 * ci * co;
+        failed |= m == 6 ? gradient6(x + at * ci, g + at * co, own, count, h, w, ci, co)
+                         : gradient4(x + at * ci, g + at * co, own, count, h, w, ci, co);
+    }
+    return failed;
 }

@@ -1,7 +1,8 @@
-"""`mien export`: a run as a model file, float32 or int8, checked against torch."""
+"""`mien export`: a run as a model file, float32 or smaller, checked against torch."""
 
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -10,44 +11,41 @@ from mien.errors import MienError
 from mien.files import atomic_write
 from mien.recognition.model import open_model
 from mien.training import predict
-from mien.training.export import halve, quantise
+from mien.training.export import halve, quantise, round_weights
 from mien.training.run import Run, export_run, load_run
 
 TOLERANCE = 1e-4  # of float32 logits against torch's
 CALIBRATION = 512  # training images that set the ranges of int8 activations
 
+Kind = Literal["float32", "float16 weights", "int8 weights", "int8"]
 
-def convert(
-    folder: Path, output: Path, dataset: Dataset | None = None, int8: bool = False, float16: bool = False
-) -> list[str]:
+
+def convert(folder: Path, output: Path, dataset: Dataset | None = None, kind: Kind = "float32") -> list[str]:
     """Write a run's model file and return lines that say how it compares with torch.
 
-    dataset: the run's data; needed to calibrate int8. float16: weights in half the space. Raises MienError where float32 logits differ from torch's by more
-    than 1e-4 or a prediction changes.
+    dataset: the run's data; needed to calibrate int8. kind: how numbers are stored, and for int8 also computed with. Raises
+    MienError where float32 logits differ from torch's by more than 1e-4 or a prediction changes.
     """
     run = load_run(folder)
-    if int8 and float16:
-        raise MienError("--int8 and --float16 are two ways to store weights; choose one")
-    if int8 and dataset is None:
+    if kind == "int8" and dataset is None:
         raise MienError("--int8 calibrates on training images; give them with --data")
     with tempfile.TemporaryDirectory() as scratch:
-        plain = Path(scratch) / "model.onnx"
+        plain, small = Path(scratch) / "model.onnx", Path(scratch) / "small.onnx"
         export_run(run, plain)
         report = _compare(run, plain, dataset) if dataset is not None else ["not compared with torch: no --data given"]
-        made = plain
-        if int8 and dataset is not None:
-            made = Path(scratch) / "int8.onnx"
-            parts = run.split(dataset)
-            pick = np.random.default_rng(0).permutation(parts.train)[:CALIBRATION]
-            quantise(plain, made, dataset.images[pick])
-            report += _change("int8", plain, made, dataset, parts.validation)
-        if float16:
-            made = Path(scratch) / "float16.onnx"
-            halve(plain, made)
-            if dataset is not None:
-                report += _change("float16 weights", plain, made, dataset, run.split(dataset).validation)
+        if kind == "int8" and dataset is not None:
+            pick = np.random.default_rng(0).permutation(run.split(dataset).train)[:CALIBRATION]
+            quantise(plain, small, dataset.images[pick])
+        elif kind == "float16 weights":
+            halve(plain, small)
+        elif kind == "int8 weights":
+            round_weights(plain, small)
+        else:
+            small = plain
+        if small != plain and dataset is not None:
+            report += _change(kind, plain, small, dataset, run.split(dataset).validation)
         with atomic_write(output) as temporary:
-            temporary.write_bytes(made.read_bytes())
+            temporary.write_bytes(small.read_bytes())
     return report
 
 

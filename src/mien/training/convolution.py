@@ -8,13 +8,10 @@ torch's own nn.Conv2d; its weights and state always are. MIEN_KERNELS=0 switches
 import ctypes
 import functools
 import hashlib
-import itertools
 import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +23,12 @@ from mien.data import cache
 from mien.errors import MienError
 from mien.files import atomic_write
 
+FULL = "not enough memory for a convolution; close other programs or lower --batch-size"
 SOURCE = Path(__file__).with_name("conv3x3.c")
 FLAGS = ("-O3", "-march=native", "-std=gnu11", "-shared", "-fPIC")
+# OpenMP's library is found by its name, and torch's has been loaded already: its threads do the kernels' work too, so
+# that none wait for each other and each finds its part of a map in its own cache.
+PARALLEL = ("-fopenmp",)
 
 
 class Conv3x3(nn.Conv2d):
@@ -48,7 +49,7 @@ def _usable(x: Tensor, weight: Tensor) -> bool:
     if x.device.type != "cpu" or x.dtype != torch.float32 or weight.dtype != torch.float32:
         return False
     kernels = library()
-    if kernels is None:
+    if kernels is None or (torch.get_num_threads() > 1 and not kernels.mien_parallel()):
         return False
     return all(c % kernels.mien_wide() == 0 for c in weight.shape[:2])
 
@@ -78,16 +79,13 @@ def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, back: bool) -> Tens
     n, c_in, h, w = x.shape
     c_out = weight.shape[1 if back else 0]
     kernels: Any = library()
-    m = _tile(h, w)
+    m, threads = _tile(h, w), torch.get_num_threads()
     taps = weight.detach().permute(2, 3, *((0, 1) if back else (1, 0))).contiguous()  # (3, 3, c_in, c_out)
     u = torch.empty((m + 2) ** 2 * c_in * c_out)
-    kernels.mien_weights(_at(taps), c_in, c_out, m, back, _at(u))
+    kernels.mien_weights(_at(taps), c_in, c_out, m, back, _at(u), threads)
     y = torch.empty(n, c_out, h, w, memory_format=torch.channels_last)
-    failed = _share(
-        n, lambda a, b: kernels.mien_forward(_at(x, a), _at(u), _at(bias), _at(y, a), b - a, h, w, c_in, c_out, m)
-    )
-    if any(failed):
-        raise MienError("not enough memory for a convolution; close other programs or lower --batch-size")
+    if kernels.mien_forward(_at(x), _at(u), _at(bias), _at(y), n, h, w, c_in, c_out, m, min(n, threads)):
+        raise MienError(FULL)
     return y
 
 
@@ -96,14 +94,10 @@ def _gradient(x: Tensor, g: Tensor) -> Tensor:
     n, c_in, h, w = x.shape
     c_out = g.shape[1]
     kernels: Any = library()
-    shares = _shares(n)
-    parts = torch.empty(len(shares), 3, 3, c_in, c_out)
-    part = {begin: _at(parts, i) for i, (begin, _) in enumerate(shares)}
-    failed = _share(
-        n, lambda a, b: kernels.mien_gradient(_at(x, a), _at(g, a), part[a], b - a, h, w, c_in, c_out, _tile(h, w))
-    )
-    if any(failed):
-        raise MienError("not enough memory for a convolution; close other programs or lower --batch-size")
+    threads = min(n, torch.get_num_threads())
+    parts = torch.empty(threads, 3, 3, c_in, c_out)
+    if kernels.mien_gradient(_at(x), _at(g), _at(parts), n, h, w, c_in, c_out, _tile(h, w), threads):
+        raise MienError(FULL)
     return functools.reduce(torch.add, parts).permute(3, 2, 0, 1)
 
 
@@ -112,30 +106,8 @@ def _tile(h: int, w: int) -> int:
     return min((6, 4), key=lambda m: -(-h // m) * -(-w // m) * (m + 2) ** 2)
 
 
-def _at(t: Tensor | None, picture: int = 0) -> ctypes.c_void_p:
-    """Address of a tensor's memory, from its `picture`-th row on."""
-    if t is None:
-        return ctypes.c_void_p(None)
-    return ctypes.c_void_p(t.data_ptr() + picture * t.stride(0) * t.element_size())
-
-
-def _shares(n: int) -> list[tuple[int, int]]:
-    """n pictures cut into as many runs (begin, end) as torch has threads."""
-    count = min(n, torch.get_num_threads())
-    cuts = [n * i // count for i in range(count + 1)]
-    return list(itertools.pairwise(cuts))
-
-
-def _share(n: int, work: Callable[[int, int], Any]) -> list[Any]:
-    shares = _shares(n)
-    if len(shares) == 1:
-        return [work(*shares[0])]
-    return list(_pool(len(shares)).map(lambda share: work(*share), shares))
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads)
+def _at(t: Tensor | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if t is None else t.data_ptr())
 
 
 @functools.cache
@@ -159,11 +131,13 @@ def _compiled() -> Path:
     if compiler is None:
         raise FileNotFoundError("no C compiler")
     version = subprocess.run([compiler, "--version"], capture_output=True, timeout=60, check=True).stdout
-    parts = (SOURCE.read_bytes(), " ".join(FLAGS).encode(), version, _processor())
+    parts = (SOURCE.read_bytes(), " ".join(FLAGS + PARALLEL).encode(), version, _processor())
     path = cache.folder() / f"conv3x3-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:16]}.so"
     if not path.is_file():
         with atomic_write(path) as temporary:
-            subprocess.run([compiler, *FLAGS, "-o", temporary, SOURCE], capture_output=True, timeout=300, check=True)
+            command = [compiler, *FLAGS, "-o", temporary, SOURCE]
+            if subprocess.run([*command, *PARALLEL], capture_output=True, timeout=300, check=False).returncode:
+                subprocess.run(command, capture_output=True, timeout=300, check=True)  # a compiler without OpenMP
     return path
 
 

@@ -109,6 +109,22 @@ RECIPES = {
             light=0.3,
             erase=0.3,
         ),
+        # Small enough to learn from a larger network for long: not measured yet.
+        _modern(
+            "nano",
+            epochs=120,
+            learning_rate=4e-3,
+            label_smoothing=0.0,
+            ema=0.999,
+            teacher="champion",
+            teacher_share=0.7,
+            start_size=32,
+            fc_drop=0.1,
+            rotate=10.0,
+            scale=0.1,
+            light=0.2,
+            erase=0.1,
+        ),
         # A first look in minutes, not a result: what `mien quickstart` trains. At twice the learning rate, rounding
         # alone decides whether a start on a few thousand faces stands still for epochs.
         _modern("hybrid", name="quickstart", epochs=8, batch_size=64, ema=0.98, erase=0.0, start_size=32),
@@ -167,4 +183,4 @@ def check(r: Recipe) -> None:
         )
 
 
-SIZE_FREE = ("globalpool", "hybrid", "champion")  # these take pictures of any side
+SIZE_FREE = ("globalpool", "hybrid", "champion", "nano")  # these take pictures of any side

@@ -135,7 +135,7 @@ def _compiled() -> Path:
     path = cache.folder() / f"conv3x3-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:16]}.so"
     if not path.is_file():
         with atomic_write(path) as temporary:
-            command = [compiler, *FLAGS, "-o", temporary, SOURCE]
+            command = [compiler, *FLAGS, "-o", str(temporary), str(SOURCE)]
             if subprocess.run([*command, *PARALLEL], capture_output=True, timeout=300, check=False).returncode:
                 subprocess.run(command, capture_output=True, timeout=300, check=True)  # a compiler without OpenMP
     return path

@@ -290,6 +290,7 @@ def _dumbbell(axis: "Axes", row: "StudyRow", y: float, shade: str) -> None:
     axis.plot(val, y, marker="o", ms=9.5, color=shade, zorder=4)
     if row.logged_val is not None:
         axis.plot(row.logged_val, y, marker="|", ms=17, mew=2, color=INK, zorder=5)
+        right = max(right, row.logged_val)
     words = f"{val:.1%}" if train is None else f"{val:.1%}   gap {100 * (train - val):+.1f}"
     axis.annotate(words, (right, y), xytext=(11, 0), textcoords="offset points", va="center", size=9.5, color=shade)
 

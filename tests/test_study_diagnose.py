@@ -90,6 +90,16 @@ def test_wild_validation_is_unstable(seed: int) -> None:
     assert "--learning-rate" in found.advice
 
 
+def test_a_steep_uneven_climb_is_not_unstable() -> None:
+    rows = curves(8, 0.83, 0.87, 0.74, 0.52, 4)
+    for row, val, loss in zip(
+        rows, (0.245, 0.285, 0.36, 0.57, 0.65, 0.83, 0.86, 0.87), (1.82, 1.72, 1.62, 1.11, 0.97, 0.67, 0.56, 0.52),
+        strict=True,
+    ):  # fmt: skip
+        row.update(val_accuracy=val, val_loss=loss)
+    assert diagnose(rows).kind == "still improving"
+
+
 def test_wild_beginnings_that_settle_are_forgiven() -> None:
     rows = curves(30, 0.65, 0.62, 0.95, 1.05, 6, schedule="cosine")
     for i in range(2, 9, 2):

@@ -162,6 +162,9 @@ def _unstable(c: _Curves) -> Verdict | None:
     accuracy, losses = c.val[start:], c.val_loss[start:]
     if _roughness(accuracy) < JUMPY and _roughness(losses) < JUMPY_LOSS * np.median(losses):
         return None
+    # A steep climb is as rough, but never falls back.
+    if np.diff(accuracy).min() > -JUMPY and np.diff(losses).max() < JUMPY_LOSS * np.median(losses):
+        return None
     steps = np.abs(np.diff(accuracy))
     worst = start + 1 + int(steps.argmax())
     return Verdict(

@@ -13,14 +13,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from lightning_fabric import Fabric  # noqa: E402
+
 from mien.errors import MienError  # noqa: E402
 from mien.training import checkpoint  # noqa: E402
-from mien.training.fit import fit, picture_size  # noqa: E402
+from mien.training.fit import _Opinions, fit, picture_size  # noqa: E402
 from mien.training.optim import class_weights, learning_rate  # noqa: E402
 from mien.training.recipes import RECIPES, Recipe, recipe  # noqa: E402
 
 QUICK = recipe(
-    "hybrid", epochs=3, batch_size=16, start_size=32, conv_drop=0.1, ema=0.9, learning_rate=3e-3, erase=0.2
+    "hybrid", epochs=3, batch_size=16, start_size=32, conv_drop=0.1, ema=0.9, learning_rate=3e-3, erase=0.2, self_share=0.5
 )  # fmt: skip
 
 
@@ -60,6 +62,28 @@ def test_given_targets_take_the_place_of_the_labels():
     other = np.eye(3)[(labels + 1) % 3]  # every class by another's name
     fitted = fit(r, (images, labels), stripes(30, 1), 3, seed=1, target=other)
     assert fitted.history[-1]["val_accuracy"] < 0.2
+
+
+@pytest.mark.parametrize("how", [{"self_share": 0.0, "mixup": 0.3}, {"self_share": 0.9}])
+def test_learns_from_blends_and_from_its_own_opinion(how):
+    r = dataclasses.replace(QUICK, epochs=8, start_size=48, rotate=0.0, flip=False, erase=0.0, **how)
+    assert fit(r, stripes(), stripes(30, 1), 3, seed=1).history[-1]["val_accuracy"] > 0.9
+
+
+def test_its_own_opinion_is_that_of_the_epoch_before_and_only_of_what_it_has_seen():
+    fabric = Fabric(accelerator="cpu", devices=1)
+    opinions = _Opinions(None, 4, 3, fabric)
+    target = torch.eye(3)[[0, 1, 2, 0]]
+    opinions.note(torch.tensor([1, 2]), torch.tensor([[0.0, 0.0, 0.0], [9.0, 0.0, 0.0]]))
+    rows = torch.tensor([0, 1, 2, 3])
+    assert torch.equal(opinions.into(target, rows, 0.8), target)
+    opinions = _Opinions(opinions.state(), 4, 3, fabric)  # stopped and resumed in between
+    opinions.turn(fabric)
+    mixed = opinions.into(target, rows, 0.6)
+    assert torch.equal(mixed[[0, 3]], target[[0, 3]])
+    assert torch.allclose(mixed[1], torch.tensor([0.2, 0.6, 0.2]))
+    assert mixed[2].argmax() == 0
+    assert torch.allclose(mixed.sum(1), torch.ones(4))
 
 
 SCRIPT = """
@@ -213,7 +237,7 @@ def test_the_study_s_recipes_are_the_study_s():
 
 
 @pytest.mark.parametrize(("changes", "says"), [
-    ({"epochs": 0}, "epochs = 0"), ({"learning_rate": -1.0}, "learning_rate"), ({"conv_drop": 1.0}, "conv_drop"),
+    ({"epochs": 0}, "epochs = 0"), ({"self_share": 0.5, "mixup": 0.2}, "mixup"), ({"learning_rate": -1.0}, "learning_rate"), ({"conv_drop": 1.0}, "conv_drop"),
     ({"learnig_rate": 1.0}, "did you mean 'learning_rate'"), ({"network": "deep", "start_size": 32}, "start_size"),
 ])  # fmt: skip
 def test_recipes_refuse_what_makes_no_sense(changes, says):

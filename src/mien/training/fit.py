@@ -72,7 +72,7 @@ def fit(
     images = torch.from_numpy(np.ascontiguousarray(train[0])).to(device)
     labels = torch.from_numpy(np.asarray(train[1], dtype=np.int64)).to(device)
     aim = labels if target is None else torch.from_numpy(np.asarray(target, dtype=np.float32)).to(device)
-    if r.mixup and target is None:
+    if (r.mixup or r.self_share) and target is None:
         aim = F.one_hot(labels, classes).float()
     if len(images) == 0:
         raise MienError("there are no training images; check the data and the split")
@@ -101,6 +101,7 @@ def fit(
     best: dict[str, Any] | None = state["best"]
     # train loss, train hits, images, seconds so far in the running epoch
     sums = list(state["sums"])
+    opinions = _Opinions(state.get("opinions"), len(images) if r.self_share else 0, classes, fabric)
     minutes_before = state["minutes"]
     began = last_save = time.monotonic()
 
@@ -110,7 +111,7 @@ def fit(
         full = {
             "model": bare.state_dict(), "optimizer": opt.state_dict(), "epoch": epoch, "step": step, "sums": sums,
             "done": done, "averaged": averaged.state_dict() if averaged is not None else None, "history": history, "best": best,
-            "minutes": minutes_before + (time.monotonic() - began) / 60,
+            "opinions": opinions.state(), "minutes": minutes_before + (time.monotonic() - began) / 60,
         }  # fmt: skip
         checkpoint.save(folder, full)
 
@@ -137,6 +138,8 @@ def fit(
                 y, t = labels[mine], aim[mine]
                 if r.mixup:
                     x, t = mix(x, t, r.mixup, here)
+                if r.self_share:
+                    t = opinions.into(t, mine, r.self_share * epoch / r.epochs)
                 # A compiled network is compiled for full batches; the odd last one takes the plain path.
                 run = forward if len(mine) == r.batch_size else model
                 z = run(x.contiguous(memory_format=torch.channels_last))
@@ -152,6 +155,8 @@ def fit(
                 opt.step()
                 if averaged is not None:
                     average(averaged, bare, r.ema, epoch * steps + step)
+                if r.self_share:
+                    opinions.note(mine, z)
                 sums[0] += value * len(mine)
                 sums[1] += (z.argmax(1) == y).sum().item()
                 sums[2] += len(mine)
@@ -164,6 +169,7 @@ def fit(
                 if asked():
                     raise KeyboardInterrupt
             sums[3] += time.monotonic() - tick
+            opinions.turn(fabric)
             judged = averaged if averaged is not None else bare
             row = _row(epoch + 1, lr, sums, _evaluate(judged, validation, r, fabric), fabric)
             if best is None or row["val_accuracy"] > best["val_accuracy"]:
@@ -187,6 +193,38 @@ def fit(
         kept.load_state_dict(best["weights"])
         kept_epoch = best["epoch"]
     return Fitted(kept.eval(), history, kept_epoch)
+
+
+class _Opinions:
+    """What the network said of each training picture when it last saw it, to be part of its next target (progressive
+    self-knowledge distillation, Kim et al. 2021): the more it has learned, the less a wrong label is learned by heart."""
+
+    def __init__(self, state: dict[str, Tensor] | None, n: int, classes: int, fabric: Fabric) -> None:
+        self.last = torch.zeros(n, classes)  # of the epoch before; a row of zeros: none yet
+        self.now = torch.zeros(n, classes)
+        if state is not None:
+            self.last.copy_(state["last"])
+            if fabric.is_global_zero:  # the sum over all processes counts it once
+                self.now.copy_(state["now"])
+
+    def state(self) -> dict[str, Tensor]:
+        return {"last": self.last, "now": self.now}
+
+    def into(self, target: Tensor, rows: Tensor, share: float) -> Tensor:
+        """Targets (M, C) with a share of the opinions on the pictures at `rows`, where there are any."""
+        own = self.last[rows].to(target.device)
+        return target + share * (own - own.sum(dim=1, keepdim=True) * target)
+
+    def note(self, rows: Tensor, logits: Tensor) -> None:
+        self.now[rows] = logits.detach().float().softmax(dim=1).cpu()
+
+    def turn(self, fabric: Fabric) -> None:
+        """An epoch is over."""
+        if not len(self.now):
+            return
+        if fabric.world_size > 1:
+            self.now = fabric.all_reduce(self.now.to(fabric.device), reduce_op="sum").cpu()  # type: ignore[union-attr]
+        self.last, self.now = self.now, torch.zeros_like(self.now)
 
 
 def picture_size(epoch: int, r: Recipe) -> int:

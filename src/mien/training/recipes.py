@@ -34,6 +34,7 @@ class Recipe:
     labels: Literal["own", "fer+", "both"] = "own"  # the data's, FER+'s votes as soft targets, or the mean of the two
     teacher: str = ""  # shipped model, model file or run (several: a+b) whose probabilities are part of the target
     teacher_share: float = 0.5  # how much of the target they are
+    self_share: float = 0.0  # how much of the target its own opinion of an epoch ago is by the last epoch; 0: nothing
     class_weighting: float = 0.0  # loss weight ~ frequency ** -class_weighting; 0 none, 1 balanced
     ema: float = 0.0  # decay a step of the averaged weights that are evaluated and kept; 0: none
     early_stopping: int = 0  # stop after so many epochs without a better validation accuracy; 0: never
@@ -160,6 +161,7 @@ def check(r: Recipe) -> None:
         ("momentum", 0 <= r.momentum < 1, "in [0, 1)"),
         ("label_smoothing", 0 <= r.label_smoothing < 1, "in [0, 1)"),
         ("teacher_share", 0 <= r.teacher_share <= 1, "0 to 1"),
+        ("self_share", 0 <= r.self_share <= 1, "0 to 1"),
         ("ema", 0 <= r.ema < 1, "in [0, 1)"),
         ("early_stopping", r.early_stopping >= 0, "0 or more"),
         ("conv_drop", 0 <= r.conv_drop < 1, "in [0, 1)"),
@@ -176,6 +178,10 @@ def check(r: Recipe) -> None:
     ):
         if not ok:
             raise MienError(f"{field} = {getattr(r, field)} cannot be; it should be {should}")
+    if r.self_share and r.mixup:
+        raise MienError(
+            "self_share needs an opinion of each picture, and mixup shows blends of two; set one of them to 0"
+        )
     if r.start_size < 48 and r.network not in SIZE_FREE:
         raise MienError(
             f"start_size = {r.start_size} needs a network with global pooling ({', '.join(SIZE_FREE)}), "

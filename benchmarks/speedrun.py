@@ -29,7 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 ARMS = ("champion", "hybrid", "study/hybrid", "resnet18", "vgg19")
 HISTORIES = {
-    "champion": "results/champion/runs/champion-1/history.csv",
+    "champion": "results/champion/runs/champion-4/history.csv",
     "hybrid": "results/study/runs/hybrid-1/history.csv",
     "study/hybrid": "results/study/runs/study-hybrid-1/history.csv",
 }

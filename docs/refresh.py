@@ -1,4 +1,4 @@
-"""Fill the marked blocks of README.md and MODEL_CARD.md from the files in results/, so that no number there is typed by hand.
+"""Fill the marked blocks of README.md, MODEL_CARD.md and docs/reading.md from the files in results/, so that no number there is typed by hand.
 
     python docs/refresh.py           writes
     python docs/refresh.py --check   exits with 1 where a block is not as its file
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FILES = ("README.md", "MODEL_CARD.md")
+FILES = ("README.md", "MODEL_CARD.md", "docs/reading.md")
 BLOCK = re.compile(r"(<!-- from (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -21,7 +21,7 @@ def block(path: Path) -> str:
     if path.suffix == ".md":
         return path.read_text().strip() + "\n"
     if path.suffix == ".txt":
-        return f"```\n{path.read_text().strip()}\n```\n"
+        return f"```\n{path.read_text().strip(chr(10))}\n```\n"
     made = json.loads(path.read_text())
     found = made["on_the_labelled_rows"]
     low, high = found["accuracy_interval"]

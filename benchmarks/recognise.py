@@ -215,21 +215,22 @@ def judge(probabilities: np.ndarray, labels: np.ndarray) -> str:
 def report(tools: list[Tool], imports: list[float], path: Path | None) -> None:
     """Print the table; the first tool's figures are what the others' are compared with."""
     middle = {tool.name: {task: statistics.median(times) for task, times in tool.seconds.items()} for tool in tools}
-    print(f"{'':<22}{'per face':>12}{'faces/s':>10}{'photo':>12}{'cold':>9}{'size':>10}  accuracy (ECE)")
+    print("| | per face | faces/s | photo | cold | size | accuracy (ECE) |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
     for tool in tools:
         m = middle[tool.name]
         size = f"{tool.size:,.0f} MB" if tool.size else "-"
         print(
-            f"{tool.name:<22}{m['face'] * 1e3:>9.3f} ms{64 / m['batch']:>10,.0f}{m['photo'] * 1e3:>9.1f} ms"
-            f"{m['cold']:>7.2f} s{size:>10}  {tool.accuracy or '-'}"
+            f"| {tool.name} | {m['face'] * 1e3:.3f} ms | {64 / m['batch']:,.0f} | {m['photo'] * 1e3:.1f} ms "
+            f"| {m['cold']:.2f} s | {size} | {tool.accuracy or '-'} |"
         )
     base = statistics.median(imports)
-    print(f"\npython -c 'import numpy, cv2, onnxruntime': {base:.2f} s; {tools[0].name} cold is", end=" ")
-    print(f"{middle[tools[0].name]['cold'] / base:.2f} times that")
+    print(f"\nOnly to import numpy, cv2 and onnxruntime takes {base:.2f} s; {tools[0].name} cold is", end=" ")
+    print(f"{middle[tools[0].name]['cold'] / base:.2f} times that.\n")
     for tool in tools[1:]:
         a, b = middle[tools[0].name], middle[tool.name]
         ratios = ", ".join(f"{task} {b[task] / a[task]:.2f}x" for task in (*TASKS, "cold"))
-        print(f"{tool.name} over {tools[0].name}: {ratios}")
+        print(f"- {tool.name} over {tools[0].name}: {ratios}")
     if path:
         figures = [
             {"tool": tool.name, **middle[tool.name], "size_mb": tool.size, "accuracy": tool.accuracy} for tool in tools

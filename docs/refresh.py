@@ -3,7 +3,7 @@
     python docs/refresh.py           writes
     python docs/refresh.py --check   exits with 1 where a block is not as its file
 
-A block is `<!-- from FILE -->` ... `<!-- end -->`; FILE is Markdown, plain text, or JSON of a submission.
+A block is `<!-- from FILE -->` ... `<!-- end -->`; FILE is Markdown, or JSON of a submission.
 """
 
 import json
@@ -20,8 +20,6 @@ def block(path: Path) -> str:
     """What stands between the marks for a file."""
     if path.suffix == ".md":
         return path.read_text().strip() + "\n"
-    if path.suffix == ".txt":
-        return f"```\n{path.read_text().strip(chr(10))}\n```\n"
     made = json.loads(path.read_text())
     found = made["on_the_labelled_rows"]
     low, high = found["accuracy_interval"]

@@ -143,12 +143,13 @@ def weights(path: Path) -> dict[str, Tensor]:
         model = onnx.load(str(path))
     except (DecodeError, OSError, ValueError) as error:
         raise MienError(f"{path} cannot be read as an ONNX model") from error
+    rounded = any(p.key in ("quantised", "weights") for p in model.metadata_props)
     found = {
         i.name.removeprefix(PREFIX): torch.from_numpy(np.array(onnx.numpy_helper.to_array(i)).astype(np.float32))
         for i in model.graph.initializer
         if i.name.startswith(PREFIX)
     }
-    if not found:
+    if rounded or not found:
         raise MienError(f"{path} holds no weights of a mien network to go on from (int8 models cannot be trained)")
     return found
 

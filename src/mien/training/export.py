@@ -80,9 +80,7 @@ def export(
         "license": "MIT",
         "training": json.dumps(dict(training or {})),
     }
-    del model.metadata_props[:]
-    for key, value in metadata.items():
-        model.metadata_props.add(key=key, value=value)
+    describe(model, metadata)
     model.producer_name = "mien"
     model.doc_string = "Facial expression classifier: faces uint8 (N, 48, 48) gray -> logits float32 (N, classes)."
     strip(model)
@@ -102,6 +100,17 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(logging.NOTSET)
+
+
+def describe(model: Any, metadata: Mapping[str, str]) -> None:
+    """Give a model these metadata in place of any others."""
+    del model.metadata_props[:]
+    for key, value in metadata.items():
+        model.metadata_props.add(key=key, value=value)
+
+
+def description(model: Any) -> dict[str, str]:
+    return {entry.key: entry.value for entry in model.metadata_props}
 
 
 def strip(model: Any) -> None:
@@ -143,7 +152,7 @@ def weights(path: Path) -> dict[str, Tensor]:
         model = onnx.load(str(path))
     except (DecodeError, OSError, ValueError) as error:
         raise MienError(f"{path} cannot be read as an ONNX model") from error
-    rounded = any(p.key in ("quantised", "weights") for p in model.metadata_props)
+    rounded = {"quantised", "weights"} & set(description(model))
     found = {
         i.name.removeprefix(PREFIX): torch.from_numpy(np.array(onnx.numpy_helper.to_array(i)).astype(np.float32))
         for i in model.graph.initializer
@@ -191,7 +200,7 @@ def round_weights(source: Path, output: Path) -> None:
     import onnxruntime as ort
     from onnx import TensorProto, helper, numpy_helper
 
-    metadata = {p.key: p.value for p in onnx.load(str(source)).metadata_props}
+    metadata = description(onnx.load(str(source)))
     with TemporaryDirectory() as scratch:
         folded = Path(scratch) / "folded.onnx"
         options = ort.SessionOptions()
@@ -233,9 +242,7 @@ def round_weights(source: Path, output: Path) -> None:
     del graph.node[:]
     graph.node.extend(nodes)
     del graph.value_info[:]
-    del model.metadata_props[:]
-    for key, value in {**metadata, "weights": "int8"}.items():
-        model.metadata_props.add(key=key, value=value)
+    describe(model, {**metadata, "weights": "int8"})
     with atomic_write(output) as temporary:
         onnx.save(model, str(temporary))
 
@@ -253,7 +260,7 @@ def quantise(source: Path, output: Path, faces: np.ndarray) -> None:
         def get_next(self) -> dict[str, np.ndarray] | None:
             return next(self.batches, None)
 
-    metadata = {p.key: p.value for p in onnx.load(str(source)).metadata_props}
+    metadata = description(onnx.load(str(source)))
     with TemporaryDirectory() as scratch, _quiet():
         ready = Path(scratch) / "ready.onnx"
         quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
@@ -262,8 +269,6 @@ def quantise(source: Path, output: Path, faces: np.ndarray) -> None:
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
         )  # fmt: skip
     model = onnx.load(str(output))
-    del model.metadata_props[:]
-    for key, value in {**metadata, "quantised": "int8"}.items():
-        model.metadata_props.add(key=key, value=value)
+    describe(model, {**metadata, "quantised": "int8"})
     strip(model)
     onnx.save(model, str(output))

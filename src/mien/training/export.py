@@ -152,13 +152,12 @@ def weights(path: Path) -> dict[str, Tensor]:
         model = onnx.load(str(path))
     except (DecodeError, OSError, ValueError) as error:
         raise MienError(f"{path} cannot be read as an ONNX model") from error
-    rounded = {"quantised", "weights"} & set(description(model))
     found = {
         i.name.removeprefix(PREFIX): torch.from_numpy(np.array(onnx.numpy_helper.to_array(i)).astype(np.float32))
         for i in model.graph.initializer
         if i.name.startswith(PREFIX)
     }
-    if rounded or not found:
+    if not found or {"quantised", "weights"} & set(description(model)):
         raise MienError(f"{path} holds no weights of a mien network to go on from (int8 models cannot be trained)")
     return found
 
@@ -182,9 +181,7 @@ def halve(source: Path, output: Path) -> None:
     for node in graph.node:
         for i, name in enumerate(node.input):
             node.input[i] = wide.get(name, name)
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
+    _put_first(graph, casts)
     stale = [info for info in graph.value_info if info.name in wide]
     for info in stale:
         graph.value_info.remove(info)
@@ -219,8 +216,7 @@ def round_weights(source: Path, output: Path) -> None:
         node.name = ""
         node.input[:] = [short(name) for name in node.input]
         node.output[:] = [short(name) for name in node.output]
-    unpacked = []
-    added = []
+    unpacked, added = [], []
     for tensor in graph.initializer:
         tensor.name = short(tensor.name)
         values = numpy_helper.to_array(tensor)
@@ -238,13 +234,18 @@ def round_weights(source: Path, output: Path) -> None:
             helper.make_node("Mul", [wide, by], [name]),
         ]
     graph.initializer.extend(added)
-    nodes = [*unpacked, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
+    _put_first(graph, unpacked)
     del graph.value_info[:]
     describe(model, {**metadata, "weights": "int8"})
     with atomic_write(output) as temporary:
         onnx.save(model, str(temporary))
+
+
+def _put_first(graph: Any, nodes: Sequence[Any]) -> None:
+    """Nodes stand in the order in which they run."""
+    after = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*nodes, *after])
 
 
 def quantise(source: Path, output: Path, faces: np.ndarray) -> None:

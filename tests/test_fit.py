@@ -64,6 +64,19 @@ def test_given_targets_take_the_place_of_the_labels():
     assert fitted.history[-1]["val_accuracy"] < 0.2
 
 
+def test_a_teacher_that_sees_each_batch_has_its_share_of_the_target():
+    r = dataclasses.replace(QUICK, epochs=8, start_size=48, rotate=0.0, flip=False, erase=0.0, ema=0.0, teacher_share=1.0)
+    seen = []
+
+    def stubborn(x: "torch.Tensor") -> "torch.Tensor":
+        seen.append(x.shape)
+        return torch.eye(3)[torch.zeros(len(x), dtype=torch.long)]  # whatever it is shown
+
+    history = fit(r, stripes(), stripes(30, 1), 3, seed=1, teacher=stubborn).history
+    assert history[-1]["val_accuracy"] == pytest.approx(1 / 3)
+    assert set(seen) == {(16, 1, 48, 48), (6, 1, 48, 48)}
+
+
 @pytest.mark.parametrize("how", [{"self_share": 0.0, "mixup": 0.3}, {"self_share": 0.9}])
 def test_learns_from_blends_and_from_its_own_opinion(how):
     r = dataclasses.replace(QUICK, epochs=8, start_size=48, rotate=0.0, flip=False, erase=0.0, **how)

@@ -8,8 +8,9 @@ torch = pytest.importorskip("torch")
 from mien.data import Dataset, ferplus  # noqa: E402
 from mien.errors import MienError  # noqa: E402
 from mien.recognition.model import open_model  # noqa: E402
+from mien.training.predict import normalise  # noqa: E402
 from mien.training.recipes import recipe  # noqa: E402
-from mien.training.targets import fits, targets  # noqa: E402
+from mien.training.targets import fits, onlooker, targets  # noqa: E402
 
 HEADER = "Usage,Image name," + ",".join(ferplus.TAGS) + "\n"
 #         neutral happiness surprise sadness anger disgust fear contempt unknown NF
@@ -48,6 +49,17 @@ def test_a_teacher_has_its_share(dataset):
     opinion = open_model("hybrid").classify(dataset.images[ROWS], flip=True)
     assert np.allclose(found, 0.75 * np.eye(7)[[3, 6, 1]] + 0.25 * opinion)
     assert fits("hybrid", dataset)
+
+
+def test_a_teacher_may_judge_each_view_as_the_network_gets_it(dataset):
+    r = recipe("hybrid", teacher="hybrid", teacher_sees="view")
+    assert targets(r, dataset, ROWS) is None
+    opinion = onlooker(r)
+    assert opinion is not None
+    batch = normalise(torch.from_numpy(dataset.images[ROWS]), r.mean, r.std)
+    assert np.allclose(opinion(batch), open_model("hybrid").classify(dataset.images[ROWS]), atol=1e-6)
+    assert opinion(batch[:, :, ::2, ::2]).shape == (len(ROWS), 7)
+    assert onlooker(recipe("hybrid", teacher="hybrid")) is None
 
 
 def test_majority_is_more_than_half_of_what_counts():

@@ -55,6 +55,7 @@ def fit(
     on_step: Callable[[int, int, int], None] = lambda epoch, step, steps: None,
     max_minutes: float = 0.0,
     target: np.ndarray | None = None,
+    teacher: Callable[[Tensor], Tensor] | None = None,
 ) -> Fitted:
     """Train by a recipe.
 
@@ -62,7 +63,8 @@ def fit(
     training goes on from there. fabric: a launched Fabric; None is this process alone on the CPU in float32.
     start: weights to begin with instead of fresh ones. on_epoch gets each row of the history; on_step gets
     (epoch, step, steps an epoch). max_minutes: end the run after the epoch in which this budget is spent (0: never).
-    target: probabilities (N, classes) that the loss compares with, in place of the labels.
+    target: probabilities (N, classes) that the loss compares with, in place of the labels. teacher: takes each batch as
+    the network gets it to probabilities (M, classes), which have the recipe's teacher_share in the target.
 
     Raises MienError when the loss stops being a number, and KeyboardInterrupt after saving when asked to stop by
     SIGINT or SIGTERM.
@@ -72,7 +74,7 @@ def fit(
     images = torch.from_numpy(np.ascontiguousarray(train[0])).to(device)
     labels = torch.from_numpy(np.asarray(train[1], dtype=np.int64)).to(device)
     aim = labels if target is None else torch.from_numpy(np.asarray(target, dtype=np.float32)).to(device)
-    if (r.mixup or r.self_share) and target is None:
+    if (r.mixup or r.self_share or teacher) and target is None:
         aim = F.one_hot(labels, classes).float()
     if len(images) == 0:
         raise MienError("there are no training images; check the data and the split")
@@ -138,6 +140,8 @@ def fit(
                 y, t = labels[mine], aim[mine]
                 if r.mixup:
                     x, t = mix(x, t, r.mixup, here)
+                if teacher is not None:
+                    t = torch.lerp(t, teacher(x), r.teacher_share)
                 if r.self_share:
                     t = opinions.into(t, mine, r.self_share * epoch / r.epochs)
                 # A compiled network is compiled for full batches; the odd last one takes the plain path.

@@ -34,6 +34,7 @@ class Recipe:
     labels: Literal["own", "fer+", "both"] = "own"  # the data's, FER+'s votes as soft targets, or the mean of the two
     teacher: str = ""  # shipped model, model file or run (several: a+b) whose probabilities are part of the target
     teacher_share: float = 0.5  # how much of the target they are
+    teacher_sees: Literal["picture", "view"] = "picture"  # the plain picture, once, or what the network sees, each time
     self_share: float = 0.0  # how much of the target its own opinion of an epoch ago is by the last epoch; 0: nothing
     class_weighting: float = 0.0  # loss weight ~ frequency ** -class_weighting; 0 none, 1 balanced
     ema: float = 0.0  # decay a step of the averaged weights that are evaluated and kept; 0: none
@@ -109,10 +110,10 @@ RECIPES = {
         # Not measured yet.
         _champion(
             name="distilled",
-            mixup=0.0,
             label_smoothing=0.0,
-            teacher="champion+results/champion/champion-4.onnx",
+            teacher="results/champion/champion-2-int8.onnx+results/champion/champion-4-int8.onnx",
             teacher_share=0.7,
+            teacher_sees="view",
         ),
         # Small enough to learn from a larger network for long: not measured yet.
         _modern(

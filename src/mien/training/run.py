@@ -34,7 +34,7 @@ from mien.training import checkpoint, convolution, networks, predict
 from mien.training.export import export
 from mien.training.fit import Fitted, Row, fit
 from mien.training.recipes import Recipe
-from mien.training.targets import fits, targets
+from mien.training.targets import fits, onlooker, targets
 from mien.training.tracking import Tracker, code_version, tracker
 
 
@@ -174,7 +174,7 @@ def train(
         r, (images[parts.train], labels[parts.train]), (images[parts.validation], labels[parts.validation]),
         len(dataset.classes), seed, folder, fabric, start, runtime.compiled, after_epoch,
         on_step if main else lambda epoch, step, steps: None, runtime.max_minutes,
-        targets(r, dataset, parts.train),
+        targets(r, dataset, parts.train), onlooker(r, runtime.threads or 1),
     )  # fmt: skip
     if not main:
         return None

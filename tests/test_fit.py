@@ -65,7 +65,9 @@ def test_given_targets_take_the_place_of_the_labels():
 
 
 def test_a_teacher_that_sees_each_batch_has_its_share_of_the_target():
-    r = dataclasses.replace(QUICK, epochs=8, start_size=48, rotate=0.0, flip=False, erase=0.0, ema=0.0, teacher_share=1.0)
+    r = dataclasses.replace(
+        QUICK, epochs=8, start_size=48, rotate=0.0, flip=False, erase=0.0, ema=0.0, teacher_share=1.0
+    )
     seen = []
 
     def stubborn(x: "torch.Tensor") -> "torch.Tensor":

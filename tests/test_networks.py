@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
 
 from mien.errors import MienError  # noqa: E402
 from mien.recognition.model import open_model  # noqa: E402
@@ -18,6 +19,7 @@ PARAMETERS = {
     "globalpool": 569_223,
     "hybrid": 304_743,
     "champion": 1_912_487,
+    "nano": 80_455,
 }
 
 
@@ -68,6 +70,21 @@ class TestEveryNetwork:
         for key, value in model.state_dict().items():
             if not key.endswith("num_batches_tracked"):
                 assert torch.equal(found[key], value)
+
+
+@pytest.mark.parametrize("name", ["hybrid", "nano"])  # with ReLUs behind pools, and with one that is needed elsewhere
+def test_relu_before_pool_changes_no_value(name, tmp_path):
+    model = networks.build(name)
+    model(torch.randn(16, 1, 48, 48))
+    before, after = tmp_path / "before.onnx", tmp_path / "after.onnx"
+    export.export(model, before, name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5)
+    graph = onnx.load(str(before))
+    export.relu_before_pool(graph)
+    makers = {output: node.op_type for node in graph.graph.node for output in node.output}
+    assert not [n for n in graph.graph.node if n.op_type == "Relu" and makers.get(n.input[0]) == "MaxPool"]
+    onnx.save(graph, str(after))
+    faces = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
+    assert np.allclose(open_model(after).logits(faces), open_model(before).logits(faces), atol=1e-5)
 
 
 def test_the_study_s_order_of_relu_and_pool_gives_the_same():

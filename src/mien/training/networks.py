@@ -223,11 +223,15 @@ def champion(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
 @network("nano-cnn")
 def nano(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
     """Under 100 kB: whole convolutions where maps are large and few, separable ones where they are small and many."""
+
+    def inner(channels: int) -> Residual:
+        return Residual(conv(channels, channels, bias=False), nn.BatchNorm2d(channels))
+
     return nn.Sequential(
-        conv(1, 32, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(32), relu(),  # 32 x 24 x 24; a norm behind a pool is cheap
-        Residual(conv(32, 32, bias=False), nn.BatchNorm2d(32)),
-        Residual(conv(32, 32, bias=False), nn.BatchNorm2d(32)), nn.MaxPool2d(2),  # 32 x 12 x 12
-        *unit(32, 64), *(Residual(*separable(64, 64)) for _ in range(3)), nn.MaxPool2d(2),  # 64 x 6 x 6
-        *separable(64, 128), relu(), Residual(*separable(128, 128)), nn.AdaptiveAvgPool2d(1), nn.Flatten(),  # 128
-        nn.Dropout(fc_drop), nn.Linear(128, classes),
+        conv(1, 16, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(16), relu(),  # 16 x 24 x 24; a norm behind a pool is cheap
+        inner(16), inner(16),
+        nn.Conv2d(16, 48, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(48), relu(),  # 48 x 12 x 12
+        inner(48), inner(48), nn.MaxPool2d(2),  # 48 x 6 x 6
+        *separable(48, 96), relu(), Residual(*separable(96, 96)), Residual(*separable(96, 96)),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(fc_drop), nn.Linear(96, classes),  # 96
     )  # fmt: skip

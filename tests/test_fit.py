@@ -19,10 +19,12 @@ from mien.errors import MienError  # noqa: E402
 from mien.training import checkpoint  # noqa: E402
 from mien.training.fit import _Opinions, fit, picture_size  # noqa: E402
 from mien.training.optim import class_weights, learning_rate  # noqa: E402
+from mien.training.predict import normalise  # noqa: E402
 from mien.training.recipes import RECIPES, Recipe, recipe  # noqa: E402
 
 QUICK = recipe(
-    "hybrid", epochs=3, batch_size=16, start_size=32, conv_drop=0.1, ema=0.9, learning_rate=3e-3, erase=0.2, self_share=0.5
+    "hybrid", epochs=3, batch_size=16, start_size=32, conv_drop=0.1, ema=0.9, learning_rate=3e-3, erase=0.2, self_share=0.5,
+    settle=32,
 )  # fmt: skip
 
 
@@ -62,6 +64,20 @@ def test_given_targets_take_the_place_of_the_labels():
     other = np.eye(3)[(labels + 1) % 3]  # every class by another's name
     fitted = fit(r, (images, labels), stripes(30, 1), 3, seed=1, target=other)
     assert fitted.history[-1]["val_accuracy"] < 0.2
+
+
+def test_batch_norms_are_settled_on_plain_training_pictures():
+    images = torch.from_numpy(stripes()[0])
+    rough, settled = (
+        fit(dataclasses.replace(QUICK, settle=n), stripes(), stripes(20, 1), 3, seed=1).model for n in (0, 16)
+    )
+    assert all(torch.equal(a, b) for a, b in zip(rough.parameters(), settled.parameters(), strict=True))
+    x = normalise(torch.cat([images[::2], images[1::2].flip(-1)]), QUICK.mean, QUICK.std)
+    with torch.no_grad():
+        maps = settled[0](x)
+    assert torch.allclose(settled[1].running_mean, maps.mean(dim=(0, 2, 3)), atol=0.02)
+    assert not torch.allclose(rough[1].running_mean, settled[1].running_mean, atol=0.02)
+    assert settled[1].momentum == rough[1].momentum
 
 
 def test_a_teacher_that_sees_each_batch_has_its_share_of_the_target():

@@ -38,6 +38,9 @@ class Recipe:
     self_share: float = 0.0  # how much of the target its own opinion of an epoch ago is by the last epoch; 0: nothing
     class_weighting: float = 0.0  # loss weight ~ frequency ** -class_weighting; 0 none, 1 balanced
     ema: float = 0.0  # decay a step of the averaged weights that are evaluated and kept; 0: none
+    settle: int = (
+        0  # plain training pictures to measure batch norms on before each epoch's look (at the end: all); 0: off
+    )
     early_stopping: int = 0  # stop after so many epochs without a better validation accuracy; 0: never
     keep: Literal["last", "best"] = "last"  # whose weights the run keeps: the last epoch's, or the best validation's
     conv_drop: float = 0.25
@@ -69,7 +72,7 @@ def _study(network: str, lr: float, batch: int, epochs: int) -> Recipe:
 def _modern(network: str, **changes: object) -> Recipe:
     base = Recipe(
         network, network, epochs=30, batch_size=128, optimizer="adamw", learning_rate=2e-3, schedule="onecycle",
-        weight_decay=0.05, label_smoothing=0.05, ema=0.998, conv_drop=0.05, fc_drop=0.2,
+        weight_decay=0.05, label_smoothing=0.05, ema=0.998, settle=2048, conv_drop=0.05, fc_drop=0.2,
         flip=True, rotate=12.0, shift=0.08, scale=0.12, light=0.25, erase=0.25,
     )  # fmt: skip
     return replace(base, **changes)  # type: ignore[arg-type]
@@ -169,6 +172,7 @@ def check(r: Recipe) -> None:
         ("teacher_share", 0 <= r.teacher_share <= 1, "0 to 1"),
         ("self_share", 0 <= r.self_share <= 1, "0 to 1"),
         ("ema", 0 <= r.ema < 1, "in [0, 1)"),
+        ("settle", r.settle >= 0, "0 or more"),
         ("early_stopping", r.early_stopping >= 0, "0 or more"),
         ("conv_drop", 0 <= r.conv_drop < 1, "in [0, 1)"),
         ("fc_drop", 0 <= r.fc_drop < 1, "in [0, 1)"),

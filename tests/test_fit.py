@@ -13,7 +13,6 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from lightning_fabric import Fabric  # noqa: E402
 
 from mien.errors import MienError  # noqa: E402
 from mien.training import checkpoint  # noqa: E402
@@ -24,7 +23,7 @@ from mien.training.recipes import RECIPES, Recipe, recipe  # noqa: E402
 
 QUICK = recipe(
     "hybrid", epochs=3, batch_size=16, start_size=32, conv_drop=0.1, ema=0.9, learning_rate=3e-3, erase=0.2, self_share=0.5,
-    settle=32,
+    settle=100,
 )  # fmt: skip
 
 
@@ -102,14 +101,13 @@ def test_learns_from_blends_and_from_its_own_opinion(how):
 
 
 def test_its_own_opinion_is_that_of_the_epoch_before_and_only_of_what_it_has_seen():
-    fabric = Fabric(accelerator="cpu", devices=1)
-    opinions = _Opinions(None, 4, 3, fabric)
+    opinions = _Opinions(None, 4, 3)
     target = torch.eye(3)[[0, 1, 2, 0]]
     opinions.note(torch.tensor([1, 2]), torch.tensor([[0.0, 0.0, 0.0], [9.0, 0.0, 0.0]]))
     rows = torch.tensor([0, 1, 2, 3])
     assert torch.equal(opinions.into(target, rows, 0.8), target)
-    opinions = _Opinions(opinions.state(), 4, 3, fabric)  # stopped and resumed in between
-    opinions.turn(fabric)
+    opinions = _Opinions(opinions.state(), 4, 3)  # stopped and resumed in between
+    opinions.turn()
     mixed = opinions.into(target, rows, 0.6)
     assert torch.equal(mixed[[0, 3]], target[[0, 3]])
     assert torch.allclose(mixed[1], torch.tensor([0.2, 0.6, 0.2]))
@@ -210,8 +208,8 @@ from lightning_fabric import Fabric
 from mien.training.fit import fit
 from test_fit import QUICK, stripes
 def work(fabric):
-    r = dataclasses.replace(QUICK, epochs=2)
-    rows = fit(r, stripes(), stripes(21, 1), 3, seed=1, fabric=fabric).history
+    r = dataclasses.replace(QUICK, epochs=2, self_share=0.0)
+    rows = fit(r, stripes(67), stripes(21, 1), 3, seed=1, fabric=fabric).history
     if fabric.is_global_zero:
         print("rows", json.dumps(rows))
 if __name__ == "__main__":
@@ -228,7 +226,8 @@ if __name__ == "__main__":
     rows = json.loads(done.stdout.split("rows", 1)[1].strip().splitlines()[0])
     for row in rows:
         assert (row["val_accuracy"] * 21) == pytest.approx(round(row["val_accuracy"] * 21))
-        assert (row["train_accuracy"] * 70) == pytest.approx(round(row["train_accuracy"] * 70))
+        # three pictures are left for the last batch, too few for two processes: both go without it
+        assert (row["train_accuracy"] * 64) == pytest.approx(round(row["train_accuracy"] * 64))
 
 
 def test_schedules_begin_and_end_where_they_should():

@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+import torch
 from safetensors.numpy import load_file
 
 from mien import data
@@ -25,7 +26,9 @@ from mien.study import history, submission
 from mien.training import predict
 from mien.training.classifier import open_classifier
 from mien.training.export import weights
+from mien.training.recipes import recipe
 from mien.training.run import load_run
+from mien.training.start import starting_weights
 from mien.training.tracking import Guarded, NoTracker, tracker
 
 N = 400
@@ -137,6 +140,24 @@ def test_a_finished_run_resumes_to_the_same(place, capsys):
     assert main(["train", "--resume", str(run), "--data", str(place / "data"), "--tracker", "none"]) == 0
     assert (run / "weights.safetensors").read_bytes() == before
     assert len(history.read(run / "history.csv")) == 2
+
+
+def test_a_model_file_of_a_fold_is_measured_on_that_fold(place, tmp_path):
+    argv = ["train", "quickstart", "--data", str(place / "data"), "--epochs", "1", "--split", "kfold", "--fold", "3",
+            "--threads", "1", "--tracker", "none", "--runs", str(tmp_path), "--name", "fold"]  # fmt: skip
+    assert main(argv) == 0
+    dataset, run = data.load(place / "data"), tmp_path / "fold"
+    parts = load_run(run).split(dataset)
+    assert np.array_equal(open_classifier(run / "model.onnx").split(dataset).validation, parts.validation)
+    assert not np.array_equal(data.split(dataset, "kfold").validation, parts.validation)
+
+
+def test_a_new_last_layer_comes_from_the_seed():
+    a, b, c = (starting_weights("hybrid", recipe("hybrid"), ["x", "y"], seed) for seed in (1, 1, 2))
+    last = [name for name in a if a[name].shape[:1] == (2,)]
+    assert last
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not any(torch.equal(a[name], c[name]) for name in last)
 
 
 def test_two_processes_make_one_run(place, tmp_path):
@@ -314,7 +335,15 @@ def test_a_tuning_killed_before_its_first_checkpoint_begins_again_with_the_given
     (["train", "hybrid", "--epochs", "0", "--data", "{data}"], "epochs = 0"),
     (["train", "hybrid", "--data", "nowhere"], "nowhere"),
     (["train", "--resume", "nowhere"], "recipe.json does not exist"),
-    (["train", "--resume", "{place}/first", "--from", "hybrid"], "leave the recipe's name and --from out"),
+    (["train", "--resume", "{place}/first", "--from", "hybrid"], "leave the recipe's name"),
+    (["train", "--resume", "{place}/first", "--epochs", "50"], "leave the recipe's name, its fields"),
+    (["train", "quickstart", "--data", "{data}", "--precision", "fp16"], "--precision fp16"),
+    (["train", "quickstart", "--data", "{data}", "--devices", "0"], "--devices 0"),
+    (["train", "quickstart", "--data", "{data}", "--threads", "-1"], "--threads -1"),
+    (["train", "quickstart", "--data", "{data}", "--seed", "-1"], "--seed -1"),
+    (["train", "quickstart", "--data", "{data}", "--accelerator", "mps"], "cannot train on 1 x 'mps'"),
+    (["train", "quickstart", "--data", "{data}", "--labels", "fer+"], "put FER"),
+    (["train", "hybrid", "--data", "{data}", "--self-share", "0.5", "--devices", "2"], "one process"),
     (["train", "quickstart", "--data", "{data}", "--runs", "{place}", "--name", "first"], "holds a run already"),
     (["train", "quickstart", "--data", "{data}", "--from", "nothing"], "no shipped model"),
     (["train", "quickstart", "--data", "{data}", "--teacher", "nothing"], "no model 'nothing'"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mien.errors import MienError
-from mien.study import history, report
+from mien.study import history, plots, report
 from mien.study.report import StudyRow
 
 
@@ -49,7 +49,7 @@ def test_a_variation_is_named_by_whoever_asks(tmp_path: Path) -> None:
 def test_rows_come_in_the_order_of_the_story(tmp_path: Path) -> None:
     names = ("hybrid", "study/hybrid", "deep", "study/baseline")
     folders = [run_folder(tmp_path / str(i), name) for i, name in enumerate(names)]
-    rows = report.study_rows(folders)
+    rows = report.study_rows((folder, None) for folder in folders)
     assert [(r.network, r.training) for r in rows] == [
         ("baseline", "study"), ("deep", "modern"), ("hybrid", "study"), ("hybrid", "modern")
     ]  # fmt: skip
@@ -93,4 +93,4 @@ def test_what_is_no_finished_run_is_refused(tmp_path: Path) -> None:
 
 def test_the_figure_is_written(tmp_path: Path) -> None:
     row = report.study_row(run_folder(tmp_path / "a", "study/hybrid"))
-    assert report.study_figure([row], tmp_path / "study.png", drawn=True).is_file()
+    assert plots.study_table([row], tmp_path / "study.png", drawn=True).is_file()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="Kaggle's files (default: data/ if they are there, else drawn faces)")
-    parser.add_argument("--epochs", type=int, help="default: 10")
+    parser.add_argument("--epochs", type=int, help="default: 8")
     parser.add_argument("--run", type=Path, default=Path("runs/quickstart"), help="the run folder")
     parser.add_argument("--tracker", choices=("wandb", "trackio", "none"), default="wandb")
     parser.add_argument("--threads", type=int, default=0)

@@ -38,14 +38,12 @@ def run(args: argparse.Namespace) -> None:
     from mien.training.run import Runtime
 
     planned = plan(args.runs, args.networks, args.trainings, args.seed, args.epochs)
-    drawn = False
     if not args.report_only:
         dataset = data.load(args.data)
-        drawn = dataset.drawn
         runtime = Runtime(threads=args.threads, precision=args.precision, max_minutes=args.max_minutes)
         live = lambda p: Live(p.folder.name, p.recipe.epochs)  # noqa: E731
         for done in run_study(planned, dataset, args.seed, runtime, args.tracker, live):
             print(f"finished: {done.folder}")
-    rows = write_report(planned, args.output, drawn)
+    rows = write_report(planned, args.output)
     print(report.study_markdown(rows))
     print(f"kept in {args.output / 'study.md'} and {args.output / 'study.png'}")

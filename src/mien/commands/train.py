@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="Kaggle's files or class folders (default: data)"
     )
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, help="default: 1")
     parser.add_argument("--name", help="name of the run folder (default: RECIPE-SEED)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders are kept (default: runs)")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
@@ -53,25 +53,24 @@ def run(args: argparse.Namespace) -> int:
     from mien.training.start import starting_weights
 
     runtime = Runtime(**{f.name: getattr(args, f.name) for f in dataclasses.fields(Runtime)})
+    names = {f.name for f in dataclasses.fields(Recipe)} - {"name"}
+    changes = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
     if args.resume:
         before = load_run(args.resume)
         r, folder, seed, origin = before.recipe, args.resume, int(before.record["seed"]), before.record.get("from", "")
-        precision = before.record["runtime"]["precision"] if args.precision == "auto" else args.precision
-        runtime = dataclasses.replace(runtime, precision=precision)
-        if args.recipe or args.start:
+        if args.recipe or args.start or args.name or changes or args.seed is not None:
             raise MienError(
-                "--resume goes on with the run's own recipe and weights; leave the recipe's name and --from out"
+                "--resume goes on with the run's own recipe, seed and weights; leave the recipe's name, its fields, --seed, "
+                "--name and --from out"
             )
     elif not args.recipe:
         raise MienError("which recipe? for example: mien train hybrid --data data/ (see mien train --help)")
     else:
-        names = {f.name for f in dataclasses.fields(Recipe)} - {"name"}
-        changes = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
-        r, seed, origin = recipe(args.recipe, **changes), args.seed, args.start or ""
+        r, seed, origin = recipe(args.recipe, **changes), 1 if args.seed is None else args.seed, args.start or ""
         folder = args.runs / (args.name or f"{r.name.replace('/', '-')}-{seed}")
     dataset = data.load(args.data)
     begun = (folder / checkpoint.NAME).is_file()  # then the weights are in the checkpoint, and their origin may be gone
-    start = starting_weights(origin, r, dataset.classes) if origin and not begun else None
+    start = starting_weights(origin, r, dataset.classes, seed) if origin and not begun else None
     try:
         with Live(folder.name, r.epochs) as live:
             done = train(

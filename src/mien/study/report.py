@@ -92,11 +92,12 @@ def study_row(run: str | Path, training: str | None = None) -> StudyRow:
     )
 
 
-def study_rows(runs: Iterable[str | Path]) -> list[StudyRow]:
-    """Rows of several run folders, in the order of the study's story, its own protocol first."""
+def study_rows(runs: Iterable[tuple[str | Path, str | None]]) -> list[StudyRow]:
+    """Rows of several run folders, each with its training as in `study_row`, in the order of the study's story, its own
+    protocol first."""
     rank = {name: i for i, name in enumerate(ORDER)}
-    rows = [study_row(run) for run in runs]
-    return sorted(rows, key=lambda r: (rank.get(r.network, len(rank)), r.network, r.training != "study", r.training))
+    rows = [study_row(run, training) for run, training in runs]
+    return sorted(rows, key=lambda r: (rank.get(r.network, len(rank)), r.network, r.training != "study"))
 
 
 def study_markdown(rows: Sequence[StudyRow]) -> str:
@@ -130,13 +131,6 @@ def study_markdown(rows: Sequence[StudyRow]) -> str:
         "with dropout and augmentation on; validation accuracy without.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def study_figure(rows: Sequence[StudyRow], path: str | Path, drawn: bool = False) -> Path:
-    """The same as a figure: see plots.study_table."""
-    from mien.study import plots
-
-    return plots.study_table(rows, path, drawn=drawn)
 
 
 def _share(value: float | None) -> str:

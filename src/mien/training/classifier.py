@@ -70,5 +70,7 @@ def _model(source: str | Path) -> Classifier:
     trained = json.loads(model.metadata.get("training", "{}"))
     return Classifier(
         model.name, model.classes, (model.logits,), (trained,), trained.get("data", {}).get("fingerprint", ""),
-        lambda dataset: split(dataset, trained.get("split", "official")),
+        lambda dataset: split(
+            dataset, trained.get("split", "official"), fold=trained.get("fold", 0), copies=trained.get("copies", "warn")
+        ),
     )  # fmt: skip

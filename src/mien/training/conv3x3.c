@@ -122,7 +122,7 @@ static float *scratch(int which, size_t floats) {
 }
 
 /* c[i][:] (+)= sum_k a[i][k] b[k][:] for R rows and a panel of columns. Rows of a are `lda` apart and its columns
-   `step`, rows of b are WIDE apart. */
+   `step`, rows of b are `ldb` apart. */
 static inline __attribute__((always_inline)) void product(int R, int depth, const float *a, size_t lda, size_t step,
                                                           const float *b, size_t ldb, float *c, size_t ldc, int add) {
     vec sum[ROWS][PANEL];

@@ -112,7 +112,7 @@ def _at(t: Tensor | None) -> ctypes.c_void_p:
 
 @functools.cache
 def library() -> Any | None:
-    """The compiled kernels, or None where they cannot be had or do not agree with torch."""
+    """The compiled kernels, or None where they cannot be had."""
     if os.environ.get("MIEN_KERNELS") == "0":
         return None
     try:

@@ -23,7 +23,7 @@ def evaluate(
     views: tuple[str, ...] = ("single", "flip"),
     lifted: Sequence[str] = (),
 ) -> dict[str, Evaluation]:
-    """Evaluations by test-time augmentation; of a run, kept as evaluation-PART.json in its folder.
+    """Evaluations by test-time augmentation; of a run on its own data, kept as evaluation-PART.json in its folder.
 
     part: "train", "validation" or "test" of the classifier's own split. Where images of the part have an exact copy
     among the training images, there is a second evaluation for each view without them, "VIEW, no copies". lifted: names of
@@ -46,7 +46,7 @@ def evaluate(
         if lifted:
             raised = lift.crossed(p, labels, [dataset.classes.index(name) for name in lifted])
             found[f"{view}, lifted"] = metrics.evaluate(raised, labels, dataset.classes)
-    if Path(source).is_dir():
+    if Path(source).is_dir() and classifier.fingerprint == dataset.fingerprint:
         write_json(Path(source) / f"evaluation-{part}.json", {view: e.to_dict() for view, e in found.items()})
     return found
 
@@ -67,6 +67,8 @@ def on_votes(
     known, votes = known[here], votes[here]
     label, share = ferplus.majority(votes), ferplus.shares(votes)
     clear, voted = label >= 0, share.sum(axis=1) > 0
+    if not clear.any():
+        raise MienError(f"the FER+ votes have no majority on any face of the {part} part of {dataset.source}")
     found = {}
     for view in views:
         chosen = classifier.probabilities(dataset.images[known], view).argmax(axis=1)
@@ -99,10 +101,11 @@ def robustness(
             return float((classifier.probabilities(shown).argmax(axis=1) == labels).mean())
 
         plain = accuracy(faces)
-        table = found[classifier.name] = {}
+        name = classifier.name if classifier.name not in found else f"{classifier.name} ({source})"
+        table = found[name] = {}
         for kind in corruptions.KINDS:
             table[kind] = [plain] + [accuracy(corruptions.corrupt(faces, kind, s)) for s in corruptions.SEVERITIES]
-            on_step(f"{classifier.name}: {kind}")
+            on_step(f"{name}: {kind}")
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from mien.data import Dataset
 from mien.errors import MienError
 from mien.files import atomic_write
-from mien.study import report
+from mien.study import plots, report
 from mien.training.fit import Row
 from mien.training.networks import NETWORKS
 from mien.training.recipes import Recipe, recipe
@@ -82,19 +82,25 @@ def run_study(
     """Train what is not finished yet, in order, resuming what was interrupted; yields each run when it is there.
 
     live: a context for a training that is about to begin, with `on_epoch` and `on_step` to be told of its course.
+    Raises MienError where a folder holds a run on other data.
     """
     for p in planned:
         if p.finished:
-            yield load_run(p.folder)
+            run = load_run(p.folder)
+            if run.record["data"]["fingerprint"] != dataset.fingerprint:
+                raise MienError(
+                    f"{p.folder} was trained on other data than {dataset.source}; choose another --runs folder"
+                )
+            yield run
             continue
         resume = (p.folder / "recipe.json").is_file()
         with live(p) as shown:
-            run = train(p.recipe, dataset, p.folder, seed, runtime, track, None, resume, shown.on_epoch, shown.on_step)
-        if run is not None:
-            yield run
+            done = train(p.recipe, dataset, p.folder, seed, runtime, track, None, resume, shown.on_epoch, shown.on_step)
+        if done is not None:
+            yield done
 
 
-def write_report(planned: list[Planned], output: Path, drawn: bool = False) -> list[report.StudyRow]:
+def write_report(planned: list[Planned], output: Path) -> list[report.StudyRow]:
     """study.md and study.png of what is finished, and the record of each run under runs/: all but weights and states.
 
     Raises MienError where nothing is finished.
@@ -106,12 +112,10 @@ def write_report(planned: list[Planned], output: Path, drawn: bool = False) -> l
         for name in ("recipe.json", "history.csv", "metrics.json", "figures/curves.png", "figures/confusion.png"):
             with atomic_write(output / "runs" / p.folder.name / Path(name).name) as temporary:
                 shutil.copyfile(p.folder / name, temporary)
-    rows = [report.study_row(p.folder, p.training) for p in finished]
-    rank = {name: i for i, name in enumerate(report.ORDER)}
-    rows.sort(key=lambda row: rank.get(row.network, len(rank)))
+    rows = report.study_rows((p.folder, p.training) for p in finished)
     with atomic_write(output / "study.md") as temporary:
         temporary.write_text(report.study_markdown(rows))
-    report.study_figure(
-        [row for row in rows if row.training in ("study", "modern")] or rows, output / "study.png", drawn=drawn
-    )
+    drawn = any(load_run(p.folder).record["data"]["drawn"] for p in finished)
+    shown = [row for row in rows if row.training in ("study", "modern")] or rows
+    plots.study_table(shown, output / "study.png", drawn=drawn)
     return rows

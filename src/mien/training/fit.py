@@ -102,8 +102,8 @@ def fit(
     history: list[Row] = state["history"]
     best: dict[str, Any] | None = state["best"]
     # train loss, train hits, images, seconds so far in the running epoch
-    sums = list(state["sums"])
-    opinions = _Opinions(state.get("opinions"), len(images) if r.self_share else 0, classes, fabric)
+    sums = list(state["sums"]) if fabric.is_global_zero else [0.0] * 4
+    opinions = _Opinions(state.get("opinions"), len(images) if r.self_share else 0, classes)
     minutes_before = state["minutes"]
     began = last_save = time.monotonic()
 
@@ -124,13 +124,13 @@ def fit(
             order = torch.randperm(len(images), generator=_generator(seed, epoch))
             size = picture_size(epoch, r)
             model.train()
-            lr = learning_rate(epoch * steps + first, r.epochs * steps, r)
+            lr = learning_rate(epoch * steps + max(first - 1, 0), r.epochs * steps, r)
             tick = time.monotonic()
             for step in range(first, steps):
                 batch = order[step * r.batch_size : (step + 1) * r.batch_size]
                 mine = batch[fabric.global_rank :: fabric.world_size]
-                if len(mine) < 2 and r.batch_size > 1 and len(images) > 1:
-                    continue  # batch norm cannot normalise one picture
+                if len(batch) < 2 * fabric.world_size and r.batch_size > 1 and len(images) > 1:
+                    continue  # batch norm cannot normalise one picture; all processes skip it together
                 lr = learning_rate(epoch * steps + step, r.epochs * steps, r)
                 for group in opt.param_groups:
                     group["lr"] = lr
@@ -173,8 +173,11 @@ def fit(
                 if asked():
                     raise KeyboardInterrupt
             sums[3] += time.monotonic() - tick
-            opinions.turn(fabric)
+            opinions.turn()
             judged = averaged if averaged is not None else bare
+            if fabric.world_size > 1:  # each process has its own batch-norm statistics; judged are those that are kept
+                for held in judged.buffers():
+                    held.copy_(fabric.broadcast(held, src=0))
             settle(judged, images, r, r.settle, seed, fabric)
             row = _row(epoch + 1, lr, sums, _evaluate(judged, validation, r, fabric), fabric)
             if best is None or row["val_accuracy"] > best["val_accuracy"]:
@@ -205,13 +208,12 @@ class _Opinions:
     """What the network said of each training picture when it last saw it, to be part of its next target (progressive
     self-knowledge distillation, Kim et al. 2021): the more it has learned, the less a wrong label is learned by heart."""
 
-    def __init__(self, state: dict[str, Tensor] | None, n: int, classes: int, fabric: Fabric) -> None:
+    def __init__(self, state: dict[str, Tensor] | None, n: int, classes: int) -> None:
         self.last = torch.zeros(n, classes)  # of the epoch before; a row of zeros: none yet
         self.now = torch.zeros(n, classes)
         if state is not None:
             self.last.copy_(state["last"])
-            if fabric.is_global_zero:  # the sum over all processes counts it once
-                self.now.copy_(state["now"])
+            self.now.copy_(state["now"])
 
     def state(self) -> dict[str, Tensor]:
         return {"last": self.last, "now": self.now}
@@ -224,12 +226,8 @@ class _Opinions:
     def note(self, rows: Tensor, logits: Tensor) -> None:
         self.now[rows] = logits.detach().float().softmax(dim=1).cpu()
 
-    def turn(self, fabric: Fabric) -> None:
+    def turn(self) -> None:
         """An epoch is over."""
-        if not len(self.now):
-            return
-        if fabric.world_size > 1:
-            self.now = fabric.all_reduce(self.now.to(fabric.device), reduce_op="sum").cpu()  # type: ignore[union-attr]
         self.last, self.now = self.now, torch.zeros_like(self.now)
 
 
@@ -316,7 +314,7 @@ def _agree(stop: bool, fabric: Fabric) -> bool:
 
 
 def _mix(*parts: int) -> int:
-    """One 63-bit seed out of several small numbers, each combination its own."""
+    """One 63-bit seed out of several small numbers; zeros at their end make no difference."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 

@@ -1,6 +1,6 @@
-"""The seven networks of the study and the champion, layer by layer. Every input is (N, 1, 48, 48) float, every output (N, classes) logits.
+"""The networks, layer by layer: seven of the study, the champion, nano. Input (N, 1, 48, 48) float, output (N, classes) logits.
 
-All convolutions are 3x3 with padding 1, all pools 2x2: a map's side goes 48, 24, 12, 6. A network is a function
+Convolutions are 3x3 with padding 1 and pools 2x2, where nothing else is said: a map's side goes 48, 24, 12, 6. A network is a function
 that returns an `nn.Sequential`; `@network` enters it in the table `NETWORKS` under its own name.
 
 Where the study has ReLU before a pool, it stands behind it here: max(relu(x)) = relu(max(x)), values and gradients

@@ -37,6 +37,9 @@ from mien.training.recipes import Recipe
 from mien.training.targets import fits, onlooker, targets
 from mien.training.tracking import Tracker, code_version, tracker
 
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -88,10 +91,11 @@ def load_run(folder: str | Path) -> Run:
         record = json.loads(path.read_text())
         fields = {f.name for f in dataclasses.fields(Recipe)}
         known = Recipe(**{k: v for k, v in record.items() if k in fields})
+        _ = record["seed"], record["data"]["fingerprint"], record["runtime"]["precision"]
         return Run(folder, known, tuple(record["classes"]), record)
     except FileNotFoundError:
         raise MienError(f"{path} does not exist; a run is a folder that 'mien train' made") from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise MienError(f"{path} is not a run's description ({error})") from error
 
 
@@ -108,7 +112,9 @@ def train(
     on_step: Callable[[int, int, int], None] = lambda epoch, step, steps: None,
     origin: str = "",
 ) -> Run | None:
-    """Train a recipe on a data set into a run folder; with resume, go on from the folder's checkpoint.
+    """Train a recipe on a data set into a run folder.
+
+    resume: go on from the folder's checkpoint, by the recipe, seed, precision and processes that it began with.
 
     start: weights to begin with, and origin: where they are from, for the run's record.
 
@@ -118,6 +124,17 @@ def train(
     leaves nothing to train on.
     """
     runtime = runtime or Runtime()
+    if resume:
+        before = load_run(folder)
+        if before.record["data"]["fingerprint"] != dataset.fingerprint:
+            raise MienError(f"{dataset.source} is not the data that {folder} was trained on; give the same --data")
+        r, seed, was = before.recipe, int(before.record["seed"]), before.record["runtime"]
+        runtime = dataclasses.replace(runtime, devices=was.get("devices", 1), compiled=was.get("compiled", False))
+        if runtime.precision == "auto":
+            runtime = dataclasses.replace(runtime, precision=was["precision"])
+    elif (folder / "recipe.json").exists():
+        raise MienError(f"{folder} holds a run already; resume it with --resume {folder}, or choose another --name")
+    check_runtime(runtime, r, seed)
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
     r = settled(r, dataset)
@@ -143,14 +160,13 @@ def train(
         "machine": machine(),
         "mien": code_version(),
     }  # fmt: skip
-    if resume:
-        before = load_run(folder).record
-        if before["data"]["fingerprint"] != dataset.fingerprint:
-            raise MienError(f"{dataset.source} is not the data that {folder} was trained on; give the same --data")
-    elif (folder / "recipe.json").exists():
-        raise MienError(f"{folder} holds a run already; resume it with --resume {folder}, or choose another --name")
-
-    fabric = Fabric(accelerator=runtime.accelerator, devices=runtime.devices, precision=precision)  # type: ignore[arg-type]
+    aim, teacher = targets(r, dataset, parts.train), onlooker(r, runtime.threads or 1)
+    try:
+        fabric = Fabric(accelerator=runtime.accelerator, devices=runtime.devices, precision=precision)  # type: ignore[arg-type]
+    except (RuntimeError, ValueError) as error:
+        raise MienError(
+            f"cannot train on {runtime.devices} x '{runtime.accelerator}' in {precision}: {str(error).splitlines()[0]}"
+        ) from error
     fabric.launch()
     main = fabric.is_global_zero
     if main and not resume:
@@ -174,13 +190,34 @@ def train(
         r, (images[parts.train], labels[parts.train]), (images[parts.validation], labels[parts.validation]),
         len(dataset.classes), seed, folder, fabric, start, runtime.compiled, after_epoch,
         on_step if main else lambda epoch, step, steps: None, runtime.max_minutes,
-        targets(r, dataset, parts.train), onlooker(r, runtime.threads or 1),
+        aim, teacher,
     )  # fmt: skip
     if not main:
         return None
     run = load_run(folder)
     _finish(run, dataset, parts, fitted, watch)
     return run
+
+
+def check_runtime(runtime: Runtime, r: Recipe, seed: int) -> None:
+    """Raises MienError, naming the option, where a value makes no sense."""
+    for option, value, ok, should in (
+        ("--seed", seed, seed >= 0, "0 or more"),
+        ("--threads", runtime.threads, runtime.threads >= 0, "0 (torch's own choice) or more"),
+        ("--devices", runtime.devices, 1 <= runtime.devices <= r.batch_size, f"1 to the batch size, {r.batch_size}"),
+        ("--precision", runtime.precision, runtime.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
+        (
+            "--accelerator",
+            runtime.accelerator,
+            runtime.accelerator in ACCELERATORS,
+            f"one of {', '.join(ACCELERATORS)}",
+        ),
+        ("--max-minutes", runtime.max_minutes, runtime.max_minutes >= 0, "0 (no budget) or more"),
+    ):
+        if not ok:
+            raise MienError(f"{option} {value} cannot be; it should be {should}")
+    if r.self_share and runtime.devices > 1:
+        raise MienError("self_share needs all opinions in one process; train with --devices 1, or set it to 0")
 
 
 def settled(r: Recipe, dataset: Dataset) -> Recipe:
@@ -227,9 +264,9 @@ def _finish(run: Run, dataset: Dataset, parts: Split, fitted: Fitted, watch: Tra
         "verdict": verdict.to_dict(),
         "evaluations": evaluations,
     }  # fmt: skip
-    write_json(folder / "metrics.json", summary)
-    export_run(run, folder / "model.onnx")
     figures = draw_figures(run, z, dataset, held, temperature, fitted.history)
+    export_run(run, folder / "model.onnx", summary)
+    write_json(folder / "metrics.json", summary)  # last: with it the run is finished
     flat = {f"{part}_{key}": found["single"][key] for part, found in evaluations.items()
             for key in ("accuracy", "nll", "macro_f1", "ece")}  # fmt: skip
     last = fitted.history[-1]
@@ -257,12 +294,12 @@ def evaluations_of(
     return found
 
 
-def export_run(run: Run, path: Path) -> None:
-    """A finished run as a model file, with what its metrics.json and recipe.json say of it."""
-    r, summary = run.recipe, run.metrics()
+def export_run(run: Run, path: Path, summary: Mapping[str, Any] | None = None) -> None:
+    """A finished run as a model file, with what its metrics.json (or the summary given) and recipe.json say of it."""
+    r, summary = run.recipe, summary or run.metrics()
     export(
         run.model(), path, name=run.name, classes=run.classes, mean=r.mean, std=r.std, temperature=summary["temperature"],
-        training={"recipe": r.name, "seed": run.record["seed"], "from": run.record.get("from", ""), "epochs": summary["epochs"], "split": r.split,
+        training={"recipe": r.name, "seed": run.record["seed"], "from": run.record.get("from", ""), "epochs": summary["epochs"], "split": r.split, "fold": r.fold, "copies": r.copies,
                   "data": run.record["data"], "mien": run.record["mien"],
                   "validation_accuracy": summary["evaluations"]["validation"]["single"]["accuracy"]},
     )  # fmt: skip

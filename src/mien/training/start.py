@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from mien.errors import MienError
@@ -13,10 +14,10 @@ from mien.training.recipes import Recipe
 from mien.training.run import load_run
 
 
-def starting_weights(source: str, r: Recipe, classes: Sequence[str]) -> dict[str, Tensor]:
+def starting_weights(source: str, r: Recipe, classes: Sequence[str], seed: int = 1) -> dict[str, Tensor]:
     """State dict for the recipe's network, from a run folder, a model file, or the name of a shipped model.
 
-    The last layer is taken over where it has as many classes as are asked for; else it starts fresh. Raises MienError
+    The last layer is taken over where it has as many classes as are asked for; else it starts fresh, from the seed. Raises MienError
     where the source is none of these, or holds another network.
     """
     path = Path(source)
@@ -32,7 +33,9 @@ def starting_weights(source: str, r: Recipe, classes: Sequence[str]) -> dict[str
         raise MienError(
             f"--from {source}: no run folder, no model file, and no shipped model (there are {', '.join(known)})"
         )
-    fresh = networks.build(r.network, len(classes), r.conv_drop, r.fc_drop, r.drop_kind).state_dict()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = networks.build(r.network, len(classes), r.conv_drop, r.fc_drop, r.drop_kind).state_dict()
     last = [name for name in fresh if name.endswith((".weight", ".bias"))][-2:]
     for name, tensor in fresh.items():
         if name.endswith("num_batches_tracked"):

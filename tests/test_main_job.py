@@ -67,6 +67,10 @@ def test_the_study_trains_reports_and_does_nothing_twice(tmp_path, capsys):
     assert main([*argv, "--report-only"]) == 0
     assert main(argv) == 0
     assert kept == {p: p.stat().st_mtime_ns for p in kept}
+    data.draw_files(tmp_path / "other", n=200, seed=2)
+    argv[2] = str(tmp_path / "other")
+    assert main(argv) == 2
+    assert "was trained on other data" in capsys.readouterr().err
 
 
 def test_every_variation_changes_its_recipe_and_has_a_folder_of_its_own():

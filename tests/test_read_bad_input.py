@@ -47,6 +47,37 @@ def test_a_truncated_progressive_jpeg_is_refused() -> None:
     refused(data[: len(data) // 2], "cut short")
 
 
+def test_files_that_are_not_open_for_bytes(tmp_path: Path) -> None:
+    refused("", "empty")
+    with open(PORTRAIT, encoding="latin1") as text:
+        refused(text, "'rb'")
+    with open(PORTRAIT, "rb") as file:
+        pass
+    refused(file, "closed")
+
+
+@pytest.mark.parametrize("option", [
+    {"margin": float("nan")}, {"margin": -1}, {"threads": "2"}, {"threads": 0}, {"threads": 10**6}, {"max_pixels": None},
+    {"min_score": 2}, {"min_score": float("nan")}, {"model": None}, {"detector": None},
+])  # fmt: skip
+def test_options_of_a_reader_that_make_no_sense(option: dict[str, object]) -> None:
+    with pytest.raises(MienError, match=next(iter(option))):
+        Reader(**option)  # type: ignore[arg-type]
+
+
+def test_a_detector_of_ones_own_is_checked() -> None:
+    def found(rows: object) -> list[mien.Face]:
+        return Reader(detector=lambda picture: rows).read(portrait())
+
+    small, large = (10, 10, 50, 50), (100, 100, 200, 200)
+    assert [face.box for face in found([small, large, (9000, 0, 5, 5)])] == [large, small]
+    for wrong in ([(0, 0, float("nan"), 9)], [(0, 0, 9)], [(0, 0, 9, 0)], "text", [(1, 2, 3, 4), (1, 2)]):
+        with pytest.raises(MienError, match="detector"):
+            found(wrong)
+    with pytest.raises(MienError, match="several"):
+        next(reader().read_many("photo.jpg"))  # type: ignore[arg-type]
+
+
 def test_what_is_no_picture(tmp_path: Path) -> None:
     text = tmp_path / "notes.jpg"
     text.write_text("no picture, only words")

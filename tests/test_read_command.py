@@ -205,7 +205,7 @@ def test_annotated_copies_of_a_photo_and_of_a_folder(run: Run, album: Path, tmp_
     made = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     assert made == ["a.jpg", "b day/two.PNG", "c.webp", "still.gif.png"]
     # A second run does not read the first one's copies.
-    run(album, "--annotate", out, "-o", tmp_path / "again.jsonl")
+    run(album, "--annotate", out, "-o", tmp_path / "again.jsonl", "--overwrite")
     assert [r["source"] for r in lines(tmp_path / "again.jsonl")] == [
         r["source"] for r in lines(tmp_path / "out.jsonl")
     ]
@@ -220,6 +220,37 @@ def test_annotating_never_writes_over_the_pictures_themselves(run: Run, album: P
     assert run(album, "--annotate", album)[0] == 2
     assert run(album / "a.jpg", "--annotate", album)[0] == 2
     assert (album / "a.jpg").read_bytes() == before
+
+
+def test_other_annotated_pictures_are_replaced_only_when_asked(run: Run, album: Path, tmp_path: Path) -> None:
+    precious, out = tmp_path / "precious.jpg", tmp_path / "out"
+    precious.write_bytes(b"mine")
+    code, _, err = run(album / "a.jpg", "--annotate", precious)
+    assert (code, precious.read_bytes()) == (2, b"mine")
+    assert "--overwrite" in err
+    run(album, "--annotate", out)
+    assert run(album, "--annotate", out)[0] == 2
+    assert run(album / "a.jpg", "--annotate", precious, "--overwrite")[0] == 0
+    # Resumed: copies that were made before their record was written are made again.
+    assert run(album, "--annotate", out, "-o", tmp_path / "out.csv", "--resume")[0] == 1
+    code, _, err = run(PORTRAIT, album / "a.jpg", "--annotate", tmp_path / "two.jpg")
+    assert code == 2
+    assert "give a folder" in err
+
+
+def test_names_that_the_system_refuses_are_one_line_each(run: Run, tmp_path: Path) -> None:
+    long = "a" * 300 + ".jpg"
+    code, out, err = run(long, PORTRAIT)
+    assert code == 1
+    assert "File name too long" in err
+    assert "512x512, 1 face" in out
+    (tmp_path / "folder.jsonl").mkdir()
+    for wrong in (
+        ("-o", long + ".csv"), ("--annotate", long), ("--model", long), ("-o", tmp_path / "folder.jsonl", "--overwrite"),
+        ("-o", "/dev/null", "--jsonl", "--overwrite"), ("--resume", "--overwrite", "-o", tmp_path / "x.csv"),
+    ):  # fmt: skip
+        code, _, err = run(PORTRAIT, *wrong)
+        assert (code, len(err.splitlines())) == (2, 1), wrong
 
 
 def test_an_existing_output_is_not_overwritten_unasked(run: Run, tmp_path: Path) -> None:
@@ -266,7 +297,14 @@ def test_resume_refuses_a_file_that_is_not_its_own(run: Run, kind: str, album: P
         output.write_text(text)
         assert run(album, "-o", output, "--resume")[0] == 2
         assert output.read_text() == text
+    for text in ("my only notes\n", "my only notes", '{"my": "config"}\n', "name"):
+        output.write_text(text)
+        assert run(album, "-o", output, "--resume")[0] == 2
+        assert output.read_text() == text
+    twin = make_model(tmp_path / "twin.onnx", name="another of the same classes")
     other = make_model(tmp_path / "other.onnx", ("a", "b"), name="other")
+    run(album, "-o", output, "--overwrite")
+    assert run(album, "-o", output, "--resume", "--model", str(twin))[0] == 2
     run(album, "-o", output, "--overwrite")
     before = output.read_bytes()
     code, _, err = run(album, "-o", output, "--resume", "--model", str(other))

@@ -183,6 +183,18 @@ def test_an_annotated_film_has_every_frame(run: Run, film: Path, name: str, tmp_
     assert shown[0].size == (640, 360)  # small films are enlarged, for the labels
 
 
+def test_what_a_film_makes_is_replaced_only_when_asked(run: Run, film: Path, tmp_path: Path) -> None:
+    for name, option in (("notes.csv", "notes"), ("notes.png", "notes")):
+        (tmp_path / name).write_text("mine")
+        assert run(film, "--timeline", tmp_path / option)[0] == 2
+        assert (tmp_path / name).read_text() == "mine"
+        (tmp_path / name).unlink()
+    (tmp_path / "old.mp4").write_text("mine")
+    assert run(film, "--annotate", tmp_path / "old.mp4")[0] == 2
+    assert (tmp_path / "old.mp4").read_text() == "mine"
+    assert run(film, "--annotate", tmp_path / "old.mp4", "--timeline", tmp_path / "notes", "--overwrite")[0] == 0
+
+
 def test_annotating_does_not_write_over_the_film(run: Run, film: Path) -> None:
     before = film.read_bytes()
     assert run(film, "--annotate", film)[0] == 2
@@ -236,9 +248,9 @@ def live(film: Film) -> Film:
 def test_a_camera_prints_a_line_when_something_changes(film: Path, capfd: pytest.CaptureFixture[str]) -> None:
     classes = reader().model.classes
     with open_film(str(film)) as opened, open_writer(None, "table", classes, film=True) as writer:
-        rows, stopped = read_film(reader(), live(opened), writer, Progress(None, "s", quiet=True), every=0)
+        rows, end = read_film(reader(), live(opened), writer, Progress(None, "s", quiet=True), every=0)
     out = capfd.readouterr().out
-    assert not stopped
+    assert end == "whole"
     assert [row["id"] for row in rows] == [1, 2]
     assert "#1" in out.splitlines()[0]
     assert 2 <= len(out.splitlines()) < 40
@@ -259,11 +271,11 @@ def test_control_c_ends_a_film_and_keeps_what_was_made(film: Path, tmp_path: Pat
         open_film(str(film)) as opened,
         open_writer(tmp_path / "out.jsonl", "jsonl", classes, film=True) as writer,
     ):
-        _, stopped = read_film(
+        _, end = read_film(
             reader(), opened, writer, Progress(None, "s", quiet=True), every=0,
             annotated=tmp_path / "out.mp4", timeline=tmp_path / "course", show=show,
         )  # fmt: skip
-    assert stopped
+    assert end == "stopped"
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 12
     assert (tmp_path / "course.png").exists()
     with open_film(str(tmp_path / "out.mp4")) as made:

@@ -7,8 +7,14 @@ for face in mien.read("photo.jpg"):
 
 from typing import Any
 
+from mien import errors
+
 __version__ = "0.1.0"
-__all__ = ["Face", "Reader", "classify", "explain", "read"]
+__all__ = ["Face", "Reader", "classify", "errors", "explain", "read"]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

@@ -72,6 +72,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output (head, less) has gone: nothing is wrong with the work.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        # Whatever else the system refuses: a name too long, a folder that may not be entered, a disk that is full.
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"mien: {where}{error.strerror or error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("mien: stopped", file=sys.stderr)
         return 130

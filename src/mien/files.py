@@ -15,7 +15,7 @@ from mien.errors import MienError
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes `path`'s name, on failure it is removed.
 
-    Raises MienError where the folder cannot be made or written.
+    Raises MienError where the folder cannot be made or written, or a folder has that name.
     """
     path = Path(path)
     try:
@@ -30,8 +30,11 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         # mkstemp makes files private; what mien writes is as public as any other new file.
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
+        try:
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(path)
+        except OSError as error:
+            raise MienError(f"cannot write {path}: {error.strerror}; choose another name") from error
     finally:
         temporary.unlink(missing_ok=True)
 

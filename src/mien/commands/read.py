@@ -11,6 +11,7 @@ Exit code: 0 all read, 1 some could not be read, 2 wrong usage or nothing could 
 """
 
 import argparse
+import os
 import sys
 import warnings
 from contextlib import ExitStack
@@ -68,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
         raise MienError("an empty name stands among the inputs; give a picture, a folder, a film or camera:0")
     if args.explain and not args.annotate:
         raise MienError("--explain shows its heat maps in annotated pictures; give --annotate OUT too")
+    if args.resume and args.overwrite:
+        raise MienError("--resume goes on with FILE and --overwrite replaces it; leave one of them out")
     if args.resume and not args.output:
         raise MienError("--resume needs the output to go on with: -o FILE.jsonl or -o FILE.csv")
     # What Pillow has to say about oddities in a file that it reads all the same concerns nobody here.
@@ -84,6 +87,7 @@ def _pictures(args: argparse.Namespace) -> int:
     from mien.recognition.progress import Progress, duration
     from mien.recognition.records import open_writer
     from mien.recognition.resume import Finished, finished
+    from mien.recognition.table import printable
 
     for name, given in (("--every", args.every), ("--timeline", args.timeline)):
         if given is not None:
@@ -93,24 +97,25 @@ def _pictures(args: argparse.Namespace) -> int:
     classes = reader.model.classes
     annotated, single = _annotated(args)
     # Small jobs say nothing about progress; counting a large folder takes a moment, once.
-    many = len(args.inputs) > 1 or (args.inputs[0] != "-" and Path(args.inputs[0]).is_dir())
+    many = len(args.inputs) > 1 or (args.inputs[0] != "-" and os.path.isdir(args.inputs[0]))
     folder = None if single else annotated
     total = count_inputs(args.inputs, folder) if many else 1
     done = finished(args.output, kind, classes, reader.model.name) if args.resume else Finished()
-    progress = Progress(total, "pictures", len(done.names), args.quiet or not many)
+    progress = Progress(total, "pictures", len(done.names), args.quiet or not many, alone=bool(args.output))
     with open_writer(args.output, kind, classes, resume=args.resume, overwrite=args.overwrite) as writer:
         outcome = read_pictures(
             reader,
             find_inputs(args.inputs, folder),
             writer,
             progress,
-            lambda message: print(f"mien: {message}", file=sys.stderr),
+            lambda message: print(f"mien: {printable(message)}", file=sys.stderr),
             batch=args.batch,
             whole=args.whole,
             annotated=annotated,
             single=single,
             explained=args.explain,
             finished=done,
+            overwrite=args.overwrite or args.resume,
         )
     if many and not args.quiet:
         rate = progress.rate()
@@ -138,6 +143,8 @@ def _film(args: argparse.Namespace) -> int:
     timeline = args.timeline
     if timeline and timeline.suffix in (".csv", ".png"):
         timeline = timeline.with_suffix("")
+    if timeline and not timeline.name:
+        raise MienError(f"--timeline needs a name to write NAME.csv and NAME.png, not {args.timeline}")
     kind = _kind(args)
     reader = _reader(args)
     with ExitStack() as stack:
@@ -146,7 +153,7 @@ def _film(args: argparse.Namespace) -> int:
         except MienError as error:
             print(f"mien: {error}", file=sys.stderr)
             return 1
-        if args.annotate and args.annotate.exists() and args.annotate.samefile(args.inputs[0]):
+        if args.annotate and os.path.exists(args.annotate) and args.annotate.samefile(args.inputs[0]):
             raise MienError(f"--annotate would write over {args.annotate}, the film itself; choose another name")
         show = None
         if film.live and not args.no_view:
@@ -154,8 +161,8 @@ def _film(args: argparse.Namespace) -> int:
         writer = stack.enter_context(
             open_writer(args.output, kind, reader.model.classes, film=True, overwrite=args.overwrite)
         )
-        progress = Progress(film.length or None, "s of film", quiet=args.quiet or film.live)
-        rows, stopped = read_film(
+        progress = Progress(film.length or None, "s of film", quiet=args.quiet or film.live, alone=True)
+        rows, end = read_film(
             reader,
             film,
             writer,
@@ -164,13 +171,14 @@ def _film(args: argparse.Namespace) -> int:
             annotated=args.annotate,
             timeline=timeline,
             show=show,
+            overwrite=args.overwrite,
         )
         colored = sys.stdout.isatty()
         writer.say(f"{film.name}  {len(rows)} face{'s' if len(rows) != 1 else ''}\n{summary(rows, colored)}")
-    if stopped and not film.live:
+    if end == "stopped" and not film.live:
         print("mien: stopped; what was written ends there", file=sys.stderr)
         return 130
-    return 0
+    return 1 if end == "cut short" else 0
 
 
 def _kind(args: argparse.Namespace) -> str:
@@ -203,12 +211,15 @@ def _annotated(args: argparse.Namespace) -> tuple[Path | None, bool]:
     out = args.annotate
     if out is None:
         return None, False
-    one = len(args.inputs) == 1 and not Path(args.inputs[0]).is_dir()
-    if one and out.suffix.lower() in WRITABLE and not out.is_dir():
+    one = len(args.inputs) == 1 and not os.path.isdir(args.inputs[0])
+    there = os.path.isdir(out)
+    if one and out.suffix.lower() in WRITABLE and not there:
         return out, True
-    if out.suffix and not out.is_dir() and one:
+    if out.suffix and not there and one:
         raise MienError(f"cannot write a picture as {out}; name it .jpg, .png or .webp, or give a folder")
-    if any(Path(name).is_dir() and out.resolve() == Path(name).resolve() for name in args.inputs):
+    if out.suffix.lower() in WRITABLE and not there:
+        raise MienError(f"--annotate {out} names one picture, and more than one may be read; give a folder")
+    if any(os.path.isdir(name) and out.resolve() == Path(name).resolve() for name in args.inputs):
         raise MienError(f"--annotate {out} would write over the pictures that are read; choose another folder")
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,10 @@ class Film:
     length: float
     live: bool
 
+    def cut_short(self, last: float) -> bool:
+        """Whether a film that ended at `last` seconds did so long before its length says."""
+        return last < 0.9 * self.length - 1
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -48,13 +52,13 @@ def open_film(name: str) -> Iterator[Film]:
     live = name.startswith("camera:")
     if live:
         number = name.removeprefix("camera:")
-        if not number.isdigit():
+        if not re.fullmatch("[0-9]{1,4}", number):
             raise MienError(f"no camera {number!r}; give its number: camera:0")
         capture = cv2.VideoCapture(int(number))
         if not capture.isOpened():
             raise MienError(f"no camera {number}: none is connected, or another program or no permission keeps it")
     else:
-        if not Path(name).is_file():
+        if not os.path.isfile(name):
             raise MienError(f"cannot open {name}: no such file")
         capture = cv2.VideoCapture(str(Path(name).absolute()), cv2.CAP_FFMPEG)
         if not capture.isOpened():
@@ -96,7 +100,7 @@ def frames(film: Film, every: float = 0, all_pictures: bool = False) -> Iterator
                 continue
             picture = Image.fromarray(np.ascontiguousarray(pixels[:, :, ::-1]))
         yield Frame(index, now, picture), due
-    if last < 0.9 * film.length - 1:
+    if film.cut_short(last):
         warnings.warn(
             f"{film.name} ends after {last:.1f} of {film.length:.1f} s: the rest cannot be decoded",
             MienWarning,

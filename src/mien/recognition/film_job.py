@@ -1,12 +1,14 @@
 """A whole film or camera, as the command line gives it: frames in, records, an annotated film and a timeline out."""
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 
+from mien.errors import MienError
 from mien.recognition.annotate import annotate
 from mien.recognition.film import Film, frames, open_film_writer
 from mien.recognition.progress import Progress
@@ -27,23 +29,30 @@ def read_film(
     annotated: Path | None = None,
     timeline: Path | None = None,
     show: Callable[[Image.Image], bool] | None = None,
-) -> tuple[list[dict[str, Any]], bool]:
+    overwrite: bool = True,
+) -> tuple[list[dict[str, Any]], Literal["whole", "stopped", "cut short"]]:
     """Read a film or a camera frame by frame, and write a record of each frame that is read.
 
     every: seconds between two of them. annotated: a film to write, with every frame and its faces marked.
     timeline: writes timeline.csv and the plot timeline.png, for this name. show: is given annotated frames and says
-    whether to go on. Ctrl-C ends the film there, and what was asked for is written up to it.
+    whether to go on. overwrite: replace files of those names that exist; else they are an error. Ctrl-C ends the film there, and what was asked for is written up to it.
     Returns a row for each face, in the order in which they appeared: {"id", "first", "last", "seen" (seconds), "mean"
-    (probabilities)}, and whether it was stopped. Only those rows grow with the film.
+    (probabilities)}, and how it ended: "cut short" where the file has less than it says. Only those rows grow with the film.
     """
     tracker = Tracker()
     people: dict[int, dict[str, Any]] = {}
-    stopped = False
+    end: Literal["whole", "stopped", "cut short"] = "whole"
+    plot = timeline.with_name(timeline.name + ".png") if timeline else None
+    for target in (annotated, plot):
+        if target and os.path.lexists(target) and not overwrite:
+            raise MienError(f"{target} exists; replace it with --overwrite")
     with ExitStack() as files:
         table = None
         if timeline:
             target = timeline.with_name(timeline.name + ".csv")
-            table = files.enter_context(open_writer(target, "csv", reader.model.classes, film=True, overwrite=True))
+            table = files.enter_context(
+                open_writer(target, "csv", reader.model.classes, film=True, overwrite=overwrite)
+            )
         add = files.enter_context(open_film_writer(annotated, film.fps)) if annotated else None
         seen: list[Seen] = []
         told: tuple[tuple[int, str], ...] = ()
@@ -66,17 +75,19 @@ def read_film(
                     if add:
                         add(marked)
                     if show and not show(marked):
+                        end = "stopped"
                         break
                 progress.step(frame.time - before, f", {len(seen)} faces now")
                 before = frame.time
+            else:
+                end = "cut short" if film.cut_short(before) else "whole"
         except KeyboardInterrupt:
-            stopped = True
+            end = "stopped"
         progress.clear()
-    if timeline:
-        source = timeline.with_name(timeline.name + ".csv")
-        plot_timeline(source, timeline.with_name(timeline.name + ".png"), Path(film.name).name)
+    if timeline and plot:
+        plot_timeline(timeline.with_name(timeline.name + ".csv"), plot, Path(film.name).name)
     rows = [{**row, "mean": _mean(row["mean"])} for row in people.values()]
-    return rows, stopped
+    return rows, end
 
 
 def _film_record(film: Film, index: int, time: float, model: str, seen: Sequence[Seen]) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """What stands on the command line, turned into a stream of pictures to read: files, folders, standard input."""
 
+import io
 import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from mien.errors import MienError
 from mien.recognition.picture import SUFFIXES
@@ -18,13 +20,13 @@ FILMS = frozenset((
 
 @dataclass(frozen=True)
 class Input:
-    """One picture to read. name: as in the output. source: path, or bytes from standard input; None if `error`.
+    """One picture to read. name: as in the output. source: path, or what came from standard input; None if `error`.
 
     place: where its annotated copy goes, relative to the folder of annotated pictures.
     """
 
     name: str
-    source: Path | bytes | None
+    source: Path | BinaryIO | None
     place: Path
     error: MienError | None = None
 
@@ -76,10 +78,7 @@ def films_in(arguments: Iterable[str]) -> int:
 
 
 def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
+    return os.path.isdir(path)
 
 
 def _walk(folder: str, leave_out: Path | None, entered: set[tuple[int, int]]) -> Iterator[tuple[str, MienError | None]]:
@@ -114,9 +113,15 @@ def _unused(place: Path, taken: set[Path]) -> Path:
     return candidate
 
 
-def _standard_input() -> bytes:
+class _Named(io.BytesIO):
+    """Bytes that messages call by a name."""
+
+    name = "stdin"
+
+
+def _standard_input() -> BinaryIO:
     if sys.stdin is None or sys.stdin.isatty():
         raise MienError(
             "'-' reads a picture from standard input, but nothing is piped in; try: mien read - < photo.jpg"
         )
-    return sys.stdin.buffer.read()
+    return _Named(sys.stdin.buffer.read())

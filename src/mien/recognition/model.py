@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,9 +83,9 @@ def find_model(name: str | Path = "default") -> Path:
     if str(name) in known:
         return FOLDER / f"{name}.onnx"
     path = Path(name)
-    if path.is_dir() and (path / "model.onnx").is_file():
+    if os.path.isfile(path / "model.onnx"):
         return path / "model.onnx"  # a run's folder
-    if path.is_file():
+    if os.path.isfile(path):
         return path
     choices = ", ".join(known) or "none in this copy of mien"
     raise MienError(f"no model {str(name)!r}: it is neither a file nor one that mien ships ({choices})")
@@ -96,6 +97,8 @@ def open_model(name: str | Path = "default", threads: int = 1) -> Model:
     Raises MienError where it is missing, no ONNX file, or not made by `mien export`: metadata `mien_format`,
     `classes`, `input_size` and `temperature`; input `faces` (N, S, S) uint8; output `logits` (N, C) float32.
     """
+    if not isinstance(name, (str, Path)):
+        raise MienError(f"a model is a name or a path, not {name!r}")
     path = find_model(name)
     session = open_session(path, threads)
     metadata = dict(session.get_modelmeta().custom_metadata_map)
@@ -120,7 +123,7 @@ def open_model(name: str | Path = "default", threads: int = 1) -> Model:
 def _fault(model: Model) -> str:
     """What breaks the model file contract; empty where nothing does."""
     classes = model.classes
-    if len(classes) < 2 or len(set(classes)) < len(classes) or not all(isinstance(c, str) and c for c in classes):
+    if not all(isinstance(c, str) and c for c in classes) or len(classes) < 2 or len(set(classes)) < len(classes):
         return f"its classes are {list(classes)}"
     if not (math.isfinite(model.temperature) and model.temperature > 0):
         return f"its temperature is {model.temperature}"

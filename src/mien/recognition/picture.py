@@ -44,11 +44,15 @@ def open_picture(source: Source, max_pixels: int = MAX_PIXELS) -> Image.Image:
     if isinstance(source, (bytes, bytearray, memoryview)):
         file: Any = io.BytesIO(source)
     elif isinstance(source, (str, os.PathLike)):
+        if not os.fspath(source):
+            raise MienError("the name of the picture is empty; give a path")
         file = _open_file(Path(source), name)
     elif hasattr(source, "read") and hasattr(source, "seekable"):
         file = source
     else:
         raise MienError(f"cannot read a picture from {name}; give a path, bytes, a Pillow image or a numpy array")
+    if isinstance(file, io.TextIOBase) or getattr(file, "closed", False):
+        raise MienError(f"{name} is {'closed' if file.closed else 'open as text'}; open it with 'rb'")
     try:
         if not file.seekable():
             file = io.BytesIO(file.read())
@@ -76,20 +80,24 @@ def check_size(width: int, height: int, name: str, max_pixels: int) -> None:
     """Raise MienError where a picture of this size would take more memory than allowed."""
     if width * height > max_pixels:
         raise MienError(
-            f"{name} is {width}x{height}, {width * height / 1e6:,.0f} million pixels: the limit is "
-            f"{max_pixels / 1e6:,.0f} million; raise it with --max-pixels (max_pixels= in Python) if you trust the file"
+            f"{name} is {width}x{height}, {_pixels(width * height)} pixels: the limit is {_pixels(max_pixels)}; raise it with --max-pixels (max_pixels= in Python) if you trust the file"
         )
 
 
+def _pixels(count: int) -> str:
+    return f"{count / 1e6:,.0f} million" if count >= 10_000_000 else f"{count:,}"
+
+
 def _open_file(path: Path, name: str) -> BinaryIO:
-    if path.is_dir():
+    # os.path, not pathlib: that one raises where a folder may not be entered or a name is too long.
+    if os.path.isdir(path):
         raise MienError(f"{name} is a folder; read the pictures in it with: mien read {name}")
     try:
-        pipe_or_device = path.exists() and not path.is_file()  # reading it would block or never end
+        pipe_or_device = os.path.exists(path) and not os.path.isfile(path)  # reading it would block or never end
         if not pipe_or_device:
             return open(path, "rb")
     except OSError as error:
-        broken = " (a broken link)" if path.is_symlink() and isinstance(error, FileNotFoundError) else ""
+        broken = " (a broken link)" if os.path.islink(path) and isinstance(error, FileNotFoundError) else ""
         raise MienError(f"cannot open {name}: {error.strerror}{broken}") from error
     except ValueError as error:
         raise MienError(f"cannot open {name!r}: not a possible file name") from error

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -44,17 +44,19 @@ def read_pictures(
     single: bool = False,
     explained: bool = False,
     finished: Finished | None = None,
+    overwrite: bool = True,
 ) -> Outcome:
     """Read every input, in order, and write a record of each. What cannot be read is told to `complain`, and counted.
 
     annotated: the folder for annotated copies, or with `single` the file. explained: with heat maps in them.
-    finished: what the output holds already, and is skipped. Memory does not grow with the number of inputs.
+    finished: what the output holds already, and is skipped. overwrite: replace annotated copies that exist; else one that
+    exists is an error. Memory does not grow with the number of inputs.
     """
     finished = finished or Finished()
     outcome = Outcome(failed=finished.failed)
     ahead: deque[Input] = deque()  # taken from `inputs`, not yet read; those with an error wait here for their turn
 
-    def sources() -> Iterator[Path | bytes]:
+    def sources() -> Iterator[Path | BinaryIO]:
         nonlocal outcome
         for item in inputs:
             if item.name in finished.names:
@@ -74,7 +76,7 @@ def read_pictures(
             outcome = replace(outcome, read=outcome.read + 1, faces=outcome.faces + len(reading.faces))
         if annotated and reading.picture:
             path = annotated if single else annotated / _annotated_name(item.place)
-            _write_annotated(reader, reading, item, path, explained)
+            _write_annotated(reader, reading, item, path, explained, overwrite)
         progress.clear()
         writer.write(to_record(reading, item.name, reader.model.name))
         bad = f", {outcome.failed:,} not read" if outcome.failed else ""
@@ -107,9 +109,14 @@ def _annotated_name(place: Path) -> Path:
     return place if place.suffix.lower() in WRITABLE else place.with_name(place.name + ".png")
 
 
-def _write_annotated(reader: Reader, reading: Reading[Any], item: Input, path: Path, explained: bool) -> None:
-    if isinstance(item.source, Path) and path.exists() and os.path.samefile(path, item.source):
+def _write_annotated(
+    reader: Reader, reading: Reading[Any], item: Input, path: Path, explained: bool, overwrite: bool
+) -> None:
+    there = os.path.exists(path)
+    if isinstance(item.source, Path) and there and os.path.samefile(path, item.source):
         raise MienError(f"--annotate would write over {path}, the picture itself; choose another folder")
+    if there and not overwrite:
+        raise MienError(f"{path} exists; replace it with --overwrite")
     from mien.recognition.annotate import annotate  # fonts and drawing: nobody else waits for their import
 
     explanations = [reader.explain(face) for face in reading.faces[:EXPLAINED]] if explained else []

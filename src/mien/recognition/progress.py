@@ -7,14 +7,16 @@ import time
 class Progress:
     """Counts done work and says so: on a terminal in one line that is rewritten, elsewhere a line every 30 seconds.
 
-    total: units of work, or None where unknown. unit: their name. Short work says nothing until it ends.
+    total: units of work, or None where unknown. unit: their name. alone: nothing else is written to the terminal. Short work says nothing until it ends.
     """
 
-    def __init__(self, total: float | None, unit: str, done: float = 0, quiet: bool = False) -> None:
+    def __init__(
+        self, total: float | None, unit: str, done: float = 0, quiet: bool = False, alone: bool = False
+    ) -> None:
         self.total, self.unit, self.done, self.start_at = total, unit, done, done
         self.started = self.shown = time.monotonic()
         self.quiet = quiet or sys.stderr is None
-        self.live = not self.quiet and sys.stderr.isatty() and not sys.stdout.isatty()
+        self.live = not self.quiet and sys.stderr.isatty() and (alone or not sys.stdout.isatty())
         self.width = 0
 
     def step(self, amount: float = 1, note: str = "") -> None:

@@ -99,6 +99,14 @@ class Reader:
         margin: float = MARGIN,
         align: bool = ALIGN,
     ) -> None:
+        for option, ok, should in (
+            ("max_pixels", isinstance(max_pixels, int) and max_pixels >= 1, "a whole number of 1 or more"),
+            ("min_score", isinstance(min_score, (int, float)) and 0 <= min_score <= 1, "a number from 0 to 1"),
+            ("margin", isinstance(margin, (int, float)) and 0 <= margin < 10, "a number from 0 to 10"),
+            ("detector", callable(detector) or isinstance(detector, (str, Path)), '"yunet", a path or a function'),
+        ):
+            if not ok:
+                raise MienError(f"{option} is {should}, not {locals()[option]!r}")
         self.model: Model = open_model(model, threads)
         self.threads = threads
         self.flip = flip
@@ -143,6 +151,8 @@ class Reader:
 
         keep: give the decoded pictures too (Reading.picture).
         """
+        if isinstance(sources, (str, bytes)):
+            raise MienError("give several sources, such as a list of paths; one picture is read with read()")
         if batch < 1:
             raise MienError(f"batch must be 1 or more, not {batch}")
         waiting: list[Seen[S]] = []
@@ -264,12 +274,19 @@ def _foreign(detector: Callable[[np.ndarray], Any]) -> Callable[[Image.Image], n
 
     def find(image: Image.Image) -> np.ndarray:
         found = detector(np.asarray(image))
-        rows = np.asarray([] if found is None else found, np.float64)
+        try:
+            rows = np.asarray([] if found is None else found, np.float64)
+        except (TypeError, ValueError) as error:
+            raise MienError("the detector gave no array of numbers: rows x, y, width, height[, score]") from error
         if rows.size == 0:
             return np.empty((0, 15))
-        if rows.ndim != 2 or rows.shape[1] not in (4, 5, 15) or not (rows[:, 2:4] > 0).all():
+        if rows.ndim != 2 or rows.shape[1] not in (4, 5, 15) or not np.isfinite(rows).all():
             raise MienError(f"the detector gave an array {rows.shape}, not rows x, y, width, height[, score]")
-        return rows
+        if not (rows[:, 2:4] > 0).all():
+            raise MienError("the detector gave a face without width or height")
+        x, y, w, h = rows[:, :4].T
+        rows = rows[(x < image.width) & (y < image.height) & (x + w > 0) & (y + h > 0)]
+        return rows[np.argsort(-rows[:, 2] * rows[:, 3], kind="stable")]
 
     return find
 

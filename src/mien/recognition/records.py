@@ -33,7 +33,7 @@ class Writer:
     """
 
     def __init__(self, file: BinaryIO, name: str, kind: str, classes: Sequence[str], film: bool, fresh: bool) -> None:
-        self.file, self.name, self.kind = file, name, kind
+        self.file, self.name, self.kind, self.film = file, name, kind, film
         self.columns = csv_columns(classes, film)
         self.count = 0
         on_screen = name == "standard output"
@@ -80,8 +80,9 @@ class Writer:
             if self.end is None:
                 raise MienError(f"cannot write to {self.name}: {error.strerror}") from error
             self.file.truncate(self.end)  # half a record would spoil the file for whoever reads on
+            resumed = "" if self.film else ", --resume goes on"
             raise MienError(
-                f"cannot write on to {self.name}: {error.strerror}; its records so far are whole, --resume goes on"
+                f"cannot write on to {self.name}: {error.strerror}; its records so far are whole{resumed}"
             ) from error
         if self.end is not None:
             self.end += len(whole)
@@ -110,7 +111,10 @@ def open_writer(
             finally:
                 writer.finish()
         return
-    if path.exists() and not (resume or overwrite):
+    there = os.path.lexists(path)
+    if there and not os.path.isfile(path):
+        raise MienError(f"cannot write {path}: it is not a regular file; without -o, records go to standard output")
+    if there and not (resume or overwrite):
         raise MienError(f"{path} exists; continue it with --resume or replace it with --overwrite")
     if kind == "json":
         with atomic_write(path) as temporary, open(temporary, "wb", buffering=0) as file:
@@ -120,7 +124,7 @@ def open_writer(
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "r+b" if resume and path.exists() else "w+b", buffering=0)  # noqa: SIM115 (closed below)
+        file = open(path, "r+b" if resume and there else "w+b", buffering=0)  # noqa: SIM115 (closed below)
     except OSError as error:
         raise MienError(f"cannot write {path}: {error.strerror}; choose a file you may write to") from error
     with file:
@@ -130,6 +134,8 @@ def open_writer(
 
 @contextmanager
 def _standard_output() -> Iterator[BinaryIO]:
+    if sys.stdout is None:
+        raise MienError("standard output is closed; write to a file with -o FILE")
     sys.stdout.flush()
     buffer = getattr(sys.stdout, "buffer", None)
     if buffer is not None:
@@ -165,7 +171,7 @@ def csv_columns(classes: Sequence[str], film: bool = False) -> list[str]:
     """The header: a row a face, `faces` says how many the picture has; a picture without any has one row."""
     start = ["source", "time", "frame"] if film else ["source", "error", "width", "height"]
     face = ["faces", "face", *(["id"] if film else []), "emotion", "confidence"]
-    return [*start, *face, *(f"p_{name}" for name in classes), "x", "y", "w", "h", "score"]
+    return [*start, *face, *(f"p_{name}" for name in classes), "x", "y", "w", "h", "score", "model"]
 
 
 def csv_rows(record: Record, columns: Sequence[str]) -> list[list[str]]:
@@ -184,5 +190,7 @@ def csv_rows(record: Record, columns: Sequence[str]) -> list[list[str]]:
 def csv_lines(rows: Sequence[Sequence[str]]) -> str:
     """Rows as CSV text."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    plain, quoted = (csv.writer(text, lineterminator="\n", quoting=q) for q in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    for row in rows:
+        (quoted if any("\r" in cell for cell in row) else plain).writerow(row)
     return text.getvalue()

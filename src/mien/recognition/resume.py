@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mien.errors import MienError
-from mien.recognition.records import csv_columns
+from mien.recognition.records import csv_columns, csv_lines
+
+START = b'{"source": '  # of every record
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,16 @@ class Finished:
 def finished(path: Path, kind: str, classes: Sequence[str], model: str) -> Finished:
     """Read what `path` holds, and cut off what a killed writer left half-written at its end.
 
-    Raises MienError where the file is of another kind, from another model, or damaged before its end.
+    Nothing is cut off that is not the beginning of a record. Raises MienError where the file is of another kind, from
+    another model, or damaged before its end.
     """
     if kind not in ("jsonl", "csv"):
         raise MienError("--resume needs an output that grows line by line: -o FILE.jsonl or -o FILE.csv")
-    if not path.exists():
+    if not os.path.lexists(path):
         return Finished()
     try:
         with open(path, "r+b") as file:
-            found, end = _jsonl(file, path, model) if kind == "jsonl" else _csv(file, path, classes)
+            found, end = _jsonl(file, path, model) if kind == "jsonl" else _csv(file, path, classes, model)
             file.truncate(end)
     except OSError as error:
         raise MienError(f"cannot continue {path}: {error.strerror}") from error
@@ -44,9 +47,9 @@ def _jsonl(file: BinaryIO, path: Path, model: str) -> tuple[Finished, int]:
         whole = line.endswith(b"\n")
         try:
             record = json.loads(line)
-            name = record["source"]
+            name = str(record["source"])
         except (ValueError, KeyError, TypeError) as error:
-            if whole and _more(file):
+            if whole or not _begins(line, START):
                 raise MienError(f"line {number} of {path} is no record of mien; choose another -o") from error
             break
         if not whole:
@@ -59,16 +62,25 @@ def _jsonl(file: BinaryIO, path: Path, model: str) -> tuple[Finished, int]:
     return Finished(frozenset(names), failed), end
 
 
-def _csv(file: BinaryIO, path: Path, classes: Sequence[str]) -> tuple[Finished, int]:
+def _begins(tail: bytes, start: bytes) -> bool:
+    """Whether a last line without its end may be one that mien was writing; a crash of the system leaves zeros."""
+    return tail.startswith(start) or start.startswith(tail) or not tail.strip(b"\0")
+
+
+def _csv(file: BinaryIO, path: Path, classes: Sequence[str], model: str) -> tuple[Finished, int]:
     columns = csv_columns(classes)
+    head = file.readline()
+    if not head.endswith(b"\n"):
+        if not _begins(head, csv_lines([columns]).encode()):
+            raise MienError(f"{path} is no file of mien; choose another -o")
+        return Finished(), 0
+    file.seek(0)
     names, failed, end = set(), 0, 0
     group, rows = "", 0  # the picture whose rows are being counted
     for number, (record, length, whole) in enumerate(_csv_records(file)):
         if number == 0:
-            if whole and record != columns:
+            if record != columns:
                 raise MienError(f"{path} has other columns than this model's; choose another -o")
-            if not whole:
-                break
             end = length
             continue
         if not whole or len(record) != len(columns) or not record[columns.index("faces")].isdigit():
@@ -76,6 +88,8 @@ def _csv(file: BinaryIO, path: Path, classes: Sequence[str]) -> tuple[Finished, 
                 raise MienError(f"row {number} of {path} is no record of mien; choose another -o")
             break
         cells = dict(zip(columns, record, strict=True))
+        if cells["model"] != model:
+            raise MienError(f"{path} was written with the model {cells['model']}, not {model}; choose another -o")
         rows = rows + 1 if cells["source"] == group and rows else 1
         group = cells["source"]
         # A picture counts when all rows of its faces are there.
@@ -95,7 +109,11 @@ def _csv_records(file: BinaryIO) -> Iterator[tuple[list[str], int, bool]]:
         if pending.count(b'"') % 2:  # a quoted name may hold a line break
             continue
         text = pending.decode("utf-8", "surrogateescape")
-        yield next(csv.reader([text]), []), length, pending.endswith(b"\n")
+        try:
+            cells = next(csv.reader([text]), [])
+        except csv.Error:
+            cells = []  # no record of mien
+        yield cells, length, pending.endswith(b"\n")
         pending = b""
     if pending:
         yield [], length, False

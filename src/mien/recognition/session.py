@@ -14,8 +14,8 @@ def open_session(path: Path, threads: int = 1) -> Any:
     Sessions may be run from many threads at once. A file that was replaced since is opened anew.
     Raises MienError where there is no such file or where it holds no ONNX graph.
     """
-    if threads < 1:
-        raise MienError(f"threads must be 1 or more, not {threads}")
+    if not isinstance(threads, int) or not 1 <= threads <= 1024:
+        raise MienError(f"threads must be a number from 1 to 1024, not {threads!r}")
     try:
         stamp = os.stat(path)
     except OSError as error:

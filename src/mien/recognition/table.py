@@ -83,8 +83,9 @@ def clock(seconds: float) -> str:
 
 
 def printable(name: str) -> str:
-    """A file's name as a terminal can show it, bytes that are no text written as \\xff."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """A file's name as a terminal can show it on one line, bytes that are no text written as \\xff."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return text.replace("\n", "\\n").replace("\r", "\\r")
 
 
 def _can_print(text: str) -> bool:

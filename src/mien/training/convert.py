@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from mien.data import Dataset
+from mien.data import Dataset, draw_face
 from mien.errors import MienError
 from mien.files import atomic_write
 from mien.recognition.model import open_model
@@ -15,24 +15,32 @@ from mien.training.export import halve, quantise, round_weights
 from mien.training.run import Run, export_run, load_run
 
 TOLERANCE = 1e-4  # of float32 logits against torch's
+DRAWN = 32  # faces that mien draws to compare on where no data are given
 CALIBRATION = 512  # training images that set the ranges of int8 activations
 
 Kind = Literal["float32", "float16 weights", "int8 weights", "int8"]
 
 
 def convert(folder: Path, output: Path, dataset: Dataset | None = None, kind: Kind = "float32") -> list[str]:
-    """Write a run's model file and return lines that say how it compares with torch.
+    """Write a run's model file and return lines that say how it compares with torch, on validation or drawn faces.
 
-    dataset: the run's data; needed to calibrate int8. kind: how numbers are stored, and for int8 also computed with. Raises
+    dataset: the run's data, of the same classes; needed to calibrate int8. kind: how numbers are stored, and for int8 also computed with. Raises
     MienError where float32 logits differ from torch's by more than 1e-4 or a prediction changes.
     """
     run = load_run(folder)
     if kind == "int8" and dataset is None:
         raise MienError("--int8 calibrates on training images; give them with --data")
+    if dataset is not None and tuple(dataset.classes) != run.classes:
+        raise MienError(
+            f"{dataset.source} has classes {', '.join(dataset.classes)}; {run.name} was trained on {', '.join(run.classes)}"
+        )
     with tempfile.TemporaryDirectory() as scratch:
         plain, small = Path(scratch) / "model.onnx", Path(scratch) / "small.onnx"
         export_run(run, plain)
-        report = _compare(run, plain, dataset) if dataset is not None else ["not compared with torch: no --data given"]
+        if dataset is not None:
+            report = _compare(run, plain, dataset.images[run.split(dataset).validation], "validation images")
+        else:
+            report = _compare(run, plain, np.array([draw_face("happy", seed) for seed in range(DRAWN)]), "drawn faces")
         if kind == "int8" and dataset is not None:
             pick = np.random.default_rng(0).permutation(run.split(dataset).train)[:CALIBRATION]
             quantise(plain, small, dataset.images[pick])
@@ -49,18 +57,16 @@ def convert(folder: Path, output: Path, dataset: Dataset | None = None, kind: Ki
     return report
 
 
-def _compare(run: Run, path: Path, dataset: Dataset) -> list[str]:
-    index = run.split(dataset).validation
-    faces = dataset.images[index]
+def _compare(run: Run, path: Path, faces: np.ndarray, what: str) -> list[str]:
     ours = open_model(path).logits(faces)
     theirs = predict.logits(run.model(), faces, run.recipe.mean, run.recipe.std)
     apart = float(np.abs(ours - theirs).max())
     changed = int((ours.argmax(1) != theirs.argmax(1)).sum())
     if apart > TOLERANCE or changed:
         raise MienError(
-            f"{path.name} differs from torch: logits by {apart:.1e}, {changed} of {len(index)} predictions; not written"
+            f"{path.name} differs from torch: logits by {apart:.1e}, {changed} of {len(faces)} predictions; not written"
         )
-    return [f"as torch on {len(index):,} validation images: logits within {apart:.1e}, every prediction equal"]
+    return [f"as torch on {len(faces):,} {what}: logits within {apart:.1e}, every prediction equal"]
 
 
 def _change(kind: str, plain: Path, small: Path, dataset: Dataset, index: np.ndarray) -> list[str]:

@@ -77,7 +77,12 @@ class Run:
         return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     def metrics(self) -> dict[str, Any]:
-        return json.loads((self.folder / "metrics.json").read_text())
+        try:
+            return json.loads((self.folder / "metrics.json").read_text())
+        except FileNotFoundError:
+            raise MienError(
+                f"{self.folder} is not finished; go on with it: mien train --resume {self.folder}"
+            ) from None
 
     def split(self, dataset: Dataset) -> Split:
         return split(dataset, self.recipe.split, fold=self.recipe.fold, copies=self.recipe.copies)

@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from PIL import Image
 from safetensors.numpy import load_file
 
 from mien import data
@@ -251,6 +252,24 @@ def test_export_in_each_size(place, tmp_path, capsys):
     assert np.abs(half.logits(faces) - big.logits(faces)).max() < 0.02
     assert (rounded.logits(faces).argmax(1) == big.logits(faces).argmax(1)).mean() > 0.97
     assert weights(half.path).keys() == weights(big.path).keys()
+
+
+def test_export_compares_on_drawn_faces_and_refuses_other_classes_and_unfinished_runs(place, tmp_path, capsys):
+    assert main(["export", str(place / "first"), "-o", str(tmp_path / "m.onnx")]) == 0
+    assert "drawn faces" in capsys.readouterr().out
+    two = tmp_path / "two"
+    for name in ("a", "b"):
+        (two / name).mkdir(parents=True)
+        for i in range(10):
+            Image.fromarray(data.draw_face("happy", i)).save(two / name / f"{i}.png")
+    argv = ["export", str(place / "first"), "-o", str(tmp_path / "n.onnx")]
+    assert main([*argv, "--int8", "--data", str(two)]) == 2
+    assert "was trained on" in capsys.readouterr().err
+    shutil.copytree(place / "first", tmp_path / "run")
+    (tmp_path / "run" / "metrics.json").unlink()
+    assert main(["export", str(tmp_path / "run"), "-o", str(tmp_path / "n.onnx")]) == 2
+    assert "is not finished" in capsys.readouterr().err
+    assert not (tmp_path / "n.onnx").exists()
 
 
 def test_several_networks_are_averaged(place, tmp_path):

@@ -200,7 +200,7 @@ def train(
     if not main:
         return None
     run = load_run(folder)
-    _finish(run, dataset, parts, fitted, watch)
+    finish(run, dataset, parts, fitted, watch)
     return run
 
 
@@ -246,7 +246,7 @@ def settled(r: Recipe, dataset: Dataset) -> Recipe:
     return r
 
 
-def _finish(run: Run, dataset: Dataset, parts: Split, fitted: Fitted, watch: Tracker) -> None:
+def finish(run: Run, dataset: Dataset, parts: Split, fitted: Fitted, watch: Tracker) -> None:
     """Weights, evaluations, verdict, figures and model of a training that has ended."""
     r, folder = run.recipe, run.folder
     history.write(fitted.history, folder / "history.csv")

@@ -165,7 +165,7 @@ def test_what_is_no_picture_is_a_problem(
 
 def test_limits_are_told_in_numbers(client: TestClient) -> None:
     large = png(Image.new("L", (1200, 900)))
-    assert "1 million" in problem(client.post("/v1/read", content=large), "unreadable-picture")["detail"]
+    assert "1,000,000" in problem(client.post("/v1/read", content=large), "unreadable-picture")["detail"]
     many = [("p", (f"{i}.jpg", PHOTO)) for i in range(5)]
     assert "more than 4 pictures" in problem(client.post("/v1/read", files=many), "bad-request")["detail"]
     wall = png(crowd(6, 4, 120))

@@ -65,7 +65,7 @@ def main() -> None:
         contenders.append(start_mien("mien", args, []))
         contenders.append(start_mien("mien, no batches", args, ["--batch", "1"]))
         if args.fer:
-            contenders.append(start_fer(args.fer))
+            contenders.append(start_fer(os.path.abspath(args.fer)))
         measure(contenders, bodies, args)
         memory = course(contenders[0], bodies["photo"], args.requests) if args.requests else None
     finally:

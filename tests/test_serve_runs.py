@@ -77,6 +77,13 @@ def test_an_unfinished_run_that_went_quiet_is_stopped(client: TestClient, tmp_pa
     assert table(client)["old"]["status"] == "running"
 
 
+def test_a_copied_run_is_done_whatever_the_dates_of_its_files(client: TestClient, tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "runs" / "copied")
+    past = time.time() - 7200
+    os.utime(folder / "metrics.json", (past, past))
+    assert table(client)["copied"]["status"] == "done"
+
+
 def test_a_run_that_has_only_begun_is_listed(client: TestClient, tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "new"
     folder.mkdir(parents=True)

@@ -68,7 +68,7 @@ def summary(name: str, path: Path) -> dict[str, Any]:
         "group": metrics.get("group", recipe.get("group")),
         "network": recipe.get("network"),
         "seed": recipe.get("seed"),
-        "status": _status(path, rows, recipe),
+        "status": _status(path, rows, metrics),
         "epochs": len(rows),
         "planned_epochs": recipe.get("epochs"),
         "parameters": metrics.get("parameters"),
@@ -190,10 +190,9 @@ def _verdict(
         return None
 
 
-def _status(path: Path, rows: Sequence[Mapping[str, float]], recipe: Mapping[str, Any]) -> str:
+def _status(path: Path, rows: Sequence[Mapping[str, float]], metrics: Mapping[str, Any]) -> str:
     """done, running, or stopped: unfinished, and nothing new for a while."""
-    stamps = _stamps(path)
-    if stamps[2][1] >= 0 and stamps[2][0] >= stamps[1][0]:
+    if metrics and metrics.get("epochs", len(rows)) == len(rows):  # metrics.json is written last; copies have any dates
         return "done"
     pace = max((row["seconds"] for row in rows if math.isfinite(row["seconds"])), default=0.0)
     return "running" if time.time() - _newest(path) < max(QUIET, 4 * pace) else "stopped"

@@ -38,9 +38,7 @@ class Recipe:
     self_share: float = 0.0  # how much of the target its own opinion of an epoch ago is by the last epoch; 0: nothing
     class_weighting: float = 0.0  # loss weight ~ frequency ** -class_weighting; 0 none, 1 balanced
     ema: float = 0.0  # decay a step of the averaged weights that are evaluated and kept; 0: none
-    settle: int = (
-        0  # plain training pictures to measure batch norms on before each epoch's look (at the end: all); 0: off
-    )
+    settle: int = 0  # plain training pictures that measure batch norms before each validation (last: all); 0: none
     early_stopping: int = 0  # stop after so many epochs without a better validation accuracy; 0: never
     keep: Literal["last", "best"] = "last"  # whose weights the run keeps: the last epoch's, or the best validation's
     conv_drop: float = 0.25

@@ -103,7 +103,7 @@ def mien(name: str) -> tuple[float, float]:
     from mien.training import networks
     from mien.training.fit import fit, picture_size
     from mien.training.recipes import recipe
-    from mien.training.run import best_precision
+    from mien.training.runtime import best_precision
 
     r = recipe(name)
     sizes = [picture_size(epoch, r) for epoch in range(r.epochs)]

@@ -80,7 +80,7 @@ def mien(threads: int, precision: str, compiled: bool, profile: bool) -> float:
 
     from mien.training.fit import fit
     from mien.training.recipes import recipe
-    from mien.training.run import best_precision
+    from mien.training.runtime import best_precision
 
     torch.set_num_threads(threads)
     rng = np.random.default_rng(0)

@@ -16,8 +16,9 @@ torch = pytest.importorskip("torch")
 
 from mien.errors import MienError  # noqa: E402
 from mien.training import checkpoint  # noqa: E402
-from mien.training.fit import _Opinions, fit, picture_size  # noqa: E402
-from mien.training.optim import class_weights, learning_rate  # noqa: E402
+from mien.training.fit import fit, picture_size  # noqa: E402
+from mien.training.opinions import Opinions  # noqa: E402
+from mien.training.optim import class_weights, learning_rate, optimizer, orthonormal  # noqa: E402
 from mien.training.predict import normalise  # noqa: E402
 from mien.training.recipes import RECIPES, Recipe, recipe  # noqa: E402
 
@@ -101,12 +102,12 @@ def test_learns_from_blends_and_from_its_own_opinion(how):
 
 
 def test_its_own_opinion_is_that_of_the_epoch_before_and_only_of_what_it_has_seen():
-    opinions = _Opinions(None, 4, 3)
+    opinions = Opinions(None, 4, 3)
     target = torch.eye(3)[[0, 1, 2, 0]]
     opinions.note(torch.tensor([1, 2]), torch.tensor([[0.0, 0.0, 0.0], [9.0, 0.0, 0.0]]))
     rows = torch.tensor([0, 1, 2, 3])
     assert torch.equal(opinions.into(target, rows, 0.8), target)
-    opinions = _Opinions(opinions.state(), 4, 3)  # stopped and resumed in between
+    opinions = Opinions(opinions.state(), 4, 3)  # stopped and resumed in between
     opinions.turn()
     mixed = opinions.into(target, rows, 0.6)
     assert torch.equal(mixed[[0, 3]], target[[0, 3]])
@@ -228,6 +229,44 @@ if __name__ == "__main__":
         assert (row["val_accuracy"] * 21) == pytest.approx(round(row["val_accuracy"] * 21))
         # three pictures are left for the last batch, too few for two processes: both go without it
         assert (row["train_accuracy"] * 64) == pytest.approx(round(row["train_accuracy"] * 64))
+
+
+@pytest.mark.parametrize("shape", [(16, 60), (60, 16), (8, 8), (1, 9)])
+def test_the_nearest_orthonormal_matrix(shape):
+    """Against the singular value decomposition: the same directions, each with a weight near 1."""
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+    weights = u.T @ orthonormal(matrix) @ v.T
+    assert torch.allclose(weights, torch.diag(weights.diagonal()), atol=1e-4)
+    assert 0.2 < weights.diagonal().min() <= weights.diagonal().max() < 1.3
+    assert not orthonormal(torch.zeros(shape)).any()
+
+
+def test_muon_turns_kernels_and_keeps_their_length():
+    r = recipe("champion", optimizer="muon", learning_rate=0.1)
+    model = torch.nn.Sequential(torch.nn.Conv2d(2, 8, 3), torch.nn.Flatten(), torch.nn.Linear(8, 3))
+    before = [p.detach().clone() for p in model.parameters()]
+    opt = optimizer(model, r)
+    for _ in range(3):
+        opt.zero_grad()
+        (model(torch.randn(5, 2, 3, 3)) ** 2).sum().backward()
+        opt.step()
+    kernel, was = next(model.parameters()).detach(), before[0]
+    assert torch.allclose(kernel.norm(), was.norm())
+    angle = torch.acos((kernel * was).sum() / was.norm() ** 2)
+    assert 0 < angle < 3 * 0.2 * 0.1 * 1.01
+    assert not any(torch.equal(a, b) for a, b in zip(model.parameters(), before, strict=True))
+
+
+def test_muon_resumes_with_its_momentum(tmp_path):
+    r = dataclasses.replace(QUICK, optimizer="muon", learning_rate=0.05, epochs=2)
+    straight = fit(r, stripes(), stripes(20, 1), 3, seed=1)
+    fit(r, stripes(), stripes(20, 1), 3, seed=1, folder=tmp_path, max_minutes=1e-9)  # ends after one epoch
+    checkpoint.save(tmp_path, {**checkpoint.load(tmp_path), "done": False})
+    resumed = fit(r, stripes(), stripes(20, 1), 3, seed=1, folder=tmp_path)
+    assert straight.history[-1]["val_accuracy"] > 0.5
+    assert len(resumed.history) == 2
+    assert same(straight.model, resumed.model)
 
 
 def test_schedules_begin_and_end_where_they_should():

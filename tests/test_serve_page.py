@@ -59,8 +59,9 @@ def test_downloads_hold_what_is_shown(visit: Visit, tmp_path: Path) -> None:
     assert "crop" not in picture["faces"][0]
     header, row = download("CSV").read_text().splitlines()
     assert header.startswith("source,error,width,height,faces,face,emotion,confidence,p_angry,")
-    assert header.endswith("p_neutral,x,y,w,h,score")
+    assert header.endswith("p_neutral,x,y,w,h,score,model")
     assert row.split(",")[:7] == ["me.jpg", "", "512", "512", "1", "1", picture["faces"][0]["emotion"]]
+    assert row.split(",")[-1] == json.loads(download("JSON").read_text())["model"]
     drawn = download("Picture")
     assert drawn.name == "me-read.jpg"
     with Image.open(drawn) as image, Image.open(PORTRAIT) as original:

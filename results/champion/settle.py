@@ -12,8 +12,9 @@ from lightning_fabric import Fabric
 from mien.data import load
 from mien.files import write_json
 from mien.study import history
-from mien.training.fit import Fitted, settle
+from mien.training.fit import Fitted
 from mien.training.run import finish, load_run
+from mien.training.settle import settle
 from mien.training.tracking import NoTracker
 
 folder, data = Path(sys.argv[1]), load(sys.argv[2])

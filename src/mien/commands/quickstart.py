@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
     from mien.study import diagnose, history
     from mien.training.quickstart import find_data, quickstart
     from mien.training.recipes import recipe
-    from mien.training.run import Runtime
+    from mien.training.runtime import Runtime
 
     changes = {"epochs": args.epochs} if args.epochs is not None else {}
     epochs = recipe("quickstart", **changes).epochs

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
     from mien.commands.live import Live
     from mien.study import report
     from mien.training.family import plan, run_study, write_report
-    from mien.training.run import Runtime
+    from mien.training.runtime import Runtime
 
     planned = plan(args.runs, args.networks, args.trainings, args.seed, args.epochs)
     if not args.report_only:

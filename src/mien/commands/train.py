@@ -19,7 +19,7 @@ from typing import Any
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from mien.training.recipes import RECIPES, Recipe
-    from mien.training.run import Runtime
+    from mien.training.runtime import Runtime
     from mien.training.tracking import TRACKERS
 
     parser.add_argument("recipe", nargs="?", help=f"one of: {', '.join(RECIPES)}")
@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     from mien.study import diagnose, history
     from mien.training import checkpoint
     from mien.training.recipes import Recipe, recipe
-    from mien.training.run import Runtime, load_run, train
+    from mien.training.run import load_run, train
+    from mien.training.runtime import Runtime
     from mien.training.start import starting_weights
 
     runtime = Runtime(**{f.name: getattr(args, f.name) for f in dataclasses.fields(Runtime)})

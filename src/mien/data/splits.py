@@ -121,8 +121,15 @@ def _members(part: np.ndarray, member: np.ndarray, rows: np.ndarray) -> np.ndarr
 
 
 def _study(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    train, rest = _stratified(labels, 0.3, seed)
-    validation, test = _stratified(labels[rest], 0.5, seed)
+    try:
+        train, rest = _stratified(labels, 0.3, seed)
+        validation, test = _stratified(labels[rest], 0.5, seed)
+    except MienError:
+        counts = np.unique(labels, return_counts=True)[1]
+        raise MienError(
+            f"{len(labels)} images in {len(counts)} classes, the rarest with {counts.min()}, are too few to split "
+            "70/15/15 by class; give every class 10 or more, or leave that class out"
+        ) from None
     return train, rest[validation], rest[test]
 
 
@@ -147,10 +154,7 @@ def _stratified(labels: np.ndarray, test_size: float, seed: int) -> tuple[np.nda
     n_train = len(labels) - n_test
     _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     if counts.min() < 2 or min(n_train, n_test) < len(counts):
-        raise MienError(
-            f"{len(labels)} images in {len(counts)} classes, the rarest with {counts.min()}, are too few for a "
-            "stratified split; add images or leave that class out"
-        )
+        raise MienError("too few images for a stratified split")
     rng = np.random.RandomState(seed)  # the legacy generator, which scikit-learn draws from
     in_train = _shares(counts, n_train, rng)
     in_test = _shares(counts - in_train, n_test, rng)

@@ -15,6 +15,7 @@ from mien.recognition.detector import LANDMARKS, MIN_SCORE, YUNET, open_detector
 from mien.recognition.explain import Explanation, explain_crop
 from mien.recognition.model import Model, open_model
 from mien.recognition.picture import MAX_PIXELS, Source, open_picture
+from mien.recognition.session import CORES
 
 S = TypeVar("S", bound=Source)
 KEPT_PIXELS = 32_000_000  # of pictures that wait for their batch, where the caller wants the pictures too
@@ -82,7 +83,7 @@ class Reader:
     model: the name of a shipped model, or the path of one made by `mien export`.
     detector: "yunet"; the path of another YuNet; or a function from an RGB array (H, W, 3) uint8 to rows
     x, y, width, height[, score], in pixels. threads: for one picture, the threads of onnxruntime; for `read_many` and
-    `stream`, pictures worked on at a time. flip: average over the mirrored face too (slower, a little more accurate).
+    `stream`, pictures worked on at a time; never more than the machine has cores. flip: average over the mirrored face too (slower, a little more accurate).
     max_pixels: refuse larger pictures. min_score: of the detector, 0..1. margin: see
     mien.recognition.crop. align: turn tilted faces level, which takes a second look at every face.
     """
@@ -108,7 +109,7 @@ class Reader:
             if not ok:
                 raise MienError(f"{option} is {should}, not {locals()[option]!r}")
         self.model: Model = open_model(model, threads)
-        self.threads = threads
+        self.threads = min(threads, CORES)
         self.flip = flip
         self.max_pixels = max_pixels
         self.margin = margin

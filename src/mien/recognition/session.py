@@ -7,6 +7,8 @@ from typing import Any
 
 from mien.errors import MienError
 
+CORES = os.cpu_count() or 1  # more threads than these are asked for in vain, and by hundreds slow everything down
+
 
 def open_session(path: Path, threads: int = 1) -> Any:
     """An `onnxruntime.InferenceSession` of `path`, shared by all who ask for the same file and threads.
@@ -28,7 +30,7 @@ def _open(path: Path, threads: int, stamp: tuple[int, ...]) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = min(threads, CORES)
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     # Waiting threads sleep: spinning makes one call a little faster and every other program slower.

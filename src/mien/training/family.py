@@ -14,7 +14,8 @@ from mien.study import plots, report
 from mien.training.fit import Row
 from mien.training.networks import NETWORKS
 from mien.training.recipes import Recipe, recipe
-from mien.training.run import Run, Runtime, load_run, train
+from mien.training.run import Run, load_run, train
+from mien.training.runtime import Runtime
 
 # One regulariser taken away or added at a time, everything else as in the study: what does each of them do?
 VARIATIONS: dict[str, tuple[str, dict[str, object]]] = {

@@ -23,9 +23,12 @@ from torch import Tensor, nn
 from mien.errors import MienError
 from mien.training import checkpoint, networks
 from mien.training.augment import augment, mix
+from mien.training.opinions import Opinions
 from mien.training.optim import average, class_weights, learning_rate, optimizer
 from mien.training.predict import normalise
 from mien.training.recipes import Recipe
+from mien.training.seeds import generator, mix_seeds, seed_dropout
+from mien.training.settle import settle
 
 SAVE_EVERY = 110.0  # seconds between checkpoints inside an epoch
 
@@ -79,7 +82,7 @@ def fit(
     if len(images) == 0:
         raise MienError("there are no training images; check the data and the split")
 
-    torch.manual_seed(_mix(seed, 0))
+    torch.manual_seed(mix_seeds(seed, 0))
     bare = networks.build(r.network, classes, r.conv_drop, r.fc_drop, r.drop_kind)
     if start is not None:
         bare.load_state_dict(start)
@@ -103,7 +106,7 @@ def fit(
     best: dict[str, Any] | None = state["best"]
     # train loss, train hits, images, seconds so far in the running epoch
     sums = list(state["sums"]) if fabric.is_global_zero else [0.0] * 4
-    opinions = _Opinions(state.get("opinions"), len(images) if r.self_share else 0, classes)
+    opinions = Opinions(state.get("opinions"), len(images) if r.self_share else 0, classes)
     minutes_before = state["minutes"]
     began = last_save = time.monotonic()
 
@@ -121,7 +124,7 @@ def fit(
     with _polite_stop() as asked:
         epoch, first = state["epoch"], state["step"]
         while epoch < r.epochs and not done:
-            order = torch.randperm(len(images), generator=_generator(seed, epoch))
+            order = torch.randperm(len(images), generator=generator(seed, epoch))
             size = picture_size(epoch, r)
             model.train()
             lr = learning_rate(epoch * steps + max(first - 1, 0), r.epochs * steps, r)
@@ -134,9 +137,9 @@ def fit(
                 lr = learning_rate(epoch * steps + step, r.epochs * steps, r)
                 for group in opt.param_groups:
                     group["lr"] = lr
-                here = _mix(seed, epoch, step, fabric.global_rank)
-                _seed_dropout(here, device)
-                x = augment(normalise(images[mine], r.mean, r.std), r.augmentation, _generator(here), size)
+                here = mix_seeds(seed, epoch, step, fabric.global_rank)
+                seed_dropout(here, device)
+                x = augment(normalise(images[mine], r.mean, r.std), r.augmentation, generator(here), size)
                 y, t = labels[mine], aim[mine]
                 if r.mixup:
                     x, t = mix(x, t, r.mixup, here)
@@ -204,61 +207,6 @@ def fit(
     return Fitted(kept.eval(), history, kept_epoch)
 
 
-class _Opinions:
-    """What the network said of each training picture when it last saw it, to be part of its next target (progressive
-    self-knowledge distillation, Kim et al. 2021): the more it has learned, the less a wrong label is learned by heart."""
-
-    def __init__(self, state: dict[str, Tensor] | None, n: int, classes: int) -> None:
-        self.last = torch.zeros(n, classes)  # of the epoch before; a row of zeros: none yet
-        self.now = torch.zeros(n, classes)
-        if state is not None:
-            self.last.copy_(state["last"])
-            self.now.copy_(state["now"])
-
-    def state(self) -> dict[str, Tensor]:
-        return {"last": self.last, "now": self.now}
-
-    def into(self, target: Tensor, rows: Tensor, share: float) -> Tensor:
-        """Targets (M, C) with a share of the opinions on the pictures at `rows`, where there are any."""
-        own = self.last[rows].to(target.device)
-        return target + share * (own - own.sum(dim=1, keepdim=True) * target)
-
-    def note(self, rows: Tensor, logits: Tensor) -> None:
-        self.now[rows] = logits.detach().float().softmax(dim=1).cpu()
-
-    def turn(self) -> None:
-        """An epoch is over."""
-        self.last, self.now = self.now, torch.zeros_like(self.now)
-
-
-@torch.no_grad()
-def settle(model: nn.Module, images: Tensor, r: Recipe, n: int, seed: int, fabric: Fabric) -> None:
-    """Give batch norms the statistics of these very weights on n plain training pictures (0: leave them).
-
-    Those gathered in training belong to weights that have changed since, all the more where weights are averaged
-    (Izmailov et al. 2018), and to augmented and blended pictures. images: (N, 48, 48) uint8. Each process does the same.
-    """
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    if not n or not norms or len(images) < 2:
-        return
-    model.eval()
-    momentum = norms[0].momentum
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over all batches
-        norm.train()
-    rows = torch.randperm(len(images), generator=_generator(seed, 0))[:n]
-    for part in rows.tensor_split(-(-len(rows) // 256)):
-        x = normalise(images[part], r.mean, r.std)
-        if r.flip:
-            x = torch.cat([x[::2], x[1::2].flip(-1)])
-        with fabric.autocast():
-            model(x.contiguous(memory_format=torch.channels_last))
-    for norm in norms:
-        norm.momentum = momentum
-    model.eval()
-
-
 def picture_size(epoch: int, r: Recipe) -> int:
     """Side of the training pictures in an epoch: from start_size to 48 in steps of 8 over the first 60 %."""
     sizes = [*range(r.start_size, 48, 8), 48]
@@ -311,24 +259,6 @@ def _total(sums: Tensor, fabric: Fabric) -> list[float]:
 def _agree(stop: bool, fabric: Fabric) -> bool:
     """All processes stop together, when the first one wants to."""
     return _total(torch.tensor([float(stop)], dtype=torch.float64), fabric)[0] > 0
-
-
-def _mix(*parts: int) -> int:
-    """One 63-bit seed out of several small numbers; zeros at their end make no difference."""
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def _seed_dropout(seed: int, device: torch.device) -> None:
-    """Seed the random state that dropout draws from: that of the device alone. torch.manual_seed does more: without a
-    GPU it notes a stack trace for each kind of accelerator at every call, for later, and keeps them all."""
-    if device.type == "cuda":
-        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
-    else:
-        torch.default_generator.manual_seed(seed)
-
-
-def _generator(*parts: int) -> torch.Generator:
-    return torch.Generator().manual_seed(_mix(*parts))
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from mien.data import Dataset, draw_files, load
 from mien.study import plots
 from mien.training.fit import Row
 from mien.training.recipes import recipe
-from mien.training.run import Run, Runtime, load_run, settled, train
+from mien.training.run import Run, load_run, settled, train
+from mien.training.runtime import Runtime
 from mien.training.submit import submit
 
 DRAWN = 4000  # faces drawn where there are no files: enough to learn from, drawn in seconds

@@ -25,11 +25,11 @@ class Recipe:
     fold: int = 0  # which of the 5 folds validates, with split kfold
     epochs: int = 20
     batch_size: int = 128
-    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    optimizer: Literal["adam", "adamw", "sgd", "muon"] = "adamw"
     learning_rate: float = 2e-3  # the peak of the schedule
     schedule: Literal["constant", "cosine", "onecycle"] = "onecycle"
     weight_decay: float = 0.05  # adam: L2 in the gradient, on all; adamw, sgd: on matrices and kernels alone
-    momentum: float = 0.9  # sgd (Nesterov)
+    momentum: float = 0.9  # sgd, muon (Nesterov)
     label_smoothing: float = 0.0
     labels: Literal["own", "fer+", "both"] = "own"  # the data's, FER+'s votes as soft targets, or the mean of the two
     teacher: str = ""  # shipped model, model file or run (several: a+b) whose probabilities are part of the target

@@ -11,8 +11,6 @@ checkpoint.pt        full state, to resume from
 
 import dataclasses
 import json
-import os
-import platform
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,27 +28,13 @@ from mien.data.splits import Split
 from mien.errors import MienError, MienWarning
 from mien.files import atomic_write, write_json
 from mien.study import calibration, diagnose, history, metrics, plots
-from mien.training import checkpoint, convolution, networks, predict
+from mien.training import checkpoint, networks, predict
 from mien.training.export import export
 from mien.training.fit import Fitted, Row, fit
 from mien.training.recipes import Recipe
+from mien.training.runtime import Runtime, best_precision, check_runtime, machine
 from mien.training.targets import fits, onlooker, targets
 from mien.training.tracking import Tracker, code_version, tracker
-
-PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
-ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """What a training runs on; none of it is part of the recipe."""
-
-    accelerator: str = "auto"
-    devices: int = 1  # processes
-    precision: str = "auto"  # see best_precision
-    threads: int = 0  # of each process; 0 leaves torch's own choice
-    compiled: bool = False  # torch.compile: does not pay for networks of this size on a CPU
-    max_minutes: float = 0.0  # end after the epoch in which this budget is spent; 0: no budget
 
 
 @dataclass(frozen=True)
@@ -204,27 +188,6 @@ def train(
     return run
 
 
-def check_runtime(runtime: Runtime, r: Recipe, seed: int) -> None:
-    """Raises MienError, naming the option, where a value makes no sense."""
-    for option, value, ok, should in (
-        ("--seed", seed, seed >= 0, "0 or more"),
-        ("--threads", runtime.threads, runtime.threads >= 0, "0 (torch's own choice) or more"),
-        ("--devices", runtime.devices, 1 <= runtime.devices <= r.batch_size, f"1 to the batch size, {r.batch_size}"),
-        ("--precision", runtime.precision, runtime.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
-        (
-            "--accelerator",
-            runtime.accelerator,
-            runtime.accelerator in ACCELERATORS,
-            f"one of {', '.join(ACCELERATORS)}",
-        ),
-        ("--max-minutes", runtime.max_minutes, runtime.max_minutes >= 0, "0 (no budget) or more"),
-    ):
-        if not ok:
-            raise MienError(f"{option} {value} cannot be; it should be {should}")
-    if r.self_share and runtime.devices > 1:
-        raise MienError("self_share needs all opinions in one process; train with --devices 1, or set it to 0")
-
-
 def settled(r: Recipe, dataset: Dataset) -> Recipe:
     """The recipe as it can be followed on this data set, with a warning for each change.
 
@@ -330,25 +293,3 @@ def draw_figures(
     }
     plots.reliability(curves, paths["reliability"], f"{title}: validation", drawn=dataset.drawn)
     return paths
-
-
-def best_precision(accelerator: str) -> str:
-    """bf16-mixed on a GPU that has it and on a CPU with matrix units for it (AMX); else 32-true.
-
-    AVX512-BF16 alone is no reason: against float32 it is twice as fast on one processor and half as fast on another
-    (results/benchmarks/convolutions*.txt), and mien's own kernels are for float32.
-    """
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    return "bf16-mixed" if amx() and accelerator in ("auto", "cpu") else "32-true"
-
-
-def machine() -> dict[str, Any]:
-    """What the run was trained on, as far as numbers may depend on it."""
-    return {
-        "system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads(),
-        "kernels": convolution.library() is not None,
-    }  # fmt: skip

@@ -10,15 +10,15 @@ export function asJson(items, model) {
 }
 
 /** A row for each face; a picture without faces, or with a problem, has one row. */
-export function asCsv(items, classes) {
-  const columns = ["source", "error", "width", "height", "faces", "face", "emotion", "confidence", ...classes.map((c) => `p_${c}`), "x", "y", "w", "h", "score"];
+export function asCsv(items, classes, model) {
+  const columns = ["source", "error", "width", "height", "faces", "face", "emotion", "confidence", ...classes.map((c) => `p_${c}`), "x", "y", "w", "h", "score", "model"];
   const lines = [columns];
   for (const { name, answer } of items) {
     const faces = answer.faces ?? [];
     const start = [name, answer.problem?.detail ?? "", answer.width ?? "", answer.height ?? "", faces.length];
-    if (!faces.length) lines.push([...start, ...columns.slice(start.length).map(() => "")]);
+    if (!faces.length) lines.push([...start, ...columns.slice(start.length + 1).map(() => ""), model]);
     for (const face of faces) {
-      lines.push([...start, face.number, face.emotion, face.confidence, ...classes.map((c) => face.probabilities[c]), ...face.box, face.score ?? ""]);
+      lines.push([...start, face.number, face.emotion, face.confidence, ...classes.map((c) => face.probabilities[c]), ...face.box, face.score ?? "", model]);
     }
   }
   const text = lines.map((line) => line.map(cell).join(",")).join("\n");

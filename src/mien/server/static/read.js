@@ -181,7 +181,7 @@ function resultView() {
       h("span", { class: "soft wide-only" }, icon("download", 18)),
       download("Picture", item.state === "done" && item.answer.faces.length, () => modelCard().then((card) => asPicture(item, card))),
       download("JSON", done.length === items.length, () => modelCard().then((card) => asJson(items, card.name))),
-      download("CSV", done.length === items.length, () => modelCard().then((card) => asCsv(items, card.classes)))),
+      download("CSV", done.length === items.length, () => modelCard().then((card) => asCsv(items, card.classes, card.name)))),
     picker);
   const body = h("div", { class: "result" });
   fillBody(body, item);

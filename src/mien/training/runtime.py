@@ -1,0 +1,70 @@
+"""What a training runs on: accelerator, processes, precision, threads. None of it is part of the recipe."""
+
+import os
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from mien.errors import MienError
+from mien.training import convolution
+from mien.training.recipes import Recipe
+
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a training runs on; none of it is part of the recipe."""
+
+    accelerator: str = "auto"
+    devices: int = 1  # processes
+    precision: str = "auto"  # see best_precision
+    threads: int = 0  # of each process; 0 leaves torch's own choice
+    compiled: bool = False  # torch.compile: does not pay for networks of this size on a CPU
+    max_minutes: float = 0.0  # end after the epoch in which this budget is spent; 0: no budget
+
+
+def check_runtime(runtime: Runtime, r: Recipe, seed: int) -> None:
+    """Raises MienError, naming the option, where a value makes no sense."""
+    for option, value, ok, should in (
+        ("--seed", seed, seed >= 0, "0 or more"),
+        ("--threads", runtime.threads, runtime.threads >= 0, "0 (torch's own choice) or more"),
+        ("--devices", runtime.devices, 1 <= runtime.devices <= r.batch_size, f"1 to the batch size, {r.batch_size}"),
+        ("--precision", runtime.precision, runtime.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
+        (
+            "--accelerator",
+            runtime.accelerator,
+            runtime.accelerator in ACCELERATORS,
+            f"one of {', '.join(ACCELERATORS)}",
+        ),
+        ("--max-minutes", runtime.max_minutes, runtime.max_minutes >= 0, "0 (no budget) or more"),
+    ):
+        if not ok:
+            raise MienError(f"{option} {value} cannot be; it should be {should}")
+    if r.self_share and runtime.devices > 1:
+        raise MienError("self_share needs all opinions in one process; train with --devices 1, or set it to 0")
+
+
+def best_precision(accelerator: str) -> str:
+    """bf16-mixed on a GPU that has it and on a CPU with matrix units for it (AMX); else 32-true.
+
+    AVX512-BF16 alone is no reason: against float32 it is twice as fast on one processor and half as fast on another
+    (results/benchmarks/convolutions*.txt), and mien's own kernels are for float32.
+    """
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    return "bf16-mixed" if amx() and accelerator in ("auto", "cpu") else "32-true"
+
+
+def machine() -> dict[str, Any]:
+    """What the run was trained on, as far as numbers may depend on it."""
+    return {
+        "system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads(),
+        "kernels": convolution.library() is not None,
+    }  # fmt: skip

@@ -23,7 +23,12 @@ def block(path: Path) -> str:
     made = json.loads(path.read_text())
     found = made["on_the_labelled_rows"]
     low, high = found["accuracy_interval"]
-    views = {"single": "single view", "flip": "picture and mirror averaged", "ten": "ten views averaged"}[made["tta"]]
+    views = {
+        "single": "single view",
+        "flip": "picture and mirror averaged",
+        "ten": "ten views averaged",
+        "turned": "six views averaged (turned by -4, 0 and 4 degrees, and mirrors)",
+    }[made["tta"]]
     members = made["trained"] if isinstance(made["trained"], list) else [made["trained"]]
     many = f"{len(members)} networks averaged" if len(members) > 1 else "one network"
     epochs = " and ".join(str(member["epochs"]) for member in members)

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "several are averaged")  # fmt: skip
     parser.add_argument("--data", type=Path, default=Path("data"), help="where test.csv is (default: data)")
     parser.add_argument("--format", default="plain", help="plain, id0, id1 or like:FILE (default: plain)")
-    parser.add_argument("--tta", choices=("single", "flip", "ten"), default="flip",
+    parser.add_argument("--tta", choices=("single", "flip", "ten", "turned"), default="flip",
                         help="test-time augmentation (default: flip, picture and mirror averaged)")  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, default=Path("submission.csv"))
 

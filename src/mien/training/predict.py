@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mien.errors import MienError
@@ -31,13 +32,29 @@ def _moved(dx: int, dy: int) -> View:
     return view
 
 
+def _turned(degrees: float) -> View:
+    """Faces turned about their middle, in bilinear sampling, the border repeated."""
+
+    def view(faces: np.ndarray) -> np.ndarray:
+        cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        theta = torch.tensor([[cos, -sin, 0], [sin, cos, 0]], dtype=torch.float32)
+        x = torch.from_numpy(np.ascontiguousarray(faces)).unsqueeze(1).float()
+        grid = F.affine_grid(theta.expand(len(x), 2, 3), list(x.shape), align_corners=False)
+        x = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        return x.squeeze(1).round().to(torch.uint8).numpy()
+
+    return view
+
+
 _CORNERS = [_moved(dx, dy) for dx in (-2, 2) for dy in (-2, 2)]
+_TURNS = [_turned(degrees) for degrees in (-4, 4)]
 
 # Each view takes uint8 faces (N, 48, 48) to as many of the same size; probabilities are averaged over views.
 VIEWS: dict[str, list[View]] = {
     "single": [_same],
     "flip": [_same, _mirror],
     "ten": [_same, _mirror, *_CORNERS, *((lambda faces, move=move: _mirror(move(faces))) for move in _CORNERS)],
+    "turned": [_same, _mirror, *_TURNS, *((lambda faces, turn=turn: turn(_mirror(faces))) for turn in _TURNS)],
 }
 
 
@@ -73,7 +90,8 @@ def over_views(
 ) -> np.ndarray:
     """Probabilities (N, classes) float64, the mean over the views of `tta`, of any function from faces to logits.
 
-    tta: "single"; "flip", the picture and its mirror; "ten", those and four shifts by two pixels with their mirrors.
+    tta: "single"; "flip", the picture and its mirror; "ten", those and four shifts by two pixels with their mirrors;
+    "turned", those and both turned by four degrees to either side.
     Raises MienError for another name.
     """
     if tta not in VIEWS:

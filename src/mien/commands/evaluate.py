@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", choices=("own", "fer+"), default="own",
                         help="measure against the data's labels or the votes of FER+ (fer2013new.csv beside the data)")  # fmt: skip
     parser.add_argument("--lift", nargs="+", default=[], metavar="CLASS",
-                        help="also with the recall of these classes raised, for 0.2 points of accuracy where fitted")  # fmt: skip
+                        help="also with the recall of these classes raised, for 0.25 points of accuracy where fitted")  # fmt: skip
     parser.add_argument("--corruptions", action="store_true", help="a table of accuracy under corruptions instead")
     parser.add_argument("-o", "--output", type=Path, help="keep the table of --corruptions in this file")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

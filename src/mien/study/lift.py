@@ -11,7 +11,7 @@ import numpy as np
 from mien.errors import MienError
 from mien.study.calibration import HALVES
 
-COST = 0.002  # accuracy that the lift may cost on the rows it is fitted on; on others it costs about twice that
+COST = 0.0025  # accuracy that the lift may cost on the rows it is fitted on; on others it costs about twice that
 STEP, MOST = 0.05, 2.0  # of a constant
 
 

@@ -72,7 +72,7 @@ def orthonormal(matrix: Tensor, steps: int = 3) -> Tensor:
     41 times as large as they were, by the Newton-Schulz iteration of Jordan et al. 2024.
 
     It multiplies from the left by polynomials of x x^T, which are multiplied with each other here before they touch x:
-    kernels are several times as wide as high, so that takes a third of the time.
+    kernels are several times as wide as high, so that takes little more than half of the time.
     """
     x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
     x = x / x.norm().clamp(min=1e-12)

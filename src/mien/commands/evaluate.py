@@ -15,10 +15,12 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from mien.training.predict import VIEWS
+
     parser.add_argument("source", nargs="+", help="a run folder, a model.onnx, or the name of a shipped model")
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--split", choices=("train", "validation", "test"), default="validation")
-    parser.add_argument("--tta", choices=("single", "flip", "ten", "turned"), nargs="+", default=["single", "flip"],
+    parser.add_argument("--tta", choices=tuple(VIEWS), nargs="+", default=["single", "flip"],
                         help="test-time augmentation: none, mirror, five shifts or three turns and their mirrors")  # fmt: skip
     parser.add_argument("--labels", choices=("own", "fer+"), default="own",
                         help="measure against the data's labels or the votes of FER+ (fer2013new.csv beside the data)")  # fmt: skip

@@ -13,11 +13,13 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from mien.training.predict import VIEWS
+
     parser.add_argument("source", nargs="+", help="a run folder, a model.onnx, or the name of a shipped model; "
                         "several are averaged")  # fmt: skip
     parser.add_argument("--data", type=Path, default=Path("data"), help="where test.csv is (default: data)")
     parser.add_argument("--format", default="plain", help="plain, id0, id1 or like:FILE (default: plain)")
-    parser.add_argument("--tta", choices=("single", "flip", "ten", "turned"), default="flip",
+    parser.add_argument("--tta", choices=tuple(VIEWS), default="flip",
                         help="test-time augmentation (default: flip, picture and mirror averaged)")  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, default=Path("submission.csv"))
 

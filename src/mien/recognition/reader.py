@@ -83,8 +83,8 @@ class Reader:
     model: the name of a shipped model, or the path of one made by `mien export`.
     detector: "yunet"; the path of another YuNet; or a function from an RGB array (H, W, 3) uint8 to rows
     x, y, width, height[, score], in pixels. threads: for one picture, the threads of onnxruntime; for `read_many` and
-    `stream`, pictures worked on at a time; never more than the machine has cores. flip: average over the mirrored face too (slower, a little more accurate).
-    max_pixels: refuse larger pictures. min_score: of the detector, 0..1. margin: see
+    `stream`, pictures worked on at a time; never more than the machine has cores. flip: average over the mirrored face
+    too (slower, a little more accurate). max_pixels: refuse larger pictures. min_score: of the detector, 0..1. margin: see
     mien.recognition.crop. align: turn tilted faces level, which takes a second look at every face.
     """
 
@@ -121,7 +121,7 @@ class Reader:
             self._find = open_detector(path, threads, min_score, sharp=align)
         options: dict[str, Any] = {"flip": flip, "max_pixels": max_pixels, "min_score": min_score}
         # Many pictures at a time with one thread each do more than one picture with many threads.
-        self._one = self if threads == 1 else Reader(model, detector, 1, margin=margin, align=align, **options)
+        self._one = self if self.threads == 1 else Reader(model, detector, 1, margin=margin, align=align, **options)
 
     def read(self, source: Source, whole: bool = False) -> list[Face]:
         """The faces in one picture, largest first; an empty list where there are none.

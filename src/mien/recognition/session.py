@@ -22,7 +22,7 @@ def open_session(path: Path, threads: int = 1) -> Any:
         stamp = os.stat(path)
     except OSError as error:
         raise MienError(f"cannot open the model {path}: {error.strerror}") from error
-    return _open(path, threads, (stamp.st_mtime_ns, stamp.st_size, stamp.st_ino))
+    return _open(path, min(threads, CORES), (stamp.st_mtime_ns, stamp.st_size, stamp.st_ino))
 
 
 @lru_cache(maxsize=8)
@@ -30,7 +30,7 @@ def _open(path: Path, threads: int, stamp: tuple[int, ...]) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = min(threads, CORES)
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     # Waiting threads sleep: spinning makes one call a little faster and every other program slower.

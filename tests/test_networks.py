@@ -9,6 +9,8 @@ onnx = pytest.importorskip("onnx")
 from mien.errors import MienError  # noqa: E402
 from mien.recognition.model import open_model  # noqa: E402
 from mien.training import export, networks, predict  # noqa: E402
+from mien.training.recipes import recipe  # noqa: E402
+from mien.training.start import narrowed, starting_weights  # noqa: E402
 
 PARAMETERS = {
     "normal": 683_527,
@@ -19,6 +21,7 @@ PARAMETERS = {
     "globalpool": 569_223,
     "hybrid": 304_743,
     "champion": 1_912_487,
+    "slim": 1_156_183,
     "nano": 80_455,
 }
 
@@ -100,6 +103,26 @@ def test_the_study_s_order_of_relu_and_pool_gives_the_same():
     ga = torch.autograd.grad(a.square().sum(), weights)
     gb = torch.autograd.grad(b.square().sum(), weights)
     assert all(torch.allclose(p, q, atol=1e-6) for p, q in zip(ga, gb, strict=True))
+
+
+def test_a_champion_with_silent_channels_answers_the_same_when_they_are_cut():
+    torch.manual_seed(0)
+    wide, slim = networks.build("champion"), networks.build("slim")
+    wide(torch.randn(16, 1, 48, 48))
+    weights, like = wide.state_dict(), slim.state_dict()
+    for name, narrow in like.items():
+        if name.endswith(".running_mean") and len(narrow) < len(weights[name]):
+            silent = torch.randperm(len(weights[name]))[len(narrow) :]
+            weights[name.replace("running_mean", "weight")][silent] = 0
+            weights[name.replace("running_mean", "bias")][silent] = 0
+    slim.load_state_dict(narrowed(weights, like))
+    x = torch.randn(4, 1, 48, 48)
+    assert torch.allclose(slim.eval()(x), wide.eval()(x), atol=1e-5)
+
+
+def test_a_network_with_other_layers_is_not_narrowed_but_refused():
+    with pytest.raises(MienError, match="another network"):
+        starting_weights("hybrid", recipe("slim"), [f"c{i}" for i in range(7)])
 
 
 def test_hybrid_drops_whole_maps_or_single_values():

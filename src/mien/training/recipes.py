@@ -116,6 +116,18 @@ RECIPES = {
             teacher_share=0.7,
             teacher_sees="view",
         ),
+        # To be begun with `--from champion`, which narrows the champion's weights; not trained yet.
+        _champion(
+            name="slim",
+            network="slim",
+            epochs=20,
+            learning_rate=0.02,
+            label_smoothing=0.0,
+            start_size=48,
+            teacher="champion-int8",
+            teacher_share=0.7,
+            teacher_sees="view",
+        ),
         # Small enough to learn from a larger network for long, which looks at each view with it: 67.2 % on PublicTest, single
         # view (3,589 images, seed 1; teacher champion-2), 105 epochs in 90 minutes of one core.
         _modern(
@@ -198,4 +210,4 @@ def check(r: Recipe) -> None:
         )
 
 
-SIZE_FREE = ("globalpool", "hybrid", "champion", "nano")  # these take pictures of any side
+SIZE_FREE = ("globalpool", "hybrid", "champion", "slim", "nano")  # these take pictures of any side

@@ -10,18 +10,23 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t
 
-VIEWS = {"single": "single view", "flip": "mirror averaged"}
+folders = [Path(argument) for argument in sys.argv[1:]]
+runs = [json.loads((folder / "metrics.json").read_text()) for folder in folders]
+seeds = [json.loads((folder / "recipe.json").read_text())["seed"] for folder in folders]
+views = [run["evaluations"]["validation"] for run in runs]
+figures = 100 * np.array(
+    [
+        [view["single"]["accuracy"], view["flip"]["accuracy"], run["calibrated_ece"]]
+        for run, view in zip(runs, views, strict=True)
+    ]
+)
+mean = figures.mean(axis=0)
+half = t.ppf(0.975, len(runs) - 1) * figures.std(axis=0, ddof=1) / np.sqrt(len(runs))
 
-rows = []
-for folder in map(Path, sys.argv[1:]):
-    metrics = json.loads((folder / "metrics.json").read_text())
-    found = metrics["evaluations"]["validation"]
-    seed = json.loads((folder / "recipe.json").read_text())["seed"]
-    rows.append([100 * found[view]["accuracy"] for view in VIEWS] + [100 * metrics["calibrated_ece"]])
-    print(end="" if len(rows) > 1 else f"| PublicTest, {found['single']['n']:,} images | seed | {' | '.join(VIEWS.values())} "
-          "| calibration error |\n|---|--:|--:|--:|--:|\n")  # fmt: skip
-    print(f"| {folder.name} | {seed} | {rows[-1][0]:.1f} | {rows[-1][1]:.1f} | {rows[-1][2]:.1f} % |")
-n = len(rows)
-mean = np.mean(rows, axis=0)
-half = t.ppf(0.975, n - 1) * np.std(rows, axis=0, ddof=1) / np.sqrt(n)
-print(f"| mean of {n} seeds (95 %) | | {' | '.join(f'{m:.1f} ±{h:.1f}' for m, h in zip(mean, half, strict=True))} % |")
+print(f"| PublicTest, {views[0]['single']['n']:,} images | seed | single view | mirror averaged | calibration error |")
+print("|---|--:|--:|--:|--:|")
+for folder, seed, (single, flip, ece) in zip(folders, seeds, figures, strict=True):
+    print(f"| {folder.name} | {seed} | {single:.1f} | {flip:.1f} | {ece:.1f} % |")
+print(
+    f"| mean of {len(runs)} seeds (95 %) | | {' | '.join(f'{m:.1f} ±{h:.1f}' for m, h in zip(mean, half, strict=True))} % |"
+)

@@ -70,9 +70,10 @@ def narrowed(wide: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str
         if fewer >= channels or cut[reader].shape[1] != channels or like[reader].shape[1] != fewer:
             continue
         vectors = [name for name in names[here + 1 : behind] if like[name].ndim == 1 and name in cut]
-        gains = [cut[name] for name in vectors if name.endswith(".weight")]
         heard = cut[reader].float().transpose(0, 1).flatten(1).norm(dim=1)
-        for gain in gains:
+        for gain in (
+            cut[name] for name in vectors if name.endswith(".weight")
+        ):  # of the batch norm, where there is one
             heard = heard * gain.abs()
         keep = heard.topk(fewer).indices.sort().values
         cut[layer] = cut[layer][keep]

@@ -24,7 +24,7 @@ from mien.errors import MienError
 from mien.training import checkpoint, networks
 from mien.training.augment import augment, mix
 from mien.training.opinions import Opinions
-from mien.training.optim import average, class_weights, learning_rate, optimizer
+from mien.training.optim import average, class_weights, climb, descend, learning_rate, optimizer
 from mien.training.predict import normalise
 from mien.training.recipes import Recipe
 from mien.training.seeds import generator, mix_seeds, seed_dropout
@@ -149,7 +149,8 @@ def fit(
                     t = opinions.into(t, mine, r.self_share * epoch / r.epochs)
                 # A compiled network is compiled for full batches; the odd last one takes the plain path.
                 run = forward if len(mine) == r.batch_size else model
-                z = run(x.contiguous(memory_format=torch.channels_last))
+                x = x.contiguous(memory_format=torch.channels_last)
+                z = run(x)
                 loss = F.cross_entropy(z, t, weight=weight, label_smoothing=r.label_smoothing)
                 value = loss.item()
                 if not np.isfinite(value):
@@ -158,7 +159,15 @@ def fit(
                         f"(it was {lr:.2g} there) or --precision 32-true"
                     )
                 opt.zero_grad(set_to_none=True)
-                fabric.backward(loss * (len(mine) * fabric.world_size / len(batch)))
+                share = len(mine) * fabric.world_size / len(batch)
+                fabric.backward(loss * share)
+                if r.sam:
+                    before = climb(opt, r.sam)
+                    opt.zero_grad(set_to_none=True)
+                    seed_dropout(here, device)
+                    worst = F.cross_entropy(run(x), t, weight=weight, label_smoothing=r.label_smoothing)
+                    fabric.backward(worst * share)
+                    descend(before)
                 opt.step()
                 if averaged is not None:
                     average(averaged, bare, r.ema, epoch * steps + step)

@@ -85,6 +85,28 @@ def orthonormal(matrix: Tensor, steps: int = 3) -> Tensor:
     return x.T if matrix.shape[0] > matrix.shape[1] else x
 
 
+@torch.no_grad()
+def climb(opt: torch.optim.Optimizer, radius: float) -> list[tuple[Tensor, Tensor]]:
+    """Move the weights by `radius` along their gradients, uphill: where a sharp minimum would have its walls.
+
+    The first half of a step of sharpness-aware minimisation (SAM, Foret et al. 2021); the gradient that is measured up there
+    serves the weights from before. Returns each parameter with its value from before, for `descend`.
+    """
+    params = [p for group in opt.param_groups for p in group["params"] if p.grad is not None]
+    grads = [p.grad for p in params]
+    length = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads))).clamp(min=1e-12)
+    before = [(p, p.detach().clone()) for p in params]
+    torch._foreach_add_(params, torch._foreach_mul(grads, radius / length.item()))
+    return before
+
+
+@torch.no_grad()
+def descend(before: list[tuple[Tensor, Tensor]]) -> None:
+    """Undo `climb`, exactly."""
+    for p, was in before:
+        p.copy_(was)
+
+
 def learning_rate(step: int, steps: int, r: Recipe) -> float:
     """The learning rate of a step out of `steps`. "onecycle" (Smith 2018): up over the first 20 %, cosine to zero."""
     t = step / max(1, steps)

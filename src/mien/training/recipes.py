@@ -30,6 +30,7 @@ class Recipe:
     schedule: Literal["constant", "cosine", "onecycle"] = "onecycle"
     weight_decay: float = 0.05  # adam: L2 in the gradient, on all; adamw, sgd: on matrices and kernels alone
     momentum: float = 0.9  # sgd, muon (Nesterov)
+    sam: float = 0.0  # radius in which the loss should be low everywhere, at twice the time a step; 0: at one point
     label_smoothing: float = 0.0
     labels: Literal["own", "fer+", "both"] = "own"  # the data's, FER+'s votes as soft targets, or the mean of the two
     teacher: str = ""  # shipped model, model file or run (several: a+b) whose probabilities are part of the target
@@ -179,6 +180,7 @@ def check(r: Recipe) -> None:
         ("learning_rate", 0 < r.learning_rate < float("inf"), "above 0"),
         ("weight_decay", r.weight_decay >= 0, "0 or more"),
         ("momentum", 0 <= r.momentum < 1, "in [0, 1)"),
+        ("sam", 0 <= r.sam < float("inf"), "0 or more"),
         ("label_smoothing", 0 <= r.label_smoothing < 1, "in [0, 1)"),
         ("teacher_share", 0 <= r.teacher_share <= 1, "0 to 1"),
         ("self_share", 0 <= r.self_share <= 1, "0 to 1"),

@@ -18,7 +18,7 @@ from mien.errors import MienError  # noqa: E402
 from mien.training import checkpoint  # noqa: E402
 from mien.training.fit import fit, picture_size  # noqa: E402
 from mien.training.opinions import Opinions  # noqa: E402
-from mien.training.optim import class_weights, learning_rate, optimizer, orthonormal  # noqa: E402
+from mien.training.optim import class_weights, climb, descend, learning_rate, optimizer, orthonormal  # noqa: E402
 from mien.training.predict import normalise  # noqa: E402
 from mien.training.recipes import RECIPES, Recipe, recipe  # noqa: E402
 
@@ -267,6 +267,29 @@ def test_muon_resumes_with_its_momentum(tmp_path):
     assert straight.history[-1]["val_accuracy"] > 0.5
     assert len(resumed.history) == 2
     assert same(straight.model, resumed.model)
+
+
+def test_sam_climbs_by_its_radius_and_comes_back():
+    model = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3))
+    opt = optimizer(model, recipe("champion"))
+    x, y = torch.randn(9, 6), torch.arange(9) % 3
+    loss = torch.nn.functional.cross_entropy(model(x), y)
+    loss.backward()
+    was = [p.detach().clone() for p in model.parameters()]
+    before = climb(opt, 0.1)
+    moved = torch.cat([(p - w).flatten() for p, w in zip(model.parameters(), was, strict=True)])
+    assert moved.detach().norm() == pytest.approx(0.1, rel=1e-4)
+    assert torch.nn.functional.cross_entropy(model(x), y) > loss
+    descend(before)
+    assert all(torch.equal(p, w) for p, w in zip(model.parameters(), was, strict=True))
+
+
+def test_sam_learns_and_repeats_itself():
+    r = dataclasses.replace(QUICK, sam=0.05)
+    a, b, plain = (fit(q, stripes(), stripes(20, 1), 3, seed=1) for q in (r, r, QUICK))
+    assert a.history[-1]["val_accuracy"] > 0.5
+    assert same(a.model, b.model)
+    assert not same(a.model, plain.model)
 
 
 def test_schedules_begin_and_end_where_they_should():

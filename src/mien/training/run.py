@@ -281,7 +281,7 @@ def draw_figures(
     z: logits of the rows at `index`.
     """
     folder = run.folder / "figures"
-    title = f"{run.recipe.name}, seed {run.record['seed']}"
+    title = f"{run.folder.name} (recipe {run.recipe.name}, seed {run.record['seed']})"
     verdict = diagnose.diagnose(rows, chance=1 / len(dataset.classes))
     found = metrics.evaluate(calibration.softmax(z), dataset.labels[index], dataset.classes)
     paths = {name: folder / f"{name}.png" for name in ("curves", "confusion", "reliability")}

@@ -90,6 +90,23 @@ def test_relu_before_pool_changes_no_value(name, tmp_path):
     assert np.allclose(open_model(after).logits(faces), open_model(before).logits(faces), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["deep", "globalpool", "hybrid", "slim", "nano"])  # an end of each kind
+def test_eight_bits_answer_nearly_alike_for_one_face_and_for_many(name, tmp_path):
+    torch.manual_seed(0)
+    model = networks.build(name)
+    model(torch.randn(16, 1, 48, 48))
+    wide, small = tmp_path / "wide.onnx", tmp_path / "small.onnx"
+    export.export(model, wide, name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5)
+    faces = np.random.default_rng(0).integers(0, 256, (40, 48, 48), dtype=np.uint8)
+    export.quantise(wide, small, faces)
+    expected, found = open_model(wide).logits(faces), open_model(small).logits(faces)
+    assert np.abs(found - expected).max() < 0.1 * np.ptp(expected)
+    assert np.array_equal(open_model(small).logits(faces[:1]), found[:1])
+    graph = onnx.load(str(small)).graph
+    assert not {"ReduceMean", "Shape"} & {node.op_type for node in graph.node}
+    assert small.stat().st_size < wide.stat().st_size / 2
+
+
 def test_the_study_s_order_of_relu_and_pool_gives_the_same():
     torch.manual_seed(0)
     ours = networks.build("baseline")

@@ -22,6 +22,7 @@ PARAMETERS = {
     "hybrid": 304_743,
     "champion": 1_912_487,
     "slim": 1_156_183,
+    "lean": 671_967,
     "nano": 80_455,
 }
 

@@ -1,4 +1,4 @@
-"""The networks, layer by layer: seven of the study, the champion, slim, nano. Input (N, 1, 48, 48) float, output (N, classes) logits.
+"""The networks, layer by layer: seven of the study, the champion, slim, lean, nano. Input (N, 1, 48, 48) float, output (N, classes) logits.
 
 Convolutions are 3x3 with padding 1 and pools 2x2, where nothing else is said: a map's side goes 48, 24, 12, 6. A network is a function
 that returns an `nn.Sequential`; `@network` enters it in the table `NETWORKS` under its own name.
@@ -218,6 +218,12 @@ def champion(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
 def slim(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
     """The champion with 60 % of its work: narrower between the two convolutions of each stage (`--from champion` narrows it)."""
     return _champion(classes, fc_drop, 16, 48, 64, 128)
+
+
+@network("champion-cnn")
+def lean(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
+    """The same with 35 % of the champion's work."""
+    return _champion(classes, fc_drop, 8, 24, 24, 48)
 
 
 def _champion(classes: int, fc_drop: float, a: int, b: int, c: int, d: int) -> nn.Sequential:

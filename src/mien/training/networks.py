@@ -222,7 +222,7 @@ def slim(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
 
 @network("champion-cnn")
 def lean(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
-    """The same with 35 % of the champion's work."""
+    """The same with a third of the champion's work."""
     return _champion(classes, fc_drop, 8, 24, 24, 48)
 
 

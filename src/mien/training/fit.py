@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ def fit(
     forward = torch.compile(model) if compiled else model
     weight = class_weights(labels, classes, r.class_weighting)
     weight = weight.to(device) if weight is not None else None
+    compare = partial(F.cross_entropy, weight=weight, label_smoothing=r.label_smoothing)
 
     steps = -(-len(images) // r.batch_size)
     history: list[Row] = state["history"]
@@ -151,7 +153,7 @@ def fit(
                 run = forward if len(mine) == r.batch_size else model
                 x = x.contiguous(memory_format=torch.channels_last)
                 z = run(x)
-                loss = F.cross_entropy(z, t, weight=weight, label_smoothing=r.label_smoothing)
+                loss = compare(z, t)
                 value = loss.item()
                 if not np.isfinite(value):
                     raise MienError(
@@ -165,8 +167,7 @@ def fit(
                     before = climb(opt, r.sam)
                     opt.zero_grad(set_to_none=True)
                     seed_dropout(here, device)
-                    worst = F.cross_entropy(run(x), t, weight=weight, label_smoothing=r.label_smoothing)
-                    fabric.backward(worst * share)
+                    fabric.backward(compare(run(x), t) * share)
                     descend(before)
                 opt.step()
                 if averaged is not None:

@@ -129,11 +129,11 @@ RECIPES = {
             teacher_sees="view",
         ),
         # The champion narrowed, 69.4 % and 69.2 % on PublicTest, single view (3,589 images, seed 1): `mien train slim --data data/ --from champion`,
-        # 50 minutes of one core, then `mien train lean --data data/ --from runs/slim-1`, 15 minutes (section 14 of the log).
+        # some 50 minutes of one core, then `mien train lean --data data/ --from runs/slim-1`, 15 minutes (section 14 of the log).
         _narrow("slim", epochs=20),
         _narrow("lean", epochs=8),
         # Small enough to learn from a larger network for long, which looks at each blended view with it: 67.1 % on PublicTest, single
-        # view (3,589 images, seed 2): `mien train nano --data data/ --seed 2`, 95 epochs in 90 minutes of one core (section 15 of the log).
+        # view (3,589 images): `mien train nano --data data/ --seed 2`, some 90 minutes of one core, in a run cut to 91 epochs (section 15 of the log).
         _modern(
             "nano",
             epochs=95,

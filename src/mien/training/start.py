@@ -71,10 +71,9 @@ def narrowed(wide: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str
             continue
         vectors = [name for name in names[here + 1 : behind] if like[name].ndim == 1 and name in cut]
         heard = cut[reader].float().transpose(0, 1).flatten(1).norm(dim=1)
-        for gain in (
-            cut[name] for name in vectors if name.endswith(".weight")
-        ):  # of the batch norm, where there is one
-            heard = heard * gain.abs()
+        for name in vectors:
+            if name.endswith(".weight"):  # of the batch norm, where there is one
+                heard = heard * cut[name].abs()
         keep = heard.topk(fewer).indices.sort().values
         cut[layer] = cut[layer][keep]
         cut[reader] = cut[reader][:, keep]

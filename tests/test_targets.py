@@ -10,7 +10,7 @@ from mien.errors import MienError  # noqa: E402
 from mien.recognition.model import open_model  # noqa: E402
 from mien.training.predict import normalise  # noqa: E402
 from mien.training.recipes import recipe  # noqa: E402
-from mien.training.targets import fits, onlooker, targets  # noqa: E402
+from mien.training.targets import by_torch, fits, onlooker, targets  # noqa: E402
 
 HEADER = "Usage,Image name," + ",".join(ferplus.TAGS) + "\n"
 #         neutral happiness surprise sadness anger disgust fear contempt unknown NF
@@ -60,6 +60,12 @@ def test_a_teacher_may_judge_each_view_as_the_network_gets_it(dataset):
     assert np.allclose(opinion(batch), open_model("hybrid").classify(dataset.images[ROWS]), atol=1e-6)
     assert opinion(batch[:, :, ::2, ::2]).shape == (len(ROWS), 7)
     assert onlooker(recipe("hybrid", teacher="hybrid")) is None
+
+
+def test_a_teacher_read_back_into_torch_is_of_the_same_opinion(dataset):
+    teacher = open_model("hybrid")
+    opinion = by_torch(teacher, 3, torch.device("cpu"))(torch.from_numpy(dataset.images[ROWS]))
+    assert np.allclose(opinion, teacher.classify(dataset.images[ROWS]), atol=0.03)
 
 
 def test_majority_is_more_than_half_of_what_counts():

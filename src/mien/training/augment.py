@@ -75,20 +75,27 @@ def light(x: Tensor, amount: float, generator: torch.Generator) -> Tensor:
 def erase(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Fill a rectangle of 2 to 20 % of the area with noise in a share of the pictures (Zhong et al. 2020)."""
     n, _, height, width = x.shape
-    chance, area, aspect, top, left = torch.rand(5, n, generator=generator)
+    chance, area, aspect, top, left = torch.rand(5, n, generator=generator).to(x.device)
     area = 0.02 + 0.18 * area
     aspect = torch.exp((aspect * 2 - 1) * 1.2)  # height over width, 0.3 to 3.3
     h = (torch.sqrt(area * aspect) * height).clamp(1, height)
     w = (torch.sqrt(area / aspect) * width).clamp(1, width)
     top, left = top * (height - h), left * (width - w)
-    rows, columns = torch.arange(height), torch.arange(width)
+    rows, columns = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
     inside = (
         ((rows >= top[:, None]) & (rows < (top + h)[:, None]))[:, :, None]
         & ((columns >= left[:, None]) & (columns < (left + w)[:, None]))[:, None, :]
         & (chance < share)[:, None, None]
     )[:, None]  # (N, 1, H, W)
-    noise = torch.randn(x.shape, generator=generator) * 0.5
-    return torch.where(inside.to(x.device), noise.to(x.device), x)
+    return torch.where(inside, _noise(x, generator), x)
+
+
+def _noise(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Normal noise of x's shape with a deviation of 0.5, drawn where x is: on a GPU from a generator of its own, seeded by this one."""
+    if x.device.type == "cpu":
+        return torch.randn(x.shape, generator=generator) * 0.5
+    seed = int(torch.randint(1 << 62, (), generator=generator))
+    return torch.randn(x.shape, generator=torch.Generator(x.device).manual_seed(seed), device=x.device) * 0.5
 
 
 def mix(x: Tensor, target: Tensor, alpha: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -263,6 +263,28 @@ def _share_equal(graph: Any) -> None:
         node.input[:] = [shared.get(name, name) for name in node.input]
 
 
+def _derive_bias_scales(graph: Any) -> None:
+    """The scale of an int8 layer's bias is that of its input times that of its weights: compute it when the model is loaded (where
+    that gives the same bits) instead of storing it."""
+    from onnx import helper, numpy_helper
+
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    makers = {name: node for node in graph.node for name in node.output}
+    products = []
+    for node in graph.node:
+        parts = [
+            makers[name] for name in node.input[:3] if name in makers and makers[name].op_type == "DequantizeLinear"
+        ]
+        if len(parts) < 3:
+            continue
+        by = [part.input[1] for part in parts]  # scales of input, weights and bias
+        if by[2] in values and np.array_equal(values[by[0]] * values[by[1]], values[by[2]]):
+            products.append(helper.make_node("Mul", by[:2], [f"{by[2]}.product"]))
+            parts[2].input[1] = products[-1].output[0]
+    _put_first(graph, products)
+    _drop_unused(graph)
+
+
 def _put_first(graph: Any, nodes: Sequence[Any]) -> None:
     """Nodes stand in the order in which they run."""
     after = list(graph.node)
@@ -342,6 +364,10 @@ def quantise(source: Path, output: Path, faces: np.ndarray) -> None:
     model = onnx.load(str(output))
     describe(model, {**metadata, "quantised": "int8"})
     strip(model)
+    _derive_bias_scales(model.graph)
     _share_equal(model.graph)
     _shorten_names(model.graph)
+    used = {node.domain for node in model.graph.node}
+    for unused in [opset for opset in model.opset_import if opset.domain not in used]:
+        model.opset_import.remove(unused)
     onnx.save(model, str(output))

@@ -25,13 +25,15 @@ from mien.errors import MienError
 from mien.training import checkpoint, networks
 from mien.training.augment import augment, mix
 from mien.training.opinions import Opinions
-from mien.training.optim import average, class_weights, climb, descend, learning_rate, optimizer
+from mien.training.optim import average, averaged_parts, class_weights, climb, descend, learning_rate, optimizer
 from mien.training.predict import normalise
 from mien.training.recipes import Recipe
 from mien.training.seeds import generator, mix_seeds, seed_dropout
 from mien.training.settle import settle
 
 SAVE_EVERY = 110.0  # seconds between checkpoints inside an epoch
+SPARE = 5.0  # seconds after a checkpoint in which the end of an epoch is no reason for another
+TOGETHER = 16  # steps on a GPU whose losses are fetched at once, so that it never waits for this process
 
 Row = dict[str, float]
 
@@ -97,6 +99,7 @@ def fit(
         opt.load_state_dict(state["optimizer"])
         if averaged is not None:
             averaged.load_state_dict(state["averaged"])
+    parts = averaged_parts(averaged, bare) if averaged is not None else ([], [])
     model, opt = fabric.setup(bare, opt)
     forward = torch.compile(model) if compiled else model
     weight = class_weights(labels, classes, r.class_weighting)
@@ -121,6 +124,22 @@ def fit(
             "opinions": opinions.state(), "minutes": minutes_before + (time.monotonic() - began) / 60,
         }  # fmt: skip
         checkpoint.save(folder, full)
+
+    pending: list[
+        tuple[Tensor, int, int, float]
+    ] = []  # loss and hits, images, step, learning rate: not in the sums yet
+
+    def count(epoch: int) -> None:
+        for (value, hits), (_, n, step, lr) in zip(torch.stack([p[0] for p in pending]).tolist(), pending, strict=True):
+            if not np.isfinite(value):
+                raise MienError(
+                    f"the loss became {value} in epoch {epoch + 1}, step {step + 1}; try a lower --learning-rate "
+                    f"(it was {lr:.2g} there) or --precision 32-true"
+                )
+            sums[0] += value * n
+            sums[1] += hits
+            sums[2] += n
+        pending.clear()
 
     done = bool(state.get("done"))
     with _polite_stop() as asked:
@@ -154,12 +173,10 @@ def fit(
                 x = x.contiguous(memory_format=torch.channels_last)
                 z = run(x)
                 loss = compare(z, t)
-                value = loss.item()
-                if not np.isfinite(value):
-                    raise MienError(
-                        f"the loss became {value} in epoch {epoch + 1}, step {step + 1}; try a lower --learning-rate "
-                        f"(it was {lr:.2g} there) or --precision 32-true"
-                    )
+                hits = (z.argmax(1) == y).sum()
+                pending.append((torch.stack([loss.detach().float(), hits.float()]), len(mine), step, lr))
+                if device.type == "cpu" or len(pending) == TOGETHER:
+                    count(epoch)
                 opt.zero_grad(set_to_none=True)
                 share = len(mine) * fabric.world_size / len(batch)
                 fabric.backward(loss * share)
@@ -171,20 +188,21 @@ def fit(
                     descend(before)
                 opt.step()
                 if averaged is not None:
-                    average(averaged, bare, r.ema, epoch * steps + step)
+                    average(*parts, r.ema, epoch * steps + step)
                 if r.self_share:
                     opinions.note(mine, z)
-                sums[0] += value * len(mine)
-                sums[1] += (z.argmax(1) == y).sum().item()
-                sums[2] += len(mine)
                 on_step(epoch, step + 1, steps)
                 now = time.monotonic()
                 if now - last_save > SAVE_EVERY or asked():
+                    if pending:
+                        count(epoch)
                     sums[3] += now - tick
                     tick = last_save = now
                     save(epoch, step + 1)
                 if asked():
                     raise KeyboardInterrupt
+            if pending:
+                count(epoch)
             sums[3] += time.monotonic() - tick
             opinions.turn()
             judged = averaged if averaged is not None else bare
@@ -202,8 +220,9 @@ def fit(
             late = bool(r.early_stopping) and epoch + 1 - best["epoch"] >= r.early_stopping
             epoch, first, sums = epoch + 1, 0, [0.0] * 4
             done = _agree(late or bool(max_minutes and spent >= max_minutes), fabric)
-            save(epoch, 0)
-            last_save = time.monotonic()
+            if done or epoch == r.epochs or asked() or time.monotonic() - last_save > SPARE:
+                save(epoch, 0)
+                last_save = time.monotonic()
             on_epoch(row)
             if asked():
                 raise KeyboardInterrupt
@@ -224,12 +243,11 @@ def picture_size(epoch: int, r: Recipe) -> int:
 
 
 @torch.no_grad()
-def _evaluate(
-    model: nn.Module, data: tuple[np.ndarray, np.ndarray], r: Recipe, fabric: Fabric, batch: int = 256
-) -> tuple[float, float]:
+def _evaluate(model: nn.Module, data: tuple[np.ndarray, np.ndarray], r: Recipe, fabric: Fabric) -> tuple[float, float]:
     """Mean cross-entropy and accuracy. Each process takes its share, none twice: exact for any number of them."""
     mine = np.array_split(np.arange(len(data[0])), fabric.world_size)[fabric.global_rank]
     sums = torch.zeros(3, dtype=torch.float64)
+    batch = 256 if fabric.device.type == "cpu" else 2048
     model.eval()
     for start in range(0, len(mine), batch):
         rows = mine[start : start + batch]

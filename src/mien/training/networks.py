@@ -1,4 +1,4 @@
-"""The networks, layer by layer: seven of the study, the champion, slim, lean, nano. Input (N, 1, 48, 48) float, output (N, classes) logits.
+"""The networks, layer by layer: seven of the study, the champion, broad, slim, lean, nano. Input (N, 1, 48, 48) float, output (N, classes) logits.
 
 Convolutions are 3x3 with padding 1 and pools 2x2, where nothing else is said: a map's side goes 48, 24, 12, 6. A network is a function
 that returns an `nn.Sequential`; `@network` enters it in the table `NETWORKS` under its own name.
@@ -215,6 +215,12 @@ def champion(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
 
 
 @network("champion-cnn")
+def broad(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
+    """The champion twice as wide: four times its work, for a GPU to train and to be a teacher of the others."""
+    return _champion(classes, fc_drop, 64, 128, 192, 320, width=64)
+
+
+@network("champion-cnn")
 def slim(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
     """The champion with 60 % of its work: narrower between the two convolutions of each stage (`--from champion` narrows it)."""
     return _champion(classes, fc_drop, 16, 48, 64, 128)
@@ -226,14 +232,15 @@ def lean(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
     return _champion(classes, fc_drop, 8, 24, 24, 48)
 
 
-def _champion(classes: int, fc_drop: float, a: int, b: int, c: int, d: int) -> nn.Sequential:
-    """a, b, c, d: channels between the two convolutions that work at a side of 48, 24, 12 and 6."""
+def _champion(classes: int, fc_drop: float, a: int, b: int, c: int, d: int, width: int = 32) -> nn.Sequential:
+    """a, b, c, d: channels between the two convolutions that work at a side of 48, 24, 12 and 6. width: channels of the first stage."""
+    w = width
     return nn.Sequential(
-        *unit(1, a), *pooled(a, 32),  # 32 x 24 x 24
-        *unit(32, b), *pooled(b, 64),  # 64 x 12 x 12
-        *unit(64, 128), residual(128, c), nn.MaxPool2d(2),  # 128 x 6 x 6
-        *unit(128, 256), residual(256, d), nn.AdaptiveAvgPool2d(1), nn.Flatten(),  # 256
-        nn.Dropout(fc_drop), nn.Linear(256, classes),
+        *unit(1, a), *pooled(a, w),  # 32 x 24 x 24, where the width is 32
+        *unit(w, b), *pooled(b, 2 * w),  # 64 x 12 x 12
+        *unit(2 * w, 4 * w), residual(4 * w, c), nn.MaxPool2d(2),  # 128 x 6 x 6
+        *unit(4 * w, 8 * w), residual(8 * w, d), nn.AdaptiveAvgPool2d(1), nn.Flatten(),  # 256
+        nn.Dropout(fc_drop), nn.Linear(8 * w, classes),
     )  # fmt: skip
 
 
@@ -246,8 +253,8 @@ def nano(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
 
     return nn.Sequential(
         conv(1, 16, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(16), relu(),  # 16 x 24 x 24; a norm behind a pool is cheap
-        inner(16), inner(16),
-        nn.Conv2d(16, 48, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(48), relu(),  # 48 x 12 x 12
+        inner(16), inner(16), inner(16),
+        *pooled(16, 48),  # 48 x 12 x 12
         inner(48), inner(48), nn.MaxPool2d(2),  # 48 x 6 x 6
         *separable(48, 96), relu(), Residual(*separable(96, 96)), Residual(*separable(96, 96)),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(fc_drop), nn.Linear(96, classes),  # 96

@@ -129,10 +129,14 @@ def class_weights(labels: Tensor, classes: int, power: float) -> Tensor | None:
     return weight / (weight * count).sum() * count.sum()
 
 
+def averaged_parts(into: nn.Module, model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """What `average` takes: weights and batch-norm statistics of the averaged network and of the trained one."""
+    mine, theirs = ([t for t in m.state_dict().values() if t.is_floating_point()] for m in (into, model))
+    return mine, theirs
+
+
 @torch.no_grad()
-def average(into: nn.Module, model: nn.Module, decay: float, step: int) -> None:
-    """Move the averaged weights (and batch-norm statistics) towards the model's, faster at the beginning."""
+def average(mine: list[Tensor], theirs: list[Tensor], decay: float, step: int) -> None:
+    """Move the averaged weights (and batch-norm statistics) towards the trained ones, faster at the beginning."""
     decay = min(decay, (1 + step) / (10 + step))
-    mine = [t for t in into.state_dict().values() if t.is_floating_point()]
-    theirs = [t for t in model.state_dict().values() if t.is_floating_point()]
     torch._foreach_lerp_(mine, theirs, 1 - decay)

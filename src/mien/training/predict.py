@@ -72,7 +72,8 @@ def logits(model: nn.Module, images: np.ndarray, mean: float, std: float, batch:
     for start in range(0, len(images), batch):
         faces = torch.from_numpy(np.ascontiguousarray(images[start : start + batch])).to(device)
         x = normalise(faces, mean, std).contiguous(memory_format=torch.channels_last)
-        found.append(model(x).float().cpu().numpy())
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # on a GPU: whole float32
+            found.append(model(x).float().cpu().numpy())
     if not found:
         raise MienError("there are no faces to classify; check the data and the split")
     return np.concatenate(found)

@@ -149,7 +149,7 @@ def train(
         "machine": machine(),
         "mien": code_version(),
     }  # fmt: skip
-    aim, teacher = targets(r, dataset, parts.train), onlooker(r, runtime.threads or 1)
+    aim = targets(r, dataset, parts.train)
     try:
         fabric = Fabric(accelerator=runtime.accelerator, devices=runtime.devices, precision=precision)  # type: ignore[arg-type]
     except (RuntimeError, ValueError) as error:
@@ -158,6 +158,8 @@ def train(
         ) from error
     fabric.launch()
     main = fabric.is_global_zero
+    torch.backends.cudnn.benchmark = True  # batches have one size, so the fastest convolutions are worth looking for
+    teacher = onlooker(r, runtime.threads or 1, fabric.device, runtime.compiled)
     if main and not resume:
         write_json(folder / "recipe.json", record)
     watch: Tracker = tracker(track if main else "none")
@@ -215,7 +217,7 @@ def finish(run: Run, dataset: Dataset, parts: Split, fitted: Fitted, watch: Trac
     history.write(fitted.history, folder / "history.csv")
     with atomic_write(folder / "weights.safetensors") as temporary:
         save_file({k: v.contiguous().cpu() for k, v in fitted.model.state_dict().items()}, temporary)
-    model = run.model()
+    model = run.model().to(next(fitted.model.parameters()).device)
     held, drawn = parts.validation, dataset.drawn
     z = predict.logits(model, dataset.images[held], r.mean, r.std)
     temperature = calibration.fit_temperature(z, dataset.labels[held])
@@ -267,7 +269,7 @@ def export_run(run: Run, path: Path, summary: Mapping[str, Any] | None = None) -
     r, summary = run.recipe, summary or run.metrics()
     export(
         run.model(), path, name=run.name, classes=run.classes, mean=r.mean, std=r.std, temperature=summary["temperature"],
-        training={"recipe": r.name, "seed": run.record["seed"], "from": run.record.get("from", ""), "epochs": summary["epochs"], "split": r.split, "fold": r.fold, "copies": r.copies,
+        training={"recipe": r.name, "network": r.network, "seed": run.record["seed"], "from": run.record.get("from", ""), "epochs": summary["epochs"], "split": r.split, "fold": r.fold, "copies": r.copies,
                   "data": run.record["data"], "mien": run.record["mien"],
                   "validation_accuracy": summary["evaluations"]["validation"]["single"]["accuracy"]},
     )  # fmt: skip

@@ -1,6 +1,8 @@
 """What a network is to learn of its training faces: their labels, FER+'s votes on them, a teacher's opinion of them."""
 
+import json
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,8 +11,11 @@ from torch import Tensor
 
 from mien.data import Dataset, ferplus
 from mien.errors import MienError
-from mien.recognition.model import open_model
-from mien.training.recipes import Recipe
+from mien.recognition.model import Model, open_model
+from mien.training import networks
+from mien.training.export import weights
+from mien.training.predict import normalise
+from mien.training.recipes import RECIPES, Recipe
 
 
 def targets(r: Recipe, dataset: Dataset, rows: np.ndarray) -> np.ndarray | None:
@@ -32,21 +37,58 @@ def targets(r: Recipe, dataset: Dataset, rows: np.ndarray) -> np.ndarray | None:
     return found
 
 
-def onlooker(r: Recipe, threads: int = 1) -> Callable[[Tensor], Tensor] | None:
+def onlooker(
+    r: Recipe, threads: int = 1, device: torch.device | None = None, compiled: bool = False
+) -> Callable[[Tensor], Tensor] | None:
     """The teacher's calibrated opinion (N, C) of each batch (N, 1, H, W) float32 as the network gets it, augmented and
-    blended (Beyer et al. 2022, "A good teacher is patient and consistent"); None where no teacher sees it."""
+    blended (Beyer et al. 2022, "A good teacher is patient and consistent"); None where no teacher sees it.
+
+    On a GPU (device) a teacher whose file can be read back into torch, any but an int8 one, runs there in bfloat16;
+    compiled: by torch.compile.
+    """
     if not r.teacher or r.teacher_sees != "view":
         return None
     teachers = [open_model(name, threads) for name in r.teacher.split("+")]
     side = teachers[0].input_size
+    judges = [
+        by_torch(t, r.batch_size, device, compiled)
+        if device is not None and device.type == "cuda" and not {"quantised", "weights"} & set(t.metadata)
+        else partial(_by_onnxruntime, t)
+        for t in teachers
+    ]
 
     def opinion(x: Tensor) -> Tensor:
         if x.shape[-1] != side:
             x = F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
-        faces = ((x * r.std + r.mean) * 255).round().clamp(0, 255).to(torch.uint8).squeeze(1).cpu().numpy()
-        return torch.from_numpy(np.mean([t.classify(faces) for t in teachers], axis=0)).float().to(x.device)
+        pixels = ((x * r.std + r.mean) * 255).round().clamp(0, 255).to(torch.uint8).squeeze(1)
+        return torch.stack([judge(pixels) for judge in judges]).mean(dim=0)
 
     return opinion
+
+
+def _by_onnxruntime(teacher: Model, pixels: Tensor) -> Tensor:
+    """pixels (N, S, S) uint8 -> probabilities (N, C) float32, on the same device."""
+    return torch.from_numpy(teacher.classify(pixels.cpu().numpy())).float().to(pixels.device)
+
+
+def by_torch(teacher: Model, batch: int, device: torch.device, compiled: bool = False) -> Callable[[Tensor], Tensor]:
+    """The same by torch, in bfloat16: pixels (N, S, S) uint8 -> probabilities (N, C) float32. compiled: where N is `batch`."""
+    about = json.loads(teacher.metadata["training"])
+    network = about.get("network") or RECIPES[about["recipe"]].network
+    plain = networks.build(network, len(teacher.classes))
+    plain.load_state_dict(weights(teacher.path), strict=False)  # how many batches a norm has seen is not in the file
+    plain = plain.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    fast = torch.compile(plain) if compiled else plain
+    mean, std = float(teacher.metadata["mean"]), float(teacher.metadata["std"])
+
+    @torch.no_grad()
+    def judge(pixels: Tensor) -> Tensor:
+        x = normalise(pixels, mean, std).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16):
+            z = (fast if len(x) == batch else plain)(x)
+        return (z.float() / teacher.temperature).softmax(dim=1)
+
+    return judge
 
 
 def fits(teacher: str, dataset: Dataset) -> bool:

@@ -66,6 +66,15 @@ def test_given_targets_take_the_place_of_the_labels():
     assert fitted.history[-1]["val_accuracy"] < 0.2
 
 
+def test_losses_may_be_fetched_some_steps_at_a_time(monkeypatch, tmp_path):
+    one = fit(QUICK, stripes(), stripes(20, 1), 3, seed=1)
+    monkeypatch.setattr("mien.training.fit._steps_together", lambda device: 3)  # of the five of an epoch
+    some = fit(QUICK, stripes(), stripes(20, 1), 3, seed=1, folder=tmp_path)
+    assert same(one.model, some.model)
+    for name in ("train_loss", "train_accuracy", "val_loss"):
+        assert [row[name] for row in some.history] == pytest.approx([row[name] for row in one.history])
+
+
 def test_batch_norms_are_settled_on_plain_training_pictures():
     images = torch.from_numpy(stripes()[0])
     rough, settled = (

@@ -33,7 +33,6 @@ from mien.training.settle import settle
 
 SAVE_EVERY = 110.0  # seconds between checkpoints inside an epoch
 SPARE = 5.0  # seconds after a checkpoint in which the end of an epoch is no reason for another
-TOGETHER = 16  # steps on a GPU whose losses are fetched at once, so that it never waits for this process
 
 Row = dict[str, float]
 
@@ -125,9 +124,9 @@ def fit(
         }  # fmt: skip
         checkpoint.save(folder, full)
 
-    pending: list[
-        tuple[Tensor, int, int, float]
-    ] = []  # loss and hits, images, step, learning rate: not in the sums yet
+    together = _steps_together(device)
+    # (loss and hits, images, step, learning rate) of steps that are not in the sums yet
+    pending: list[tuple[Tensor, int, int, float]] = []
 
     def count(epoch: int) -> None:
         for (value, hits), (_, n, step, lr) in zip(torch.stack([p[0] for p in pending]).tolist(), pending, strict=True):
@@ -175,7 +174,7 @@ def fit(
                 loss = compare(z, t)
                 hits = (z.argmax(1) == y).sum()
                 pending.append((torch.stack([loss.detach().float(), hits.float()]), len(mine), step, lr))
-                if device.type == "cpu" or len(pending) == TOGETHER:
+                if len(pending) == together:
                     count(epoch)
                 opt.zero_grad(set_to_none=True)
                 share = len(mine) * fabric.world_size / len(batch)
@@ -240,6 +239,11 @@ def picture_size(epoch: int, r: Recipe) -> int:
     """Side of the training pictures in an epoch: from start_size to 48 in steps of 8 over the first 60 %."""
     sizes = [*range(r.start_size, 48, 8), 48]
     return sizes[min(len(sizes) - 1, int(epoch / r.epochs / 0.6 * (len(sizes) - 1)))]
+
+
+def _steps_together(device: torch.device) -> int:
+    """After how many steps their losses are looked at: on a GPU after some, so that it does not wait for this process each time."""
+    return 1 if device.type == "cpu" else 16
 
 
 @torch.no_grad()

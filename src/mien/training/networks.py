@@ -216,7 +216,7 @@ def champion(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
 
 @network("champion-cnn")
 def broad(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
-    """The champion twice as wide: four times its work, for a GPU to train and to be a teacher of the others."""
+    """The champion twice as wide: three times its work, for a GPU to train and to be a teacher of the others."""
     return _champion(classes, fc_drop, 64, 128, 192, 320, width=64)
 
 

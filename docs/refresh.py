@@ -31,14 +31,19 @@ def block(path: Path) -> str:
     }[made["tta"]]
     members = made["trained"] if isinstance(made["trained"], list) else [made["trained"]]
     many = f"{len(members)} networks averaged" if len(members) > 1 else "one network"
-    epochs = " and ".join(str(member["epochs"]) for member in members)
-    seeds = " and ".join(str(member["seed"]) for member in members)
+    epochs = listed([member["epochs"] for member in members])
+    seeds = listed([member["seed"] for member in members])
     return (
         f"`{path.with_suffix('.csv').name}`: PublicTest accuracy **{found['accuracy']:.1%}** "
         f"(95 % interval {low:.1%} to {high:.1%}, {found['n']:,} images), {many}, {views}, "
         f"{epochs} epochs, seed {seeds}. PublicTest was looked at while the recipe was "
         "chosen; the labels of PrivateTest were seen by nobody here.\n"
     )
+
+
+def listed(numbers: list[int]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def refreshed(text: str) -> str:

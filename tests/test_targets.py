@@ -1,5 +1,7 @@
 """Labels, FER+ votes and teachers become the targets that the recipe asks for."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from mien.errors import MienError  # noqa: E402
 from mien.recognition.model import open_model  # noqa: E402
 from mien.training.predict import normalise  # noqa: E402
 from mien.training.recipes import recipe  # noqa: E402
-from mien.training.targets import by_torch, fits, onlooker, targets  # noqa: E402
+from mien.training.targets import by_torch, fits, network_in, onlooker, targets  # noqa: E402
 
 HEADER = "Usage,Image name," + ",".join(ferplus.TAGS) + "\n"
 #         neutral happiness surprise sadness anger disgust fear contempt unknown NF
@@ -66,6 +68,14 @@ def test_a_teacher_read_back_into_torch_is_of_the_same_opinion(dataset):
     teacher = open_model("hybrid")
     opinion = by_torch(teacher, 3, torch.device("cpu"))(torch.from_numpy(dataset.images[ROWS]))
     assert np.allclose(opinion, teacher.classify(dataset.images[ROWS]), atol=0.03)
+
+
+def test_a_teacher_in_8_bits_is_not_read_back_and_one_of_another_shape_is_refused():
+    assert network_in(open_model("hybrid")) == "hybrid"
+    assert network_in(open_model("champion-int8")) == ""
+    other = dataclasses.replace(open_model("hybrid"), metadata={"training": '{"recipe": "nano"}'})
+    with pytest.raises(MienError, match="not of the network 'nano'"):
+        by_torch(other, 3, torch.device("cpu"))
 
 
 def test_majority_is_more_than_half_of_what_counts():

@@ -52,7 +52,7 @@ def onlooker(
     side = teachers[0].input_size
     judges = [
         by_torch(t, r.batch_size, device, compiled)
-        if device is not None and device.type == "cuda" and not {"quantised", "weights"} & set(t.metadata)
+        if device is not None and device.type == "cuda" and network_in(t)
         else partial(_by_onnxruntime, t)
         for t in teachers
     ]
@@ -71,12 +71,29 @@ def _by_onnxruntime(teacher: Model, pixels: Tensor) -> Tensor:
     return torch.from_numpy(teacher.classify(pixels.cpu().numpy())).float().to(pixels.device)
 
 
+def network_in(teacher: Model) -> str:
+    """Which network a model file holds, for torch to build; "" where it cannot be read back: in int8, or not known."""
+    about = json.loads(teacher.metadata.get("training", "{}"))
+    known = RECIPES.get(about.get("recipe", ""))
+    if {"quantised", "weights"} & set(teacher.metadata):
+        return ""
+    return about.get("network") or (known.network if known else "")
+
+
 def by_torch(teacher: Model, batch: int, device: torch.device, compiled: bool = False) -> Callable[[Tensor], Tensor]:
-    """The same by torch, in bfloat16: pixels (N, S, S) uint8 -> probabilities (N, C) float32. compiled: where N is `batch`."""
-    about = json.loads(teacher.metadata["training"])
-    network = about.get("network") or RECIPES[about["recipe"]].network
-    plain = networks.build(network, len(teacher.classes))
-    plain.load_state_dict(weights(teacher.path), strict=False)  # how many batches a norm has seen is not in the file
+    """The same by torch, in bfloat16: pixels (N, S, S) uint8 -> probabilities (N, C) float32. compiled: where N is `batch`.
+
+    Raises MienError where the file does not fit the network of that name (`network_in`).
+    """
+    plain = networks.build(network_in(teacher), len(teacher.classes))
+    try:
+        lacking = plain.load_state_dict(weights(teacher.path), strict=False).missing_keys
+    except RuntimeError:
+        lacking = ["other shapes"]
+    if any(not name.endswith("num_batches_tracked") for name in lacking):  # those alone are not in the file
+        raise MienError(
+            f"the teacher {teacher.path} is not of the network '{network_in(teacher)}' as this mien has it; train it anew"
+        )
     plain = plain.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     fast = torch.compile(plain) if compiled else plain
     mean, std = float(teacher.metadata["mean"]), float(teacher.metadata["std"])

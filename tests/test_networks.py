@@ -8,7 +8,7 @@ onnx = pytest.importorskip("onnx")
 
 from mien.errors import MienError  # noqa: E402
 from mien.recognition.model import open_model  # noqa: E402
-from mien.training import export, networks, predict  # noqa: E402
+from mien.training import export, networks, predict, shrink  # noqa: E402
 from mien.training.recipes import recipe  # noqa: E402
 from mien.training.start import narrowed, starting_weights  # noqa: E402
 
@@ -84,7 +84,7 @@ def test_relu_before_pool_changes_no_value(name, tmp_path):
     before, after = tmp_path / "before.onnx", tmp_path / "after.onnx"
     export.export(model, before, name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5)
     graph = onnx.load(str(before))
-    export.relu_before_pool(graph)
+    shrink.relu_before_pool(graph)
     makers = {output: node.op_type for node in graph.graph.node for output in node.output}
     assert not [n for n in graph.graph.node if n.op_type == "Relu" and makers.get(n.input[0]) == "MaxPool"]
     onnx.save(graph, str(after))
@@ -100,7 +100,7 @@ def test_eight_bits_answer_nearly_alike_for_one_face_and_for_many(name, tmp_path
     wide, small = tmp_path / "wide.onnx", tmp_path / "small.onnx"
     export.export(model, wide, name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5)
     faces = np.random.default_rng(0).integers(0, 256, (40, 48, 48), dtype=np.uint8)
-    export.quantise(wide, small, faces)
+    shrink.quantise(wide, small, faces)
     expected, found = open_model(wide).logits(faces), open_model(small).logits(faces)
     assert np.abs(found - expected).max() < 0.1 * np.ptp(expected)
     assert np.array_equal(open_model(small).logits(faces[:1]), found[:1])

@@ -11,8 +11,8 @@ from mien.errors import MienError
 from mien.files import atomic_write
 from mien.recognition.model import open_model
 from mien.training import predict
-from mien.training.export import halve, quantise, round_weights
 from mien.training.run import Run, export_run, load_run
+from mien.training.shrink import halve, quantise, round_weights
 
 TOLERANCE = 1e-4  # of float32 logits against torch's
 DRAWN = 32  # faces that mien draws to compare on where no data are given

@@ -92,10 +92,10 @@ def erase(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
 
 def _noise(x: Tensor, generator: torch.Generator) -> Tensor:
     """Normal noise of x's shape with a deviation of 0.5, drawn where x is: on a GPU from a generator of its own, seeded by this one."""
-    if x.device.type == "cpu":
-        return torch.randn(x.shape, generator=generator) * 0.5
-    seed = int(torch.randint(1 << 62, (), generator=generator))
-    return torch.randn(x.shape, generator=torch.Generator(x.device).manual_seed(seed), device=x.device) * 0.5
+    if x.device.type != "cpu":
+        seed = int(torch.randint(1 << 62, (), generator=generator))
+        generator = torch.Generator(x.device).manual_seed(seed)
+    return torch.randn(x.shape, generator=generator, device=x.device) * 0.5
 
 
 def mix(x: Tensor, target: Tensor, alpha: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -146,6 +146,11 @@ def drop_unused(graph: Any) -> None:
         graph.initializer.remove(tensor)
 
 
+def in_eight_bits(metadata: Mapping[str, str]) -> bool:
+    """Whether a model file's weights are in 8 bits, by its metadata: then they cannot be read back into torch."""
+    return "quantised" in metadata or "weights" in metadata
+
+
 def weights(path: Path) -> dict[str, Tensor]:
     """The state dict inside a model file that `export` wrote. Raises MienError where the file is none of mien's."""
     import onnx
@@ -160,6 +165,6 @@ def weights(path: Path) -> dict[str, Tensor]:
         for i in model.graph.initializer
         if i.name.startswith(PREFIX)
     }
-    if not found or {"quantised", "weights"} & set(description(model)):
+    if not found or in_eight_bits(description(model)):
         raise MienError(f"{path} holds no weights of a mien network to go on from (int8 models cannot be trained)")
     return found

@@ -129,6 +129,8 @@ def fit(
     pending: list[tuple[Tensor, int, int, float]] = []
 
     def count(epoch: int) -> None:
+        if not pending:
+            return
         for (value, hits), (_, n, step, lr) in zip(torch.stack([p[0] for p in pending]).tolist(), pending, strict=True):
             if not np.isfinite(value):
                 raise MienError(
@@ -193,15 +195,13 @@ def fit(
                 on_step(epoch, step + 1, steps)
                 now = time.monotonic()
                 if now - last_save > SAVE_EVERY or asked():
-                    if pending:
-                        count(epoch)
+                    count(epoch)
                     sums[3] += now - tick
                     tick = last_save = now
                     save(epoch, step + 1)
                 if asked():
                     raise KeyboardInterrupt
-            if pending:
-                count(epoch)
+            count(epoch)
             sums[3] += time.monotonic() - tick
             opinions.turn()
             judged = averaged if averaged is not None else bare

@@ -13,7 +13,7 @@ from mien.data import Dataset, ferplus
 from mien.errors import MienError
 from mien.recognition.model import Model, open_model
 from mien.training import networks
-from mien.training.export import weights
+from mien.training.export import in_eight_bits, weights
 from mien.training.predict import normalise
 from mien.training.recipes import RECIPES, Recipe
 
@@ -75,9 +75,8 @@ def network_in(teacher: Model) -> str:
     """Which network a model file holds, for torch to build; "" where it cannot be read back: in int8, or not known."""
     about = json.loads(teacher.metadata.get("training", "{}"))
     known = RECIPES.get(about.get("recipe", ""))
-    if {"quantised", "weights"} & set(teacher.metadata):
-        return ""
-    return about.get("network") or (known.network if known else "")
+    named = about.get("network") or (known.network if known else "")
+    return "" if in_eight_bits(teacher.metadata) else named
 
 
 def by_torch(teacher: Model, batch: int, device: torch.device, compiled: bool = False) -> Callable[[Tensor], Tensor]:

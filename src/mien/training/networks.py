@@ -1,4 +1,4 @@
-"""The networks, layer by layer: seven of the study, the champion, broad, slim, lean, nano. Input (N, 1, 48, 48) float, output (N, classes) logits.
+"""The networks, layer by layer: seven of the study, the champion, broad, nano. Input (N, 1, 48, 48) float, output (N, classes) logits.
 
 Convolutions are 3x3 with padding 1 and pools 2x2, where nothing else is said: a map's side goes 48, 24, 12, 6. A network is a function
 that returns an `nn.Sequential`; `@network` enters it in the table `NETWORKS` under its own name.
@@ -211,7 +211,7 @@ def separable(c_in: int, c_out: int) -> list[nn.Module]:
 @network("champion-cnn")
 def champion(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
     """Wide at low resolution, where a CPU is fast, two residual branches, and no layer between the pool and the classes."""
-    return _champion(classes, fc_drop, 32, 64, 128, 256)
+    return _champion(classes, fc_drop, 32, 64, 128, 256, width=32)
 
 
 @network("champion-cnn")
@@ -220,19 +220,7 @@ def broad(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
     return _champion(classes, fc_drop, 64, 128, 192, 320, width=64)
 
 
-@network("champion-cnn")
-def slim(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
-    """The champion with 60 % of its work: narrower between the two convolutions of each stage (`--from champion` narrows it)."""
-    return _champion(classes, fc_drop, 16, 48, 64, 128)
-
-
-@network("champion-cnn")
-def lean(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
-    """The same with a third of the champion's work."""
-    return _champion(classes, fc_drop, 8, 24, 24, 48)
-
-
-def _champion(classes: int, fc_drop: float, a: int, b: int, c: int, d: int, width: int = 32) -> nn.Sequential:
+def _champion(classes: int, fc_drop: float, a: int, b: int, c: int, d: int, width: int) -> nn.Sequential:
     """a, b, c, d: channels between the two convolutions that work at a side of 48, 24, 12 and 6. width: channels of the first stage."""
     w = width
     return nn.Sequential(

@@ -91,13 +91,6 @@ def _champion(**changes: object) -> Recipe:
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
-def _narrow(network: str, epochs: int) -> Recipe:
-    return _champion(
-        name=network, network=network, epochs=epochs, learning_rate=0.02, label_smoothing=0.0, start_size=48,
-        teacher="champion-int8", teacher_share=0.7, teacher_sees="view",
-    )  # fmt: skip
-
-
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -133,10 +126,6 @@ RECIPES = {
             teacher_share=0.7,
             teacher_sees="view",
         ),
-        # The champion narrowed, 69.4 % and 69.2 % on PublicTest, single view (3,589 images, seed 1): `mien train slim --data data/ --from champion`,
-        # some 50 minutes of one core, then `mien train lean --data data/ --from runs/slim-1`, 15 minutes (section 14 of the log).
-        _narrow("slim", epochs=20),
-        _narrow("lean", epochs=8),
         # Small enough to learn from larger networks for long, which look at each blended view with it. The shipped nano: 69.2 % on PublicTest, single
         # view (3,589 images, float32), 326 epochs of batches of 512 with two broad teachers, ten minutes of a GPU (section 17 of the log). These are
         # for a CPU, some two hours of one core; on a GPU take `--teacher champion`, which runs there.
@@ -222,4 +211,4 @@ def check(r: Recipe) -> None:
         )
 
 
-SIZE_FREE = ("globalpool", "hybrid", "broad", "champion", "slim", "lean", "nano")  # these take pictures of any side
+SIZE_FREE = ("globalpool", "hybrid", "broad", "champion", "nano")  # these take pictures of any side

@@ -1,8 +1,7 @@
 """Weights to begin a training with, instead of fresh ones: fine-tuning on faces and classes of one's own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import resources
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -18,9 +17,8 @@ from mien.training.run import load_run
 def starting_weights(source: str, r: Recipe, classes: Sequence[str], seed: int = 1) -> dict[str, Tensor]:
     """State dict for the recipe's network, from a run folder, a model file, or the name of a shipped model.
 
-    The last layer is taken over where it has as many classes as are asked for; else it starts fresh, from the seed. A
-    wider network of the same layers is narrowed (`narrowed`). Raises MienError where the source is none of these, or
-    holds another network.
+    The last layer is taken over where it has as many classes as are asked for; else it starts fresh, from the seed. Raises
+    MienError where the source is none of these, or holds another network.
     """
     path = Path(source)
     shipped = Path(str(resources.files("mien.recognition") / "models" / f"{source}.onnx"))
@@ -38,7 +36,6 @@ def starting_weights(source: str, r: Recipe, classes: Sequence[str], seed: int =
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = networks.build(r.network, len(classes), r.conv_drop, r.fc_drop, r.drop_kind).state_dict()
-    found = narrowed(found, fresh)
     last = [name for name in fresh if name.endswith((".weight", ".bias"))][-2:]
     for name, tensor in fresh.items():
         if name.endswith("num_batches_tracked"):
@@ -50,33 +47,3 @@ def starting_weights(source: str, r: Recipe, classes: Sequence[str], seed: int =
         if found[name].shape == tensor.shape:
             fresh[name] = found[name].float().clone()
     return fresh
-
-
-def narrowed(wide: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a wider network cut to the widths of `like`, state dicts of the same layers in the same order.
-
-    Where a layer has fewer channels there, those stay that the layer behind it hears most of: the gain of their batch norm
-    times the length of the kernels that read them (after Li et al. 2017, "Pruning filters for efficient convnets"). What
-    does not fit even so is left as it is.
-    """
-    cut = dict(wide)
-    names = list(like)
-    layers = [i for i, name in enumerate(names) if like[name].ndim > 1]
-    for here, behind in pairwise(layers):
-        layer, reader = names[here], names[behind]
-        if layer not in cut or reader not in cut:
-            continue
-        channels, fewer = len(cut[layer]), len(like[layer])
-        if fewer >= channels or cut[reader].shape[1] != channels or like[reader].shape[1] != fewer:
-            continue
-        vectors = [name for name in names[here + 1 : behind] if like[name].ndim == 1 and name in cut]
-        heard = cut[reader].float().transpose(0, 1).flatten(1).norm(dim=1)
-        for name in vectors:
-            if name.endswith(".weight"):  # of the batch norm, where there is one
-                heard = heard * cut[name].abs()
-        keep = heard.topk(fewer).indices.sort().values
-        cut[layer] = cut[layer][keep]
-        cut[reader] = cut[reader][:, keep]
-        for name in vectors:
-            cut[name] = cut[name][keep]
-    return cut

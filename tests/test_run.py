@@ -254,6 +254,25 @@ def test_export_in_each_size(place, tmp_path, capsys):
     assert weights(half.path).keys() == weights(big.path).keys()
 
 
+def test_export_puts_a_smaller_model_before_a_run(place, tmp_path, capsys):
+    out, small = tmp_path / "both.onnx", place / "first" / "model.onnx"
+    argv = ["export", str(place / "first"), "-o", str(out), "--first", str(small)]
+    assert main([*argv, "--data", str(place / "data"), "--ask", "0.5"]) == 0
+    assert "behind first, asked about 50" in capsys.readouterr().out
+    faces = data.load(place / "data").images[:50]
+    one, both = open_model(small), open_model(out)
+    assert both.classify(faces) == pytest.approx(one.classify(faces), abs=1e-5)  # of the same opinion twice
+    out.unlink()
+    for wrong, said in (
+        ([], "give them with --data"),
+        (["--data", str(place / "data"), "--ask", "1.5"], "between 0 and 1"),
+        (["--data", str(place / "data"), "--first", "nobody"], "no model 'nobody'"),
+    ):
+        assert main([*argv, *wrong]) == 2
+        assert said in capsys.readouterr().err
+        assert not out.exists()
+
+
 def test_export_compares_on_drawn_faces_and_refuses_other_classes_and_unfinished_runs(place, tmp_path, capsys):
     assert main(["export", str(place / "first"), "-o", str(tmp_path / "m.onnx")]) == 0
     assert "drawn faces" in capsys.readouterr().out

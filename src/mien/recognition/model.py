@@ -14,7 +14,7 @@ from mien.errors import MienError
 from mien.recognition.session import open_session
 
 FOLDER = Path(__file__).parent / "models"
-DEFAULT = "champion"  # of the shipped models, the one that reads when none is named
+DEFAULT = "champion-fast"  # of the shipped models, the one that reads when none is named
 FORMAT = "1"
 CHUNK = 256  # faces in one run: enough to be fast, and memory stays flat however many there are
 

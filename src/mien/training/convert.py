@@ -9,8 +9,8 @@ import numpy as np
 from mien.data import Dataset, draw_face
 from mien.errors import MienError
 from mien.files import atomic_write
-from mien.recognition.model import open_model
-from mien.training import predict
+from mien.recognition.model import find_model, open_model
+from mien.training import cascade, predict
 from mien.training.run import Run, export_run, load_run
 from mien.training.shrink import halve, quantise, round_weights
 
@@ -21,15 +21,28 @@ CALIBRATION = 512  # training images that set the ranges of int8 activations
 Kind = Literal["float32", "float16 weights", "int8 weights", "int8"]
 
 
-def convert(folder: Path, output: Path, dataset: Dataset | None = None, kind: Kind = "float32") -> list[str]:
+def convert(
+    folder: Path,
+    output: Path,
+    dataset: Dataset | None = None,
+    kind: Kind = "float32",
+    first: str | Path | None = None,
+    ask: float = 0.2,
+) -> list[str]:
     """Write a run's model file and return lines that say how it compares with torch, on validation or drawn faces.
 
-    dataset: the run's data, of the same classes; needed to calibrate int8. kind: how numbers are stored, and for int8 also computed with. Raises
-    MienError where float32 logits differ from torch's by more than 1e-4 or a prediction changes.
+    dataset: the run's data, of the same classes; needed to calibrate int8, and for `first`. kind: how numbers are stored, and for int8 also
+    computed with. first: a smaller model that answers before it, so that it is asked only about the share `ask` of the validation
+    images of which that one is least sure (`cascade.join`). Raises MienError where float32 logits differ from torch's by more than 1e-4
+    or a prediction changes.
     """
     run = load_run(folder)
     if kind == "int8" and dataset is None:
         raise MienError("--int8 calibrates on training images; give them with --data")
+    if first is not None and dataset is None:
+        raise MienError("--first is measured on validation images; give them with --data")
+    if not 0 < ask < 1:
+        raise MienError(f"ask = {ask} cannot be; it is a share of the faces, between 0 and 1")
     if dataset is not None and tuple(dataset.classes) != run.classes:
         raise MienError(
             f"{dataset.source} has classes {', '.join(dataset.classes)}; {run.name} was trained on {', '.join(run.classes)}"
@@ -52,6 +65,9 @@ def convert(folder: Path, output: Path, dataset: Dataset | None = None, kind: Ki
             small = plain
         if small != plain and dataset is not None:
             report += _change(kind, plain, small, dataset, run.split(dataset).validation)
+        if first is not None and dataset is not None:
+            alone, small = small, Path(scratch) / "cascade.onnx"
+            report += _put_before(find_model(first), alone, small, dataset, run.split(dataset).validation, ask)
         with atomic_write(output) as temporary:
             temporary.write_bytes(small.read_bytes())
     return report
@@ -75,3 +91,14 @@ def _change(kind: str, plain: Path, small: Path, dataset: Dataset, index: np.nda
     a, b = float((before == labels).mean()), float((after == labels).mean())
     return [f"{kind} on {len(index):,} validation images: accuracy {b:.2%} against {a:.2%} in float32 "
             f"({100 * (b - a):+.2f} points, {int((before != after).sum()):,} predictions changed)"]  # fmt: skip
+
+
+def _put_before(first: Path, alone: Path, output: Path, dataset: Dataset, index: np.ndarray, ask: float) -> list[str]:
+    faces, labels = dataset.images[index], dataset.labels[index]
+    small = open_model(first)
+    sure = cascade.margins(small, faces)
+    below = float(np.quantile(sure, ask))
+    cascade.join(first, alone, output, below)
+    right = [f"{(open_model(p).logits(faces).argmax(1) == labels).mean():.2%}" for p in (output, first, alone)]
+    return [f"behind {small.name}, asked about {(sure < below).mean():.1%} of {len(index):,} validation images, "
+            f"where its best two are within {below:.3f}: accuracy {right[0]} against {right[1]} of {small.name} and {right[2]} alone"]  # fmt: skip

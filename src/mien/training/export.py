@@ -146,9 +146,9 @@ def drop_unused(graph: Any) -> None:
         graph.initializer.remove(tensor)
 
 
-def in_eight_bits(metadata: Mapping[str, str]) -> bool:
-    """Whether a model file's weights are in 8 bits, by its metadata: then they cannot be read back into torch."""
-    return "quantised" in metadata or "weights" in metadata
+def trainable(metadata: Mapping[str, str]) -> bool:
+    """Whether a model file's weights can be read back into torch, by its metadata: not in 8 bits, and not those of a cascade."""
+    return metadata.keys().isdisjoint({"quantised", "weights", "cascade"})
 
 
 def weights(path: Path) -> dict[str, Tensor]:
@@ -165,6 +165,6 @@ def weights(path: Path) -> dict[str, Tensor]:
         for i in model.graph.initializer
         if i.name.startswith(PREFIX)
     }
-    if not found or in_eight_bits(description(model)):
-        raise MienError(f"{path} holds no weights of a mien network to go on from (int8 models cannot be trained)")
+    if not found or not trainable(description(model)):
+        raise MienError(f"{path} holds no weights of a mien network to go on from (int8 models and cascades cannot be trained)")
     return found

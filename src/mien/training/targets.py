@@ -13,7 +13,7 @@ from mien.data import Dataset, ferplus
 from mien.errors import MienError
 from mien.recognition.model import Model, open_model
 from mien.training import networks
-from mien.training.export import in_eight_bits, weights
+from mien.training.export import trainable, weights
 from mien.training.predict import normalise
 from mien.training.recipes import RECIPES, Recipe
 
@@ -43,7 +43,7 @@ def onlooker(
     """The teacher's calibrated opinion (N, C) of each batch (N, 1, H, W) float32 as the network gets it, augmented and
     blended (Beyer et al. 2022, "A good teacher is patient and consistent"); None where no teacher sees it.
 
-    On a GPU (device) a teacher whose file can be read back into torch, any but an int8 one, runs there in bfloat16;
+    On a GPU (device) a teacher whose file can be read back into torch, any but an int8 one or a cascade, runs there in bfloat16;
     compiled: by torch.compile.
     """
     if not r.teacher or r.teacher_sees != "view":
@@ -72,11 +72,11 @@ def _by_onnxruntime(teacher: Model, pixels: Tensor) -> Tensor:
 
 
 def network_in(teacher: Model) -> str:
-    """Which network a model file holds, for torch to build; "" where it cannot be read back: in int8, or not known."""
+    """Which network a model file holds, for torch to build; "" where it cannot be read back: in int8, a cascade, or not known."""
     about = json.loads(teacher.metadata.get("training", "{}"))
     known = RECIPES.get(about.get("recipe", ""))
     named = about.get("network") or (known.network if known else "")
-    return "" if in_eight_bits(teacher.metadata) else named
+    return named if trainable(teacher.metadata) else ""
 
 
 def by_torch(teacher: Model, batch: int, device: torch.device, compiled: bool = False) -> Callable[[Tensor], Tensor]:

@@ -1,0 +1,114 @@
+"""Two networks in one model file: a small one answers, and a large one is asked too where the small one is unsure.
+
+Most faces are easy, so on average a face costs little more than the small network, while accuracy stays near the large one's
+(Wang et al. 2022, "Wisdom of committees: an overlooked approach to faster and more accurate models").
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.errors import MienError
+from mien.files import atomic_write
+from mien.recognition.model import Model, open_model
+from mien.training.export import describe, description
+
+
+def margins(model: Model, faces: np.ndarray) -> np.ndarray:
+    """How sure a model is of each face: (N, S, S) uint8 -> (N,) float64, 0..1, its best probability less its second best."""
+    best = np.sort(model.classify(faces), axis=1)
+    return best[:, -1] - best[:, -2]
+
+
+def join(first: Path, second: Path, output: Path, below: float) -> None:
+    """Write the model file that asks `second` for the faces whose margin in `first` is under `below`; atomically.
+
+    Its logits are those of `first` over that network's temperature; for faces that both see, the mean with those of `second`,
+    which count twice: on the faces that are hard for `first`, `second` alone is too sure. So its own temperature is 1. Metadata but
+    for name and number of parameters are those of `second`. Raises MienError where the two do not take the same faces and know the same classes.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+    from onnx.compose import add_prefix_graph
+
+    _check(open_model(first), open_model(second))
+    fast, slow = onnx.load(str(first)), onnx.load(str(second))
+    opsets = {entry.version for model in (fast, slow) for entry in model.opset_import}
+    if len(opsets) > 1:
+        raise MienError(f"{first} and {second} were made by different versions of mien; export both again")
+    about, own = description(slow), description(fast)
+    quick, asked = add_prefix_graph(fast.graph, "1."), add_prefix_graph(slow.graph, "2.")
+    _read(quick, "1.faces", "faces")
+    node = helper.make_node
+    numbers = {
+        "cool_1": np.float32(1 / float(own["temperature"])), "cool_2": np.float32(2 / 3 / float(about["temperature"])),
+        "third": np.float32(1 / 3), "below": np.float32(below), "two": np.array([2]), "columns": np.array([1]), "rows": np.array([0]),
+    }  # fmt: skip
+    classes = len(json.loads(about["classes"]))
+    answer = helper.make_graph(
+        [
+            node("NonZero", ["unsure"], ["at"]),  # (1, K)
+            node("Squeeze", ["at", "rows"], ["which"]),  # (K,)
+            node("Gather", ["faces", "which"], ["2.faces"]),
+            *asked.node,
+            node("Mul", ["2.logits", "cool_2"], ["second"]),  # (K, classes)
+            node("Gather", ["guess", "which"], ["own"]),
+            node("Mul", ["own", "third"], ["first"]),
+            node("Add", ["first", "second"], ["better"]),
+            node("Transpose", ["at"], ["where"]),  # (K, 1)
+            node("ScatterND", ["guess", "where", "better"], ["both"]),
+        ],
+        "ask", [], [helper.make_tensor_value_info("both", TensorProto.FLOAT, ["n", classes])], list(asked.initializer),
+    )  # fmt: skip
+    # A graph of its own, for a convolution of no faces at all is an error.
+    leave = helper.make_graph(
+        [node("Identity", ["guess"], ["alone"])], "leave", [],
+        [helper.make_tensor_value_info("alone", TensorProto.FLOAT, ["n", classes])],
+    )  # fmt: skip
+    nodes = [
+        *quick.node,
+        node("Mul", ["1.logits", "cool_1"], ["guess"]),  # (N, classes)
+        node("Softmax", ["guess"], ["probabilities"], axis=1),
+        node("TopK", ["probabilities", "two"], ["best", "best_at"], axis=1),
+        node("Split", ["best"], ["top", "next"], axis=1, num_outputs=2),
+        node("Sub", ["top", "next"], ["margin"]),
+        node("Less", ["margin", "below"], ["low"]),
+        node("Squeeze", ["low", "columns"], ["unsure"]),  # (N,)
+        node("Cast", ["unsure"], ["count"], to=TensorProto.FLOAT),
+        node("ReduceMax", ["count"], ["some"], keepdims=0),
+        node("Cast", ["some"], ["any"], to=TensorProto.BOOL),
+        node("If", ["any"], ["logits"], then_branch=answer, else_branch=leave),
+    ]
+    constants = [numpy_helper.from_array(np.asarray(value), name) for name, value in numbers.items()]
+    graph = helper.make_graph(
+        nodes, "cascade", list(fast.graph.input), list(fast.graph.output), [*quick.initializer, *constants]
+    )
+    model = helper.make_model(
+        graph, opset_imports=list(slow.opset_import), ir_version=max(fast.ir_version, slow.ir_version),
+        producer_name="mien", doc_string=slow.doc_string,
+    )  # fmt: skip
+    parameters = str(int(own["parameters"]) + int(about["parameters"]))
+    cascade = {"first": own["name"], "second": about["name"], "below": below}
+    named = f"{about['name']} behind {own['name']}"
+    describe(model, {**about, "name": named, "parameters": parameters, "temperature": "1.0", "cascade": json.dumps(cascade)})
+    with atomic_write(output) as temporary:
+        onnx.save(model, str(temporary))
+
+
+def _check(first: Model, second: Model) -> None:
+    if first.classes != second.classes:
+        raise MienError(f"{first.name} knows {', '.join(first.classes)}; {second.name} knows {', '.join(second.classes)}")
+    if first.input_size != second.input_size:
+        raise MienError(
+            f"{first.name} takes faces of {first.input_size} pixels, {second.name} of {second.input_size}: they cannot share them"
+        )
+    for model in (first, second):
+        if "cascade" in model.metadata:
+            raise MienError(f"{model.path} is a cascade already; give one of the two it was made of")
+
+
+def _read(graph: Any, old: str, new: str) -> None:
+    for node in graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]

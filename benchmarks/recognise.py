@@ -250,7 +250,9 @@ def report(tools: list[Tool], imports: list[float], path: Path | None) -> None:
     print(f"{middle[tools[0].name]['cold'] / base:.2f} times that. Processor: {processor()}.\n")
     for tool in tools[1:]:
         a, b = middle[tools[0].name], middle[tool.name]
-        ratios = ", ".join(f"{task.replace('_', ' ')} {b[task] / a[task]:.2f}x" for task in ("face", "face_mean", *TASKS[1:], "cold"))
+        ratios = ", ".join(
+            f"{task.replace('_', ' ')} {b[task] / a[task]:.2f}x" for task in ("face", "face_mean", *TASKS[1:], "cold")
+        )
         print(f"- {tool.name} over {tools[0].name}: {ratios}")
     if path:
         figures = [

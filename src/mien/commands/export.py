@@ -22,8 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--int8-weights", "int8 weights", "batch norms folded, weights stored in 8 bits: a quarter of the size"),
     ):
         kind.add_argument(option, dest="kind", action="store_const", const=value, default="float32", help=says)
-    parser.add_argument("--first", metavar="MODEL", help="a smaller model (a run, a file, a shipped one) that answers first")
-    parser.add_argument("--ask", type=float, default=0.2, help="with --first: about which share of faces this one is asked (0.2)")
+    parser.add_argument(
+        "--first", metavar="MODEL", help="a smaller model (a run, a file, a shipped one) that answers first"
+    )
+    parser.add_argument(
+        "--ask", type=float, default=0.2, help="with --first: about which share of faces this one is asked (0.2)"
+    )
     parser.add_argument("--data", type=Path, help="the data of the run, to check parity and to calibrate on")
 
 
@@ -31,7 +35,9 @@ def run(args: argparse.Namespace) -> None:
     from mien import data
     from mien.training.convert import convert
 
-    report = convert(args.run, args.output, data.load(args.data) if args.data else None, args.kind, args.first, args.ask)
+    report = convert(
+        args.run, args.output, data.load(args.data) if args.data else None, args.kind, args.first, args.ask
+    )
     print(f"{args.output}: {args.output.stat().st_size:,} bytes")
     for line in report:
         print(f"  {line}")

@@ -92,14 +92,18 @@ def join(first: Path, second: Path, output: Path, below: float) -> None:
     parameters = str(int(own["parameters"]) + int(about["parameters"]))
     cascade = {"first": own["name"], "second": about["name"], "below": below}
     named = f"{about['name']} behind {own['name']}"
-    describe(model, {**about, "name": named, "parameters": parameters, "temperature": "1.0", "cascade": json.dumps(cascade)})
+    describe(
+        model, {**about, "name": named, "parameters": parameters, "temperature": "1.0", "cascade": json.dumps(cascade)}
+    )
     with atomic_write(output) as temporary:
         onnx.save(model, str(temporary))
 
 
 def _check(first: Model, second: Model) -> None:
     if first.classes != second.classes:
-        raise MienError(f"{first.name} knows {', '.join(first.classes)}; {second.name} knows {', '.join(second.classes)}")
+        raise MienError(
+            f"{first.name} knows {', '.join(first.classes)}; {second.name} knows {', '.join(second.classes)}"
+        )
     if first.input_size != second.input_size:
         raise MienError(
             f"{first.name} takes faces of {first.input_size} pixels, {second.name} of {second.input_size}: they cannot share them"

@@ -166,5 +166,7 @@ def weights(path: Path) -> dict[str, Tensor]:
         if i.name.startswith(PREFIX)
     }
     if not found or not trainable(description(model)):
-        raise MienError(f"{path} holds no weights of a mien network to go on from (int8 models and cascades cannot be trained)")
+        raise MienError(
+            f"{path} holds no weights of a mien network to go on from (int8 models and cascades cannot be trained)"
+        )
     return found

@@ -51,7 +51,7 @@ class Tool:
     cold: list[str]
     size: float | None = None
     seconds: dict[str, list[float]] = field(default_factory=lambda: {task: [] for task in (*TASKS, "cold")})
-    accuracy: str = ""
+    judged: dict[str, float] = field(default_factory=dict)
 
 
 def main() -> None:
@@ -165,7 +165,7 @@ def measure(tools: list[Tool], inputs: Path, rounds: int, accuracy: bool) -> Non
     if accuracy:
         labels = np.load(inputs / "labels.npy")
         for tool in tools:
-            tool.accuracy = judge(np.array(workers[tool.name].ask("public")["probabilities"]), labels)
+            tool.judged = judge(np.array(workers[tool.name].ask("public")["probabilities"]), labels)
     for worker in workers.values():
         worker.stop()
     for _ in range(rounds):
@@ -210,12 +210,13 @@ def start_cold(command: list[str], rounds: int, inputs: str = "") -> list[float]
     return seconds
 
 
-def judge(probabilities: np.ndarray, labels: np.ndarray) -> str:
-    """Accuracy and expected calibration error, as text."""
-    from mien.study.metrics import ece
+def judge(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Accuracy with its 95 % interval (Wilson's), the number of faces, and the expected calibration error."""
+    from mien.study.metrics import ece, wilson
 
-    right = float((probabilities.argmax(axis=1) == labels).mean())
-    return f"{right:.1%} ({ece(probabilities, labels):.3f})"
+    hits, n = int((probabilities.argmax(axis=1) == labels).sum()), len(labels)
+    low, high = wilson(hits, n)
+    return {"accuracy": hits / n, "low": low, "high": high, "n": n, "ece": ece(probabilities, labels)}
 
 
 def processor() -> str:
@@ -230,6 +231,11 @@ def processor() -> str:
     return f"{name} (family {found.get('cpu family', '?')}, model {found.get('model', '?')}; {', '.join(wide)})"
 
 
+def _means(tool: Tool) -> np.ndarray:
+    """Seconds a face on average, in each turn."""
+    return np.reshape(tool.seconds["face"], (-1, FACES)).mean(axis=1)
+
+
 def report(tools: list[Tool], imports: list[float], path: Path | None) -> None:
     """Print the table; the first tool's figures are what the others' are compared with."""
     middle = {tool.name: {task: statistics.median(times) for task, times in tool.seconds.items()} for tool in tools}
@@ -241,23 +247,25 @@ def report(tools: list[Tool], imports: list[float], path: Path | None) -> None:
     for tool in tools:
         m = middle[tool.name]
         size = f"{tool.size:,.0f} MB" if tool.size else "-"
+        right = "{accuracy:.1%} ({ece:.3f})".format(**tool.judged) if tool.judged else "-"
         print(
             f"| {tool.name} | {m['face'] * 1e3:.3f} ms | {m['face_mean'] * 1e3:.3f} ms | {64 / m['batch']:,.0f} | {m['photo'] * 1e3:.1f} ms "
-            f"| {m['cold']:.2f} s | {size} | {tool.accuracy or '-'} |"
+            f"| {m['cold']:.2f} s | {size} | {right} |"
         )
     base = statistics.median(imports)
     print(f"\nOnly to import numpy, cv2 and onnxruntime takes {base:.2f} s; {tools[0].name} cold is", end=" ")
     print(f"{middle[tools[0].name]['cold'] / base:.2f} times that. Processor: {processor()}.\n")
     for tool in tools[1:]:
+        turns = _means(tool) / _means(tools[0])
         a, b = middle[tools[0].name], middle[tool.name]
         ratios = ", ".join(
             f"{task.replace('_', ' ')} {b[task] / a[task]:.2f}x" for task in ("face", "face_mean", *TASKS[1:], "cold")
         )
-        print(f"- {tool.name} over {tools[0].name}: {ratios}")
+        print(
+            f"- {tool.name} over {tools[0].name}: {ratios}; face mean by turn {turns.min():.2f}x to {turns.max():.2f}x"
+        )
     if path:
-        figures = [
-            {"tool": tool.name, **middle[tool.name], "size_mb": tool.size, "accuracy": tool.accuracy} for tool in tools
-        ]
+        figures = [{"tool": tool.name, **middle[tool.name], "size_mb": tool.size, **tool.judged} for tool in tools]
         path.write_text(json.dumps({"processor": processor(), "imports": base, "tools": figures}, indent=1) + "\n")
 
 

@@ -235,7 +235,8 @@ def test_export_in_each_size(place, tmp_path, capsys):
     assert main([*common, "-o", str(tmp_path / "m.onnx")]) == 0
     assert "every prediction equal" in capsys.readouterr().out
     assert main([*common, "-o", str(tmp_path / "m8.onnx"), "--int8"]) == 0
-    assert "int8 on" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "int8 on" in said
     assert main([*common, "-o", str(tmp_path / "m16.onnx"), "--float16"]) == 0
     assert "float16 weights on" in capsys.readouterr().out
     assert main([*common, "-o", str(tmp_path / "mw.onnx"), "--int8-weights"]) == 0
@@ -248,6 +249,8 @@ def test_export_in_each_size(place, tmp_path, capsys):
     assert small.path.stat().st_size < 0.5 * big.path.stat().st_size
     assert half.path.stat().st_size < 0.55 * big.path.stat().st_size
     faces = data.load(place / "data").images[:200]
+    told = [json.loads(model.metadata["training"])["validation_accuracy"] for model in (big, small)]
+    assert f"accuracy {told[1]:.2%} against {told[0]:.2%}" in said
     assert (small.logits(faces).argmax(1) == big.logits(faces).argmax(1)).mean() > 0.9
     assert np.abs(half.logits(faces) - big.logits(faces)).max() < 0.02
     assert (rounded.logits(faces).argmax(1) == big.logits(faces).argmax(1)).mean() > 0.97

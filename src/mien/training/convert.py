@@ -1,5 +1,6 @@
 """`mien export`: a run as a model file, float32 or smaller, checked against torch."""
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ from mien.errors import MienError
 from mien.files import atomic_write
 from mien.recognition.model import find_model, open_model
 from mien.training import cascade, predict
+from mien.training.export import describe, description
 from mien.training.run import Run, export_run, load_run
 from mien.training.shrink import halve, quantise, round_weights
 
@@ -68,6 +70,8 @@ def convert(
         if first is not None and dataset is not None:
             alone, small = small, Path(scratch) / "cascade.onnx"
             report += _put_before(find_model(first), alone, small, dataset, run.split(dataset).validation, ask)
+        if small != plain and dataset is not None:
+            _note_accuracy(small, dataset, run.split(dataset).validation)
         with atomic_write(output) as temporary:
             temporary.write_bytes(small.read_bytes())
     return report
@@ -85,6 +89,21 @@ def _compare(run: Run, path: Path, faces: np.ndarray, what: str) -> list[str]:
     return [f"as torch on {len(faces):,} {what}: logits within {apart:.1e}, every prediction equal"]
 
 
+def _accuracy(path: Path, dataset: Dataset, index: np.ndarray) -> float:
+    return float((open_model(path).logits(dataset.images[index]).argmax(1) == dataset.labels[index]).mean())
+
+
+def _note_accuracy(path: Path, dataset: Dataset, index: np.ndarray) -> None:
+    """Let a file that was made from another say its own accuracy."""
+    import onnx
+
+    model = onnx.load(str(path))
+    about = description(model)
+    training = {**json.loads(about["training"]), "validation_accuracy": _accuracy(path, dataset, index)}
+    describe(model, {**about, "training": json.dumps(training)})
+    onnx.save(model, str(path))
+
+
 def _change(kind: str, plain: Path, small: Path, dataset: Dataset, index: np.ndarray) -> list[str]:
     faces, labels = dataset.images[index], dataset.labels[index]
     before, after = (open_model(p).logits(faces).argmax(1) for p in (plain, small))
@@ -94,11 +113,10 @@ def _change(kind: str, plain: Path, small: Path, dataset: Dataset, index: np.nda
 
 
 def _put_before(first: Path, alone: Path, output: Path, dataset: Dataset, index: np.ndarray, ask: float) -> list[str]:
-    faces, labels = dataset.images[index], dataset.labels[index]
     small = open_model(first)
-    sure = cascade.margins(small, faces)
+    sure = cascade.margins(small, dataset.images[index])
     below = float(np.quantile(sure, ask))
     cascade.join(first, alone, output, below)
-    right = [f"{(open_model(p).logits(faces).argmax(1) == labels).mean():.2%}" for p in (output, first, alone)]
+    right = [f"{_accuracy(path, dataset, index):.2%}" for path in (output, first, alone)]
     return [f"behind {small.name}, asked about {(sure < below).mean():.1%} of {len(index):,} validation images, "
             f"where its best two are within {below:.3f}: accuracy {right[0]} against {right[1]} of {small.name} and {right[2]} alone"]  # fmt: skip

@@ -52,7 +52,7 @@ def beside_fer(made: dict[str, Any]) -> str:
     ours, theirs = tools[f"mien {DEFAULT}"], tools["fer"]
 
     def both(what: str, unit: str, digits: int, factor: float = 1) -> str:
-        return f"{ours[what] * factor:.{digits}f} {unit} ({theirs[what] * factor:.{digits}f})"
+        return f"{ours[what] * factor:,.{digits}f} {unit} ({theirs[what] * factor:,.{digits}f})"
 
     right = [f"{t['accuracy']:.1%} (95 % interval {t['low']:.1%} to {t['high']:.1%})" for t in (ours, theirs)]
     return (

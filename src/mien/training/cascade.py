@@ -13,7 +13,7 @@ import numpy as np
 from mien.errors import MienError
 from mien.files import atomic_write
 from mien.recognition.model import Model, open_model
-from mien.training.export import describe, description
+from mien.training.export import describe
 
 
 def margins(model: Model, faces: np.ndarray) -> np.ndarray:
@@ -33,20 +33,20 @@ def join(first: Path, second: Path, output: Path, below: float) -> None:
     from onnx import TensorProto, helper, numpy_helper
     from onnx.compose import add_prefix_graph
 
-    _check(open_model(first), open_model(second))
+    small, large = open_model(first), open_model(second)
+    _check(small, large)
     fast, slow = onnx.load(str(first)), onnx.load(str(second))
     opsets = {entry.version for model in (fast, slow) for entry in model.opset_import}
     if len(opsets) > 1:
         raise MienError(f"{first} and {second} were made by different versions of mien; export both again")
-    about, own = description(slow), description(fast)
     quick, asked = add_prefix_graph(fast.graph, "1."), add_prefix_graph(slow.graph, "2.")
-    _read(quick, "1.faces", "faces")
+    _rename_input(quick, "1.faces", "faces")
     node = helper.make_node
     numbers = {
-        "cool_1": np.float32(1 / float(own["temperature"])), "cool_2": np.float32(2 / 3 / float(about["temperature"])),
+        "cool_1": np.float32(1 / small.temperature), "cool_2": np.float32(2 / 3 / large.temperature),
         "third": np.float32(1 / 3), "below": np.float32(below), "two": np.array([2]), "columns": np.array([1]), "rows": np.array([0]),
     }  # fmt: skip
-    classes = len(json.loads(about["classes"]))
+    classes = len(small.classes)
     answer = helper.make_graph(
         [
             node("NonZero", ["unsure"], ["at"]),  # (1, K)
@@ -89,12 +89,14 @@ def join(first: Path, second: Path, output: Path, below: float) -> None:
         graph, opset_imports=list(slow.opset_import), ir_version=max(fast.ir_version, slow.ir_version),
         producer_name="mien", doc_string=slow.doc_string,
     )  # fmt: skip
-    parameters = str(int(own["parameters"]) + int(about["parameters"]))
-    cascade = {"first": own["name"], "second": about["name"], "below": below}
-    named = f"{about['name']} behind {own['name']}"
-    describe(
-        model, {**about, "name": named, "parameters": parameters, "temperature": "1.0", "cascade": json.dumps(cascade)}
-    )
+    told = {
+        **large.metadata,
+        "name": f"{large.name} behind {small.name}",
+        "parameters": str(sum(int(model.metadata.get("parameters", 0)) for model in (small, large))),
+        "temperature": "1.0",
+        "cascade": json.dumps({"first": small.name, "second": large.name, "below": below}),
+    }
+    describe(model, told)
     with atomic_write(output) as temporary:
         onnx.save(model, str(temporary))
 
@@ -113,6 +115,6 @@ def _check(first: Model, second: Model) -> None:
             raise MienError(f"{model.path} is a cascade already; give one of the two it was made of")
 
 
-def _read(graph: Any, old: str, new: str) -> None:
+def _rename_input(graph: Any, old: str, new: str) -> None:
     for node in graph.node:
         node.input[:] = [new if name == old else name for name in node.input]

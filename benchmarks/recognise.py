@@ -3,8 +3,9 @@
     python benchmarks/recognise.py                                 mien's shipped models
     python benchmarks/recognise.py --models champion model-int8.onnx nano --data data/ --fer --human --size
 
-The 512 faces are FER2013's (PublicTest, with --data), else a portrait under noise. One core, one thread, everything in one run: each tool is a process of its own, and they take turns, A B A B, so that
-what the machine does meanwhile hits all alike. Compare figures of one run only.
+One core, one thread, everything in one run: each tool is a process of its own, and they take turns, A B A B, so that
+what the machine does meanwhile hits all alike. Compare figures of one run only. The 512 faces are of PublicTest with --data,
+else a portrait under noise.
 
 per face    milliseconds for one 48x48 face already cropped: scaling, network, probabilities; median over 512 faces, and mean over
             them, for a cascade takes longer over some; each face's time is the median of its turns
@@ -231,16 +232,16 @@ def processor() -> str:
     return f"{name} (family {found.get('cpu family', '?')}, model {found.get('model', '?')}; {', '.join(wide)})"
 
 
-def _means(tool: Tool) -> np.ndarray:
-    """Seconds a face on average, in each turn."""
-    return np.reshape(tool.seconds["face"], (-1, FACES)).mean(axis=1)
+def each_face(tool: Tool) -> np.ndarray:
+    """Seconds of each face in each turn, (turns, FACES)."""
+    return np.reshape(tool.seconds["face"], (-1, FACES))
 
 
 def report(tools: list[Tool], imports: list[float], path: Path | None) -> None:
     """Print the table; the first tool's figures are what the others' are compared with."""
     middle = {tool.name: {task: statistics.median(times) for task, times in tool.seconds.items()} for tool in tools}
     for tool in tools:
-        each = np.median(np.reshape(tool.seconds["face"], (-1, FACES)), axis=0)
+        each = np.median(each_face(tool), axis=0)
         middle[tool.name] |= {"face": float(np.median(each)), "face_mean": float(each.mean())}
     print("| | per face | mean | faces/s | photo | cold | size | accuracy (ECE) |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|")
@@ -256,7 +257,7 @@ def report(tools: list[Tool], imports: list[float], path: Path | None) -> None:
     print(f"\nOnly to import numpy, cv2 and onnxruntime takes {base:.2f} s; {tools[0].name} cold is", end=" ")
     print(f"{middle[tools[0].name]['cold'] / base:.2f} times that. Processor: {processor()}.\n")
     for tool in tools[1:]:
-        turns = _means(tool) / _means(tools[0])
+        turns = each_face(tool).mean(axis=1) / each_face(tools[0]).mean(axis=1)
         a, b = middle[tools[0].name], middle[tool.name]
         ratios = ", ".join(
             f"{task.replace('_', ' ')} {b[task] / a[task]:.2f}x" for task in ("face", "face_mean", *TASKS[1:], "cold")

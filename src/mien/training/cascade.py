@@ -6,14 +6,13 @@ Most faces are easy, so on average a face costs little more than the small netwo
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mien.errors import MienError
 from mien.files import atomic_write
 from mien.recognition.model import Model, open_model
-from mien.training.export import describe
+from mien.training.export import describe, rename_inputs
 
 
 def margins(model: Model, faces: np.ndarray) -> np.ndarray:
@@ -40,7 +39,7 @@ def join(first: Path, second: Path, output: Path, below: float) -> None:
     if len(opsets) > 1:
         raise MienError(f"{first} and {second} were made by different versions of mien; export both again")
     quick, asked = add_prefix_graph(fast.graph, "1."), add_prefix_graph(slow.graph, "2.")
-    _rename_input(quick, "1.faces", "faces")
+    rename_inputs(quick, {"1.faces": "faces"})
     node = helper.make_node
     numbers = {
         "cool_1": np.float32(1 / small.temperature), "cool_2": np.float32(2 / 3 / large.temperature),
@@ -113,8 +112,3 @@ def _check(first: Model, second: Model) -> None:
     for model in (first, second):
         if "cascade" in model.metadata:
             raise MienError(f"{model.path} is a cascade already; give one of the two it was made of")
-
-
-def _rename_input(graph: Any, old: str, new: str) -> None:
-    for node in graph.node:
-        node.input[:] = [new if name == old else name for name in node.input]

@@ -49,15 +49,17 @@ def convert(
         raise MienError(
             f"{dataset.source} has classes {', '.join(dataset.classes)}; {run.name} was trained on {', '.join(run.classes)}"
         )
+    parts = run.split(dataset) if dataset is not None else None
     with tempfile.TemporaryDirectory() as scratch:
         plain, small = Path(scratch) / "model.onnx", Path(scratch) / "small.onnx"
         export_run(run, plain)
-        if dataset is not None:
-            report = _compare(run, plain, dataset.images[run.split(dataset).validation], "validation images")
-        else:
+        if dataset is None or parts is None:
             report = _compare(run, plain, np.array([draw_face("happy", seed) for seed in range(DRAWN)]), "drawn faces")
-        if kind == "int8" and dataset is not None:
-            pick = np.random.default_rng(0).permutation(run.split(dataset).train)[:CALIBRATION]
+        else:
+            faces, labels = dataset.images[parts.validation], dataset.labels[parts.validation]
+            report = _compare(run, plain, faces, "validation images")
+        if kind == "int8" and dataset is not None and parts is not None:
+            pick = np.random.default_rng(0).permutation(parts.train)[:CALIBRATION]
             quantise(plain, small, dataset.images[pick])
         elif kind == "float16 weights":
             halve(plain, small)
@@ -65,13 +67,14 @@ def convert(
             round_weights(plain, small)
         else:
             small = plain
-        if small != plain and dataset is not None:
-            report += _change(kind, plain, small, dataset, run.split(dataset).validation)
-        if first is not None and dataset is not None:
-            alone, small = small, Path(scratch) / "cascade.onnx"
-            report += _put_before(find_model(first), alone, small, dataset, run.split(dataset).validation, ask)
-        if small != plain and dataset is not None:
-            _note_accuracy(small, dataset, run.split(dataset).validation)
+        if dataset is not None:
+            if small != plain:
+                report += _change(kind, plain, small, faces, labels)
+            if first is not None:
+                alone, small = small, Path(scratch) / "cascade.onnx"
+                report += _put_before(find_model(first), alone, small, faces, labels, ask)
+            if small != plain:
+                _note_accuracy(small, faces, labels)
         with atomic_write(output) as temporary:
             temporary.write_bytes(small.read_bytes())
     return report
@@ -89,34 +92,33 @@ def _compare(run: Run, path: Path, faces: np.ndarray, what: str) -> list[str]:
     return [f"as torch on {len(faces):,} {what}: logits within {apart:.1e}, every prediction equal"]
 
 
-def _accuracy(path: Path, dataset: Dataset, index: np.ndarray) -> float:
-    return float((open_model(path).logits(dataset.images[index]).argmax(1) == dataset.labels[index]).mean())
+def _accuracy(path: Path, faces: np.ndarray, labels: np.ndarray) -> float:
+    return float((open_model(path).logits(faces).argmax(1) == labels).mean())
 
 
-def _note_accuracy(path: Path, dataset: Dataset, index: np.ndarray) -> None:
+def _note_accuracy(path: Path, faces: np.ndarray, labels: np.ndarray) -> None:
     """Let a file that was made from another say its own accuracy."""
     import onnx
 
     model = onnx.load(str(path))
     about = description(model)
-    training = {**json.loads(about["training"]), "validation_accuracy": _accuracy(path, dataset, index)}
+    training = {**json.loads(about["training"]), "validation_accuracy": _accuracy(path, faces, labels)}
     describe(model, {**about, "training": json.dumps(training)})
     onnx.save(model, str(path))
 
 
-def _change(kind: str, plain: Path, small: Path, dataset: Dataset, index: np.ndarray) -> list[str]:
-    faces, labels = dataset.images[index], dataset.labels[index]
+def _change(kind: str, plain: Path, small: Path, faces: np.ndarray, labels: np.ndarray) -> list[str]:
     before, after = (open_model(p).logits(faces).argmax(1) for p in (plain, small))
     a, b = float((before == labels).mean()), float((after == labels).mean())
-    return [f"{kind} on {len(index):,} validation images: accuracy {b:.2%} against {a:.2%} in float32 "
+    return [f"{kind} on {len(faces):,} validation images: accuracy {b:.2%} against {a:.2%} in float32 "
             f"({100 * (b - a):+.2f} points, {int((before != after).sum()):,} predictions changed)"]  # fmt: skip
 
 
-def _put_before(first: Path, alone: Path, output: Path, dataset: Dataset, index: np.ndarray, ask: float) -> list[str]:
+def _put_before(first: Path, alone: Path, output: Path, faces: np.ndarray, labels: np.ndarray, ask: float) -> list[str]:
     small = open_model(first)
-    sure = cascade.margins(small, dataset.images[index])
+    sure = cascade.margins(small, faces)
     below = float(np.quantile(sure, ask))
     cascade.join(first, alone, output, below)
-    right = [f"{_accuracy(path, dataset, index):.2%}" for path in (output, first, alone)]
-    return [f"behind {small.name}, asked about {(sure < below).mean():.1%} of {len(index):,} validation images, "
+    right = [f"{_accuracy(path, faces, labels):.2%}" for path in (output, first, alone)]
+    return [f"behind {small.name}, asked about {(sure < below).mean():.1%} of {len(faces):,} validation images, "
             f"where its best two are within {below:.3f}: accuracy {right[0]} against {right[1]} of {small.name} and {right[2]} alone"]  # fmt: skip

@@ -133,6 +133,12 @@ def drop_zero_biases(model: Any) -> None:
     drop_unused(model.graph)
 
 
+def rename_inputs(graph: Any, names: Mapping[str, str]) -> None:
+    """Let nodes read what stands under a new name; names that are not in the table stay."""
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+
+
 def drop_unused(graph: Any) -> None:
     """Take out what nothing reads."""
     while True:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mien.files import atomic_write
-from mien.training.export import describe, description, drop_unused, quiet, strip
+from mien.training.export import describe, description, drop_unused, quiet, rename_inputs, strip
 
 
 def halve(source: Path, output: Path) -> None:
@@ -28,9 +28,7 @@ def halve(source: Path, output: Path) -> None:
         wide[tensor.name] = f"{tensor.name}.float32"
         casts.append(helper.make_node("Cast", [tensor.name], [wide[tensor.name]], to=TensorProto.FLOAT))
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), tensor.name))
-    for node in graph.node:
-        for i, name in enumerate(node.input):
-            node.input[i] = wide.get(name, name)
+    rename_inputs(graph, wide)
     _put_first(graph, casts)
     stale = [info for info in graph.value_info if info.name in wide]
     for info in stale:
@@ -104,8 +102,7 @@ def _share_equal(graph: Any) -> None:
         shared[tensor.name] = kept.setdefault(content.SerializeToString(deterministic=True), tensor.name)
         if shared[tensor.name] != tensor.name:
             graph.initializer.remove(tensor)
-    for node in graph.node:
-        node.input[:] = [shared.get(name, name) for name in node.input]
+    rename_inputs(graph, shared)
 
 
 def _leave_logits_wide(graph: Any) -> None:

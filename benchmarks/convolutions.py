@@ -16,7 +16,7 @@ import mien.training  # noqa: F401  sets the allocator up as a training does
 
 import torch  # isort: skip
 
-from mien.training import convolution
+from mien.training import conv3x3
 
 SHAPES = [
     (32, 32, 48),
@@ -32,7 +32,7 @@ BATCH = 64
 
 def seconds(c_in: int, c_out: int, side: int, kind: torch.dtype, kernels: bool) -> tuple[float, float]:
     """Of one forward and one backward pass over a batch."""
-    layer = convolution.Conv3x3(c_in, c_out).to(kind).to(memory_format=torch.channels_last).train(kernels)
+    layer = conv3x3.Conv3x3(c_in, c_out).to(kind).to(memory_format=torch.channels_last).train(kernels)
     x, g = (
         torch.randn(BATCH, c, side, side).to(kind).contiguous(memory_format=torch.channels_last) for c in (c_in, c_out)
     )
@@ -60,7 +60,7 @@ def main() -> None:
     kinds = {"torch float32": (torch.float32, False)}
     if torch.cpu._is_avx512_bf16_supported():
         kinds["torch bfloat16"] = (torch.bfloat16, False)
-    if convolution.library() is not None:
+    if conv3x3.library() is not None:
         kinds["mien float32"] = (torch.float32, True)
     print(f"{args.threads} threads, batch {BATCH}, channels last, best of {args.rounds}; GFLOP/s forward / backward")
     print(f"| channels, side | {' | '.join(kinds)} | mien / torch float32 |\n|---|{'--:|' * (len(kinds) + 1)}")

@@ -4,7 +4,7 @@
 
 DATA is anything `mien.data.load` takes: Kaggle's files, say. Every face of the given usage is found with YuNet, as
 `mien read` would find it. The first table compares FER2013's frame (48 pixels) with the box found in it: the measure
-of the box with the smallest spread is what the margin of mien.recognition.crop is a multiple of. The second table
+of the box with the smallest spread is what the margin of mien.inference.crop is a multiple of. The second table
 re-crops the same faces by their boxes, in the frame alone and in a wider picture (the frame's edge pixels repeated),
 at several margins, tilted ones turned level or not, and classifies them; the third says what turning gains by tilt.
 Deterministic; nothing is written; about eight minutes of one core for PublicTest.
@@ -18,9 +18,9 @@ from PIL import Image
 
 from mien.data import load
 from mien.errors import MienError
-from mien.recognition.crop import MARGIN, crop_face, roll
-from mien.recognition.detector import open_detector
-from mien.recognition.model import open_model
+from mien.inference.crop import MARGIN, crop_face, roll
+from mien.inference.detector import open_detector
+from mien.inference.model import open_model
 
 MARGINS = (0.9, 1.0, 1.1, 1.15, 1.2, 1.25, 1.3, 1.4)
 WIDER = 24  # pixels repeated around the frame for the second half of the second table

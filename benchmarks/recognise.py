@@ -37,7 +37,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-PHOTO = ROOT / "src/mien/recognition/sample/astronaut.jpg"
+PHOTO = ROOT / "src/mien/inference/sample/astronaut.jpg"
 THREADS = "OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS TF_NUM_INTRAOP_THREADS TF_NUM_INTEROP_THREADS"
 TASKS = ("face", "batch", "photo")
 FACES = 512
@@ -82,7 +82,7 @@ def prepare(work: Path, data: str | None) -> Path:
     """Write what all tools read: faces.npy (512, 48, 48), photo.rgb with photo.json, and PublicTest with its labels."""
     from PIL import Image
 
-    from mien.recognition.detector import open_detector
+    from mien.inference.detector import open_detector
 
     inputs = work / "inputs"
     inputs.mkdir(exist_ok=True)
@@ -109,7 +109,7 @@ def prepare(work: Path, data: str | None) -> Path:
 
 def contenders(args: argparse.Namespace) -> list[Tool]:
     """The tools to compare, with their environments made."""
-    from mien.recognition.model import find_model, shipped
+    from mien.inference.model import find_model, shipped
 
     python, size = sys.executable, None
     if args.size:
@@ -213,7 +213,7 @@ def start_cold(command: list[str], rounds: int, inputs: str = "") -> list[float]
 
 def judge(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Accuracy with its 95 % interval (Wilson's), the number of faces, and the expected calibration error."""
-    from mien.study.metrics import ece, wilson
+    from mien.evaluation.metrics import ece, wilson
 
     hits, n = int((probabilities.argmax(axis=1) == labels).sum()), len(labels)
     low, high = wilson(hits, n)

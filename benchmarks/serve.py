@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-PHOTO = HERE.parent / "src/mien/recognition/sample/astronaut.jpg"
+PHOTO = HERE.parent / "src/mien/inference/sample/astronaut.jpg"
 BOUNDARY = "mien-benchmark"
 
 

@@ -101,9 +101,9 @@ def mien(name: str) -> tuple[float, float]:
     from lightning_fabric import Fabric
 
     from mien.training import networks
-    from mien.training.fit import fit, picture_size
     from mien.training.recipes import recipe
     from mien.training.runtime import best_precision
+    from mien.training.trainer import fit, picture_size
 
     r = recipe(name)
     sizes = [picture_size(epoch, r) for epoch in range(r.epochs)]
@@ -143,13 +143,13 @@ def work(model, size: int) -> float:  # type: ignore[no-untyped-def]
     from torch.utils.flop_counter import FlopCounterMode
 
     os.environ["MIEN_KERNELS"] = "0"
-    from mien.training import convolution
+    from mien.training import conv3x3
 
-    convolution.library.cache_clear()
+    conv3x3.library.cache_clear()
     with FlopCounterMode(display=False) as counter:
         model.train()(torch.rand(2, 1, size, size)).sum().backward()
     os.environ.pop("MIEN_KERNELS")
-    convolution.library.cache_clear()
+    conv3x3.library.cache_clear()
     return counter.get_total_flops() / 2 / 1e9
 
 

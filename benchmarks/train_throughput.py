@@ -78,9 +78,9 @@ def mien(threads: int, precision: str, compiled: bool, profile: bool) -> float:
     import torch
     from lightning_fabric import Fabric
 
-    from mien.training.fit import fit
     from mien.training.recipes import recipe
     from mien.training.runtime import best_precision
+    from mien.training.trainer import fit
 
     torch.set_num_threads(threads)
     rng = np.random.default_rng(0)

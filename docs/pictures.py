@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mien.data.drawn import draw_face
+from mien.data.synthetic.generate import draw_face
 from mien.labels import EMOTIONS
 
 IMAGES = Path(__file__).parent / "images"

@@ -1,6 +1,6 @@
 """Make the pictures of docs/reading.md anew: python docs/reading_images.py [MODEL]
 
-The portrait is NASA's of Eileen Collins (public domain, src/mien/recognition/sample/SOURCE.txt); all other faces are
+The portrait is NASA's of Eileen Collins (public domain, src/mien/inference/sample/SOURCE.txt); all other faces are
 drawn by mien. Deterministic for a given model.
 """
 
@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 import mien
-from mien.cli import main as command
-from mien.data.drawn import draw_face
-from mien.recognition.annotate import annotate
+from mien.cli.main import main as command
+from mien.data.synthetic.generate import draw_face
+from mien.inference.annotate import annotate
 
 IMAGES = Path(__file__).parent / "images"
 PORTRAIT = Path(mien.__file__).parent / "recognition/sample/astronaut.jpg"

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from mien.data.drawn import draw_face
+from mien.data.synthetic.generate import draw_face
 
 IMAGES = Path(__file__).parent / "images"
 FLAGS = [

@@ -29,12 +29,12 @@ dataset = faces()
 # The classes are far from balanced: disgust is one image in sixty-six, happy one in four.
 
 # %%
-from mien.study import pictures
+from mien.evaluation import face_figures
 
 for name, n in dataset.counts("Training").items():
     print(f"{name:<10}{n:>7,}  {'#' * (60 * n // max(dataset.counts('Training').values()))}")
 average = RUNS / "averages.png"
-pictures.class_averages(dataset, average)
+face_figures.class_averages(dataset, average)
 show(average)
 
 # %% [markdown]

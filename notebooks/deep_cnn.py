@@ -29,7 +29,7 @@ runs = trained(dataset, "deep")
 # epochs while training accuracy runs towards one. That is overfitting, and the rest of the study is about what mends it.
 
 # %%
-from mien.study import history
+from mien.evaluation import history
 
 rows = history.read(runs[0].folder / "history.csv")
 for row in rows:

@@ -24,10 +24,10 @@ dataset = faces()
 # %%
 import numpy as np
 
-from mien.study import metrics
-from mien.training.family import plan, run_study
+from mien.evaluation import metrics
 from mien.training.predict import probabilities
 from mien.training.run import load_run
+from mien.training.study import plan, run_study
 
 finished = [load_run(p.parent) for p in sorted(RUNS.glob("*/metrics.json"))]
 finished = [run for run in finished if run.record["data"]["fingerprint"] == dataset.fingerprint] or list(

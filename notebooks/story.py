@@ -8,9 +8,9 @@ from IPython.display import Image, Markdown, display
 
 from mien import data
 from mien.data import Dataset
-from mien.study import report
-from mien.training.family import plan, run_study
+from mien.evaluation import report
 from mien.training.run import Run
+from mien.training.study import plan, run_study
 
 DATA = Path(os.environ.get("MIEN_DATA", "../data"))  # Kaggle's files
 RUNS = Path(os.environ.get("MIEN_RUNS", "../runs"))  # finished trainings are taken from here, others are made

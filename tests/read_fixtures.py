@@ -15,7 +15,7 @@ from PIL import Image
 from mien import Reader
 from mien.labels import EMOTIONS
 
-PORTRAIT = Path(__file__).parents[1] / "src/mien/recognition/sample/astronaut.jpg"
+PORTRAIT = Path(__file__).parents[1] / "src/mien/inference/sample/astronaut.jpg"
 FACE = (165, 45, 285, 195)  # left, top, right, bottom of the face in it, loosely
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import uvicorn
 from fastapi.testclient import TestClient
 
+from mien.evaluation.history import COLUMNS
 from mien.labels import EMOTIONS
 from mien.server.app import create_app
 from mien.server.settings import Settings
-from mien.study.history import COLUMNS
 from read_fixtures import PORTRAIT, make_model
 
 PHOTO = PORTRAIT.read_bytes()

@@ -4,10 +4,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from mien.training import convolution  # noqa: E402
-from mien.training.convolution import Conv3x3  # noqa: E402
+from mien.training import conv3x3  # noqa: E402
+from mien.training.conv3x3 import Conv3x3  # noqa: E402
 
-pytestmark = pytest.mark.skipif(convolution.library() is None, reason="no C compiler here")
+pytestmark = pytest.mark.skipif(conv3x3.library() is None, reason="no C compiler here")
 
 
 def passes(layer: Conv3x3, x: "torch.Tensor", g: "torch.Tensor") -> list["torch.Tensor"]:
@@ -47,7 +47,7 @@ def test_is_torch_s_own_layer_in_evaluation_in_bfloat16_and_for_odd_channels(mon
     def never(*args: object) -> None:
         raise AssertionError("the kernels were called")
 
-    monkeypatch.setattr(convolution._Convolution, "apply", never)
+    monkeypatch.setattr(conv3x3._Convolution, "apply", never)
     x = torch.randn(2, 64, 8, 8)
     Conv3x3(64, 64).eval()(x)
     Conv3x3(64, 10)(x)
@@ -61,7 +61,7 @@ def test_is_torch_s_own_layer_in_evaluation_in_bfloat16_and_for_odd_channels(mon
 
 
 def test_can_be_switched_off_and_done_without(monkeypatch):
-    fresh = convolution.library.__wrapped__
+    fresh = conv3x3.library.__wrapped__
     monkeypatch.setenv("MIEN_KERNELS", "0")
     assert fresh() is None
     monkeypatch.delenv("MIEN_KERNELS")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from mien.data.drawn import draw_face
+from mien.data.synthetic.generate import draw_face
 from mien.errors import MienError
+from mien.evaluation.corruptions import KINDS, SEVERITIES, corrupt, table
 from mien.labels import EMOTIONS
-from mien.study.corruptions import KINDS, SEVERITIES, corrupt, table
 
 FACES = np.stack([draw_face(emotion, seed) for seed in range(2) for emotion in EMOTIONS])
 

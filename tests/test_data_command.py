@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mien.cli import main
+from mien.cli.main import main
 from mien.data import draw_files
 
 
@@ -95,7 +95,7 @@ def test_fetch_without_a_token_tells_how_and_does_not_ask(tmp_path: Path) -> Non
 def test_fetch_without_kagglehub(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     assert main(["data", "fetch"]) == 2
-    assert 'pip install "mien[data]"' in capsys.readouterr().err
+    assert 'pip install ".[data]"' in capsys.readouterr().err
 
 
 def test_fetch_puts_what_kaggle_sends_into_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

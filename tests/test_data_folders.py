@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mien.data import load, load_test, split
-from mien.data.folders import read_picture
+from mien.data.image_folders import read_picture
 from mien.errors import MienError
 from mien.labels import EMOTIONS
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mien.data import Dataset, draw_files, load, load_test
-from mien.data.known import FER2013, recognised, warn_if_altered
+from mien.data.fer2013 import FER2013, recognised, warn_if_altered
 from mien.errors import MienError, MienWarning
 from mien.labels import EMOTIONS
 

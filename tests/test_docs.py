@@ -26,7 +26,7 @@ def test_what_a_page_points_at_is_there(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_on_a_page_exist(page):
-    from mien.cli import COMMANDS
+    from mien.cli.main import COMMANDS
 
     # Only code can be a command: fenced blocks and `inline` spans.
     code = re.findall(r"```.*?```|`[^`\n]+`", page.read_text(), re.DOTALL)

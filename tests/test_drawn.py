@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.data.drawn import FER2013_COUNTS, MARKER, draw, draw_face, draw_files
+from mien.data.synthetic.generate import FER2013_COUNTS, MARKER, draw, draw_face, draw_files
 from mien.errors import MienError
 from mien.labels import EMOTIONS
 

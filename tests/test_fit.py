@@ -16,11 +16,11 @@ torch = pytest.importorskip("torch")
 
 from mien.errors import MienError  # noqa: E402
 from mien.training import checkpoint  # noqa: E402
-from mien.training.fit import fit, picture_size  # noqa: E402
 from mien.training.opinions import Opinions  # noqa: E402
 from mien.training.optim import class_weights, climb, descend, learning_rate, optimizer, orthonormal  # noqa: E402
 from mien.training.predict import normalise  # noqa: E402
 from mien.training.recipes import RECIPES, Recipe, recipe  # noqa: E402
+from mien.training.trainer import fit, picture_size  # noqa: E402
 
 QUICK = recipe(
     "hybrid", epochs=3, batch_size=16, start_size=32, conv_drop=0.1, ema=0.9, learning_rate=3e-3, erase=0.2, self_share=0.5,
@@ -68,7 +68,7 @@ def test_given_targets_take_the_place_of_the_labels():
 
 def test_losses_may_be_fetched_some_steps_at_a_time(monkeypatch, tmp_path):
     one = fit(QUICK, stripes(), stripes(20, 1), 3, seed=1)
-    monkeypatch.setattr("mien.training.fit._steps_together", lambda device: 3)  # of the five of an epoch
+    monkeypatch.setattr("mien.training.trainer._steps_together", lambda device: 3)  # of the five of an epoch
     some = fit(QUICK, stripes(), stripes(20, 1), 3, seed=1, folder=tmp_path)
     assert same(one.model, some.model)
     for name in ("train_loss", "train_accuracy", "val_loss"):
@@ -131,7 +131,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 sys.path.insert(0, {tests!r})
-import mien.training.fit as module
+import mien.training.trainer as module
 from test_fit import QUICK, stripes
 module.SAVE_EVERY = 0.0  # a checkpoint after every step
 def tell(epoch, step, steps):
@@ -215,7 +215,7 @@ import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})
 import dataclasses, json, torch
 torch.set_num_threads(1)
 from lightning_fabric import Fabric
-from mien.training.fit import fit
+from mien.training.trainer import fit
 from test_fit import QUICK, stripes
 def work(fabric):
     r = dataclasses.replace(QUICK, epochs=2, self_share=0.0)

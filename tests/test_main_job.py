@@ -8,10 +8,10 @@ import pytest
 pytest.importorskip("torch")
 
 from mien import data
-from mien.cli import main
-from mien.study import submission
+from mien.cli.main import main
+from mien.evaluation import submission
 from mien.training import quickstart
-from mien.training.family import VARIATIONS, plan
+from mien.training.study import VARIATIONS, plan
 
 QUICK = ["--epochs", "1", "--tracker", "none", "--threads", "1"]
 

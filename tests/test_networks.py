@@ -7,10 +7,10 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 from mien.errors import MienError  # noqa: E402
-from mien.recognition.model import open_model  # noqa: E402
-from mien.training import export, networks, predict, shrink  # noqa: E402
+from mien.inference.model import open_model  # noqa: E402
+from mien.training import networks, onnx_export, predict, quantize  # noqa: E402
+from mien.training.finetune import starting_weights  # noqa: E402
 from mien.training.recipes import recipe  # noqa: E402
-from mien.training.start import starting_weights  # noqa: E402
 
 PARAMETERS = {
     "normal": 683_527,
@@ -60,7 +60,7 @@ class TestEveryNetwork:
         model = networks.build(name)
         model(torch.randn(16, 1, 48, 48))  # lets batch norms see something
         path = tmp_path / "model.onnx"
-        export.export(model, path, name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5)
+        onnx_export.export(model, path, name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5)
         faces = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
         ours = predict.logits(model, faces, 0.5, 0.5)
         assert np.abs(open_model(path).logits(faces) - ours).max() < 1e-4
@@ -68,8 +68,10 @@ class TestEveryNetwork:
 
     def test_comes_back_from_its_onnx_file(self, name, tmp_path):
         model = networks.build(name)
-        export.export(model, tmp_path / "m.onnx", name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5)
-        found = export.weights(tmp_path / "m.onnx")
+        onnx_export.export(
+            model, tmp_path / "m.onnx", name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5
+        )
+        found = onnx_export.weights(tmp_path / "m.onnx")
         for key, value in model.state_dict().items():
             if not key.endswith("num_batches_tracked"):
                 assert torch.equal(found[key], value)
@@ -80,9 +82,9 @@ def test_relu_before_pool_changes_no_value(name, tmp_path):
     model = networks.build(name)
     model(torch.randn(16, 1, 48, 48))
     before, after = tmp_path / "before.onnx", tmp_path / "after.onnx"
-    export.export(model, before, name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5)
+    onnx_export.export(model, before, name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5)
     graph = onnx.load(str(before))
-    shrink.relu_before_pool(graph)
+    quantize.relu_before_pool(graph)
     makers = {output: node.op_type for node in graph.graph.node for output in node.output}
     assert not [n for n in graph.graph.node if n.op_type == "Relu" and makers.get(n.input[0]) == "MaxPool"]
     onnx.save(graph, str(after))
@@ -96,9 +98,9 @@ def test_eight_bits_answer_nearly_alike_for_one_face_and_for_many(name, tmp_path
     model = networks.build(name)
     model(torch.randn(16, 1, 48, 48))
     wide, small = tmp_path / "wide.onnx", tmp_path / "small.onnx"
-    export.export(model, wide, name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5)
+    onnx_export.export(model, wide, name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5)
     faces = np.random.default_rng(0).integers(0, 256, (40, 48, 48), dtype=np.uint8)
-    shrink.quantise(wide, small, faces)
+    quantize.quantise(wide, small, faces)
     expected, found = open_model(wide).logits(faces), open_model(small).logits(faces)
     assert np.abs(found - expected).max() < 0.1 * np.ptp(expected)
     assert np.array_equal(open_model(small).logits(faces[:1]), found[:1])

@@ -14,9 +14,9 @@ from PIL import Image
 
 import mien
 from mien import Reader
+from mien.data.image import open_picture
 from mien.errors import MienError
-from mien.recognition.model import open_model
-from mien.recognition.picture import open_picture
+from mien.inference.model import open_model
 from read_fixtures import PORTRAIT, encoded, make_model, portrait, reader
 
 KINDS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
@@ -226,7 +226,7 @@ def _copy_detector(folder: Path) -> Path:
     """A graph of another kind, with metadata as if it were a classifier."""
     import onnx
 
-    from mien.recognition.detector import YUNET
+    from mien.inference.detector import YUNET
 
     model = onnx.load(YUNET)
     said = {"mien_format": "1", "classes": '["a", "b"]', "input_size": "48"}

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.cli import main
+from mien.cli.main import main
 from read_fixtures import PORTRAIT, crowd, make_model, portrait, reader, tiny_model
 
 MODEL = ("--model", str(tiny_model()))
@@ -61,7 +61,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def mien(*arguments: str | Path, before: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
     """`mien read` in a process of its own; `before` is Python code that runs first in it."""
-    code = f"import sys\n{before}\nfrom mien.cli import main\nsys.exit(main(sys.argv[1:]))"
+    code = f"import sys\n{before}\nfrom mien.cli.main import main\nsys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "read", *map(str, arguments), *MODEL]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
 
@@ -448,7 +448,7 @@ def test_names_that_are_no_text_are_written_back_as_they_are(run: Run, tmp_path:
 
 
 def test_progress_says_how_fast_and_how_long_still(capsys: pytest.CaptureFixture[str]) -> None:
-    from mien.recognition.progress import Progress, duration
+    from mien.cli.progress import Progress, duration
 
     progress = Progress(1000, "pictures")
     progress.started -= 10

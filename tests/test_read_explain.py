@@ -11,10 +11,10 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 import mien
+from mien.inference.annotate import annotate, rgb
+from mien.inference.model import open_model
+from mien.inference.occlusion import explain_crop, lay_over
 from mien.labels import color
-from mien.recognition.annotate import annotate, rgb
-from mien.recognition.explain import explain_crop, lay_over
-from mien.recognition.model import open_model
 from read_fixtures import FACE, crowd, portrait, reader
 
 

@@ -16,10 +16,10 @@ from PIL import Image
 import mien
 from mien import Reader
 from mien.errors import MienError
+from mien.inference.crop import crop_face, frame, whole_frame
+from mien.inference.detector import LANDMARKS, YUNET, open_detector
+from mien.inference.model import find_model, open_model
 from mien.labels import EMOTIONS
-from mien.recognition.crop import crop_face, frame, whole_frame
-from mien.recognition.detector import LANDMARKS, YUNET, open_detector
-from mien.recognition.model import find_model, open_model
 from read_fixtures import FACE, PORTRAIT, crowd, make_model, portrait, reader, tiny_model
 
 

@@ -14,14 +14,14 @@ import pytest
 from PIL import Image
 
 from mien import Face
-from mien.cli import main
+from mien.cli.main import main
+from mien.cli.progress import Progress
+from mien.cli.read_video import read_film
+from mien.cli.records import open_writer
+from mien.cli.timeline import plot_timeline
 from mien.errors import MienError, MienWarning
-from mien.recognition.film import Film, frames, open_film, open_film_writer, parse_seconds
-from mien.recognition.film_job import read_film
-from mien.recognition.progress import Progress
-from mien.recognition.records import open_writer
-from mien.recognition.timeline import plot_timeline
-from mien.recognition.track import Tracker
+from mien.inference.tracker import Tracker
+from mien.inference.video import Film, frames, open_film, open_film_writer, parse_seconds
 from read_fixtures import make_film, portrait, reader, tiny_model
 
 Run = Callable[..., tuple[int, str, str]]
@@ -296,7 +296,7 @@ def test_a_closed_window_ends_the_camera(film: Path) -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems always have a display")
 def test_no_display_is_a_clear_line() -> None:
-    code = "from mien.recognition.view import View\nView('x')"
+    code = "from mien.cli.window import View\nView('x')"
     hidden = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=hidden, timeout=60)
     assert "no display here" in done.stderr.splitlines()[-1]
@@ -304,7 +304,7 @@ def test_no_display_is_a_clear_line() -> None:
 
 @pytest.mark.skipif(not os.environ.get("DISPLAY"), reason="needs a display (xvfb-run)")
 def test_the_window_shows_pictures_until_it_is_closed() -> None:
-    from mien.recognition.view import View
+    from mien.cli.window import View
 
     view = View("test")
     assert view.show(portrait())
@@ -316,7 +316,7 @@ def test_the_window_shows_pictures_until_it_is_closed() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="limits of file size are a Unix thing")
 def test_a_full_disk_leaves_no_half_film(film: Path, tmp_path: Path) -> None:
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))"
-    code = f"import sys\n{limit}\nfrom mien.cli import main\nsys.exit(main(sys.argv[1:]))"
+    code = f"import sys\n{limit}\nfrom mien.cli.main import main\nsys.exit(main(sys.argv[1:]))"
     out = tmp_path / "out.avi"
     command = [sys.executable, "-c", code, "read", str(film), "--annotate", str(out), "--model", str(tiny_model())]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 import mien
+from mien.data.image import open_picture
 from mien.errors import MienError
-from mien.recognition.picture import open_picture
 from read_fixtures import PORTRAIT, encoded, portrait, reader
 
 GRADIENT = np.arange(256, dtype=np.uint8).repeat(64).reshape(128, 128)

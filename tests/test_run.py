@@ -19,17 +19,17 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from mien import data
-from mien.cli import main
+from mien.cli.main import main
 from mien.data import ferplus
 from mien.errors import MienError, MienWarning
-from mien.recognition.model import open_model
-from mien.study import history, submission
+from mien.evaluation import history, submission
+from mien.inference.model import open_model
 from mien.training import predict
 from mien.training.classifier import open_classifier
-from mien.training.export import weights
+from mien.training.finetune import starting_weights
+from mien.training.onnx_export import weights
 from mien.training.recipes import recipe
 from mien.training.run import load_run
-from mien.training.start import starting_weights
 from mien.training.tracking import Guarded, NoTracker, tracker
 
 N = 400
@@ -100,7 +100,7 @@ def test_trackio_keeps_it_too(place, monkeypatch, tmp_path):
     pytest.importorskip("trackio")
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path))
     code = (
-        "from mien.cli import main; import sys; sys.exit(main(['train','quickstart','--data',"
+        "from mien.cli.main import main; import sys; sys.exit(main(['train','quickstart','--data',"
         f"{str(place / 'data')!r},'--epochs','1','--runs',{str(tmp_path)!r},'--tracker','trackio','--threads','1']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -413,7 +413,7 @@ def test_wrong_input_gets_one_line_and_exit_code_2(place, tmp_path, monkeypatch,
 
 def test_help_and_version_need_none_of_the_heavy_packages():
     code = (
-        "import sys; from mien.cli import main; main(['--help']); main(['--version']);"
+        "import sys; from mien.cli.main import main; main(['--help']); main(['--version']);"
         "bad = {'torch','numpy','cv2','onnxruntime','PIL','pandas','matplotlib'} & set(sys.modules); sys.exit(str(bad) if bad else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -422,7 +422,7 @@ def test_help_and_version_need_none_of_the_heavy_packages():
 
 def test_only_the_training_wing_imports_torch():
     code = (
-        "import sys, mien.data, mien.study.metrics, mien.study.diagnose, mien.study.submission, mien.study.audit;"
-        "import mien.recognition.reader; sys.exit('torch' in sys.modules)"
+        "import sys, mien.data, mien.evaluation.metrics, mien.evaluation.diagnose, mien.evaluation.submission, mien.evaluation.audit;"
+        "import mien.inference.reader; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).returncode == 0

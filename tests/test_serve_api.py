@@ -126,7 +126,7 @@ def test_reading_order_follows_a_slanted_line() -> None:
 
 
 def one_face() -> list:
-    from mien.recognition.reader import Face
+    from mien.inference.reader import Face
 
     return [Face("happy", 1.0, {"happy": 1.0}, (0, 0, 1, 1), None, {}, np.zeros((48, 48), np.uint8), "")]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.cli import main
+from mien.cli.main import main
 from read_fixtures import make_model
 from serve_fixtures import PHOTO
 

@@ -8,7 +8,7 @@ import pytest
 
 from mien.data.dataset import Dataset
 from mien.errors import MienError
-from mien.study.audit import audit, copies, not_face
+from mien.evaluation.audit import audit, copies, not_face
 
 
 def dataset() -> Dataset:

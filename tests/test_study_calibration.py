@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.errors import MienError
-from mien.study import calibration, metrics
+from mien.evaluation import calibration, metrics
 
 
 def logits(scale: float, n: int = 2000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

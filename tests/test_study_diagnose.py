@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mien.errors import MienError
-from mien.study.diagnose import Verdict, diagnose
+from mien.evaluation.diagnose import Verdict, diagnose
 
 Rows = list[dict[str, float]]
 

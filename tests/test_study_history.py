@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mien.errors import MienError
-from mien.study import history
+from mien.evaluation import history
 
 HEADER = (
     "epoch,train_loss,train_accuracy,val_loss,val_accuracy,generalisation_gap,learning_rate,images_per_second,seconds"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.errors import MienError
-from mien.study import lift
+from mien.evaluation import logit_adjustment
 
 
 def overlooking(n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -22,8 +22,8 @@ def recall(p: np.ndarray, labels: np.ndarray, c: int) -> float:
 
 def test_a_lifted_class_is_found_more_often_at_the_price_allowed():
     p, labels = overlooking()
-    constants = lift.fit(p, labels, (1, 2), cost=0.01)
-    lifted = lift.apply(p, constants)
+    constants = logit_adjustment.fit(p, labels, (1, 2), cost=0.01)
+    lifted = logit_adjustment.apply(p, constants)
     assert constants[0] == 0
     assert (constants[1:] > 0).all()
     assert all(recall(lifted, labels, c) > recall(p, labels, c) for c in (1, 2))
@@ -36,11 +36,15 @@ def test_rows_do_not_choose_their_own_constants():
     turned = labels.copy()
     turned[::2] = (turned[::2] + 1) % 3
     # Other labels for the even rows change the constants of the odd ones alone.
-    assert np.array_equal(lift.crossed(p, labels, (2,))[::2], lift.crossed(p, turned, (2,))[::2])
-    assert not np.array_equal(lift.crossed(p, labels, (2,))[1::2], lift.crossed(p, turned, (2,))[1::2])
+    assert np.array_equal(
+        logit_adjustment.crossed(p, labels, (2,))[::2], logit_adjustment.crossed(p, turned, (2,))[::2]
+    )
+    assert not np.array_equal(
+        logit_adjustment.crossed(p, labels, (2,))[1::2], logit_adjustment.crossed(p, turned, (2,))[1::2]
+    )
 
 
 def test_a_class_nobody_shows_is_refused():
     p, labels = overlooking(100)
     with pytest.raises(MienError, match="no row is labelled 2"):
-        lift.fit(p, np.where(labels == 2, 0, labels), (2,))
+        logit_adjustment.fit(p, np.where(labels == 2, 0, labels), (2,))

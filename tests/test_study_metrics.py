@@ -7,8 +7,8 @@ import pytest
 from sklearn import metrics as sk
 
 from mien.errors import MienError
+from mien.evaluation import metrics
 from mien.labels import EMOTIONS
-from mien.study import metrics
 
 
 def predictions(n: int = 500, classes: int = 7, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

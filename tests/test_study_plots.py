@@ -11,9 +11,9 @@ from PIL import Image
 
 from mien.data.dataset import Dataset
 from mien.errors import MienError
+from mien.evaluation import calibration, diagnose, metrics, plots
+from mien.evaluation.report import StudyRow
 from mien.labels import EMOTIONS
-from mien.study import calibration, diagnose, metrics, plots
-from mien.study.report import StudyRow
 
 
 def history(epochs: int) -> list[dict[str, float]]:
@@ -141,7 +141,7 @@ def test_nothing_to_draw_is_an_error_and_leaves_no_file(tmp_path: Path, make: Ca
 def test_the_study_wing_loads_neither_torch_nor_matplotlib() -> None:
     code = (
         "import sys\n"
-        "from mien.study import audit, calibration, diagnose, history, metrics, plots, report, submission\n"
+        "from mien.evaluation import audit, calibration, diagnose, history, metrics, plots, report, submission\n"
         "print([name for name in ('torch', 'matplotlib', 'pandas', 'cv2', 'onnxruntime') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

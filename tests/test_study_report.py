@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mien.errors import MienError
-from mien.study import history, plots, report
-from mien.study.report import StudyRow
+from mien.evaluation import history, plots, report
+from mien.evaluation.report import StudyRow
 
 
 def run_folder(path: Path, recipe: str, kept: int = 2, split: str = "study") -> Path:

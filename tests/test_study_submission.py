@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mien.data.dataset import Dataset
 from mien.errors import MienError
+from mien.evaluation import submission
 from mien.labels import EMOTIONS
-from mien.study import submission
 
 CHOSEN = np.array([3, 0, 6, 6, 1])
 

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from mien.data import Dataset, ferplus  # noqa: E402
 from mien.errors import MienError  # noqa: E402
-from mien.recognition.model import open_model  # noqa: E402
+from mien.inference.model import open_model  # noqa: E402
 from mien.training.predict import normalise  # noqa: E402
 from mien.training.recipes import recipe  # noqa: E402
 from mien.training.targets import by_torch, fits, network_in, onlooker, targets  # noqa: E402

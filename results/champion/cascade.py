@@ -8,8 +8,8 @@ import sys
 import numpy as np
 
 from mien.data import load, split
-from mien.recognition.model import open_model, softmax
-from mien.study.metrics import ece
+from mien.evaluation.metrics import ece
+from mien.inference.model import open_model, softmax
 from mien.training.cascade import margins
 
 data = load(sys.argv[1])

@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from mien.data import load, split
-from mien.recognition.model import open_model
+from mien.inference.model import open_model
 
 FACES = 400  # of PublicTest, the first ones: an emulated processor takes some ten seconds for them
 ALONE = """
 import sys, numpy as np
-from mien.recognition.model import open_model
+from mien.inference.model import open_model
 np.save(sys.argv[3], open_model(sys.argv[1]).logits(np.load(sys.argv[2])))
 """
 

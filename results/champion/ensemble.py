@@ -1,6 +1,6 @@
 """PublicTest accuracy and calibration of some model files, alone and averaged, with each kind of test-time augmentation.
 
-python results/champion/ensemble.py data/ src/mien/recognition/models/champion.onnx results/champion/champion-2.onnx ...
+python results/champion/ensemble.py data/ src/mien/inference/weights/champion.onnx results/champion/champion-2.onnx ...
 """
 
 import itertools
@@ -9,8 +9,8 @@ import sys
 import numpy as np
 
 from mien.data import load, split
-from mien.recognition.model import open_model
-from mien.study import calibration, metrics
+from mien.evaluation import calibration, metrics
+from mien.inference.model import open_model
 from mien.training.predict import VIEWS, over_views
 
 data = load(sys.argv[1])

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from mien.training.fit import Fitted
+from mien.training.settle import settle
 
 from mien.data import load
+from mien.evaluation import history
 from mien.files import write_json
-from mien.study import history
-from mien.training.fit import Fitted
 from mien.training.run import finish, load_run
-from mien.training.settle import settle
 from mien.training.tracking import NoTracker
 
 folder, data = Path(sys.argv[1]), load(sys.argv[2])

@@ -20,7 +20,7 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     # Reading faces needs OpenCV and onnxruntime; `import mien` and `mien --help` do not wait for them.
     if name in __all__:
-        from mien import recognition
+        from mien import inference
 
-        return getattr(recognition, name)
+        return getattr(inference, name)
     raise AttributeError(f"module 'mien' has no attribute {name!r}")

@@ -1,5 +1,5 @@
 import sys
 
-from mien.cli import main
+from mien.cli.main import main
 
 sys.exit(main())

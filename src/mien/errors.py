@@ -1,9 +1,50 @@
-"""What mien raises for bad input. The command line prints it as one line and exits with code 2."""
+"""The errors and warnings of mien, and the check behind every range of values."""
+
+# How to get mien with an extra such as "train". One constant, to be changed when mien is on the package index.
+INSTALL_HINT = 'pip install ".[{extra}]" in a checkout of mien, or pip install "mien-VERSION-py3-none-any.whl[{extra}]"'
+
+_PLACE = "{parameter}"
 
 
 class MienError(ValueError):
-    """Bad input or an impossible request; its message is one line: what, where, what to do."""
+    """Bad input, said in one line: what, where, what to do.
+
+    parameter: the name of the Python parameter that is at fault, where one is. In the message, "{parameter}" stands for it; a
+    message without that mark gets the name in front. The command line prints its option in the same place.
+    """
+
+    def __init__(self, message: str, *, parameter: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.parameter = parameter
+
+    def __str__(self) -> str:
+        return self.naming(self.parameter)
+
+    def naming(self, name: str | None) -> str:
+        """The message with `name` as that of the parameter: `dataset` in Python, `--data` on the command line."""
+        if name is None:
+            return self.message
+        return self.message.replace(_PLACE, name) if _PLACE in self.message else f"{name}: {self.message}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuilt, (type(self), self.message, self.parameter)
+
+
+def _rebuilt(kind: type[MienError], message: str, parameter: str | None) -> MienError:
+    return kind(message, parameter=parameter)
 
 
 class MienWarning(UserWarning):
-    """Something the user should know that does not stop the work."""
+    """Something that a careful reader of the results should know."""
+
+
+def require(ok: bool, parameter: str, value: object, should: str) -> None:
+    """Raise a MienError that names `parameter` and its value unless `ok`; should: what the value should be."""
+    if not ok:
+        raise MienError(f"{_PLACE} = {value} cannot be; it should be {should}", parameter=parameter)
+
+
+def install_hint(extra: str) -> str:
+    """The command that installs mien with an extra."""
+    return INSTALL_HINT.format(extra=extra)

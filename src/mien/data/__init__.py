@@ -1,8 +1,8 @@
 """Every known layout of facial-expression data in, one `Dataset` of uint8 arrays out. No torch."""
 
 from mien.data.dataset import Dataset
-from mien.data.drawn import draw, draw_face, draw_files
 from mien.data.load import load, load_test
 from mien.data.splits import Split, split
+from mien.data.synthetic.generate import draw, draw_face, draw_files
 
 __all__ = ["Dataset", "Split", "draw", "draw_face", "draw_files", "load", "load_test", "split"]

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from mien.errors import MienError
+from mien.errors import MienError, install_hint
 from mien.files import atomic_write
 
 COMPETITION = "challenges-in-representation-learning-facial-expression-recognition-challenge"
@@ -18,7 +18,8 @@ How to get FER2013:
   2. Make a token at https://www.kaggle.com/settings/api and let it be found, by
        export KAGGLE_API_TOKEN=...         or the file ~/.kaggle/access_token,
        export KAGGLE_USERNAME=... KAGGLE_KEY=...         or the file ~/.kaggle/kaggle.json
-  3. pip install "mien[data]", and then: mien data fetch
+  3. {install_hint("data")}
+     and then: mien data fetch
 Without kagglehub: download train.csv, test.csv and icml_face_data.csv by hand from
      {_URL}/data
 and put them into the folder data/. Without any of it: mien data draw data/drawn makes faces for a demo."""
@@ -35,7 +36,7 @@ def fetch(directory: str | Path = "data") -> list[Path]:
     try:
         import kagglehub
     except ImportError as error:
-        raise MienError('kagglehub is not installed; run: pip install "mien[data]"') from error
+        raise MienError(f"kagglehub is not installed; run: {install_hint('data')}") from error
     try:
         source = Path(kagglehub.competition_download(COMPETITION))
     except Exception as error:

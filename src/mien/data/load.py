@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from mien.data import cache as kept
-from mien.data import folders
+from mien.data import image_folders
 from mien.data.dataset import UNKNOWN, USAGES, Dataset
-from mien.data.kaggle_csv import Rows, read_rows
-from mien.data.known import warn_if_altered
-from mien.data.layout import Layout, find, open_csv
+from mien.data.fer2013 import warn_if_altered
+from mien.data.fer2013_csv import Rows, read_rows
+from mien.data.sources import Layout, find, open_csv
 from mien.errors import MienError, MienWarning
 
 _TEST = USAGES[1:]
@@ -24,7 +24,7 @@ _TEST = USAGES[1:]
 
 def load(path: str | Path, cache: bool = True) -> Dataset:
     """Read faces from any known layout, told by content: one of FER2013's csv files (plain, .gz, .tar.gz), a folder
-    holding some of them, or a folder of pictures in class folders (see `mien.data.folders`).
+    holding some of them, or a folder of pictures in class folders (see `mien.data.image_folders`).
 
     A file without Usage is Training if it has labels; without labels, it is test.csv: PublicTest in its first half,
     PrivateTest in its second, as Kaggle's. From a folder with several csv files come the labelled rows of
@@ -77,7 +77,7 @@ def _load(layout: Layout, cache: bool) -> Dataset:
     name = _key(layout) if cache else ""
     dataset = kept.load(name) if cache else None
     if dataset is None:
-        dataset = folders.read(layout.tree) if layout.tree else _read(layout)
+        dataset = image_folders.read(layout.tree) if layout.tree else _read(layout)
         if cache:
             kept.store(name, dataset)
     return replace(dataset, source=str(layout.path), drawn=layout.drawn)

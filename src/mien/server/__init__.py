@@ -1,1 +1,1 @@
-"""A page and an API over `mien.recognition`, on this machine: `mien serve`. FastAPI and uvicorn, no torch."""
+"""A page and an API over `mien.inference`, on this machine: `mien serve`. FastAPI and uvicorn, no torch."""

@@ -16,8 +16,8 @@ from PIL import Image
 
 from mien import __version__
 from mien.errors import MienError
+from mien.inference.reader import Face
 from mien.labels import color
-from mien.recognition.reader import Face
 from mien.server import runs, schemas
 from mien.server.engine import Engine, unreadable
 from mien.server.problems import KINDS, MEDIA_TYPE, Problem

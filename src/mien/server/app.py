@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 from fastapi.staticfiles import StaticFiles
 
 from mien import __version__
-from mien.recognition.reader import Reader
+from mien.inference.reader import Reader
 from mien.server import api, problems, schemas
 from mien.server.engine import Engine
 from mien.server.guard import Guard, is_guarded
@@ -21,7 +21,7 @@ from mien.server.metrics import Metrics
 from mien.server.settings import VARIABLE, Settings, check, from_json
 
 STATIC = Path(__file__).parent / "static"
-SAMPLE = Path(__file__).parents[1] / "recognition" / "sample" / "astronaut.jpg"
+SAMPLE = Path(__file__).parents[1] / "inference" / "sample" / "astronaut.jpg"
 ABOUT = (
     "Faces and their emotions, read on this machine. Pictures are worked on in memory, and neither stored nor logged. "
     "Errors are problem details (RFC 9457)."

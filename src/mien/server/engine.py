@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mien.errors import MienError
-from mien.recognition.explain import Explanation, explain_crop
-from mien.recognition.reader import Reader, Reading
+from mien.inference.occlusion import Explanation, explain_crop
+from mien.inference.reader import Reader, Reading
 from mien.server.metrics import FACES, Metrics
 from mien.server.problems import Problem
 from mien.server.settings import Settings

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
+from mien.evaluation import history
+from mien.evaluation.diagnose import Verdict, diagnose
 from mien.labels import EMOTIONS
-from mien.study import history
-from mien.study.diagnose import Verdict, diagnose
 
 FILES = ("recipe.json", "history.csv", "metrics.json")
 DEEP = 3  # folders below the given one in which runs are looked for

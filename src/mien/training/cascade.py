@@ -11,8 +11,8 @@ import numpy as np
 
 from mien.errors import MienError
 from mien.files import atomic_write
-from mien.recognition.model import Model, open_model
-from mien.training.export import describe, rename_inputs
+from mien.inference.model import Model, open_model
+from mien.training.onnx_export import describe, rename_inputs
 
 
 def margins(model: Model, faces: np.ndarray) -> np.ndarray:

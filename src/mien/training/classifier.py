@@ -11,7 +11,7 @@ import numpy as np
 from mien.data import Dataset, split
 from mien.data.splits import Split
 from mien.errors import MienError
-from mien.recognition.model import open_model
+from mien.inference.model import open_model
 from mien.training import predict
 from mien.training.run import load_run
 

@@ -10,11 +10,11 @@ import numpy as np
 from mien.data import Dataset, draw_face
 from mien.errors import MienError
 from mien.files import atomic_write
-from mien.recognition.model import find_model, open_model
+from mien.inference.model import find_model, open_model
 from mien.training import cascade, predict
-from mien.training.export import describe, description
+from mien.training.onnx_export import describe, description
+from mien.training.quantize import halve, quantise, round_weights
 from mien.training.run import Run, export_run, load_run
-from mien.training.shrink import halve, quantise, round_weights
 
 TOLERANCE = 1e-4  # of float32 logits against torch's
 DRAWN = 32  # faces that mien draws to compare on where no data are given

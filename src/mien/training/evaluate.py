@@ -10,9 +10,9 @@ import numpy as np
 from mien.data import Dataset, ferplus
 from mien.data.splits import copy_groups
 from mien.errors import MienError, MienWarning
+from mien.evaluation import corruptions, logit_adjustment, metrics
+from mien.evaluation.metrics import Evaluation
 from mien.files import write_json
-from mien.study import corruptions, lift, metrics
-from mien.study.metrics import Evaluation
 from mien.training.classifier import Classifier, open_classifier
 
 
@@ -44,7 +44,7 @@ def evaluate(
         if 0 < unseen.sum() < len(index):
             found[f"{view}, no copies"] = metrics.evaluate(p[unseen], labels[unseen], dataset.classes)
         if lifted:
-            raised = lift.crossed(p, labels, [dataset.classes.index(name) for name in lifted])
+            raised = logit_adjustment.crossed(p, labels, [dataset.classes.index(name) for name in lifted])
             found[f"{view}, lifted"] = metrics.evaluate(raised, labels, dataset.classes)
     if Path(source).is_dir() and classifier.fingerprint == dataset.fingerprint:
         write_json(Path(source) / f"evaluation-{part}.json", {view: e.to_dict() for view, e in found.items()})

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.errors import MienError
-from mien.training.convolution import Conv3x3
+from mien.training.conv3x3 import Conv3x3
 
 DropKind = Literal["channel", "element"]
 

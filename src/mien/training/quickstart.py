@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.data import Dataset, draw_files, load
-from mien.study import plots
-from mien.training.fit import Row
+from mien.evaluation import plots
 from mien.training.recipes import recipe
 from mien.training.run import Run, load_run, settled, train
 from mien.training.runtime import Runtime
 from mien.training.submit import submit
+from mien.training.trainer import Row
 
 DRAWN = 4000  # faces drawn where there are no files: enough to learn from, drawn in seconds
 

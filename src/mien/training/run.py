@@ -26,15 +26,15 @@ from torch import Tensor, nn
 from mien.data import Dataset, split
 from mien.data.splits import Split
 from mien.errors import MienError, MienWarning
+from mien.evaluation import calibration, diagnose, history, metrics, plots
 from mien.files import atomic_write, write_json
-from mien.study import calibration, diagnose, history, metrics, plots
 from mien.training import checkpoint, networks, predict
-from mien.training.export import export
-from mien.training.fit import Fitted, Row, fit
+from mien.training.onnx_export import export
 from mien.training.recipes import Recipe
 from mien.training.runtime import Runtime, best_precision, check_runtime, machine
 from mien.training.targets import fits, onlooker, targets
 from mien.training.tracking import Tracker, code_version, tracker
+from mien.training.trainer import Fitted, Row, fit
 
 
 @dataclass(frozen=True)

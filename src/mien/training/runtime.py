@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from mien.errors import MienError
-from mien.training import convolution
+from mien.training import conv3x3
 from mien.training.recipes import Recipe
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
@@ -66,5 +66,5 @@ def machine() -> dict[str, Any]:
         "system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads(),
-        "kernels": convolution.library() is not None,
+        "kernels": conv3x3.library() is not None,
     }  # fmt: skip

@@ -8,8 +8,8 @@ import numpy as np
 
 from mien.data import load, load_test
 from mien.errors import MienError
+from mien.evaluation import metrics, submission
 from mien.files import write_json
-from mien.study import metrics, submission
 from mien.training.classifier import open_classifier
 
 

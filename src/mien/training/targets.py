@@ -11,9 +11,9 @@ from torch import Tensor
 
 from mien.data import Dataset, ferplus
 from mien.errors import MienError
-from mien.recognition.model import Model, open_model
+from mien.inference.model import Model, open_model
 from mien.training import networks
-from mien.training.export import trainable, weights
+from mien.training.onnx_export import trainable, weights
 from mien.training.predict import normalise
 from mien.training.recipes import RECIPES, Recipe
 

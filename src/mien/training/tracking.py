@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from mien.errors import MienError, MienWarning
+from mien.errors import MienError, MienWarning, install_hint
 
 PROJECT = "mien"
 
@@ -127,7 +127,7 @@ def tracker(name: str) -> Tracker:
         raise MienError(f"no tracker '{name}'; there are {', '.join(TRACKERS)}")
     if name != "none" and importlib.util.find_spec(name) is None:
         extra = "train" if name == "wandb" else name
-        raise MienError(f'{name} is not installed; run: pip install "mien[{extra}]", or use --tracker none')
+        raise MienError(f"{name} is not installed; run: {install_hint(extra)}; or use --tracker none")
     return Guarded(TRACKERS[name]())
 
 

@@ -1,4 +1,4 @@
-// Who is who from frame to frame, and probabilities that do not flicker. As mien.recognition.track does it for film.
+// Who is who from frame to frame, and probabilities that do not flicker. As mien.inference.tracker does it for film.
 
 const SETTLE = 400; // milliseconds in which a smoothed probability makes up 63 % of a change
 const FORGET = 1500; // milliseconds after which a face that is gone is forgotten

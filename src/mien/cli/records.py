@@ -1,0 +1,196 @@
+"""Results on their way out: one record a picture, as a table for people or as JSON, JSON lines or CSV for programs.
+
+A record is a dict: {"source", "model", "width", "height", "faces": [Face.to_dict(), ...]}, or with "error" (a string)
+instead of width, height and faces. Records of film frames have "time" (seconds) and "frame" as well, and their
+faces an "id".
+"""
+
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+from mien.cli.table import picture_lines
+from mien.data.image import describe
+from mien.errors import MienError
+from mien.files import atomic_write
+from mien.inference.reader import Reading
+
+Record: TypeAlias = dict[str, Any]
+FORMATS = ("table", "json", "jsonl", "csv")
+SUFFIX_FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+
+
+class Writer:
+    """Writes records to standard output or a file, one after another; made by `open_writer`.
+
+    kind: one of FORMATS. classes: for the columns of CSV. When the disk is full, a file keeps its whole records.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, kind: str, classes: Sequence[str], film: bool, fresh: bool) -> None:
+        self.file, self.name, self.kind, self.film = file, name, kind, film
+        self.columns = csv_columns(classes, film)
+        self.count = 0
+        on_screen = name == "standard output"
+        self.end = None if on_screen or kind == "json" else file.seek(0, os.SEEK_END)
+        self.encoding = sys.stdout.encoding or "ascii" if on_screen and kind == "table" else "utf-8"
+        if kind == "json":
+            self._put("[\n")
+        if kind == "csv" and fresh:
+            self._put(csv_lines([self.columns]))
+
+    def write(self, record: Record) -> None:
+        """Write one record, whole."""
+        if self.kind == "json":
+            self._put((",\n" if self.count else "") + json.dumps(record))
+        elif self.kind == "jsonl":
+            self._put(json.dumps(record) + "\n")
+        elif self.kind == "csv":
+            self._put(csv_lines(csv_rows(record, self.columns)))
+        else:
+            self._put(picture_lines(record, sys.stdout.isatty()))
+        self.count += 1
+
+    def say(self, text: str) -> None:
+        """Write text that is no record, where people read along."""
+        if self.kind == "table":
+            self._put(text)
+
+    def finish(self) -> None:
+        """Close what was opened: a JSON array is valid even after a failure."""
+        if self.kind == "json":
+            self._put("\n]\n" if self.count else "]\n")
+
+    def _put(self, text: str) -> None:
+        # A name that is not valid UTF-8 is written back as the bytes that it is.
+        whole = text.encode(self.encoding, "surrogateescape" if self.encoding == "utf-8" else "replace")
+        data = memoryview(whole)
+        try:
+            while data:
+                data = data[self.file.write(data) :]
+            self.file.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if self.end is None:
+                raise MienError(f"cannot write to {self.name}: {error.strerror}") from error
+            self.file.truncate(self.end)  # half a record would spoil the file for whoever reads on
+            resumed = "" if self.film else ", --resume goes on"
+            raise MienError(
+                f"cannot write on to {self.name}: {error.strerror}; its records so far are whole{resumed}"
+            ) from error
+        if self.end is not None:
+            self.end += len(whole)
+
+
+@contextmanager
+def open_writer(
+    path: Path | None,
+    kind: str,
+    classes: Sequence[str],
+    *,
+    film: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Iterator[Writer]:
+    """A Writer to a file, or to standard output where path is None.
+
+    resume: go on with the file as `finished` left it. overwrite: replace a file that exists; without either, such a
+    file is an error, for it may be a day's work. A JSON file appears when it is complete; others grow line by line.
+    """
+    if path is None:
+        with _standard_output() as out:
+            writer = Writer(out, "standard output", kind, classes, film, True)
+            try:
+                yield writer
+            finally:
+                writer.finish()
+        return
+    there = os.path.lexists(path)
+    if there and not os.path.isfile(path):
+        raise MienError(f"cannot write {path}: it is not a regular file; without -o, records go to standard output")
+    if there and not (resume or overwrite):
+        raise MienError(f"{path} exists; continue it with --resume or replace it with --overwrite")
+    if kind == "json":
+        with atomic_write(path) as temporary, open(temporary, "wb", buffering=0) as file:
+            writer = Writer(file, str(path), kind, classes, film, True)
+            yield writer
+            writer.finish()
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "r+b" if resume and there else "w+b", buffering=0)  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise MienError(f"cannot write {path}: {error.strerror}; choose a file you may write to") from error
+    with file:
+        fresh = os.fstat(file.fileno()).st_size == 0
+        yield Writer(file, str(path), kind, classes, film, fresh)
+
+
+@contextmanager
+def _standard_output() -> Iterator[BinaryIO]:
+    if sys.stdout is None:
+        raise MienError("standard output is closed; write to a file with -o FILE")
+    sys.stdout.flush()
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is not None:
+        try:
+            yield buffer
+        except (MienError, BrokenPipeError):
+            # What is still buffered cannot be written either: let the interpreter's last flush go nowhere.
+            try:
+                buffer.flush()
+            except OSError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise
+        return
+    collected = io.BytesIO()  # standard output is an object of text only (a notebook, a test)
+    yield collected
+    sys.stdout.write(collected.getvalue().decode("utf-8", "replace"))
+
+
+def to_record(reading: Reading[Any], name: str, model: str) -> Record:
+    """A Reading as a record."""
+    if reading.error:
+        return {"source": name, "model": model, "error": str(reading.error)}
+    return {
+        "source": name or describe(reading.source),
+        "model": model,
+        "width": reading.width,
+        "height": reading.height,
+        "faces": [face.to_dict() for face in reading.faces],
+    }
+
+
+def csv_columns(classes: Sequence[str], film: bool = False) -> list[str]:
+    """The header: a row a face, `faces` says how many the picture has; a picture without any has one row."""
+    start = ["source", "time", "frame"] if film else ["source", "error", "width", "height"]
+    face = ["faces", "face", *(["id"] if film else []), "emotion", "confidence"]
+    return [*start, *face, *(f"p_{name}" for name in classes), "x", "y", "w", "h", "score", "model"]
+
+
+def csv_rows(record: Record, columns: Sequence[str]) -> list[list[str]]:
+    """A record as rows under `columns`."""
+    faces = record.get("faces", [])
+    whole = {**record, "faces": len(faces)}
+    rows = []
+    for number, face in enumerate(faces or [{}], 1):
+        cells = {**whole, **face, "face": number if faces else ""}
+        cells |= {f"p_{name}": share for name, share in face.get("probabilities", {}).items()}
+        cells |= dict(zip("xywh", face.get("box", ()), strict=False))
+        rows.append(["" if cells.get(column) is None else str(cells[column]) for column in columns])
+    return rows
+
+
+def csv_lines(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as CSV text."""
+    text = io.StringIO()
+    plain, quoted = (csv.writer(text, lineterminator="\n", quoting=q) for q in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    for row in rows:
+        (quoted if any("\r" in cell for cell in row) else plain).writerow(row)
+    return text.getvalue()

@@ -1,0 +1,124 @@
+"""What an output file holds already, so that a job killed half-way goes on where it stood."""
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from mien.cli.records import csv_columns, csv_lines
+from mien.errors import MienError
+
+START = b'{"source": '  # of every record
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Names of the sources that stand in the output, and how many of them could not be read."""
+
+    names: frozenset[str] = frozenset()
+    failed: int = 0
+
+
+def finished(path: Path, kind: str, classes: Sequence[str], model: str) -> Finished:
+    """Read what `path` holds, and cut off what a killed writer left half-written at its end.
+
+    Nothing is cut off that is not the beginning of a record. Raises MienError where the file is of another kind, from
+    another model, or damaged before its end.
+    """
+    if kind not in ("jsonl", "csv"):
+        raise MienError("--resume needs an output that grows line by line: -o FILE.jsonl or -o FILE.csv")
+    if not os.path.lexists(path):
+        return Finished()
+    try:
+        with open(path, "r+b") as file:
+            found, end = _jsonl(file, path, model) if kind == "jsonl" else _csv(file, path, classes, model)
+            file.truncate(end)
+    except OSError as error:
+        raise MienError(f"cannot continue {path}: {error.strerror}") from error
+    return found
+
+
+def _jsonl(file: BinaryIO, path: Path, model: str) -> tuple[Finished, int]:
+    names, failed, end = set(), 0, 0
+    for number, line in enumerate(file, 1):
+        whole = line.endswith(b"\n")
+        try:
+            record = json.loads(line)
+            name = str(record["source"])
+        except (ValueError, KeyError, TypeError) as error:
+            if whole or not _begins(line, START):
+                raise MienError(f"line {number} of {path} is no record of mien; choose another -o") from error
+            break
+        if not whole:
+            break
+        if record.get("model") != model:
+            raise MienError(f"{path} was written with the model {record.get('model')}, not {model}; choose another -o")
+        names.add(name)
+        failed += "error" in record
+        end += len(line)
+    return Finished(frozenset(names), failed), end
+
+
+def _begins(tail: bytes, start: bytes) -> bool:
+    """Whether a last line without its end may be one that mien was writing; a crash of the system leaves zeros."""
+    return tail.startswith(start) or start.startswith(tail) or not tail.strip(b"\0")
+
+
+def _csv(file: BinaryIO, path: Path, classes: Sequence[str], model: str) -> tuple[Finished, int]:
+    columns = csv_columns(classes)
+    head = file.readline()
+    if not head.endswith(b"\n"):
+        if not _begins(head, csv_lines([columns]).encode()):
+            raise MienError(f"{path} is no file of mien; choose another -o")
+        return Finished(), 0
+    file.seek(0)
+    names, failed, end = set(), 0, 0
+    group, rows = "", 0  # the picture whose rows are being counted
+    for number, (record, length, whole) in enumerate(_csv_records(file)):
+        if number == 0:
+            if record != columns:
+                raise MienError(f"{path} has other columns than this model's; choose another -o")
+            end = length
+            continue
+        if not whole or len(record) != len(columns) or not record[columns.index("faces")].isdigit():
+            if _more(file):
+                raise MienError(f"row {number} of {path} is no record of mien; choose another -o")
+            break
+        cells = dict(zip(columns, record, strict=True))
+        if cells["model"] != model:
+            raise MienError(f"{path} was written with the model {cells['model']}, not {model}; choose another -o")
+        rows = rows + 1 if cells["source"] == group and rows else 1
+        group = cells["source"]
+        # A picture counts when all rows of its faces are there.
+        if rows >= int(cells["faces"]):
+            names.add(group)
+            failed += bool(cells["error"])
+            end, rows = length, 0
+    return Finished(frozenset(names), failed), end
+
+
+def _csv_records(file: BinaryIO) -> Iterator[tuple[list[str], int, bool]]:
+    """Each CSV record, the length of the file up to its end, and whether its line is whole."""
+    length, pending = 0, b""
+    for line in file:
+        length += len(line)
+        pending += line
+        if pending.count(b'"') % 2:  # a quoted name may hold a line break
+            continue
+        text = pending.decode("utf-8", "surrogateescape")
+        try:
+            cells = next(csv.reader([text]), [])
+        except csv.Error:
+            cells = []  # no record of mien
+        yield cells, length, pending.endswith(b"\n")
+        pending = b""
+    if pending:
+        yield [], length, False
+
+
+def _more(file: BinaryIO) -> bool:
+    here = file.tell()
+    return here < file.seek(0, os.SEEK_END)

@@ -1,0 +1,156 @@
+"""How good is it: accuracy with its interval, per-class scores, likelihood, calibration, confusion."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+
+from mien.errors import MienError
+from mien.evaluation.calibration import reliability
+from mien.labels import EMOTIONS
+
+BINS = 15  # of the expected calibration error, as in Guo et al. 2017
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class: precision, recall and F1 in 0..1 (0 where undefined), and how many images are of it."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything measured on one set of labelled faces.
+
+    accuracy, macro_f1, ece: 0..1. accuracy_interval: Wilson's 95 % interval. nll: mean negative
+    log-likelihood in nats. confusion: (C, C) int64, rows are the true class, columns the predicted one.
+    """
+
+    n: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    macro_f1: float
+    nll: float
+    ece: float
+    per_class: tuple[ClassScore, ...]
+    confusion: np.ndarray
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(score.name for score in self.per_class)
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain numbers, lists and strings, as metrics.json keeps them."""
+        return {
+            "n": self.n,
+            "accuracy": self.accuracy,
+            "accuracy_interval": list(self.accuracy_interval),
+            "macro_f1": self.macro_f1,
+            "nll": self.nll,
+            "ece": self.ece,
+            "per_class": [
+                {
+                    "name": s.name,
+                    "precision": s.precision,
+                    "recall": s.recall,
+                    "f1": s.f1,
+                    "support": s.support,
+                }
+                for s in self.per_class
+            ],
+            "confusion": self.confusion.tolist(),
+        }
+
+
+def evaluate(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str] = EMOTIONS) -> Evaluation:
+    """Measure predictions against the truth.
+
+    probabilities: (N, C) float, rows sum to 1. labels: (N,) int, 0..C-1, none unknown. classes: C names.
+    macro_f1 averages over the classes that occur in the labels or the predictions, as scikit-learn does.
+    Raises MienError for shapes that disagree, rows that are no probabilities, unknown labels, and no images
+    at all.
+    """
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    labels = np.asarray(labels)
+    _check(probabilities, labels, len(classes))
+    n, width = probabilities.shape
+    predicted = probabilities.argmax(axis=1)
+    confusion = np.bincount(labels * width + predicted, minlength=width * width).reshape(width, width)
+    hits, support, chosen = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    precision = hits / np.maximum(chosen, 1)
+    recall = hits / np.maximum(support, 1)
+    f1 = 2 * hits / np.maximum(support + chosen, 1)
+    likelihood = probabilities[np.arange(n), labels]
+    return Evaluation(
+        n=n,
+        accuracy=float(hits.sum() / n),
+        accuracy_interval=wilson(int(hits.sum()), n),
+        macro_f1=float(f1[(support + chosen) > 0].mean()),
+        nll=float(-np.log(np.clip(likelihood, 1e-15, 1)).mean()),
+        ece=ece(probabilities, labels),
+        per_class=tuple(
+            ClassScore(name, float(p), float(r), float(f), int(s))
+            for name, p, r, f, s in zip(classes, precision, recall, f1, support, strict=True)
+        ),
+        confusion=confusion,
+    )
+
+
+def ece(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> float:
+    """Expected calibration error over bins of equal width, 0..1; 0 is honest (Guo et al. 2017)."""
+    return reliability(probabilities, labels, bins).ece
+
+
+def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson's score interval for a proportion, 95 % by default (Wilson 1927); (0, 1) where n is 0."""
+    if n == 0:
+        return 0.0, 1.0
+    p = hits / n
+    centre = p + z * z / (2 * n)
+    reach = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return max(0.0, (centre - reach) / scale), min(1.0, (centre + reach) / scale)
+
+
+def table(evaluation: Evaluation) -> str:
+    """The evaluation as lines for a terminal: the headline, then a row per class and what it is taken for."""
+    low, high = evaluation.accuracy_interval
+    lines = [
+        f"accuracy {evaluation.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%}) on {evaluation.n:,} images",
+        f"macro-F1 {evaluation.macro_f1:.3f}   NLL {evaluation.nll:.3f}   ECE {evaluation.ece:.3f}",
+        "",
+    ]
+    width = max(5, *(len(name) for name in evaluation.classes))
+    lines.append(f"{'class':<{width}}  {'images':>7}  {'precision':>9}  {'recall':>7}  {'F1':>6}  most taken for")
+    for i, score in enumerate(evaluation.per_class):
+        wrong = evaluation.confusion[i].copy()
+        wrong[i] = 0
+        taken = int(wrong.argmax())
+        share = f"{evaluation.classes[taken]} {wrong[taken] / score.support:.0%}" if wrong[taken] else "-"
+        lines.append(
+            f"{score.name:<{width}}  {score.support:>7,}  {score.precision:>9.1%}  {score.recall:>7.1%}"
+            f"  {score.f1:>6.3f}  {share}"
+        )
+    return "\n".join(lines)
+
+
+def _check(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> None:
+    if probabilities.ndim != 2 or probabilities.shape[1] != classes:
+        raise MienError(f"probabilities have shape {probabilities.shape}; {classes} classes need (N, {classes})")
+    if len(probabilities) == 0:
+        raise MienError("nothing to evaluate: this split has no labelled images; choose another split")
+    if labels.shape != (len(probabilities),) or not np.issubdtype(labels.dtype, np.integer):
+        raise MienError(f"labels have shape {labels.shape} and type {labels.dtype}; not {len(probabilities)} integers")
+    if labels.min() < 0 or labels.max() >= classes:
+        row = int(np.flatnonzero((labels < 0) | (labels >= classes))[0])
+        raise MienError(f"label {labels[row]} in row {row} is not in 0..{classes - 1}; leave unlabelled images out")
+    off = ~(np.abs(probabilities.sum(axis=1) - 1) < 1e-3) | (probabilities.min(axis=1) < 0)
+    if off.any():
+        row = int(np.flatnonzero(off)[0])
+        raise MienError(f"row {row} of the probabilities does not sum to 1; apply calibration.softmax to logits")

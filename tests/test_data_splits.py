@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.data import Dataset, Split, load, split
-from mien.data.splits import copy_groups
+from mien.data.duplicates import duplicate_groups
 from mien.errors import MienError, MienWarning
 
 NAMES = ("official", "study", "kfold")
@@ -45,7 +45,7 @@ def test_official() -> None:
     assert parts.train.tolist() == list(range(560))
     assert parts.validation.tolist() == list(range(560, 630))
     assert parts.test.tolist() == list(range(630, 700))
-    assert parts.crossing == 0
+    assert parts.leaked == 0
 
 
 @pytest.mark.parametrize("seed", [7, 0, 123])
@@ -87,21 +87,21 @@ def test_kfold_deals_every_row_once_and_evenly() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_copies_that_cross_are_counted_and_warned_of(name: str) -> None:
     dataset = fer(kinds=400)
-    with pytest.warns(MienWarning, match=r"exact copies of training images; copies='group'"):
+    with pytest.warns(MienWarning, match=r"exact copies of training images; duplicates='group'"):
         parts = split(dataset, name)
     trained = {dataset.images[row].tobytes() for row in parts.train}
     held_out = np.concatenate([parts.validation, parts.test])
-    assert parts.crossing == sum(dataset.images[row].tobytes() in trained for row in held_out) > 0
-    assert quiet(dataset, name, copies="ignore").crossing == parts.crossing
+    assert parts.leaked == sum(dataset.images[row].tobytes() in trained for row in held_out) > 0
+    assert quiet(dataset, name, duplicates="ignore").leaked == parts.leaked
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_grouping_leaves_no_copy_across(name: str) -> None:
     dataset = fer(kinds=400)
-    parts = quiet(dataset, name, copies="group")
-    plain = quiet(dataset, name, copies="ignore")
-    groups = copy_groups(dataset.images)
-    assert parts.crossing == 0
+    parts = quiet(dataset, name, duplicates="group")
+    plain = quiet(dataset, name, duplicates="ignore")
+    groups = duplicate_groups(dataset.images)
+    assert parts.leaked == 0
     assert not set(groups[parts.train]) & set(groups[np.concatenate([parts.validation, parts.test])])
     if name == "official":  # what is measured on stays as it is
         assert parts.validation.tolist() == plain.validation.tolist()
@@ -114,7 +114,7 @@ def test_grouping_leaves_no_copy_across(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_grouping_changes_nothing_where_there_are_no_copies(name: str) -> None:
-    a, b = (quiet(fer(), name, copies=copies) for copies in ("group", "ignore"))
+    a, b = (quiet(fer(), name, duplicates=duplicates) for duplicates in ("group", "ignore"))
     assert [a.train.tolist(), a.validation.tolist(), a.test.tolist()] == [
         b.train.tolist(), b.validation.tolist(), b.test.tolist()
     ]  # fmt: skip
@@ -122,32 +122,32 @@ def test_grouping_changes_nothing_where_there_are_no_copies(name: str) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    name=st.sampled_from(NAMES), copies=st.sampled_from(["warn", "group", "ignore"]),
+    name=st.sampled_from(NAMES), duplicates=st.sampled_from(["warn", "group", "ignore"]),
     kinds=st.integers(150, 400), seed=st.integers(0, 50), fold=st.integers(0, 4),
 )  # fmt: skip
-def test_parts_never_share_a_row_nor_lose_a_label(name: str, copies: str, kinds: int, seed: int, fold: int) -> None:
+def test_parts_never_share_a_row_nor_lose_a_label(name: str, duplicates: str, kinds: int, seed: int, fold: int) -> None:
     dataset = fer(300, kinds, seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MienWarning)
-        parts = split(dataset, name, seed, fold, copies=copies)
+        parts = split(dataset, name, seed, fold, duplicates=duplicates)
     rows = np.concatenate([parts.train, parts.validation, parts.test])
     assert max(Counter(rows.tolist()).values()) == 1
     assert (dataset.labels[np.concatenate([parts.train, parts.validation])] >= 0).all()
     assert {parts.train.dtype, parts.validation.dtype, parts.test.dtype} == {np.dtype(np.int64)}
 
 
-def test_copy_groups() -> None:
+def test_duplicate_groups() -> None:
     images = np.zeros((5, 48, 48), np.uint8)
     images[1, 0, 0] = images[4, 0, 0] = 1
     images[3, 47, 47] = 1
-    assert copy_groups(images).tolist() == [0, 1, 0, 3, 1]
+    assert duplicate_groups(images).tolist() == [0, 1, 0, 3, 1]
 
 
 @pytest.mark.parametrize(
     ("dataset", "options", "words"),
     [
         (fer(), {"name": "offical"}, "no split 'offical'; choose one of official, study, kfold"),
-        (fer(), {"copies": "drop"}, "copies='drop'"),
+        (fer(), {"duplicates": "drop"}, "duplicates='drop'"),
         (fer(), {"name": "kfold", "fold": 5}, "no fold 5 of 5"),
         (fer(), {"name": "kfold", "folds": 1}, "no fold 0 of 1"),
         (make(np.arange(20) % 2), {}, "made here has no labelled Training rows"),
@@ -172,7 +172,7 @@ def test_the_real_fer2013(fer2013: Path) -> None:
     dataset = load(fer2013)
     with pytest.warns(MienWarning, match="568 of the 7,178"):
         official = split(dataset, "official")
-    assert official.crossing == 280 + 288
-    assert quiet(dataset, "official", copies="group").crossing == 0
-    study = quiet(dataset, "study", copies="ignore")
+    assert official.leaked == 280 + 288
+    assert quiet(dataset, "official", duplicates="group").leaked == 0
+    study = quiet(dataset, "study", duplicates="ignore")
     assert [len(study.train), len(study.validation), len(study.test)] == [20096, 4306, 4307]

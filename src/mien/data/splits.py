@@ -1,34 +1,34 @@
 """Who is trained on, who chooses, who judges: the three splits, and what exact copies of images do to them."""
 
-import hashlib
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from mien.data.dataset import Dataset
+from mien.data.duplicates import duplicate_groups
 from mien.errors import MienError, MienWarning
 
 SPLITS = ("official", "study", "kfold")
-COPIES = ("warn", "group", "ignore")
+DUPLICATES = ("warn", "group", "ignore")
 
 
 @dataclass(frozen=True)
 class Split:
     """Rows of a Dataset, as int64 index arrays that share no row.
 
-    crossing: images of validation and test whose exact copy stands in train.
+    leaked: images of validation and test whose exact copy stands in train.
     """
 
     name: str
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
-    crossing: int
+    leaked: int
 
 
 def split(
-    dataset: Dataset, name: str = "official", seed: int = 7, fold: int = 0, folds: int = 5, copies: str = "warn"
+    dataset: Dataset, name: str = "official", seed: int = 7, fold: int = 0, folds: int = 5, duplicates: str = "warn"
 ) -> Split:
     """Split a data set; train and validation hold labelled rows only.
 
@@ -39,7 +39,7 @@ def split(
         labelled PublicTest rows.
     study and kfold take all labelled rows where the data has no usages, as image folders of one's own.
 
-    copies: "warn" (default) warns how many images of validation and test stand in train as exact copies;
+    duplicates: "warn" (default) warns how many images of validation and test stand in train as exact copies;
     "ignore" does not; "group" keeps exact copies of one image on one side: study and kfold deal whole groups of
     copies, official drops from train what stands in validation or test and leaves those two alone.
 
@@ -47,13 +47,13 @@ def split(
     """
     if name not in SPLITS:
         raise MienError(f"there is no split {name!r}; choose one of {', '.join(SPLITS)}")
-    if copies not in COPIES:
-        raise MienError(f"copies={copies!r} is not known; choose one of {', '.join(COPIES)}")
-    groups = copy_groups(dataset.images)
+    if duplicates not in DUPLICATES:
+        raise MienError(f"duplicates={duplicates!r} is not known; choose one of {', '.join(DUPLICATES)}")
+    groups = duplicate_groups(dataset.images)
     known = dataset.labels >= 0
     if name == "official":
         train, validation, test = _official(dataset, known)
-        if copies == "group":
+        if duplicates == "group":
             held_out = groups[np.concatenate([validation, test])]
             train = train[~np.isin(groups[train], held_out)]
     else:
@@ -62,7 +62,7 @@ def split(
         if not len(rows):
             raise MienError(f"{dataset.source or 'the data'} has no labelled Training rows to split; give train.csv")
         # A group of copies is dealt by its first row; without grouping each row is its own group.
-        ids = groups[rows] if copies == "group" else np.arange(len(rows))
+        ids = groups[rows] if duplicates == "group" else np.arange(len(rows))
         _, first, member = np.unique(ids, return_index=True, return_inverse=True)
         order = np.argsort(first, kind="stable")  # representatives in row order, so that single rows keep theirs
         rank = np.empty_like(order)
@@ -76,25 +76,17 @@ def split(
         train, validation, test = (_members(part, member, rows) for part in parts)
         if name == "kfold" and has_usage:
             test = np.flatnonzero(known & (dataset.usage == "PublicTest"))
-            if copies == "group":
+            if duplicates == "group":
                 train = train[~np.isin(groups[train], groups[test])]
-    crossing = int(np.isin(groups[np.concatenate([validation, test])], groups[train]).sum())
-    if crossing and copies == "warn":
+    leaked = int(np.isin(groups[np.concatenate([validation, test])], groups[train]).sum())
+    if leaked and duplicates == "warn":
         warnings.warn(
-            f"{crossing:,} of the {len(validation) + len(test):,} validation and test images of the {name} split are "
-            "exact copies of training images; copies='group' keeps copies on one side",
+            f"{leaked:,} of the {len(validation) + len(test):,} validation and test images of the {name} split are "
+            "exact copies of training images; duplicates='group' keeps copies on one side",
             MienWarning,
             stacklevel=2,
         )
-    return Split(name, train, validation, test, crossing)
-
-
-def copy_groups(images: np.ndarray) -> np.ndarray:
-    """A number per image, (N,) int64: the row of the first image with exactly the same pixels."""
-    seen: dict[bytes, int] = {}
-    rows = np.ascontiguousarray(images).reshape(len(images), -1)
-    digests = (hashlib.blake2b(row.data, digest_size=16).digest() for row in rows)
-    return np.fromiter((seen.setdefault(d, i) for i, d in enumerate(digests)), np.int64, len(rows))
+    return Split(name, train, validation, test, leaked)
 
 
 def _official(dataset: Dataset, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mien.data import ferplus
 from mien.data.dataset import USAGES, Dataset
-from mien.data.splits import copy_groups
+from mien.data.duplicates import duplicate_groups
 from mien.errors import MienError
 
 FLAT = 0.6  # share of pixels within 2 levels of one gray from which a picture is taken for a placeholder
@@ -95,7 +95,7 @@ def audit(dataset: Dataset, votes: str | Path | None = None) -> Audit:
 
 def copies(images: np.ndarray) -> tuple[np.ndarray, ...]:
     """Groups of exactly equal images of (N, 48, 48) uint8: row numbers, ascending, groups by their first."""
-    group = copy_groups(images)
+    group = duplicate_groups(images)
     again = np.unique(group[group != np.arange(len(group))])
     members = np.flatnonzero(np.isin(group, again))
     members = members[np.argsort(group[members], kind="stable")]

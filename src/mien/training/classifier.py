@@ -71,6 +71,6 @@ def _model(source: str | Path) -> Classifier:
     return Classifier(
         model.name, model.classes, (model.logits,), (trained,), trained.get("data", {}).get("fingerprint", ""),
         lambda dataset: split(
-            dataset, trained.get("split", "official"), fold=trained.get("fold", 0), copies=trained.get("copies", "warn")
+            dataset, trained.get("split", "official"), fold=trained.get("fold", 0), duplicates=trained.get("copies", "warn")
         ),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mien.data import Dataset, ferplus
-from mien.data.splits import copy_groups
+from mien.data.duplicates import duplicate_groups
 from mien.errors import MienError, MienWarning
 from mien.evaluation import corruptions, logit_adjustment, metrics
 from mien.evaluation.metrics import Evaluation
@@ -134,5 +134,5 @@ def rows(classifier: Classifier, dataset: Dataset, part: str) -> tuple[np.ndarra
 
 def _unseen(dataset: Dataset, index: np.ndarray, trained: np.ndarray) -> np.ndarray:
     """Which rows at `index` (N,) have no exact copy among the rows trained on: bool (N,)."""
-    group = copy_groups(dataset.images)
+    group = duplicate_groups(dataset.images)
     return ~np.isin(group[index], group[trained])

@@ -69,7 +69,7 @@ class Run:
             ) from None
 
     def split(self, dataset: Dataset) -> Split:
-        return split(dataset, self.recipe.split, fold=self.recipe.fold, copies=self.recipe.copies)
+        return split(dataset, self.recipe.split, fold=self.recipe.fold, duplicates=self.recipe.copies)
 
 
 def load_run(folder: str | Path) -> Run:
@@ -127,7 +127,7 @@ def train(
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
     r = settled(r, dataset)
-    parts = split(dataset, r.split, fold=r.fold, copies=r.copies)
+    parts = split(dataset, r.split, fold=r.fold, duplicates=r.copies)
     if len(parts.train) == 0 or len(parts.validation) == 0:
         raise MienError(
             f"{dataset.source}: the split '{r.split}' leaves {len(parts.train)} images to train on and "
@@ -143,7 +143,7 @@ def train(
         "data": {
             "fingerprint": dataset.fingerprint, "source": Path(dataset.source).name, "drawn": dataset.drawn,
             "n_train": len(parts.train), "n_validation": len(parts.validation), "n_test": len(parts.test),
-            "copies_crossing": parts.crossing,
+            "copies_crossing": parts.leaked,
         },
         "runtime": {**dataclasses.asdict(runtime), "precision": precision},
         "machine": machine(),

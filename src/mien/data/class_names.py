@@ -1,0 +1,181 @@
+"""Class names: synonyms of the emotions, numbers by presets or `--classes`, and the classes that a model and data share."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.parts import natural
+from mien.errors import MienError
+from mien.labels import CONTEMPT, EMOTIONS, emotion_of
+
+AS_IS = "as-is"  # class names stay as they stand in the data
+
+# What the numbers mean in published data sets.
+PRESETS: dict[str, dict[int, str]] = {
+    "fer2013": dict(enumerate(EMOTIONS)),
+    "ckextended": dict(enumerate((*EMOTIONS, CONTEMPT))),
+    "ferplus": dict(enumerate(("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", CONTEMPT))),
+    "rafdb": dict(enumerate(("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral"), start=1)),
+    "affectnet": dict(enumerate(("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", CONTEMPT))),
+    "expw": dict(enumerate(EMOTIONS)),
+    "ck+": dict(enumerate(("neutral", "angry", CONTEMPT, "disgust", "fear", "happy", "sad", "surprise"))),
+}
+_SPELT = {"fer": "fer2013", "raf-db": "rafdb", "raf": "rafdb", "fer+": "ferplus", "ckplus": "ck+", "ck": "ck+"}
+HOW = f"--classes takes {', '.join(PRESETS)}, {AS_IS}, or numbers with names: --classes 1=surprise,2=fear"
+
+
+@dataclass(frozen=True)
+class SharedClasses:
+    """The classes that a model and a data set have in common, in the model's order.
+
+    names: as the model spells them. in_model, in_dataset: (K,) int64 indices into either side's classes.
+    model_only, dataset_only: the rest of each side.
+    """
+
+    names: tuple[str, ...]
+    in_model: NDArray[np.int64]
+    in_dataset: NDArray[np.int64]
+    model_only: tuple[str, ...]
+    dataset_only: tuple[str, ...]
+
+
+def shared_classes(model_classes: Sequence[str], dataset_classes: Sequence[str]) -> SharedClasses:
+    """Which classes of a model and of a data set are the same: by name, else regardless of case, else by emotion.
+
+    Each class has one partner at most; an exact name goes before a synonym.
+    """
+    partner: dict[int, int] = {}
+    for same in (str, lambda name: str(name).strip().casefold(), emotion_of):
+        free = {same(name): j for j, name in reversed(list(enumerate(dataset_classes))) if j not in partner.values()}
+        for i, name in enumerate(model_classes):
+            key = same(name)
+            if i not in partner and key is not None and key in free:
+                partner[i] = free.pop(key)
+    pairs = sorted(partner.items())
+    return SharedClasses(
+        tuple(model_classes[i] for i, _ in pairs),
+        np.array([i for i, _ in pairs], np.int64),
+        np.array([j for _, j in pairs], np.int64),
+        tuple(name for i, name in enumerate(model_classes) if i not in partner),
+        tuple(name for j, name in enumerate(dataset_classes) if j not in partner.values()),
+    )
+
+
+def parse_classes(classes: str | dict[int, str] | None) -> dict[str, str] | None:
+    """What `--classes` says, as {label in the data: class name}; None for nothing said, {} for "as-is".
+
+    classes: a preset's name, "as-is", "1=surprise,2=fear", or a dict. Raises MienError for anything else.
+    """
+    if classes is None:
+        return None
+    if isinstance(classes, dict):
+        return {str(label): name for label, name in classes.items()}
+    asked = classes.strip().lower()
+    if asked == AS_IS:
+        return {}
+    preset = PRESETS.get(_SPELT.get(asked, asked))
+    if preset is not None:
+        return {str(label): name for label, name in preset.items()}
+    pairs = [pair.partition("=") for pair in classes.split(",") if pair.strip()]
+    if not pairs or any(not (label.strip() and equals and name.strip()) for label, equals, name in pairs):
+        raise MienError(f"{{parameter}} {classes!r} is not known; {HOW}", parameter="classes")
+    named = {label.strip(): name.strip() for label, _, name in pairs}
+    if len(named) < len(pairs):
+        raise MienError(f"{{parameter}} {classes!r} names a class twice; give each once", parameter="classes")
+    return named
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How the labels of a data set became its classes.
+
+    classes: in their order. index: label as it stands in the data -> index into classes, for every label.
+    decisions: one sentence for each choice that was made.
+    """
+
+    classes: tuple[str, ...]
+    index: dict[str, int]
+    decisions: tuple[str, ...]
+
+
+def name_classes(labels: Iterable[str], classes: str | dict[int, str] | None = None, numbers: str = "") -> Naming:
+    """Name the classes of a data set by the labels that stand in it.
+
+    labels: folder names, or values of a csv column; integers as text. classes: see `parse_classes`. numbers: the preset
+    by which numbers are read when nothing is said; "" reads 0..6 as FER2013's, and leaves other numbers as names.
+    The seven emotions stand in FER2013's order, other classes after them in the alphabet's. Raises MienError where
+    `classes` does not name a number of the data.
+    """
+    present = sorted({*labels}, key=natural)
+    given = parse_classes(classes)
+    decisions: list[str] = []
+    if given:
+        names = _given(present, given, str(classes))
+        shown = ", ".join(f"{label} = {name}" for label, name in names.items())
+        decisions.append(f"classes as asked: {shown}")
+    elif given is not None:
+        names = {label: label for label in present}
+        decisions.append(f"class names stay as they stand in the data: {', '.join(present)}")
+    elif all(label.isdigit() for label in present):
+        names = _numbers(present, numbers, decisions)
+    else:
+        names = _synonyms(present, decisions)
+    order = _ordered(names.values())
+    spelt = {name.casefold(): i for i, name in enumerate(order)}
+    return Naming(order, {label: spelt[name.casefold()] for label, name in names.items()}, tuple(decisions))
+
+
+def _given(present: list[str], given: dict[str, str], asked: str) -> dict[str, str]:
+    """Label -> name, by what the user gave; labels that are names of classes already may stay unnamed."""
+    by_number = {int(label): name for label, name in given.items() if label.isdigit()}
+    by_name = {label.casefold(): name for label, name in given.items()}
+    names = {}
+    for label in present:
+        name = by_name.get(label.casefold())
+        if name is None and label.isdigit():
+            name = by_number.get(int(label))
+            if name is None:
+                raise MienError(
+                    f"{{parameter}} {asked} does not name the label {label}; the data has {', '.join(present)}",
+                    parameter="classes",
+                )
+        names[label] = (name or emotion_of(label) or label).strip()
+    return names
+
+
+def _numbers(present: list[str], preset: str, decisions: list[str]) -> dict[str, str]:
+    numbers = {int(label) for label in present}
+    known = PRESETS[preset or "fer2013"]
+    if numbers <= set(known) and (preset or numbers == set(known)):
+        shown = ", ".join(f"{number} {known[number]}" for number in sorted(numbers))
+        source = f"the order of {preset}" if preset and preset != "fer2013" else "FER2013's order"
+        decisions.append(f"numbers read in {source}: {shown} (another order: --classes)")
+        return {label: known[int(label)] for label in present}
+    fitting = [name for name, known in PRESETS.items() if numbers == set(known)]
+    hint = (
+        f"if they are {' or '.join(fitting)}: --classes {fitting[0]}"
+        if fitting
+        else "to name them: --classes 1=happy,2=..."
+    )
+    decisions.append(f"the classes {', '.join(present)} are numbers of unknown meaning and stay numbers; {hint}")
+    return {label: label for label in present}
+
+
+def _synonyms(present: list[str], decisions: list[str]) -> dict[str, str]:
+    names = {label: emotion_of(label) or label.strip() for label in present}
+    read = [f"{label!r} as {name}" for label, name in names.items() if label.strip().casefold() != name.casefold()]
+    if read:
+        decisions.append(f"class names read as emotions: {', '.join(read)} (as they stand: --classes {AS_IS})")
+    others = [label for label in present if emotion_of(label) is None]
+    if others and len(others) < len(present):
+        decisions.append(f"classes beside the emotions, kept as they are: {', '.join(others)}")
+    return names
+
+
+def _ordered(names: Iterable[str]) -> tuple[str, ...]:
+    """Emotions in FER2013's order, then contempt, then the rest; Happy and happy are one, spelt as it comes first."""
+    spelt = {name.casefold(): name for name in reversed(list(names))}
+    rank = {name: i for i, name in enumerate((*EMOTIONS, CONTEMPT))}
+    return tuple(spelt[key] for key in sorted(spelt, key=lambda key: (rank.get(key, len(rank)), natural(key))))

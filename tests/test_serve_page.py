@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mien.server.app import STATIC
 from read_fixtures import PORTRAIT, crowd
 from serve_browser import Visit, browser, encoded, expect, film, needs_browser, playwright, site, visit
 from serve_fixtures import PHOTO
@@ -198,3 +199,57 @@ def test_all_of_it_works_by_keyboard(visit: Visit) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.locator(".heat:not(.loading) img[src]").wait_for()
+
+
+def test_json_and_csv_can_be_had_as_soon_as_the_last_of_several_pictures_is_done(visit: Visit) -> None:
+    page = visit.page
+    visit.upload(("a.jpg", PHOTO), ("b.jpg", PHOTO), ("c.jpg", PHOTO))
+    expect(page.locator(".thumb.done")).to_have_count(3)
+    for name in ("Download JSON", "Download CSV"):
+        expect(page.get_by_role("button", name=name)).to_be_enabled()
+    expect(page.get_by_role("heading", level=1)).to_have_text("a.jpg")  # no thumbnail was clicked
+
+
+@pytest.mark.parametrize(
+    "visit", [{"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}], indirect=True
+)
+@pytest.mark.parametrize("columns", [2, 3, 4])
+def test_labels_of_several_faces_stay_in_the_picture_on_a_phone(visit: Visit, columns: int) -> None:
+    page = visit.page
+    visit.upload(("crowd.png", encoded(crowd(columns, 2, 150))))
+    page.locator(".face").first.wait_for()
+    page.wait_for_timeout(200)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    frame = page.locator(".frame").bounding_box()
+    labels = [label.bounding_box() for label in page.locator(".chip").all()]
+    assert len(labels) == 2 * columns
+    for label in labels:
+        assert label["x"] >= frame["x"] - 1
+        assert label["x"] + label["width"] <= frame["x"] + frame["width"] + 1
+    overlaps = [
+        (a, b)
+        for i, a in enumerate(labels)
+        for b in labels[i + 1 :]
+        if a["x"] < b["x"] + b["width"]
+        and b["x"] < a["x"] + a["width"]
+        and a["y"] < b["y"] + b["height"]
+        and b["y"] < a["y"] + a["height"]
+    ]
+    assert overlaps == []
+
+
+def test_the_scripts_import_each_other_in_no_circle() -> None:
+    scripts = {path.name: path for path in STATIC.glob("*.js")}
+    imports = {
+        name: re.findall(r"""(?:from|import)\s*\(?\s*"\./([\w.-]+)\"""", path.read_text())
+        for name, path in scripts.items()
+    }
+    assert any(imports.values())
+
+    def visit_script(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join((*path, name))
+        for other in imports[name]:
+            visit_script(other, (*path, name))
+
+    for name in scripts:
+        visit_script(name, ())

@@ -1,7 +1,10 @@
 """The Studies view in a real browser: sorted, opened, compared, followed while a training runs."""
 
+import json
 import re
 from pathlib import Path
+
+import pytest
 
 from serve_browser import Visit, browser, expect, film, needs_browser, playwright, site, visit
 from serve_fixtures import write_run
@@ -43,11 +46,56 @@ def test_two_runs_are_compared(visit: Visit) -> None:
     page.get_by_label("Compare deep").check()
     compare.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("hybrid and deep")
-    expect(page.get_by_text("hybrid is 20.0 points better on 140 images; more than the")).to_be_visible()
+    expect(page.get_by_text("hybrid is 20.0 points better than deep on 140 images; more than the")).to_be_visible()
     expect(page.locator(".matrix")).to_have_count(3)
     expect(page.get_by_role("row", name=re.compile("^learning rate"))).to_have_text(re.compile("0.002.*0.01"))
     page.get_by_role("link", name="Swap").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("deep and hybrid")
+
+
+def test_three_runs_are_compared_each_score_in_its_own_unit(visit: Visit, site: tuple[str, Path]) -> None:
+    write_run(site[1] / "runs" / "wide", top=0.6, network="wide")
+    page = visit.page
+    page.goto(f"{visit.url}/#/studies")
+    for name in ("hybrid", "deep", "wide"):
+        page.get_by_label(f"Compare {name}").check()
+    page.locator("a", has_text="Compare").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("3 runs compared")
+    expect(page.locator(".scores").first.locator("thead th")).to_have_text(["hybrid", "deep", "wide"])
+    accuracy = page.get_by_role("row", name=re.compile("^Validation accuracy"))
+    expect(accuracy.locator(".delta")).to_have_text(["−20.0 points", "−10.0 points"])
+    expect(page.get_by_role("row", name=re.compile("^Macro F1")).locator(".delta").first).to_have_text(
+        re.compile(r"^[+−]0\.\d{3}$")
+    )
+    expect(page.locator(".matrix")).to_have_count(5)
+
+
+def test_runs_on_other_images_are_shown_beside_each_other_but_not_compared(
+    visit: Visit, site: tuple[str, Path]
+) -> None:
+    folder = write_run(site[1] / "runs" / "elsewhere", top=0.9)
+    recipe = json.loads((folder / "recipe.json").read_text())
+    recipe["data"] = {**recipe.get("data", {}), "fingerprint": "another"}
+    (folder / "recipe.json").write_text(json.dumps(recipe))
+    page = visit.page
+    page.goto(f"{visit.url}/#/studies//hybrid/elsewhere")
+    expect(page.get_by_text("were validated on different images: their scores cannot be compared.")).to_be_visible()
+    expect(page.locator(".scores").first.locator("thead")).to_contain_text("other images")
+    expect(page.locator(".scores .better, .scores .worse")).to_have_count(0)
+    expect(page.locator(".matrix")).to_have_count(2)
+    expect(page.locator(".matrix .better, .matrix .worse")).to_have_count(0)
+
+
+@pytest.mark.parametrize("visit", [{"viewport": {"width": 1280, "height": 800}}], indirect=True)
+def test_at_1280_pixels_all_columns_of_the_studies_are_in_sight(visit: Visit, site: tuple[str, Path]) -> None:
+    long_name = write_run(site[1] / "runs" / "study-convolutions-with-dropout-and-normalization-1", top=0.65)
+    page = visit.page
+    page.goto(f"{visit.url}/#/studies")
+    page.get_by_role("link", name=long_name.name).wait_for()
+    area = page.locator(".scroll-x:has(.runs)")
+    assert area.evaluate("(each) => each.scrollWidth - each.clientWidth") == 0
+    expect(page.get_by_role("columnheader")).to_have_count(11)
+    expect(page.get_by_role("columnheader", name="Updated")).to_be_in_viewport(ratio=1)
 
 
 def test_a_training_is_followed_while_it_runs(visit: Visit, site: tuple[str, Path]) -> None:

@@ -1,7 +1,8 @@
 // Talking to the server: problems become errors with words, a missing token is asked for, a server that is gone is told.
 
+import { sentence } from "./dom.js";
+
 let token = read("mien-token");
-let card = null;
 let gone = false;
 
 /** An answer that is not what was asked for; `detail` is fit to be shown. */
@@ -43,21 +44,6 @@ export async function json(path, options) {
   return (await ask(path, options)).json();
 }
 
-/** The model's card; asked for once. */
-export async function modelCard() {
-  card ??= json("v1/model").catch((error) => {
-    card = null;
-    throw error;
-  });
-  return card;
-}
-
-/** "the picture is empty" -> "The picture is empty." */
-export function sentence(text) {
-  const end = /[.!?]$/.test(text) ? "" : ".";
-  return text.charAt(0).toUpperCase() + text.slice(1) + end;
-}
-
 function serverGone() {
   if (gone) return;
   gone = true;
@@ -81,7 +67,6 @@ function serverGone() {
 function serverBack() {
   if (!gone) return;
   gone = false;
-  card = null; // it may have been started with another model
   const banner = document.getElementById("gone");
   if (banner) banner.hidden = true;
   document.dispatchEvent(new CustomEvent("server-back"));

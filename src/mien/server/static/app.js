@@ -1,20 +1,22 @@
 // Which view is shown, the theme, and the line at the foot of the page.
 
-import { modelCard } from "./api.js";
-import { count, h, icon, percent } from "./dom.js";
+import { modelCard, whileLoading } from "./answers.js";
+import { count, h, icon, megabytes, percent } from "./dom.js";
 import * as live from "./live.js";
 import * as read from "./read.js";
-import * as studies from "./studies.js";
 
-const VIEWS = { read, live, studies };
+const VIEWS = { read, live };
+const LATER = { studies: () => import("./studies.js") }; // a page without a server has none
 const TITLES = { read: "Photo", live: "Live", studies: "Studies" };
 let shown = null;
 
 /** "#/studies/runs%2Fa" -> ["studies", "runs/a"]; the parts behind the view are decoded. */
 function route() {
   const parts = location.hash.replace(/^#\/?/, "").split("/").map(decode);
-  return parts[0] in VIEWS ? parts : ["read"];
+  return parts[0] in TITLES && sectionOf(parts[0]) ? parts : ["read"];
 }
+
+const sectionOf = (view) => document.getElementById(`view-${view}`);
 
 function decode(text) {
   try {
@@ -24,19 +26,23 @@ function decode(text) {
   }
 }
 
-function show() {
+async function show() {
   if (location.hash === "#main") return; // the skip link
   const [name, ...rest] = route();
+  if (!VIEWS[name]) {
+    VIEWS[name] = await LATER[name]();
+    if (route()[0] !== name) return; // somewhere else by now
+  }
   const changed = shown !== null;
   if (shown && shown !== name) VIEWS[shown].leave();
-  for (const view of Object.keys(VIEWS)) document.getElementById(`view-${view}`).hidden = view !== name;
+  for (const section of document.querySelectorAll("main > section")) section.hidden = section !== sectionOf(name);
   for (const link of document.querySelectorAll("nav a[data-view]")) {
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   document.title = `${TITLES[name]} · mien`;
   shown = name;
-  VIEWS[name].enter(document.getElementById(`view-${name}`), rest);
+  VIEWS[name].enter(sectionOf(name), rest);
   if (changed) {
     window.scrollTo(0, 0);
     document.querySelector(`#view-${name} h1`)?.focus({ preventScroll: true });
@@ -85,7 +91,21 @@ async function tellModel() {
   }
 }
 
+function tellProgress() {
+  const bar = h("progress", { "aria-label": "Getting ready" });
+  const text = h("span");
+  const holder = document.getElementById("loading");
+  holder.replaceChildren(text, bar);
+  whileLoading(({ done, total }) => {
+    holder.hidden = done >= total;
+    bar.max = total;
+    bar.value = done;
+    text.textContent = `Getting ready: ${megabytes(done)} of ${megabytes(total)}`;
+  });
+}
+
 setUpTheme();
+tellProgress();
 window.addEventListener("hashchange", show);
 document.addEventListener("server-back", tellModel);
 show();

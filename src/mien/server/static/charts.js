@@ -13,10 +13,25 @@ const BOTTOM = 30;
  * height, marks: [{x, text, color}], low, high (limits that must be in sight)}. color: a CSS colour.
  */
 export function lineChart(options) {
-  const legend = h("ul", { class: "legend" }, options.series.map((each) =>
-    h("li", {}, h("span", { class: `key${each.dashed ? " dashed" : ""}`, style: { "--color": each.color } }), each.name)));
+  const legend = h(
+    "ul",
+    { class: "legend" },
+    options.series.map((each) =>
+      h(
+        "li",
+        {},
+        h("span", { class: `key${each.dashed ? " dashed" : ""}`, style: { "--color": each.color } }),
+        each.name,
+      ),
+    ),
+  );
   const holder = h("div", { class: "plot", style: { height: `${options.height ?? 240}px` } });
-  const element = h("figure", { class: "chart" }, h("figcaption", {}, h("span", { text: options.label }), legend), holder);
+  const element = h(
+    "figure",
+    { class: "chart" },
+    h("figcaption", {}, h("span", { text: options.label }), legend),
+    holder,
+  );
   new ResizeObserver(([entry]) => {
     const width = Math.round(entry.contentRect.width);
     if (width > 60) holder.replaceChildren(...plot(options, width, options.height ?? 240));
@@ -32,13 +47,24 @@ function plot(options, width, height) {
   const ys = range(values, options.low, options.high);
   const px = (v) => LEFT + ((v - xs.low) / (xs.high - xs.low)) * (width - LEFT - RIGHT);
   const py = (v) => TOP + (1 - (v - ys.low) / (ys.high - ys.low)) * (height - TOP - BOTTOM);
-  const svg = s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: "0", "aria-label": spoken(options) });
+  const svg = s("svg", {
+    width,
+    height,
+    viewBox: `0 0 ${width} ${height}`,
+    role: "img",
+    tabindex: "0",
+    "aria-label": spoken(options),
+  });
   for (const tick of ys.ticks) {
-    svg.append(s("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: py(tick), y2: py(tick) }),
-      s("text", { class: "tick", x: LEFT - 8, y: py(tick) + 4, "text-anchor": "end" }, format(tick)));
+    svg.append(
+      s("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: py(tick), y2: py(tick) }),
+      s("text", { class: "tick", x: LEFT - 8, y: py(tick) + 4, "text-anchor": "end" }, format(tick)),
+    );
   }
   for (const tick of epochTicks(xs, width)) {
-    svg.append(s("text", { class: "tick", x: px(tick), y: height - BOTTOM + 19, "text-anchor": "middle" }, String(tick)));
+    svg.append(
+      s("text", { class: "tick", x: px(tick), y: height - BOTTOM + 19, "text-anchor": "middle" }, String(tick)),
+    );
   }
   for (const mark of options.marks ?? []) svg.append(...drawMark(mark, px, width, height));
   for (const each of series) svg.append(...drawSeries(each, x, px, py));
@@ -64,8 +90,15 @@ function drawSeries(each, x, px, py) {
     }
     open = known;
   });
-  const line = s("path", { class: "line", d: path, style: { stroke: each.color, "stroke-dasharray": each.dashed ? "5 4" : "none" } });
-  return [line, ...lonely.map((i) => s("circle", { cx: px(x[i]), cy: py(each.values[i]), r: 3, style: { fill: each.color } }))];
+  const line = s("path", {
+    class: "line",
+    d: path,
+    style: { stroke: each.color, "stroke-dasharray": each.dashed ? "5 4" : "none" },
+  });
+  return [
+    line,
+    ...lonely.map((i) => s("circle", { cx: px(x[i]), cy: py(each.values[i]), r: 3, style: { fill: each.color } })),
+  ];
 }
 
 function drawMark(mark, px, width, height) {
@@ -73,7 +106,16 @@ function drawMark(mark, px, width, height) {
   const right = at > width * 0.62;
   return [
     s("line", { class: "mark", x1: at, x2: at, y1: TOP, y2: height - BOTTOM, style: { stroke: mark.color } }),
-    s("text", { class: "mark-text", x: at + (right ? -6 : 6), y: height - BOTTOM - 8 - (mark.row ?? 0) * 15, "text-anchor": right ? "end" : "start" }, mark.text),
+    s(
+      "text",
+      {
+        class: "mark-text",
+        x: at + (right ? -6 : 6),
+        y: height - BOTTOM - 8 - (mark.row ?? 0) * 15,
+        "text-anchor": right ? "end" : "start",
+      },
+      mark.text,
+    ),
   ];
 }
 
@@ -93,7 +135,16 @@ function connect(svg, { x, series, format }, { px, py, width, group, hair, dots,
       dots[i].setAttribute("cx", px(x[at]));
       dots[i].setAttribute("cy", py(v));
     });
-    const row = (each) => h("li", {}, h("span", { class: `key${each.dashed ? " dashed" : ""}`, style: { "--color": each.color } }), h("span", { text: each.name }), h("b", { text: each.values[at] === null || each.values[at] === undefined ? "–" : format(each.values[at], true) }));
+    const row = (each) =>
+      h(
+        "li",
+        {},
+        h("span", { class: `key${each.dashed ? " dashed" : ""}`, style: { "--color": each.color } }),
+        h("span", { text: each.name }),
+        h("b", {
+          text: each.values[at] === null || each.values[at] === undefined ? "–" : format(each.values[at], true),
+        }),
+      );
     tip.replaceChildren(h("p", { text: `Epoch ${x[at]}` }), h("ul", {}, series.map(row)));
     tip.hidden = false;
     const left = px(x[at]);
@@ -152,7 +203,9 @@ function epochTicks({ low, high }, width) {
 function spoken({ label, x, series, format }) {
   const told = series.map((each) => {
     const i = each.values.findLastIndex((v) => v !== null && Number.isFinite(v));
-    return i < 0 ? `${each.name}: nothing yet` : `${each.name}: ${format(each.values[0] ?? each.values[i], true)} at first, ${format(each.values[i], true)} in epoch ${x[i]}`;
+    return i < 0
+      ? `${each.name}: nothing yet`
+      : `${each.name}: ${format(each.values[0] ?? each.values[i], true)} at first, ${format(each.values[i], true)} in epoch ${x[i]}`;
   });
   return `${label}. ${told.join(". ")}. Arrow keys read single epochs.`;
 }

@@ -1,111 +1,211 @@
-// Two runs beside each other: numbers, curves in one chart, where their mistakes differ, how their recipes differ.
+// Runs beside each other: numbers, curves in one chart, where their mistakes differ, how their recipes differ. Differences
+// are against the first run, and shown only where the runs were validated on the same images.
 
 import { lineChart } from "./charts.js";
 import { confusion, difference } from "./confusion.js";
-import { count, duration, h, icon, percent } from "./dom.js";
-import { asLoss, asPercent, shown } from "./run.js";
-import { statusOf, validation, verdictOf } from "./studies.js";
+import { count, duration, h, icon, percent, plural, scrollArea } from "./dom.js";
+import { asLoss, asPercent, shown, statusOf, validation, verdictOf } from "./run_words.js";
 
-const FIRST = "var(--first)";
-const SECOND = "var(--second)";
+const COLORS = ["--first", "--second", "--third", "--fourth", "--fifth", "--sixth", "--seventh", "--eighth"];
+const DASHED = 3; // up to so many runs, the training curves are drawn too
 
-/** The whole view, as a list of elements. */
-export function compareView(a, b) {
+const colorAt = (index) => `var(${COLORS[index % COLORS.length]})`;
+const known = (value) => value !== null && value !== undefined;
+const single = (run) => run.evaluations.validation?.single;
+
+/** The address of a comparison. */
+export function compareLink(names) {
+  return `#/studies//${names.map(encodeURIComponent).join("/")}`;
+}
+
+/** The whole view of two or more runs, as a list of elements. */
+export function compareView(runs) {
+  const names = runs.map((run) => run.name);
+  const title = names.length === 2 ? `${names[0]} and ${names[1]}` : `${names.length} runs compared`;
   return [
-    h("div", { class: "toolbar" },
+    h(
+      "div",
+      { class: "toolbar" },
       h("a", { class: "button", href: "#/studies" }, icon("back"), "All runs"),
-      h("div", { class: "grow long" }, h("h1", { id: "studies-title", tabindex: "-1", class: "file-name", text: `${a.name} and ${b.name}` }), h("p", { class: "soft", text: saying(a, b) })),
-      h("a", { class: "button", href: `#/studies//${encodeURIComponent(b.name)}/${encodeURIComponent(a.name)}` }, "Swap")),
-    scores(a, b),
-    charts(a, b),
-    mistakes(a, b),
-    recipes(a, b),
+      h(
+        "div",
+        { class: "grow long" },
+        h("h1", { id: "studies-title", tabindex: "-1", class: "file-name", text: title }),
+        runs.slice(1).map((run) => h("p", { class: "soft", text: sentenceOn(runs[0], run) })),
+      ),
+      names.length === 2 ? h("a", { class: "button", href: compareLink([names[1], names[0]]) }, "Swap") : null,
+    ),
+    scores(runs),
+    charts(runs),
+    mistakes(runs),
+    recipes(runs),
   ].filter(Boolean);
 }
 
-/** Whether the difference in accuracy is more than chance, in a sentence. */
-function saying(a, b) {
-  const [x, y] = [a.evaluations.validation?.single, b.evaluations.validation?.single];
-  if (!x || !y) return "One of them has not been evaluated yet.";
-  if (a.data.fingerprint !== b.data.fingerprint || x.n !== y.n) return "They were validated on different images: their accuracies are not to be compared directly.";
+/** Whether two runs were validated on the same images. */
+export function comparable(a, b) {
+  const [x, y] = [single(a), single(b)];
+  return a.data.fingerprint === b.data.fingerprint && (!x || !y || x.n === y.n);
+}
+
+/** Whether the difference of a run from the first in accuracy is more than chance. */
+function sentenceOn(first, run) {
+  const [x, y] = [single(first), single(run)];
+  if (!x || !y) return `${(x ? run : first).name} has not been evaluated yet.`;
+  if (!comparable(first, run)) {
+    return `${first.name} and ${run.name} were validated on different images: their scores cannot be compared.`;
+  }
   const points = 100 * (y.accuracy - x.accuracy);
-  const wide = 100 * Math.sqrt((x.accuracy * (1 - x.accuracy)) / x.n + (y.accuracy * (1 - y.accuracy)) / y.n) * 1.96;
-  const better = points > 0 ? b.name : a.name;
-  if (Math.abs(points) < 0.05) return `Equal on the same ${x.n.toLocaleString("en")} images.`;
-  return `${better} is ${Math.abs(points).toFixed(1)} points better on ${x.n.toLocaleString("en")} images; ${Math.abs(points) > wide ? "more than" : "a difference within"} the ± ${wide.toFixed(1)} that chance explains.`;
+  const variance = (x.accuracy * (1 - x.accuracy)) / x.n + (y.accuracy * (1 - y.accuracy)) / y.n;
+  const chance = 100 * 1.96 * Math.sqrt(variance);
+  const images = `${x.n.toLocaleString("en")} images`;
+  if (Math.abs(points) < 0.05) return `${first.name} and ${run.name} are equal on the same ${images}.`;
+  const [better, other] = points > 0 ? [run, first] : [first, run];
+  const by = `${Math.abs(points).toFixed(1)} points better than ${other.name} on ${images}`;
+  const verdict = Math.abs(points) > chance ? "more than" : "a difference within";
+  return `${better.name} is ${by}; ${verdict} the ± ${chance.toFixed(1)} that chance explains.`;
 }
 
-function scores(a, b) {
-  const single = (run) => run.evaluations.validation?.single ?? {};
-  const rows = [
-    ["Validation accuracy", validation, (v) => percent(v, 1), 1, 100],
-    ["Test accuracy", (run) => run.test_accuracy, (v) => percent(v, 1), 1, 100],
-    ["Macro F1", (run) => run.macro_f1, (v) => v.toFixed(3), 1, 100],
-    ["NLL", (run) => single(run).nll, (v) => v.toFixed(3), -1],
-    ["Calibration error", (run) => run.ece, (v) => percent(v, 1), -1, 100],
-    ["Gap", (run) => run.gap, (v) => `${(100 * v).toFixed(1)}`, 0, 100],
-    ["Best epoch", (run) => run.best_epoch, String, 0],
-    ["Epochs", (run) => run.epochs, String, 0],
-    ["Parameters", (run) => run.parameters, count, 0],
-    ["Time", (run) => run.seconds, duration, 0],
-  ].filter(([, value]) => known(value(a)) || known(value(b)));
-  const cell = (v, format) => h("td", { class: "number", text: known(v) ? format(v) : "–" });
-  const head = (run, color) => h("th", { scope: "col", class: "number" }, h("span", { class: "key", style: { "--color": color } }), h("a", { href: `#/studies/${encodeURIComponent(run.name)}`, text: run.name }));
-  return h("div", { class: "card flush scroll-x" }, h("table", { class: "plain scores" },
-    h("caption", { class: "for-readers", text: "Scores" }),
-    h("thead", {}, h("tr", {}, h("td"), head(a, FIRST), head(b, SECOND), h("th", { scope: "col", class: "number", text: "Difference" }))),
-    h("tbody", {},
-      h("tr", {}, h("th", { scope: "row", text: "Verdict" }), h("td", { class: "number" }, statusOf(a), verdictOf(a)), h("td", { class: "number" }, statusOf(b), verdictOf(b)), h("td")),
-      rows.map(([name, value, format, sign, scale = 1]) => h("tr", {}, h("th", { scope: "row", text: name }), cell(value(a), format), cell(value(b), format), delta(value(a), value(b), sign, scale))))));
+// sign: 1 where more is better, -1 where less is, 0 where neither. points: the difference is told in percentage points.
+const SCORES = [
+  { name: "Validation accuracy", value: validation, format: (v) => percent(v, 1), sign: 1, points: true },
+  { name: "Test accuracy", value: (run) => run.test_accuracy, format: (v) => percent(v, 1), sign: 1, points: true },
+  { name: "Macro F1", value: (run) => run.macro_f1, format: (v) => v.toFixed(3), sign: 1 },
+  { name: "NLL", value: (run) => single(run)?.nll, format: (v) => v.toFixed(3), sign: -1 },
+  { name: "Calibration error", value: (run) => run.ece, format: (v) => percent(v, 1), sign: -1, points: true },
+  { name: "Gap", value: (run) => run.gap, format: (v) => `${(100 * v).toFixed(1)} points`, sign: 0 },
+  { name: "Best epoch", value: (run) => run.best_epoch, format: String, sign: 0 },
+  { name: "Epochs", value: (run) => run.epochs, format: String, sign: 0 },
+  { name: "Parameters", value: (run) => run.parameters, format: count, sign: 0 },
+  { name: "Time", value: (run) => run.seconds, format: duration, sign: 0 },
+];
+
+function scores(runs) {
+  const rows = SCORES.filter(({ value }) => runs.some((run) => known(value(run))));
+  const head = (run, i) =>
+    h(
+      "th",
+      { scope: "col", class: "number" },
+      h("span", { class: "key", style: { "--color": colorAt(i) } }),
+      h("a", { href: `#/studies/${encodeURIComponent(run.name)}`, text: run.name }),
+      i && !comparable(runs[0], run) ? h("span", { class: "delta soft", text: "other images" }) : null,
+    );
+  const cell = ({ value, format, sign, points }, run, i) =>
+    h(
+      "td",
+      { class: "number" },
+      known(value(run)) ? format(value(run)) : "–",
+      i && sign && comparable(runs[0], run) ? delta(value(runs[0]), value(run), sign, points) : null,
+    );
+  const verdicts = runs.map((run) => h("td", { class: "number" }, statusOf(run), verdictOf(run)));
+  return h(
+    "div",
+    { class: "card flush" },
+    scrollArea(
+      "Scores",
+      h(
+        "table",
+        { class: "plain scores" },
+        h("caption", { class: "for-readers", text: `Scores; differences are against ${runs[0].name}` }),
+        h("thead", {}, h("tr", {}, h("td"), runs.map(head))),
+        h(
+          "tbody",
+          {},
+          h("tr", {}, h("th", { scope: "row", text: "Verdict" }), verdicts),
+          rows.map((row) =>
+            h(
+              "tr",
+              {},
+              h("th", { scope: "row", text: row.name }),
+              runs.map((run, i) => cell(row, run, i)),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
-function delta(x, y, sign, scale) {
-  if (!known(x) || !known(y)) return h("td", { class: "number", text: "–" });
-  if (!sign) return h("td", { class: "number soft", text: "" });
-  const by = scale * (y - x);
-  const digits = scale === 1 ? 3 : 1;
+/** The difference of a score from the first run's, in the score's own unit. */
+function delta(before, after, sign, points) {
+  if (!known(before) || !known(after)) return null;
+  const by = (points ? 100 : 1) * (after - before);
+  const digits = points ? 1 : 3;
   const kind = Math.abs(by) < 0.5 * 10 ** -digits ? "soft" : by * sign > 0 ? "better" : "worse";
-  return h("td", { class: `number ${kind}`, text: `${by > 0 ? "+" : by < 0 ? "−" : ""}${Math.abs(by).toFixed(digits)}` });
+  const text = `${by > 0 ? "+" : by < 0 ? "−" : "±"}${Math.abs(by).toFixed(digits)}${points ? " points" : ""}`;
+  return h("span", { class: `delta ${kind}`, text });
 }
 
-const known = (value) => value !== null && value !== undefined;
-
-function charts(a, b) {
-  const x = a.history.epoch.length > b.history.epoch.length ? a.history.epoch : b.history.epoch;
+function charts(runs) {
+  const longest = runs.reduce((a, b) => (b.history.epoch.length > a.history.epoch.length ? b : a));
+  const x = longest.history.epoch;
   if (!x.length) return null;
   const spread = (run, column) => x.map((epoch) => run.history[column][run.history.epoch.indexOf(epoch)] ?? null);
-  const series = (part) => [
-    { name: `${a.name}, validation`, color: FIRST, values: spread(a, `val_${part}`) },
-    { name: "training", color: FIRST, values: spread(a, `train_${part}`), dashed: true },
-    { name: `${b.name}, validation`, color: SECOND, values: spread(b, `val_${part}`) },
-    { name: "training", color: SECOND, values: spread(b, `train_${part}`), dashed: true },
-  ];
-  return h("div", { class: "charts" },
-    h("div", { class: "card" }, lineChart({ label: "Accuracy", x, series: series("accuracy"), format: asPercent, height: 280 })),
-    h("div", { class: "card" }, lineChart({ label: "Loss", x, series: series("loss"), format: asLoss, height: 280 })));
+  const series = (part) =>
+    runs.flatMap((run, i) => [
+      { name: `${run.name}, validation`, color: colorAt(i), values: spread(run, `val_${part}`) },
+      ...(runs.length > DASHED
+        ? []
+        : [{ name: "training", color: colorAt(i), values: spread(run, `train_${part}`), dashed: true }]),
+    ]);
+  const chart = (label, part, format) =>
+    h("div", { class: "card" }, lineChart({ label, x, series: series(part), format, height: 280 }));
+  return h("div", { class: "charts" }, chart("Accuracy", "accuracy", asPercent), chart("Loss", "loss", asLoss));
 }
 
-function mistakes(a, b) {
-  const [x, y] = [a.evaluations.validation?.single, b.evaluations.validation?.single];
-  if (!x?.confusion || !y?.confusion || String(a.classes) !== String(b.classes)) return null;
-  return h("section", { "aria-labelledby": "mistakes-title" },
+function mistakes(runs) {
+  const [first] = runs;
+  const shownRuns = runs.filter(
+    (run) => single(run)?.confusion && single(run)?.per_class && String(run.classes) === String(first.classes),
+  );
+  if (shownRuns.length < 2 || shownRuns[0] !== first) return null;
+  const against = shownRuns.filter((run) => run !== first && comparable(first, run));
+  const caption = (run) => `${run.name} minus ${first.name}, in points; green is better`;
+  return h(
+    "section",
+    { "aria-labelledby": "mistakes-title" },
     h("div", { class: "toolbar section" }, h("h2", { id: "mistakes-title", text: "Where they differ" })),
-    h("div", { class: "three" },
-      h("div", { class: "card" }, confusion(x, a.name)),
-      h("div", { class: "card" }, confusion(y, b.name)),
-      h("div", { class: "card" }, difference(x, y, `${b.name} minus ${a.name}, in points; green is better`))));
+    h(
+      "div",
+      { class: "three" },
+      shownRuns.map((run) => h("div", { class: "card" }, confusion(single(run), run.name))),
+      against.map((run) => h("div", { class: "card" }, difference(single(first), single(run), caption(run)))),
+    ),
+  );
 }
 
-function recipes(a, b) {
-  const left = { ...a.settings, ...prefixed("data", a.data), ...prefixed("machine", a.machine) };
-  const right = { ...b.settings, ...prefixed("data", b.data), ...prefixed("machine", b.machine) };
-  const keys = [...new Set([...Object.keys(left), ...Object.keys(right)])].filter((key) => left[key] !== right[key]);
-  const rows = keys.map((key) => h("tr", {}, h("th", { scope: "row", text: key.replaceAll("_", " ") }), h("td", { class: "number", text: known(left[key]) ? shown(left[key]) : "–" }), h("td", { class: "number", text: known(right[key]) ? shown(right[key]) : "–" })));
-  return h("section", { "aria-labelledby": "recipes-title" },
+function recipes(runs) {
+  const settings = runs.map((run) => ({
+    ...run.settings,
+    ...prefixed("data", run.data),
+    ...prefixed("machine", run.machine),
+  }));
+  const keys = [...new Set(settings.flatMap(Object.keys))].filter((key) =>
+    settings.some((values) => values[key] !== settings[0][key]),
+  );
+  const row = (key) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row", text: key.replaceAll("_", " ") }),
+      settings.map((values) => h("td", { class: "number", text: known(values[key]) ? shown(values[key]) : "–" })),
+    );
+  const heads = runs.map((run) => h("th", { scope: "col", class: "number", text: run.name }));
+  const table = () =>
+    h("table", { class: "plain scores" }, h("thead", {}, h("tr", {}, h("td"), heads)), h("tbody", {}, keys.map(row)));
+  return h(
+    "section",
+    { "aria-labelledby": "recipes-title" },
     h("div", { class: "toolbar section" }, h("h2", { id: "recipes-title", text: "How they were trained" })),
-    h("div", { class: "card flush scroll-x" }, rows.length
-      ? h("table", { class: "plain scores" }, h("thead", {}, h("tr", {}, h("td"), h("th", { scope: "col", class: "number", text: a.name }), h("th", { scope: "col", class: "number", text: b.name }))), h("tbody", {}, rows))
-      : h("p", { class: "soft padded", text: "In the same way: recipe, data and machine are equal." })));
+    h(
+      "div",
+      { class: "card flush" },
+      keys.length
+        ? scrollArea(`How ${plural(runs.length, "run")} were trained`, table())
+        : h("p", { class: "soft padded", text: "In the same way: recipe, data and machine are equal." }),
+    ),
+  );
 }
 
-const prefixed = (prefix, values) => Object.fromEntries(Object.entries(values).map(([key, value]) => [`${prefix}: ${key}`, value]));
+const prefixed = (prefix, values) =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [`${prefix}: ${key}`, value]));

@@ -27,7 +27,8 @@ function fill(element, props, children) {
 
 const ICONS = {
   upload: "M12 15.5V4.5m0 0L7.5 9M12 4.5 16.5 9M4.5 15v2.5a2 2 0 0 0 2 2h11a2 2 0 0 0 2-2V15",
-  camera: "M4 8.5a2 2 0 0 1 2-2h2L9.5 4.5h5L16 6.5h2a2 2 0 0 1 2 2V17a2 2 0 0 1-2 2H6a2 2 0 0 1-2-2zM12 16a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7z",
+  camera:
+    "M4 8.5a2 2 0 0 1 2-2h2L9.5 4.5h5L16 6.5h2a2 2 0 0 1 2 2V17a2 2 0 0 1-2 2H6a2 2 0 0 1-2-2zM12 16a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7z",
   download: "M12 4.5v11m0 0L7.5 11m4.5 4.5L16.5 11M4.5 19.5h15",
   back: "M10.5 5.5 4 12l6.5 6.5M4.5 12H20",
   heat: "M12 3.5c.5 3-4.5 5.5-4.5 10a4.5 4.5 0 0 0 9 0c0-2-1-3.5-2-4.5-.2 1.5-.8 2.3-1.7 2.7.6-3-.1-6.2-.8-8.2z",
@@ -43,7 +44,11 @@ const ICONS = {
 /** One of the ICONS, 20 pixels wide unless told otherwise; screen readers pass it over. */
 export function icon(name, size = 20) {
   const path = ICONS[name];
-  return s("svg", { class: "icon", viewBox: "0 0 24 24", width: size, height: size, "aria-hidden": "true" }, s("path", { d: path }));
+  return s(
+    "svg",
+    { class: "icon", viewBox: "0 0 24 24", width: size, height: size, "aria-hidden": "true" },
+    s("path", { d: path }),
+  );
 }
 
 /** Tell screen readers something that the eye sees anyway. */
@@ -70,6 +75,11 @@ export function count(value) {
   return value >= 1e4 ? `${Math.round(value / 1e3)} k` : value.toLocaleString("en");
 }
 
+/** 4200000 bytes -> "4.2 MB". */
+export function megabytes(bytes) {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
 /** 3725 seconds -> "1 h 02 min". */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
@@ -84,6 +94,12 @@ export function plural(number, word) {
   return `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
 }
 
+/** "the picture is empty" -> "The picture is empty." */
+export function sentence(text) {
+  const end = /[.!?]$/.test(text) ? "" : ".";
+  return text.charAt(0).toUpperCase() + text.slice(1) + end;
+}
+
 /** Hand a file to the browser's downloads. */
 export function save(blob, name) {
   const url = URL.createObjectURL(blob);
@@ -94,12 +110,19 @@ export function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** A picture in base64 as a Blob. */
-export function pngBlob(base64) {
-  return new Blob([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], { type: "image/png" });
-}
-
-/** A picture in base64 as an object URL: data: URLs are not allowed here. */
-export function pngUrl(base64) {
-  return URL.createObjectURL(pngBlob(base64));
+/** A part of the page that scrolls by itself where it is too wide; the keyboard reaches it. label: what it holds. */
+export function scrollArea(label, ...children) {
+  const area = h("div", { class: "scroll-x" }, children);
+  new ResizeObserver(() => {
+    const scrolls = area.scrollWidth > area.clientWidth;
+    for (const [name, value] of [
+      ["tabindex", "0"],
+      ["role", "region"],
+      ["aria-label", label],
+    ]) {
+      if (scrolls) area.setAttribute(name, value);
+      else area.removeAttribute(name);
+    }
+  }).observe(area);
+  return area;
 }

@@ -5,20 +5,52 @@ import { colorOf, title } from "./result.js";
 
 /** items: [{name, answer: {width, height, faces} | {problem}}]. */
 export function asJson(items, model) {
-  const pictures = items.map((item) => ({ ...item.answer, name: item.name, faces: item.answer.faces?.map(({ crop, ...face }) => face) }));
-  save(new Blob([JSON.stringify({ model, pictures }, null, 2), "\n"], { type: "application/json" }), `${stem(items)}.json`);
+  const pictures = items.map((item) => ({
+    ...item.answer,
+    name: item.name,
+    faces: item.answer.faces?.map(({ crop, ...face }) => face),
+  }));
+  save(
+    new Blob([JSON.stringify({ model, pictures }, null, 2), "\n"], { type: "application/json" }),
+    `${stem(items)}.json`,
+  );
 }
 
 /** A row for each face; a picture without faces, or with a problem, has one row. */
 export function asCsv(items, classes, model) {
-  const columns = ["source", "error", "width", "height", "faces", "face", "emotion", "confidence", ...classes.map((c) => `p_${c}`), "x", "y", "w", "h", "score", "model"];
+  const columns = [
+    "source",
+    "error",
+    "width",
+    "height",
+    "faces",
+    "face",
+    "emotion",
+    "confidence",
+    ...classes.map((c) => `p_${c}`),
+    "x",
+    "y",
+    "w",
+    "h",
+    "score",
+    "model",
+  ];
   const lines = [columns];
   for (const { name, answer } of items) {
     const faces = answer.faces ?? [];
     const start = [name, answer.problem?.detail ?? "", answer.width ?? "", answer.height ?? "", faces.length];
     if (!faces.length) lines.push([...start, ...columns.slice(start.length + 1).map(() => ""), model]);
     for (const face of faces) {
-      lines.push([...start, face.number, face.emotion, face.confidence, ...classes.map((c) => face.probabilities[c]), ...face.box, face.score ?? "", model]);
+      lines.push([
+        ...start,
+        face.number,
+        face.emotion,
+        face.confidence,
+        ...classes.map((c) => face.probabilities[c]),
+        ...face.box,
+        face.score ?? "",
+        model,
+      ]);
     }
   }
   const text = lines.map((line) => line.map(cell).join(",")).join("\n");
@@ -46,7 +78,10 @@ function drawFace(draw, face, color, several, total) {
   const [x, y, width, height] = face.box;
   const line = Math.max(2, Math.min(width / 40, total / 250));
   const size = Math.max(11, Math.min(width * 0.13, total / 28));
-  for (const [stroke, thick] of [["rgba(10, 12, 18, .35)", line * 1.8], [color, line]]) {
+  for (const [stroke, thick] of [
+    ["rgba(10, 12, 18, .35)", line * 1.8],
+    [color, line],
+  ]) {
     draw.strokeStyle = stroke;
     draw.lineWidth = thick;
     draw.beginPath();

@@ -1,9 +1,10 @@
 // The camera view. A frame is sent only when the last one was answered: a slow server slows the frames, never queues them.
 
-import { modelCard, sentence } from "./api.js";
-import { h, icon, percent, say } from "./dom.js";
+import { modelCard, PLACE, readFrame } from "./answers.js";
+import { h, icon, percent, say, sentence } from "./dom.js";
+import { layLabels } from "./labels.js";
 import { take } from "./read.js";
-import { bars, colorOf, readPictures, title } from "./result.js";
+import { bars, colorOf, title } from "./result.js";
 import { trace } from "./trace.js";
 import { tracker } from "./tracker.js";
 
@@ -39,29 +40,58 @@ function build(root) {
   const cards = h("div", { class: "faces" });
   const course = trace();
   root.append(
-    h("div", { class: "hero small" },
+    h(
+      "div",
+      { class: "hero small" },
       h("h1", { id: "live-title", tabindex: "-1", text: "Live" }),
-      h("p", { class: "lead", text: "What the camera sees is read frame by frame on this machine, and forgotten." })),
-    h("div", { class: "result" },
-      h("div", { class: "stage" }, frame,
-        h("div", { class: "row live-bar" }, start, stop, shot, h("label", { class: "check" }, mirror, "Mirror"), h("span", { class: "grow" }), stats)),
-      h("div", {}, message, cards, course.element)));
+      h("p", { class: "lead", text: PLACE.live }),
+    ),
+    h(
+      "div",
+      { class: "result" },
+      h(
+        "div",
+        { class: "stage" },
+        frame,
+        h(
+          "div",
+          { class: "row live-bar" },
+          start,
+          stop,
+          shot,
+          h("label", { class: "check" }, mirror, "Mirror"),
+          h("span", { class: "grow" }),
+          stats,
+        ),
+      ),
+      h("div", {}, message, cards, course.element),
+    ),
+  );
   view = { video, overlay, frame, start, stop, shot, mirror, rate, delay, stats, message, cards, course, lanes: [] };
-  tell("camera", "The camera is off", "Frames go to this server alone. A new one is sent when the last was answered.");
+  tell("camera", "The camera is off", PLACE.camera);
   start.addEventListener("click", run);
   stop.addEventListener("click", () => camera?.stop());
   mirror.addEventListener("change", () => frame.classList.toggle("mirrored", mirror.checked));
   frame.classList.toggle("mirrored", mirror.checked);
   shot.addEventListener("click", async () => {
-    const blob = await grab(view.video, 1920, 0.92);
-    if (!blob) return;
+    const canvas = grab(view.video, 1920);
+    if (!canvas) return;
+    const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
     location.hash = "#/read";
     take([new File([blob], "camera.jpg", { type: "image/jpeg" })]);
   });
 }
 
 function tell(mark, heading, text) {
-  view.message.replaceChildren(h("div", { class: "card note" }, h("div", { class: "note-mark" }, icon(mark, 26)), h("h2", { text: heading }), h("p", { class: "soft", text })));
+  view.message.replaceChildren(
+    h(
+      "div",
+      { class: "card note" },
+      h("div", { class: "note-mark" }, icon(mark, 26)),
+      h("h2", { text: heading }),
+      h("p", { class: "soft", text }),
+    ),
+  );
 }
 
 async function run() {
@@ -72,7 +102,7 @@ async function run() {
     const wish = { video: { width: { ideal: 1280 }, height: { ideal: 720 }, facingMode: "user" }, audio: false };
     const stream = await navigator.mediaDevices.getUserMedia(wish);
     if (document.getElementById("view-live").hidden) {
-      stream.getTracks().forEach((track) => track.stop());
+      for (const track of stream.getTracks()) track.stop();
       return;
     }
     await begin(stream, card);
@@ -85,12 +115,18 @@ async function run() {
 }
 
 function why(error) {
-  return {
-    NotAllowedError: "The browser was told not to lend the camera to this page. Allow it beside the address, then start again.",
-    NotFoundError: "This machine has no camera that the browser can see.",
-    NotReadableError: "The camera is busy in another program.",
-    InsecureError: "Browsers lend the camera only to pages from this machine itself (127.0.0.1, localhost) or over https.",
-  }[error.name] ?? error.detail ?? sentence(String(error.message || error));
+  return (
+    {
+      NotAllowedError:
+        "The browser was told not to lend the camera to this page. Allow it beside the address, then start again.",
+      NotFoundError: "This machine has no camera that the browser can see.",
+      NotReadableError: "The camera is busy in another program.",
+      InsecureError:
+        "Browsers lend the camera only to pages from this machine itself (127.0.0.1, localhost) or over https.",
+    }[error.name] ??
+    error.detail ??
+    sentence(String(error.message || error))
+  );
 }
 
 async function begin(stream, card) {
@@ -107,7 +143,7 @@ async function begin(stream, card) {
       on = false;
       camera = null;
       abort.abort();
-      stream.getTracks().forEach((track) => track.stop());
+      for (const track of stream.getTracks()) track.stop();
       video.srcObject = null;
       frame.classList.add("off");
       view.overlay.replaceChildren();
@@ -115,7 +151,7 @@ async function begin(stream, card) {
       view.lanes = [];
       view.course.clear();
       showButtons(false);
-      tell("camera", "The camera is off", "Frames go to this server alone. A new one is sent when the last was answered.");
+      tell("camera", "The camera is off", PLACE.camera);
     },
   };
   stream.getVideoTracks()[0].addEventListener("ended", () => camera?.stop());
@@ -130,12 +166,10 @@ async function begin(stream, card) {
     }
     const began = performance.now();
     try {
-      const blob = await grab(video, SIDE, 0.85);
-      if (!on) break;
-      const answer = blob && (await readPictures([blob], { signal: abort.signal }));
-      if (!on || !answer) break;
+      const canvas = grab(video, SIDE);
+      const picture = canvas && (await readFrame(canvas, abort.signal));
+      if (!on || !picture) break;
       const now = performance.now();
-      const picture = answer.pictures[0];
       draw(card, picture, follow.update(picture.faces, now), now);
       tellRate(times, began, now);
     } catch (error) {
@@ -164,19 +198,28 @@ function tellRate(times, began, now) {
 
 function draw(card, picture, faces, now) {
   const mirrored = view.mirror.checked;
-  view.overlay.replaceChildren(...faces.map((face) => {
-    const [x, y, width, height] = face.box;
-    const left = mirrored ? picture.width - x - width : x;
-    const style = {
-      left: `${(100 * left) / picture.width}%`,
-      top: `${(100 * y) / picture.height}%`,
-      width: `${(100 * width) / picture.width}%`,
-      height: `${(100 * height) / picture.height}%`,
-      "--color": colorOf(card, face.emotion),
-    };
-    return h("div", { class: "box", style }, h("span", { class: "chip" }, `${title(face.emotion)} ${percent(face.confidence)}`));
-  }));
-  view.message.replaceChildren(...(faces.length ? [] : [h("p", { class: "soft live-none", text: "No face in sight." })]));
+  view.overlay.replaceChildren(
+    ...faces.map((face) => {
+      const [x, y, width, height] = face.box;
+      const left = mirrored ? picture.width - x - width : x;
+      const style = {
+        left: `${(100 * left) / picture.width}%`,
+        top: `${(100 * y) / picture.height}%`,
+        width: `${(100 * width) / picture.width}%`,
+        height: `${(100 * height) / picture.height}%`,
+        "--color": colorOf(card, face.emotion),
+      };
+      return h(
+        "div",
+        { class: "box", style },
+        h("span", { class: "chip" }, `${title(face.emotion)} ${percent(face.confidence)}`),
+      );
+    }),
+  );
+  layLabels(view.frame, [...view.overlay.children]);
+  view.message.replaceChildren(
+    ...(faces.length ? [] : [h("p", { class: "soft live-none", text: "No face in sight." })]),
+  );
   const largest = [...faces].sort((a, b) => b.box[2] * b.box[3] - a.box[2] * a.box[3]);
   showLanes(card, largest.slice(0, LANES));
   view.course.add(now, largest[0]?.probabilities ?? null, card);
@@ -204,15 +247,15 @@ function showLanes(card, faces) {
   }
 }
 
-/** The camera's picture now, as JPEG; null where there is none. */
-function grab(video, side, quality) {
-  const scale = Math.min(1, side / Math.max(video.videoWidth, video.videoHeight));
+/** The camera's picture now, on a canvas whose longer side is at most `side`; null where there is none. */
+function grab(video, side) {
   if (!video.videoWidth) return null;
-  const canvas = (view.canvas ??= document.createElement("canvas"));
-  canvas.width = Math.round(video.videoWidth * scale);
-  canvas.height = Math.round(video.videoHeight * scale);
-  canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", quality));
+  const scale = Math.min(1, side / Math.max(video.videoWidth, video.videoHeight));
+  view.canvas ??= document.createElement("canvas");
+  view.canvas.width = Math.round(video.videoWidth * scale);
+  view.canvas.height = Math.round(video.videoHeight * scale);
+  view.canvas.getContext("2d").drawImage(video, 0, 0, view.canvas.width, view.canvas.height);
+  return view.canvas;
 }
 
 function nextFrame(video) {

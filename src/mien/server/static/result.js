@@ -1,7 +1,8 @@
 // One picture that was read: the picture with its faces boxed, and a card of bars for each face.
 
-import { ask, json } from "./api.js";
-import { h, icon, percent, pngBlob, pngUrl, share } from "./dom.js";
+import { explain } from "./answers.js";
+import { h, icon, percent, share } from "./dom.js";
+import { keepLabelsApart } from "./labels.js";
 
 const OPEN = 4; // with more faces than these, only the chosen one shows its bars
 
@@ -20,10 +21,20 @@ export function bars(card) {
   const rows = card.classes.map((name) => {
     const fill = h("span", { class: "bar-fill", style: { background: colorOf(card, name) } });
     const value = h("span", { class: "bar-value" });
-    const row = h("li", { class: "bar" }, h("span", { class: "bar-name", text: name }), h("span", { class: "bar-track", "aria-hidden": "true" }, fill), value);
+    const row = h(
+      "li",
+      { class: "bar" },
+      h("span", { class: "bar-name", text: name }),
+      h("span", { class: "bar-track", "aria-hidden": "true" }, fill),
+      value,
+    );
     return { name, row, fill, value };
   });
-  const element = h("ul", { class: "bars", "aria-label": "Probabilities" }, rows.map((each) => each.row));
+  const element = h(
+    "ul",
+    { class: "bars", "aria-label": "Probabilities" },
+    rows.map((each) => each.row),
+  );
   const update = (probabilities, emotion) => {
     for (const { name, row, fill, value } of rows) {
       const p = probabilities[name] ?? 0;
@@ -41,7 +52,9 @@ export function show(card, picture, url) {
   const boxes = picture.faces.map((face) => box(card, picture, face));
   const cards = picture.faces.map((face) => faceCard(card, face, picture.faces.length > 1));
   const choose = (index, scroll) => {
-    boxes.forEach((each, i) => each.classList.toggle("chosen", i === index));
+    boxes.forEach((each, i) => {
+      each.classList.toggle("chosen", i === index);
+    });
     cards.forEach((each, i) => {
       each.classList.toggle("chosen", i === index);
       if (many) each.classList.toggle("closed", i !== index);
@@ -60,21 +73,39 @@ export function show(card, picture, url) {
   });
   if (many) choose(0, false);
   const image = h("img", { src: url, alt: describe(picture), width: picture.width, height: picture.height });
-  const frame = h("div", { class: "frame", style: { "aspect-ratio": `${picture.width} / ${picture.height}`, "--ratio": picture.width / picture.height } }, image, boxes);
+  const frame = h(
+    "div",
+    {
+      class: "frame",
+      style: { "aspect-ratio": `${picture.width} / ${picture.height}`, "--ratio": picture.width / picture.height },
+    },
+    image,
+    boxes,
+  );
   image.addEventListener("error", () => {
     image.remove();
-    frame.prepend(h("p", { class: "unshown", text: "Your browser cannot show this format. The faces stand where they were found." }));
+    frame.prepend(
+      h("p", {
+        class: "unshown",
+        text: "Your browser cannot show this format. The faces stand where they were found.",
+      }),
+    );
   });
+  keepLabelsApart(frame, boxes);
   const stage = h("div", { class: "stage" }, frame);
-  const list = h("ol", { class: "faces", "aria-label": "Faces" }, cards.map((each) => h("li", {}, each)));
+  const list = h(
+    "ol",
+    { class: "faces", "aria-label": "Faces" },
+    cards.map((each) => h("li", {}, each)),
+  );
   return { stage, list };
 }
 
 /** "2 faces: happy, 97 %; sad, 61 %". */
 export function describe(picture) {
-  const told = picture.faces.map((face) => `${face.emotion}, ${percent(face.confidence)}`);
-  if (!told.length) return "No face found";
-  return `${told.length === 1 ? "One face" : `${told.length} faces`}: ${told.join("; ")}`;
+  const faces = picture.faces.map((face) => `${face.emotion}, ${percent(face.confidence)}`);
+  if (!faces.length) return "No face found";
+  return `${faces.length === 1 ? "One face" : `${faces.length} faces`}: ${faces.join("; ")}`;
 }
 
 function box(card, picture, face) {
@@ -87,36 +118,70 @@ function box(card, picture, face) {
     height: of(height, picture.height),
     "--color": colorOf(card, face.emotion),
   };
-  const several = picture.faces.length > 1;
-  const label = h("span", { class: "chip" }, several ? h("b", { text: face.number }) : null, h("span", { class: "chip-text", text: `${title(face.emotion)} ${percent(face.confidence)}` }));
-  // Labels need room: in a crowd, numbers stand alone until they are pointed at.
-  const small = width / picture.width < (picture.faces.length > OPEN ? 0.18 : 0.06);
-  const kinds = { small, low: y / picture.height < 0.09, right: x / picture.width > 0.8 };
-  return h("button", {
-    class: ["box", ...Object.keys(kinds).filter((kind) => kinds[kind])].join(" "), type: "button", style,
-    "aria-label": `Face ${face.number}: ${face.emotion}, ${percent(face.confidence)}`,
-  }, label);
+  const text = `${title(face.emotion)} ${percent(face.confidence)}`;
+  const label = h(
+    "span",
+    { class: "chip", "data-number": picture.faces.length > 1 ? face.number : null },
+    h("span", { class: "chip-text", text }),
+  );
+  const low = y / picture.height < 0.09;
+  return h(
+    "button",
+    { class: low ? "box low" : "box", type: "button", style, "aria-label": `Face ${face.number}: ${text}` },
+    label,
+  );
 }
 
 function faceCard(card, face, several) {
   const { element, update } = bars(card);
   update(face.probabilities, face.emotion);
-  const crop = face.crop ? h("img", { class: "crop", src: pngUrl(face.crop), alt: `Face ${face.number} as the model sees it`, width: 64, height: 64 }) : null;
+  const crop = face.crop
+    ? h("img", {
+        class: "crop",
+        src: URL.createObjectURL(face.crop),
+        alt: `Face ${face.number} as the model sees it`,
+        width: 64,
+        height: 64,
+      })
+    : null;
   const figure = h("div", { class: "heat", hidden: true });
-  const button = h("button", { class: "button quiet small", type: "button", "aria-expanded": "false" }, icon("heat", 17), "Heat map");
+  const button = h(
+    "button",
+    { class: "button quiet small", type: "button", "aria-expanded": "false" },
+    icon("heat", 17),
+    "Heat map",
+  );
   button.addEventListener("click", () => {
     const open = figure.hidden;
     figure.hidden = !open;
     button.setAttribute("aria-expanded", String(open));
     if (open && !figure.childElementCount) fillHeat(figure, card, face);
   });
-  const head = h("div", { class: "face-head" },
+  const head = h(
+    "div",
+    { class: "face-head" },
     crop,
-    h("div", { class: "face-title" },
+    h(
+      "div",
+      { class: "face-title" },
       h("h2", {}, h("span", { class: "dot", style: { background: colorOf(card, face.emotion) } }), title(face.emotion)),
-      h("p", { class: "soft", text: `${several ? `Face ${face.number} · ` : ""}${percent(face.confidence, 1)}${unsure(face) ? ", unsure" : ""}` })),
-    face.crop ? button : null);
-  return h("article", { class: "card face", style: { "--color": colorOf(card, face.emotion) }, "aria-label": `Face ${face.number}: ${face.emotion}` }, head, h("div", { class: "face-body" }, element, figure));
+      h("p", {
+        class: "soft",
+        text: `${several ? `Face ${face.number} · ` : ""}${percent(face.confidence, 1)}${unsure(face) ? ", unsure" : ""}`,
+      }),
+    ),
+    face.crop ? button : null,
+  );
+  return h(
+    "article",
+    {
+      class: "card face",
+      style: { "--color": colorOf(card, face.emotion) },
+      "aria-label": `Face ${face.number}: ${face.emotion}`,
+    },
+    head,
+    h("div", { class: "face-body" }, element, figure),
+  );
 }
 
 /** Whether the second class is close behind the first. */
@@ -129,8 +194,15 @@ function unsure(face) {
 function fillHeat(figure, card, face) {
   const image = h("img", { class: "overlay", width: 192, height: 192, alt: "" });
   const text = h("p", { class: "soft" });
-  const select = h("select", { "aria-label": "Emotion to explain" }, card.classes.map((name) => h("option", { value: name, text: name, selected: name === face.emotion })));
-  figure.append(h("div", { class: "heat-image" }, image), h("div", { class: "heat-side" }, h("label", { class: "heat-choice" }, "What spoke for ", select), text));
+  const select = h(
+    "select",
+    { "aria-label": "Emotion to explain" },
+    card.classes.map((name) => h("option", { value: name, text: name, selected: name === face.emotion })),
+  );
+  figure.append(
+    h("div", { class: "heat-image" }, image),
+    h("div", { class: "heat-side" }, h("label", { class: "heat-choice" }, "What spoke for ", select), text),
+  );
   let turn = 0;
   const load = async () => {
     const mine = ++turn;
@@ -138,14 +210,15 @@ function fillHeat(figure, card, face) {
     figure.classList.add("loading");
     text.textContent = "Covering the face piece by piece…";
     try {
-      const found = await json(`v1/explain?emotion=${encodeURIComponent(emotion)}`, { method: "POST", body: pngBlob(face.crop), headers: { "Content-Type": "image/png" } });
+      const { probability, drop, overlay } = await explain(face.crop, emotion);
       if (mine !== turn) return;
-      image.src = pngUrl(found.overlay);
+      image.src = URL.createObjectURL(overlay);
       image.alt = `Heat map: the parts of the face that spoke for ${emotion}`;
-      const points = (100 * found.drop).toFixed(found.drop < 0.1 ? 1 : 0);
-      text.textContent = found.drop < 0.001
-        ? `Nothing in this face speaks for ${emotion} (${share(found.belief)}).`
-        : `The model gives ${emotion} ${share(found.belief)}. Covering the warmest spot takes ${points} points of that away.`;
+      const points = (100 * drop).toFixed(drop < 0.1 ? 1 : 0);
+      text.textContent =
+        drop < 0.001
+          ? `Nothing in this face speaks for ${emotion} (${share(probability)}).`
+          : `The model gives ${emotion} ${share(probability)}. Covering the warmest spot takes ${points} points of that away.`;
     } catch (error) {
       if (mine === turn) text.textContent = error.detail || String(error);
     } finally {
@@ -154,17 +227,4 @@ function fillHeat(figure, card, face) {
   };
   select.addEventListener("change", load);
   load();
-}
-
-/** Read pictures. Gives the answer of /v1/read. */
-export async function readPictures(blobs, { crops = false, signal } = {}) {
-  const query = crops ? "?crops=true" : "";
-  if (blobs.length === 1) {
-    const type = blobs[0].type.startsWith("image/") ? blobs[0].type : "application/octet-stream";
-    const response = await ask(`v1/read${query}`, { method: "POST", body: blobs[0], headers: { "Content-Type": type }, signal });
-    return response.json();
-  }
-  const form = new FormData();
-  for (const blob of blobs) form.append("pictures", blob, blob.name || "picture");
-  return json(`v1/read${query}`, { method: "POST", body: form, signal });
 }

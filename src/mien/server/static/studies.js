@@ -1,10 +1,11 @@
-// The Studies view: a table of runs, one run, or two runs beside each other; kept up to date while a training runs.
+// The Studies view: a table of runs, one run, or several runs beside each other; kept up to date while a training runs.
 
 import { ask } from "./api.js";
 import { spark } from "./charts.js";
-import { compareView } from "./compare.js";
-import { count, duration, h, percent, plural, say } from "./dom.js";
+import { compareLink, compareView } from "./compare.js";
+import { count, duration, h, percent, plural, say, scrollArea } from "./dom.js";
 import { runView } from "./run.js";
+import { statusOf, validation, verdictOf } from "./run_words.js";
 
 const PACE = 3000; // milliseconds between two looks at what is new
 
@@ -24,13 +25,13 @@ const COLUMNS = [
 let root = null;
 let parts = [];
 let timer = null;
-let tags = new Map(); // path -> {etag, value}: what has not changed is not sent again
+const tags = new Map(); // path -> {etag, value}: what has not changed is not sent again
 let sort = { key: "validation", down: true };
 let chosen = [];
 let drawn = "";
 let filter = "";
 
-/** parts: [] the table, [name] a run, ["", a, b] two runs. */
+/** parts: [] the table, [name] a run, ["", a, b, ...] runs to compare. */
 export function enter(element, rest) {
   root = element;
   parts = rest.filter((part, i) => part || i === 0);
@@ -55,17 +56,26 @@ async function refresh() {
       live = true; // new runs may begin at any time
       redraw(JSON.stringify([answer, sort, chosen, filter]), () => table(answer));
     } else {
-      const names = asked.length === 3 ? asked.slice(1) : asked.slice(0, 1);
+      const names = asked.length > 2 ? asked.slice(1) : asked.slice(0, 1);
       const runs = await Promise.all(names.map((name) => get(`v1/runs/${encodeURIComponent(name)}`)));
       if (asked !== parts) return;
       live = runs.some((run) => run.status === "running");
-      redraw(JSON.stringify(runs), () => (runs.length === 2 ? compareView(...runs) : runView(runs[0])));
+      redraw(JSON.stringify(runs), () => (runs.length > 1 ? compareView(runs) : runView(runs[0])));
     }
   } catch (error) {
     if (asked !== parts) return;
     live = true;
     if (!drawn) {
-      root.replaceChildren(h("h1", { id: "studies-title", tabindex: "-1", text: "Studies" }), h("div", { class: "card note" }, h("h2", { text: error.title ?? "Something went wrong" }), h("p", { class: "soft", text: error.detail ?? String(error) }), h("p", {}, h("a", { href: "#/studies", text: "All runs" }))));
+      root.replaceChildren(
+        h("h1", { id: "studies-title", tabindex: "-1", text: "Studies" }),
+        h(
+          "div",
+          { class: "card note" },
+          h("h2", { text: error.title ?? "Something went wrong" }),
+          h("p", { class: "soft", text: error.detail ?? String(error) }),
+          h("p", {}, h("a", { href: "#/studies", text: "All runs" })),
+        ),
+      );
     }
   }
   if (live && !root.hidden) timer = setTimeout(refresh, document.hidden ? 4 * PACE : PACE);
@@ -74,7 +84,10 @@ async function refresh() {
 /** JSON of a path; asks only whether it is still the same when it was there before. */
 async function get(path) {
   const known = tags.get(path);
-  const response = await ask(path, known ? { headers: { "If-None-Match": known.etag }, cache: "no-store" } : { cache: "no-store" });
+  const response = await ask(
+    path,
+    known ? { headers: { "If-None-Match": known.etag }, cache: "no-store" } : { cache: "no-store" },
+  );
   if (response.status === 304) return known.value;
   const value = await response.json();
   tags.set(path, { etag: response.headers.get("ETag"), value });
@@ -91,91 +104,188 @@ function redraw(state, make) {
   const opened = [...root.querySelectorAll("details")].map((each) => each.open);
   root.replaceChildren(...[make()].flat());
   if (fresh) return;
-  [...root.querySelectorAll(".scroll-x")].forEach((each, i) => (each.scrollLeft = scrolls[i] ?? 0));
-  [...root.querySelectorAll("details")].forEach((each, i) => (each.open = opened[i] ?? each.open));
+  [...root.querySelectorAll(".scroll-x")].forEach((each, i) => {
+    each.scrollLeft = scrolls[i] ?? 0;
+  });
+  [...root.querySelectorAll("details")].forEach((each, i) => {
+    each.open = opened[i] ?? each.open;
+  });
   if (focus) root.querySelector(`[data-keep="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
 }
 
 function table({ folder, runs }) {
   const running = runs.filter((run) => run.status === "running").length;
-  const head = h("div", { class: "hero small" },
+  const head = h(
+    "div",
+    { class: "hero small" },
     h("h1", { id: "studies-title", tabindex: "-1", text: "Studies" }),
-    h("p", { class: "lead", text: runs.length ? `${plural(runs.length, "run")} in ${folder}/${running ? `, ${running} training now` : ""}` : "Every training leaves a run: its curves, its verdict, its scores." }));
+    h("p", {
+      class: "lead",
+      text: runs.length
+        ? `${plural(runs.length, "run")} in ${folder}/${running ? `, ${running} training now` : ""}`
+        : "Every training leaves a run: its curves, its verdict, its scores.",
+    }),
+  );
   if (!runs.length) {
-    return [head, h("div", { class: "card note" }, h("h2", { text: `No run in ${folder}/ yet` }), h("p", { class: "soft" }, "Train one, and watch it here: ", h("code", { text: "mien train hybrid" })), h("p", { class: "soft" }, "Runs elsewhere? ", h("code", { text: "mien serve --runs FOLDER" })))];
+    return [
+      head,
+      h(
+        "div",
+        { class: "card note" },
+        h("h2", { text: `No run in ${folder}/ yet` }),
+        h("p", { class: "soft" }, "Train one, and watch it here: ", h("code", { text: "mien train hybrid" })),
+        h("p", { class: "soft" }, "Runs elsewhere? ", h("code", { text: "mien serve --runs FOLDER" })),
+      ),
+    ];
   }
   chosen = chosen.filter((name) => runs.some((run) => run.name === name));
-  const compare = h("a", { class: `button primary${chosen.length === 2 ? "" : " disabled"}`, "data-keep": "compare", href: chosen.length === 2 ? `#/studies//${chosen.map(encodeURIComponent).join("/")}` : null, "aria-disabled": String(chosen.length !== 2) }, "Compare");
-  const hint = h("span", { class: "soft", text: ["Tick two runs to compare them", "Tick one more", "Two runs are ticked"][chosen.length] });
-  const search = h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter runs by name", value: filter, "data-keep": "filter" });
+  const enough = chosen.length > 1;
+  const compare = h(
+    "a",
+    {
+      class: enough ? "button primary" : "button primary disabled",
+      "data-keep": "compare",
+      href: enough ? compareLink(chosen) : null,
+      role: enough ? null : "link",
+      "aria-disabled": String(!enough),
+    },
+    "Compare",
+  );
+  const hint = h("span", {
+    class: "soft",
+    text:
+      ["Tick two or more runs to compare them", "Tick one more"][chosen.length] ?? `${chosen.length} runs are ticked`,
+  });
+  const search = h("input", {
+    type: "search",
+    placeholder: "Filter",
+    "aria-label": "Filter runs by name",
+    value: filter,
+    "data-keep": "filter",
+  });
   search.addEventListener("input", () => {
     filter = search.value;
     refresh();
   });
-  const rows = sorted(runs.filter((run) => `${run.name} ${run.recipe} ${run.verdict}`.toLowerCase().includes(filter.toLowerCase())));
-  const full = h("table", { class: "runs" },
+  const rows = sorted(
+    runs.filter((run) => `${run.name} ${run.recipe} ${run.verdict}`.toLowerCase().includes(filter.toLowerCase())),
+  );
+  const full = h(
+    "table",
+    { class: "runs" },
     h("caption", { class: "for-readers", text: `Runs in ${folder}` }),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "tick-cell" }, h("span", { class: "for-readers", text: "Compare" })), COLUMNS.map(heading))),
-    h("tbody", {}, rows.map(row)));
-  return [head, h("div", { class: "toolbar" }, search, h("span", { class: "grow" }), hint, compare), h("div", { class: "card flush scroll-x" }, full)];
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        h("th", { scope: "col", class: "tick-cell" }, h("span", { class: "for-readers", text: "Compare" })),
+        COLUMNS.map(heading),
+      ),
+    ),
+    h("tbody", {}, rows.map(row)),
+  );
+  return [
+    head,
+    h("div", { class: "toolbar" }, search, h("span", { class: "grow" }), hint, compare),
+    h("div", { class: "card flush" }, scrollArea(`Runs in ${folder}`, full)),
+  ];
 }
 
 function heading(column) {
   const here = sort.key === column.key;
   const arrow = h("span", { class: "arrow", "aria-hidden": "true", text: here ? (sort.down ? "↓" : "↑") : "" });
-  const button = h("button", { type: "button", "data-keep": `sort-${column.key}`, title: column.hint ?? null }, column.text ? [column.name, arrow] : [arrow, column.name]);
+  const button = h(
+    "button",
+    { type: "button", "data-keep": `sort-${column.key}`, title: column.hint ?? null },
+    column.text ? [column.name, arrow] : [arrow, column.name],
+  );
   button.addEventListener("click", () => {
     sort = here ? { key: column.key, down: !sort.down } : { key: column.key, down: !column.text };
     say(`Sorted by ${column.name}, ${sort.down ? "descending" : "ascending"}`);
     refresh();
   });
-  return h("th", { scope: "col", class: column.text ? "" : "number", "aria-sort": here ? (sort.down ? "descending" : "ascending") : "none" }, button);
+  return h(
+    "th",
+    {
+      scope: "col",
+      class: column.text ? "" : "number",
+      "aria-sort": here ? (sort.down ? "descending" : "ascending") : "none",
+    },
+    button,
+  );
 }
 
 function row(run) {
-  const tick = h("input", { type: "checkbox", checked: chosen.includes(run.name), "data-keep": `tick-${run.name}`, "aria-label": `Compare ${run.name}` });
+  const tick = h("input", {
+    type: "checkbox",
+    checked: chosen.includes(run.name),
+    "data-keep": `tick-${run.name}`,
+    "aria-label": `Compare ${run.name}`,
+  });
   tick.addEventListener("change", () => {
-    chosen = tick.checked ? [...chosen, run.name].slice(-2) : chosen.filter((name) => name !== run.name);
+    chosen = tick.checked ? [...chosen, run.name] : chosen.filter((name) => name !== run.name);
     refresh();
   });
-  const interval = run.accuracy !== null && run.accuracy_interval ? h("span", { class: "soft interval", text: `± ${(50 * (run.accuracy_interval[1] - run.accuracy_interval[0])).toFixed(1)}` }) : null;
-  const name = h("th", { scope: "row" },
+  const interval =
+    run.accuracy !== null && run.accuracy_interval
+      ? h("span", {
+          class: "soft interval",
+          text: `± ${(50 * (run.accuracy_interval[1] - run.accuracy_interval[0])).toFixed(1)}`,
+        })
+      : null;
+  const name = h(
+    "th",
+    { scope: "row" },
     h("a", { href: `#/studies/${encodeURIComponent(run.name)}`, "data-keep": `run-${run.name}`, text: run.name }),
-    h("span", { class: "under" }, statusOf(run), run.recipe && run.recipe !== run.name ? h("span", { class: "soft", text: run.recipe }) : null, run.drawn ? h("span", { class: "tag", text: "drawn faces" }) : null));
+    h(
+      "span",
+      { class: "under" },
+      statusOf(run),
+      run.recipe && run.recipe !== run.name ? h("span", { class: "soft", text: run.recipe }) : null,
+      run.drawn ? h("span", { class: "tag", text: "drawn faces" }) : null,
+    ),
+  );
   const number = (...content) => h("td", { class: "number" }, content);
-  return h("tr", { class: chosen.includes(run.name) ? "ticked" : "" },
-    h("td", { class: "tick-cell" }, tick), name,
-    h("td", {}, run.error ? h("span", { class: "verdict bad", title: run.error, text: "cannot be read" }) : verdictOf(run)),
-    number(h("div", { class: "with-spark" }, spark(run.curve), h("span", {}, h("b", { text: percent(validation(run), 1) }), interval))),
-    number(run.gap === null ? "–" : `${run.gap > 0 ? "+" : run.gap < 0 ? "−" : ""}${Math.abs(100 * run.gap).toFixed(1)}`),
+  return h(
+    "tr",
+    { class: chosen.includes(run.name) ? "ticked" : "" },
+    h("td", { class: "tick-cell" }, tick),
+    name,
+    h(
+      "td",
+      {},
+      run.error ? h("span", { class: "verdict bad", title: run.error, text: "cannot be read" }) : verdictOf(run),
+    ),
+    number(
+      h(
+        "div",
+        { class: "with-spark" },
+        spark(run.curve),
+        h("span", {}, h("b", { text: percent(validation(run), 1) }), interval),
+      ),
+    ),
+    number(
+      run.gap === null ? "–" : `${run.gap > 0 ? "+" : run.gap < 0 ? "−" : ""}${Math.abs(100 * run.gap).toFixed(1)}`,
+    ),
     number(run.macro_f1 === null ? "–" : run.macro_f1.toFixed(3)),
     number(run.ece === null ? "–" : percent(run.ece, 1)),
     number(epochsOf(run)),
     number(count(run.parameters)),
     number(duration(run.seconds)),
-    h("td", { class: "soft", title: run.updated, text: ago(run.updated) }));
+    h("td", { class: "soft", title: run.updated, text: ago(run.updated) }),
+  );
 }
 
 function epochsOf(run) {
   if (run.status === "done" || !run.planned_epochs) return String(run.epochs);
-  return h("span", { class: "progress" }, `${run.epochs} of ${run.planned_epochs}`, h("progress", { max: run.planned_epochs, value: run.epochs, "aria-label": "Epochs done" }));
-}
-
-/** A dot and a word for a run that is not done. */
-export function statusOf(run) {
-  if (run.status === "done") return null;
-  return h("span", { class: `status ${run.status}`, text: run.status === "running" ? "training" : "stopped" });
-}
-
-/** The verdict as a coloured word. */
-export function verdictOf(run) {
-  if (!run.verdict) return h("span", { class: "soft", text: "–" });
-  return h("span", { class: `verdict ${run.verdict.replaceAll(" ", "-")}`, text: `${run.verdict_title ?? run.verdict}${run.status === "running" ? ", so far" : ""}` });
-}
-
-/** Accuracy of the kept weights; before they are evaluated, of the last epoch. */
-export function validation(run) {
-  return run.accuracy ?? run.val_accuracy;
+  return h(
+    "span",
+    { class: "progress" },
+    `${run.epochs} of ${run.planned_epochs}`,
+    h("progress", { max: run.planned_epochs, value: run.epochs, "aria-label": "Epochs done" }),
+  );
 }
 
 function sorted(runs) {

@@ -7,8 +7,17 @@ const HEIGHT = 120;
 
 /** Gives {element, add(now, probabilities | null, card), clear()}. A gap stays where no face was seen. */
 export function trace() {
-  const canvas = h("canvas", { height: HEIGHT, role: "img", "aria-label": "The probabilities of the largest face over the last 30 seconds" });
-  const element = h("figure", { class: "card trace", hidden: true }, h("figcaption", { class: "soft", text: "The last 30 seconds of the largest face" }), canvas);
+  const canvas = h("canvas", {
+    height: HEIGHT,
+    role: "img",
+    "aria-label": "The probabilities of the largest face over the last 30 seconds",
+  });
+  const element = h(
+    "figure",
+    { class: "card trace", hidden: true },
+    h("figcaption", { class: "soft", text: "The last 30 seconds of the largest face" }),
+    canvas,
+  );
   let points = [];
   return {
     element,

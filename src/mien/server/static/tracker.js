@@ -36,7 +36,9 @@ export function tracker() {
 }
 
 function mix(old, now, weight) {
-  return Object.fromEntries(Object.entries(now).map(([name, p]) => [name, weight * p + (1 - weight) * (old[name] ?? p)]));
+  return Object.fromEntries(
+    Object.entries(now).map(([name, p]) => [name, weight * p + (1 - weight) * (old[name] ?? p)]),
+  );
 }
 
 /** Above 0 where the second box may be the first a moment later. */

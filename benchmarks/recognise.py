@@ -109,14 +109,14 @@ def prepare(work: Path, data: str | None) -> Path:
 
 def contenders(args: argparse.Namespace) -> list[Tool]:
     """The tools to compare, with their environments made."""
-    from mien.inference.model import find_model, shipped
+    from mien.inference.model_file import resolve, shipped
 
     python, size = sys.executable, None
     if args.size:
         python, size = environment(args.work / "mien", [str(ROOT)])
     tools = []
     for model in args.models or shipped():
-        path = str(find_model(model).resolve())
+        path = str(resolve(model).resolve())
         worker = [sys.executable, str(HERE / "recognise_worker.py"), "mien", path, str(PHOTO)]
         cold = [python, "-m", "mien", "read", str(PHOTO), "--model", path]
         tools.append(Tool(f"mien {Path(model).stem}", worker, cold, size))

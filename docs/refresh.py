@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mien.inference.model import DEFAULT
+from mien.inference.model_file import DEFAULT
 
 ROOT = Path(__file__).parents[1]
 FILES = ("README.md", "MODEL_CARD.md", "docs/reading.md")

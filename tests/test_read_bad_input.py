@@ -179,7 +179,7 @@ def test_impossible_options(tmp_path: Path) -> None:
         Reader(reader().model.path, threads=0)
     with pytest.raises(MienError, match="batch"):
         list(reader().read_many([PORTRAIT], batch=0))
-    with pytest.raises(MienError, match="neither a file nor"):
+    with pytest.raises(MienError, match="neither a shipped model"):
         Reader("no-such-model")
     with pytest.raises(MienError, match="detector"):
         Reader(reader().model.path, detector=reader().model.path)
@@ -193,7 +193,7 @@ def test_a_file_that_is_no_mien_model(tmp_path: Path) -> None:
     cases = {
         "not an ONNX model": text,
         "not a mien model": make_model(tmp_path / "a.onnx", mien_format=""),
-        "newer than this mien": make_model(tmp_path / "b.onnx", mien_format="2"),
+        "newer than this mien": make_model(tmp_path / "b.onnx", mien_format="3"),
         "for 3 classes": _with_classes(tmp_path / "c.onnx", '["a", "b", "c"]'),
         "its classes are": _with_classes(tmp_path / "d.onnx", '["a", "a", "b", "c", "d", "e", "f"]'),
         "lack or garble": _with_classes(tmp_path / "e.onnx", "not json"),

@@ -15,10 +15,12 @@ from PIL import Image
 
 import mien
 from mien import Reader
+from mien.data.image import to_square_gray
 from mien.errors import MienError
-from mien.inference.crop import crop_face, frame, whole_frame
+from mien.inference.crop import crop_face, frame
 from mien.inference.detector import LANDMARKS, YUNET, open_detector
-from mien.inference.model import find_model, open_model
+from mien.inference.model import open_model
+from mien.inference.model_file import resolve
 from mien.labels import EMOTIONS
 from read_fixtures import FACE, PORTRAIT, crowd, make_model, portrait, reader, tiny_model
 
@@ -139,7 +141,7 @@ def test_whole_takes_the_picture_as_the_face() -> None:
     assert face.box == (0, 0, 30, 30)
     assert face.score is None
     assert face.landmarks == {}
-    assert np.array_equal(face.crop, whole_frame(image, 48))
+    assert np.array_equal(face.crop, to_square_gray(image, 48))
     assert json.loads(json.dumps(face.to_dict()))["score"] is None
 
 
@@ -228,7 +230,7 @@ def test_a_model_with_classes_and_size_of_its_own(tmp_path: Path) -> None:
 
 def test_a_run_folder_names_its_model_and_a_replaced_file_is_read_anew(tmp_path: Path) -> None:
     make_model(tmp_path / "model.onnx", ("a", "b"))
-    assert find_model(tmp_path) == tmp_path / "model.onnx"
+    assert resolve(tmp_path) == tmp_path / "model.onnx"
     assert open_model(tmp_path).classes == ("a", "b")
     make_model(tmp_path / "model.onnx", ("a", "b", "c"))
     assert open_model(tmp_path).classes == ("a", "b", "c")

@@ -7,7 +7,7 @@ import pytest
 
 from mien import Reader
 from mien.data import load
-from mien.inference.model import shipped
+from mien.inference.model_file import shipped
 
 
 @pytest.mark.skipif(not shipped(), reason="no model is shipped with this copy")

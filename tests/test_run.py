@@ -386,7 +386,7 @@ def test_a_tuning_killed_before_its_first_checkpoint_begins_again_with_the_given
     (["train", "quickstart", "--data", "{data}", "--labels", "fer+"], "put FER"),
     (["train", "hybrid", "--data", "{data}", "--self-share", "0.5", "--devices", "2"], "one process"),
     (["train", "quickstart", "--data", "{data}", "--runs", "{place}", "--name", "first"], "holds a run already"),
-    (["train", "quickstart", "--data", "{data}", "--from", "nothing"], "no shipped model"),
+    (["train", "quickstart", "--data", "{data}", "--from", "nothing"], "no model 'nothing'"),
     (["train", "quickstart", "--data", "{data}", "--teacher", "nothing"], "no model 'nothing'"),
     (["train", "deep", "--data", "{data}", "--from", "{place}/first"], "another network"),
     (["evaluate", "nowhere", "--data", "{data}"], "no model 'nowhere'"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from mien.errors import MienError
@@ -61,6 +62,23 @@ def open_picture(source: Source, max_pixels: int = MAX_PIXELS) -> Image.Image:
     finally:
         if file is not source:
             file.close()
+
+
+def to_square_gray(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """The middle square of a picture, gray: (size, size) uint8, rows downwards.
+
+    The one way in which mien squares a picture, in training and in reading alike: nothing is squeezed. Shrunk and
+    enlarged bilinearly, with a filter as wide as the pixels it replaces (no aliasing).
+    """
+    gray = image if image.mode == "L" else image.convert("L")
+    width, height = gray.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    if (width, height) != (side, side):
+        gray = gray.crop((left, top, left + side, top + side))
+    if side != size:
+        gray = gray.resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(gray)
 
 
 def describe(source: object) -> str:

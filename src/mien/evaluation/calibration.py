@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mien.errors import MienError
+from mien.inference.model import softmax
 
 COLDEST, HOTTEST = 0.05, 20.0  # a fitted temperature stays within these
 HALVES = (
@@ -37,20 +38,6 @@ class Reliability:
         held = self.count > 0
         gaps = np.abs(self.accuracy[held] - self.confidence[held])
         return float((gaps * self.count[held]).sum() / self.count.sum())
-
-
-def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """(N, C) logits to (N, C) float64 probabilities: softmax(logits / temperature). Above 1 softens, below
-    sharpens.
-
-    Raises MienError for a temperature that is not above 0.
-    """
-    if not temperature > 0:
-        raise MienError(f"temperature {temperature} makes no probabilities; it must be above 0")
-    scaled = np.asarray(logits, dtype=np.float64) / temperature
-    scaled -= scaled.max(axis=-1, keepdims=True)
-    np.exp(scaled, out=scaled)
-    return scaled / scaled.sum(axis=-1, keepdims=True)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -44,11 +44,6 @@ def crop_face(
     return np.asarray(region.resize((size, size), Image.Resampling.BILINEAR, box=_clamped(box, region)))
 
 
-def whole_frame(image: Image.Image, size: int) -> np.ndarray:
-    """The whole picture taken as one face. Returns (size, size) uint8 gray; what is not square is squeezed."""
-    return np.asarray(image.convert("L").resize((size, size), Image.Resampling.BILINEAR))
-
-
 def _inside(start: float, side: float, length: int) -> float:
     """Move a stretch of `side` that begins at `start` into 0..length; centre it where it does not fit."""
     if side >= length:

@@ -1,174 +1,224 @@
-"""The classifier: an ONNX file that says in its metadata what it is. Cropped gray faces in, probabilities out."""
+"""The classifier: a model file run by onnxruntime. Cropped gray faces in, probabilities out; and softmax."""
 
-import json
-import math
-import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from mien.data.image import to_square_gray
 from mien.errors import MienError
+from mien.inference.model_file import ModelInfo, read_info, resolve
+from mien.inference.normalization import normalize_input
 from mien.inference.session import open_session
 
-FOLDER = Path(__file__).parent / "weights"
-DEFAULT = "champion-fast"  # of the shipped models, the one that reads when none is named
-FORMAT = "1"
 CHUNK = 256  # faces in one run: enough to be fast, and memory stays flat however many there are
 
 
 @dataclass(frozen=True)
 class Model:
-    """A classifier ready to run. Safe to use from many threads.
+    """A classifier ready to run; made by `open_model`. Safe to use from many threads.
 
-    classes: names, in the order of the probabilities. input_size: side of the square faces it takes, in pixels.
-    temperature: probabilities are softmax(logits / temperature). metadata: all that the file says, as strings.
+    info: what its file says. session: onnxruntime's; takes `faces` (N, S, S) uint8, gives `logits` (N, C) float32.
     """
 
-    path: Path
-    name: str
-    classes: tuple[str, ...]
-    input_size: int
-    temperature: float
-    metadata: dict[str, str] = field(repr=False)
+    info: ModelInfo
     session: Any = field(repr=False, compare=False)
 
-    def logits(self, crops: np.ndarray) -> np.ndarray:
-        """(N, H, W) or (H, W) uint8 gray faces, resized where they are not of input_size -> (N, C) float32."""
-        faces = fit_crops(crops, self.input_size)
-        if not len(faces):
-            return np.empty((0, len(self.classes)), np.float32)
-        chunks = [faces[start : start + CHUNK] for start in range(0, len(faces), CHUNK)]
-        logits = np.concatenate([self.session.run(["logits"], {"faces": chunk})[0] for chunk in chunks])
+    @property
+    def path(self) -> Path:
+        return self.info.path
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.info.classes
+
+    @property
+    def input_size(self) -> int:
+        return self.info.input_size
+
+    @property
+    def temperature(self) -> float:
+        return self.info.temperature
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return self.info.metadata
+
+    def logits(self, faces: ArrayLike) -> NDArray[np.float32]:
+        """(N, H, W) or (H, W) uint8 gray faces, resized where they are not of input_size -> (N, C) float32.
+
+        Their light is normalized first, as the model file says. Raises MienError for other arrays, and for logits that
+        are not finite.
+        """
+        checked = check_faces(faces, self.input_size)
+        if len(checked) <= CHUNK:
+            logits = self._run(checked)
+        else:
+            logits = np.concatenate(
+                [self._run(checked[start : start + CHUNK]) for start in range(0, len(checked), CHUNK)]
+            )
         if not np.isfinite(logits).all():
             raise MienError(f"the model {self.path} gives numbers that are not finite: it is broken, export it again")
         return logits
 
-    def classify(self, crops: np.ndarray, flip: bool = False) -> np.ndarray:
+    def classify(self, faces: ArrayLike, flip: bool = False, temperature: float | None = None) -> NDArray[np.float64]:
         """(N, H, W) or (H, W) uint8 gray faces -> (N, C) float64 probabilities; each row sums to 1.
 
-        flip: the mean over each face and its mirror image; a little more accurate, twice the work.
+        flip: the mean over each face and its mirror image; a little more accurate, twice the work. temperature: None
+        for the file's, which calibrates; 1 for the plain softmax.
         """
-        faces = fit_crops(crops, self.input_size)
-        probabilities = softmax(self.logits(faces), self.temperature)
-        if flip:
-            mirrored = np.ascontiguousarray(faces[:, :, ::-1])
-            probabilities = (probabilities + softmax(self.logits(mirrored), self.temperature)) / 2
-        return probabilities
+        temperature = self.temperature if temperature is None else temperature
+        if not flip:
+            return softmax(self.logits(faces), temperature)
+        checked = check_faces(faces, self.input_size)
+        mirrored = np.ascontiguousarray(checked[:, :, ::-1])
+        return (softmax(self.logits(checked), temperature) + softmax(self.logits(mirrored), temperature)) / 2
+
+    def _run(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if not len(faces):
+            return np.empty((0, len(self.classes)), np.float32)
+        normalized = normalize_input(faces, self.info.input_normalization)
+        logits: NDArray[np.float32] = self.session.run(["logits"], {"faces": normalized})[0]
+        return logits
 
 
-def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """(N, C) logits -> (N, C) float64 probabilities."""
-    scaled = np.asarray(logits, np.float64) / temperature
-    scaled = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return scaled / scaled.sum(axis=1, keepdims=True)
+@dataclass(frozen=True)
+class Ensemble:
+    """Several models with the same classes, whose probabilities are averaged. Raises MienError where classes differ."""
+
+    members: tuple[Model, ...]
+
+    def __init__(self, members: Sequence[Model]) -> None:
+        if not members:
+            raise MienError("an ensemble needs one model or more", parameter="members")
+        first = members[0]
+        for other in members[1:]:
+            if other.classes != first.classes:
+                raise MienError(
+                    f"{other.name} knows {', '.join(other.classes)}; {first.name} knows {', '.join(first.classes)}: "
+                    "only models with the same classes can be averaged"
+                )
+        object.__setattr__(self, "members", tuple(members))
+
+    @property
+    def name(self) -> str:
+        return " + ".join(model.name for model in self.members)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.members[0].classes
+
+    @property
+    def input_size(self) -> int:
+        """Side in pixels of the faces that its largest member takes; each resizes them for itself."""
+        return max(model.input_size for model in self.members)
+
+    def classify(self, faces: ArrayLike, flip: bool = False, temperature: float | None = None) -> NDArray[np.float64]:
+        """As Model.classify, the mean over the members; temperature None: each member's own."""
+        mean: NDArray[np.float64] = np.mean(
+            [model.classify(faces, flip, temperature) for model in self.members], axis=0
+        )
+        return mean
 
 
-def shipped() -> tuple[str, ...]:
-    """Names of the classifiers that come with mien, the default first."""
-    names = sorted(path.stem for path in FOLDER.glob("*.onnx") if path.stem != "yunet")
-    return tuple(sorted(names, key=lambda name: name != DEFAULT))
+def open_model(source: str | Path = "default", threads: int = 1) -> Model:
+    """Open a classifier: the name of a shipped model, a run folder, or a model file.
 
-
-def find_model(name: str | Path = "default") -> Path:
-    """The file of a shipped model ("default", "hybrid", ...) or the given path of an ONNX file.
-
-    Raises MienError where there is neither.
+    threads: of onnxruntime for one call. The model is run on a few faces, so that a file that breaks the contract is
+    refused here. Raises MienError where there is no such model, or it is not sound.
     """
-    known = shipped()
-    if str(name) == "default":
-        name = DEFAULT if DEFAULT in known or not known else known[0]
-    if str(name) in known:
-        return FOLDER / f"{name}.onnx"
-    path = Path(name)
-    if os.path.isfile(path / "model.onnx"):
-        return path / "model.onnx"  # a run's folder
-    if os.path.isfile(path):
-        return path
-    choices = ", ".join(known) or "none in this copy of mien"
-    raise MienError(f"no model {str(name)!r}: it is neither a file nor one that mien ships ({choices})")
-
-
-def open_model(name: str | Path = "default", threads: int = 1) -> Model:
-    """Open a classifier by name or path.
-
-    Raises MienError where it is missing, no ONNX file, or not made by `mien export`: metadata `mien_format`,
-    `classes`, `input_size` and `temperature`; input `faces` (N, S, S) uint8; output `logits` (N, C) float32.
-    """
-    if not isinstance(name, (str, Path)):
-        raise MienError(f"a model is a name or a path, not {name!r}")
-    path = find_model(name)
+    path = resolve(source)
     session = open_session(path, threads)
-    metadata = dict(session.get_modelmeta().custom_metadata_map)
-    if metadata.get("mien_format") != FORMAT:
-        other = metadata.get("mien_format")
-        what = f"of mien format {other}, newer than this mien" if other else "an ONNX file, but not a mien model"
-        raise MienError(f"{path} is {what}; make one with: mien export RUN -o model.onnx")
-    try:
-        classes = tuple(json.loads(metadata["classes"]))
-        input_size = int(metadata["input_size"])
-        temperature = float(metadata.get("temperature", "1"))
-    except (KeyError, ValueError, TypeError) as error:
-        raise MienError(f"{path} is not a sound mien model: its metadata lack or garble {error}") from error
-    title = metadata.get("name", path.stem)
-    model = Model(path, title, classes, input_size, temperature, metadata, session)
-    fault = _fault(model)
-    if fault:
-        raise MienError(f"{path} is not a sound mien model: {fault}")
+    model = Model(read_info(path, threads), session)
+    _check_contract(session, model.info.path, model.classes, model.input_size)
     return model
 
 
-def _fault(model: Model) -> str:
-    """What breaks the model file contract; empty where nothing does."""
-    classes = model.classes
-    if not all(isinstance(c, str) and c for c in classes) or len(classes) < 2 or len(set(classes)) < len(classes):
-        return f"its classes are {list(classes)}"
-    if not (math.isfinite(model.temperature) and model.temperature > 0):
-        return f"its temperature is {model.temperature}"
-    if not 8 <= model.input_size <= 1024:
-        return f"its input size is {model.input_size}"
-    inputs = {item.name: (item.type, item.shape) for item in model.session.get_inputs()}
-    outputs = {item.name: (item.type, item.shape) for item in model.session.get_outputs()}
-    kind, shape = inputs.get("faces", ("", []))
-    sides = [side for side in shape[1:] if isinstance(side, int)]
-    if list(inputs) != ["faces"] or kind != "tensor(uint8)" or len(shape) != 3:
-        return f"it takes {inputs}, not 'faces' (N, S, S) uint8"
-    if any(side != model.input_size for side in sides):
-        return f"it takes faces of {sides}, its metadata say {model.input_size}"
-    kind, shape = outputs.get("logits", ("", []))
-    if kind != "tensor(float)" or len(shape) != 2:
-        return f"it gives {outputs}, not 'logits' (N, C) float32"
-    if isinstance(shape[1], int) and shape[1] != len(classes):
-        return f"it gives {shape[1]} numbers a face for {len(classes)} classes"
-    return ""
+def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
+    """(..., C) logits -> (..., C) float64 probabilities, softmax(logits / temperature): above 1 softens, below sharpens.
+
+    Raises MienError for a temperature that is not above 0.
+    """
+    if not temperature > 0:
+        raise MienError(f"temperature {temperature} makes no probabilities; it must be above 0")
+    scaled = np.asarray(logits, np.float64) / temperature
+    scaled -= scaled.max(axis=-1, keepdims=True)
+    np.exp(scaled, out=scaled)
+    scaled /= scaled.sum(axis=-1, keepdims=True)
+    return scaled
 
 
-def fit_crops(crops: np.ndarray, size: int) -> np.ndarray:
+def check_faces(faces: ArrayLike, size: int) -> NDArray[np.uint8]:
     """Check gray faces and bring them to (N, size, size) uint8, C-contiguous.
 
-    Raises MienError for anything but uint8 (N, H, W) or (H, W).
+    Takes uint8 (N, H, W), (N, H, W, 1) or (H, W); where they are not square, their middle square is taken. Raises
+    MienError for anything else.
     """
     try:
-        faces = np.asarray(crops)
+        array = np.asarray(faces)
     except ValueError as error:
         raise MienError("the crops differ in size; give one array (N, H, W) of uint8") from error
-    shape = faces.shape
-    if faces.ndim == 1 and len(faces) == 0:
+    shape = array.shape
+    if array.ndim == 1 and len(array) == 0:
         return np.empty((0, size, size), np.uint8)
-    if faces.dtype != np.uint8:
-        raise MienError(f"crops must be uint8 (0..255), not {faces.dtype} {shape}")
-    if faces.ndim == 4 and shape[3] == 1:
-        faces = faces[..., 0]
-    if faces.ndim == 2:
-        faces = faces[None]
-    if faces.ndim != 3 or 0 in faces.shape[1:] or (faces.shape[2] in (3, 4) and faces.shape[1] > 4):
-        raise MienError(f"crops of shape {shape} are not gray faces (N, H, W); for colour pictures use mien.read")
-    if faces.shape[1:] != (size, size):
-        faces = np.array([_resized(face, size) for face in faces], np.uint8).reshape(-1, size, size)
-    return np.ascontiguousarray(faces)
+    if array.dtype != np.uint8:
+        raise MienError(f"crops must be uint8 (0..255), not {array.dtype} {shape}")
+    if array.ndim == 4 and shape[3] == 1:
+        array = array[..., 0]
+    if array.ndim == 2:
+        array = array[None]
+    if array.ndim != 3 or 0 in array.shape[1:] or (array.shape[2] in (3, 4) and array.shape[1] > 4):
+        raise MienError(f"crops of shape {shape} are not gray faces (N, H, W); for color pictures use mien.read")
+    if array.shape[1:] != (size, size):
+        squares = [to_square_gray(Image.fromarray(face), size) for face in array]
+        array = np.array(squares, np.uint8).reshape(-1, size, size)
+    return np.ascontiguousarray(array)
 
 
-def _resized(face: np.ndarray, size: int) -> np.ndarray:
-    return np.asarray(Image.fromarray(face).resize((size, size), Image.Resampling.BILINEAR))
+@lru_cache(maxsize=8)
+def _check_contract(session: Any, path: Path, classes: tuple[str, ...], size: int) -> None:
+    """Raise MienError unless a session takes and gives what a model file must, by its shapes and by a trial run."""
+    inputs = {item.name: (item.type, item.shape) for item in session.get_inputs()}
+    outputs = {item.name: (item.type, item.shape) for item in session.get_outputs()}
+    kind, shape = inputs.get("faces", ("", []))
+    sides = [side for side in shape[1:] if isinstance(side, int)]
+    fault = ""
+    if list(inputs) != ["faces"] or kind != "tensor(uint8)" or len(shape) != 3:
+        fault = f"it takes {inputs}, not 'faces' (N, S, S) uint8"
+    elif any(side != size for side in sides):
+        fault = f"it takes faces of {sides}, its metadata say {size}"
+    else:
+        kind, shape = outputs.get("logits", ("", []))
+        if kind != "tensor(float)" or len(shape) != 2:
+            fault = f"it gives {outputs}, not 'logits' (N, C) float32"
+        elif isinstance(shape[1], int) and shape[1] != len(classes):
+            fault = f"it gives {shape[1]} numbers a face for {len(classes)} classes"
+    if not fault:
+        fault = _trial(session, len(classes), size)
+    if fault:
+        raise MienError(f"{path} is not a sound mien model: {fault}")
+
+
+def _trial(session: Any, classes: int, size: int) -> str:
+    """What goes wrong when a session is run on one face and on three; empty where nothing does."""
+    ramp = np.linspace(0, 255, size * size).reshape(size, size).astype(np.uint8)
+    faces = np.stack([ramp, ramp.T, 255 - ramp])
+    for count in (1, 3):
+        try:
+            logits = session.run(["logits"], {"faces": np.ascontiguousarray(faces[:count])})[0]
+        except Exception as error:  # onnxruntime has a dozen classes of its own
+            return f"it fails on {count} faces: {' '.join(str(error).split())[-160:]}"
+        if logits.shape != (count, classes):
+            return f"it gives logits {logits.shape} for {count} faces and {classes} classes"
+        if not np.isfinite(logits).all():
+            return "it gives numbers that are not finite"
+    return ""

@@ -53,7 +53,7 @@ def explain_crop(model: Model, crop: np.ndarray, emotion: str) -> Explanation:
     covered = crop + covers * (blurred - crop)
     faces = np.concatenate([crop[None], np.rint(covered).astype(np.uint8)])
     logits = model.logits(faces).astype(np.float64) / model.temperature
-    probabilities = softmax(logits, 1)[:, index]
+    probabilities = softmax(logits)[:, index]
     # Log-odds: near certainty the probability itself hardly moves.
     odds = logits[:, index] - np.logaddexp.reduce(np.delete(logits, index, axis=1), axis=1)
     falls = np.maximum(odds[0] - odds[1:], 0)

@@ -9,9 +9,9 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from PIL import Image
 
-from mien.data.image import MAX_PIXELS, Source, open_picture
+from mien.data.image import MAX_PIXELS, Source, open_picture, to_square_gray
 from mien.errors import MienError
-from mien.inference.crop import ALIGN, MARGIN, crop_face, whole_frame
+from mien.inference.crop import ALIGN, MARGIN, crop_face
 from mien.inference.detector import LANDMARKS, MIN_SCORE, YUNET, open_detector
 from mien.inference.model import Model, open_model
 from mien.inference.occlusion import Explanation, explain_crop
@@ -186,7 +186,7 @@ class Reader:
         size = self.model.input_size
         if whole:
             rows = np.array([[0, 0, picture.width, picture.height]], np.float64)
-            crops = [whole_frame(picture, size)]
+            crops = [to_square_gray(picture, size)]
         else:
             rows = self._find(picture)
             crops = [crop_face(picture, row, size, self.margin, self.align) for row in rows]

@@ -91,7 +91,7 @@ def join(first: Path, second: Path, output: Path, below: float) -> None:
     told = {
         **large.metadata,
         "name": f"{large.name} behind {small.name}",
-        "parameters": str(sum(int(model.metadata.get("parameters", 0)) for model in (small, large))),
+        "parameters": str(sum(model.info.parameters or 0 for model in (small, large))),
         "temperature": "1.0",
         "cascade": json.dumps({"first": small.name, "second": large.name, "below": below}),
     }
@@ -109,6 +109,11 @@ def _check(first: Model, second: Model) -> None:
         raise MienError(
             f"{first.name} takes faces of {first.input_size} pixels, {second.name} of {second.input_size}: they cannot share them"
         )
+    kinds = [model.info.input_normalization for model in (first, second)]
+    if kinds[0] != kinds[1]:
+        raise MienError(
+            f"{first.name} reads faces normalized by '{kinds[0]}', {second.name} by '{kinds[1]}': they cannot share them"
+        )
     for model in (first, second):
-        if "cascade" in model.metadata:
+        if model.info.cascade:
             raise MienError(f"{model.path} is a cascade already; give one of the two it was made of")

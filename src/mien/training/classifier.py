@@ -1,6 +1,5 @@
 """A trained classifier from wherever it is kept: a run folder, a model file, a shipped model, or several averaged."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,9 +66,9 @@ def _run(folder: Path) -> Classifier:
 
 def _model(source: str | Path) -> Classifier:
     model = open_model(source)
-    trained = json.loads(model.metadata.get("training", "{}"))
+    trained = model.info.training
     return Classifier(
-        model.name, model.classes, (model.logits,), (trained,), trained.get("data", {}).get("fingerprint", ""),
+        model.name, model.classes, (model.logits,), (trained,), model.info.fingerprint,
         lambda dataset: split(
             dataset, trained.get("split", "official"), fold=trained.get("fold", 0), duplicates=trained.get("copies", "warn")
         ),

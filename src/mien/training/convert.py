@@ -10,7 +10,8 @@ import numpy as np
 from mien.data import Dataset, draw_face
 from mien.errors import MienError
 from mien.files import atomic_write
-from mien.inference.model import find_model, open_model
+from mien.inference.model import open_model
+from mien.inference.model_file import resolve
 from mien.training import cascade, predict
 from mien.training.onnx_export import describe, description
 from mien.training.quantize import halve, quantise, round_weights
@@ -72,7 +73,7 @@ def convert(
                 report += _change(kind, plain, small, faces, labels)
             if first is not None:
                 alone, small = small, Path(scratch) / "cascade.onnx"
-                report += _put_before(find_model(first), alone, small, faces, labels, ask)
+                report += _put_before(resolve(first), alone, small, faces, labels, ask)
             if small != plain:
                 _note_accuracy(small, faces, labels)
         with atomic_write(output) as temporary:

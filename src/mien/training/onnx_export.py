@@ -13,15 +13,14 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mien.errors import MienError
 from mien.files import atomic_write
+from mien.inference.model_file import state_dict
 
 FORMAT = "1"
-PREFIX = "network."
 
 
 class Exported(nn.Module):
@@ -152,27 +151,6 @@ def drop_unused(graph: Any) -> None:
         graph.initializer.remove(tensor)
 
 
-def trainable(metadata: Mapping[str, str]) -> bool:
-    """Whether a model file's weights can be read back into torch, by its metadata: not in 8 bits, and not those of a cascade."""
-    return metadata.keys().isdisjoint({"quantised", "weights", "cascade"})
-
-
 def weights(path: Path) -> dict[str, Tensor]:
     """The state dict inside a model file that `export` wrote. Raises MienError where the file is none of mien's."""
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        model = onnx.load(str(path))
-    except (DecodeError, OSError, ValueError) as error:
-        raise MienError(f"{path} cannot be read as an ONNX model") from error
-    found = {
-        i.name.removeprefix(PREFIX): torch.from_numpy(np.array(onnx.numpy_helper.to_array(i)).astype(np.float32))
-        for i in model.graph.initializer
-        if i.name.startswith(PREFIX)
-    }
-    if not found or not trainable(description(model)):
-        raise MienError(
-            f"{path} holds no weights of a mien network to go on from (int8 models and cascades cannot be trained)"
-        )
-    return found
+    return {name: torch.from_numpy(values) for name, values in state_dict(path).items()}

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mien.errors import MienError
-from mien.evaluation.calibration import softmax
+from mien.inference.model import softmax
 
 View = Callable[[np.ndarray], np.ndarray]
 

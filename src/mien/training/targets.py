@@ -1,6 +1,5 @@
 """What a network is to learn of its training faces: their labels, FER+'s votes on them, a teacher's opinion of them."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 
@@ -12,8 +11,9 @@ from torch import Tensor
 from mien.data import Dataset, ferplus
 from mien.errors import MienError
 from mien.inference.model import Model, open_model
+from mien.inference.model_file import trainable
 from mien.training import networks
-from mien.training.onnx_export import trainable, weights
+from mien.training.onnx_export import weights
 from mien.training.predict import normalise
 from mien.training.recipes import RECIPES, Recipe
 
@@ -73,10 +73,10 @@ def _by_onnxruntime(teacher: Model, pixels: Tensor) -> Tensor:
 
 def network_in(teacher: Model) -> str:
     """Which network a model file holds, for torch to build; "" where it cannot be read back: in int8, a cascade, or not known."""
-    about = json.loads(teacher.metadata.get("training", "{}"))
+    about = teacher.info.training
     known = RECIPES.get(about.get("recipe", ""))
     named = about.get("network") or (known.network if known else "")
-    return named if trainable(teacher.metadata) else ""
+    return named if trainable(teacher.info) else ""
 
 
 def by_torch(teacher: Model, batch: int, device: torch.device, compiled: bool = False) -> Callable[[Tensor], Tensor]:
@@ -95,7 +95,7 @@ def by_torch(teacher: Model, batch: int, device: torch.device, compiled: bool = 
         )
     plain = plain.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     fast = torch.compile(plain) if compiled else plain
-    mean, std = float(teacher.metadata["mean"]), float(teacher.metadata["std"])
+    mean, std = float(teacher.info.mean or 0), float(teacher.info.std or 1)
 
     @torch.no_grad()
     def judge(pixels: Tensor) -> Tensor:

@@ -1,0 +1,199 @@
+"""Model files: where one is found, what its metadata say, the weights inside. After training, the model is its file.
+
+A model file is ONNX: input `faces` uint8 (N, S, S) gray, output `logits` float32 (N, C), the scaling of pixels inside
+the graph, and metadata beside it (`ModelInfo`). This version writes format 2; format 1 is that of version 0.1, without
+`input_normalization`.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import MienError
+from mien.inference.normalization import KINDS
+from mien.inference.session import open_session
+
+WEIGHTS = Path(__file__).parent / "weights"
+DEFAULT = "champion-fast"  # of the shipped models, the one that reads when none is named
+FORMAT = "2"
+READABLE = ("1", "2")
+PREFIX = "network."  # of the initializers that hold a network's weights
+TEMPERATURES = (1e-3, 1e3)
+SIZES = (8, 1024)
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model file says of itself.
+
+    classes: names, in the order of the logits. input_size: side of the square faces, in pixels. temperature:
+    probabilities are softmax(logits / temperature). input_normalization: what is done to the light of a face before the
+    network sees it (mien.inference.normalization). mean, std: of pixels in 0..1, as the graph applies them; None where
+    not told. parameters: their number, None where not told. training: recipe, network, seed, split, data,
+    validation_accuracy and more, as the run told it. quantization: "", "int8 weights" (computed in float32) or "int8".
+    cascade: first, second and below, of two networks in one file. metadata: the file's own strings.
+    """
+
+    path: Path
+    format: str
+    name: str
+    classes: tuple[str, ...]
+    input_size: int
+    temperature: float
+    input_normalization: str = "none"
+    mean: float | None = None
+    std: float | None = None
+    parameters: int | None = None
+    license: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    quantization: str = ""
+    cascade: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def validation_accuracy(self) -> float | None:
+        """Share of the validation faces that the training got right, 0..1; None where the file does not tell."""
+        value = self.training.get("validation_accuracy")
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the data set that the network was trained on; "" where the file does not tell."""
+        data = self.training.get("data")
+        return str(data.get("fingerprint", "")) if isinstance(data, Mapping) else ""
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the classifiers that come with mien, the default first."""
+    names = sorted(path.stem for path in WEIGHTS.glob("*.onnx") if path.stem != "yunet")
+    return tuple(sorted(names, key=lambda name: name != DEFAULT))
+
+
+def resolve(source: str | Path = "default") -> Path:
+    """The file of a trained model: a shipped model's name ("default", "hybrid", ...), a run folder, or an .onnx file.
+
+    A shipped name comes before a file or folder of that name; write ./hybrid for those. Raises MienError where there is
+    none.
+    """
+    if not isinstance(source, (str, Path)):
+        raise MienError(f"a model is a name or a path, not {source!r}", parameter="model")
+    names = shipped()
+    name = str(source)
+    if name == "default":
+        name = DEFAULT if DEFAULT in names or not names else names[0]
+    if name in names:
+        return WEIGHTS / f"{name}.onnx"
+    path = Path(source)
+    if os.path.isfile(path):
+        return path
+    if os.path.isdir(path):
+        if os.path.isfile(path / "model.onnx"):
+            return path / "model.onnx"
+        raise MienError(f"no model in {path}: the folder holds no model.onnx; give that of a finished run")
+    choices = ", ".join(names) or "none in this copy of mien"
+    raise MienError(f"no model '{source}': it is neither a shipped model ({choices}) nor a run folder nor a model file")
+
+
+def read_info(source: str | Path = "default", threads: int = 1) -> ModelInfo:
+    """What the metadata of a model file say; source as in `resolve`.
+
+    Raises MienError where there is none, it is no ONNX file, not one of mien's, or its metadata are not sound.
+    """
+    path = resolve(source)
+    return parse_info(path, dict(open_session(path, threads).get_modelmeta().custom_metadata_map))
+
+
+def parse_info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
+    """Metadata as a ModelInfo, checked. Raises MienError, naming the path, where they are not sound."""
+    version = metadata.get("mien_format")
+    if version not in READABLE:
+        what = f"of mien format {version}, newer than this mien" if version else "an ONNX file, but not a mien model"
+        raise MienError(f"{path} is {what}; make one with: mien export RUN -o model.onnx")
+    try:
+        info = ModelInfo(
+            path=path,
+            format=version,
+            name=metadata.get("name", path.stem),
+            classes=tuple(_json(metadata["classes"], list)),
+            input_size=int(metadata["input_size"]),
+            temperature=float(metadata.get("temperature", "1")),
+            input_normalization=metadata.get("input_normalization", "none"),
+            mean=float(metadata["mean"]) if "mean" in metadata else None,
+            std=float(metadata["std"]) if "std" in metadata else None,
+            parameters=int(metadata["parameters"]) if "parameters" in metadata else None,
+            license=metadata.get("license", ""),
+            training=_json(metadata.get("training", "{}"), dict),
+            quantization=_quantization(metadata),
+            cascade=_json(metadata.get("cascade", "{}"), dict),
+            metadata=metadata,
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise MienError(f"{path} is not a sound mien model: its metadata lack or garble {error}") from error
+    fault = _fault(info)
+    if fault:
+        raise MienError(f"{path} is not a sound mien model: {fault}")
+    return info
+
+
+def trainable(info: ModelInfo) -> bool:
+    """Whether the weights can be read back and trained on: in float, of one network, its pixel scaling known."""
+    return not info.quantization and not info.cascade and info.mean is not None and info.std is not None
+
+
+def state_dict(source: str | Path) -> dict[str, NDArray[np.float32]]:
+    """The weights in a model file that training wrote, by their names in the network; source as in `resolve`.
+
+    Needs the package onnx, but no torch. Raises MienError where the file holds none to train on (8 bits, cascades).
+    """
+    import onnx
+
+    path = resolve(source)
+    info = read_info(path)
+    weights = {
+        tensor.name.removeprefix(PREFIX): onnx.numpy_helper.to_array(tensor).astype(np.float32)
+        for tensor in onnx.load(str(path)).graph.initializer
+        if tensor.name.startswith(PREFIX)
+    }
+    if not weights or not trainable(info):
+        raise MienError(
+            f"{path} holds no weights to train on: models in 8 bits and cascades cannot be trained; give a run"
+        )
+    return weights
+
+
+def _json(text: str, kind: type) -> Any:
+    value = json.loads(text)
+    if not isinstance(value, kind):
+        raise TypeError(f"{text[:40]}, which is no {'list' if kind is list else 'object'}")
+    return value
+
+
+def _quantization(metadata: Mapping[str, str]) -> str:
+    if "quantised" in metadata or "quantized" in metadata:  # the first is format 1's spelling
+        return "int8"
+    return "int8 weights" if metadata.get("weights") == "int8" else ""
+
+
+def _fault(info: ModelInfo) -> str:
+    """What makes the metadata unsound; empty where nothing does."""
+    classes = info.classes
+    if not all(isinstance(c, str) and c for c in classes) or len(classes) < 2 or len(set(classes)) < len(classes):
+        return f"its classes are {list(classes)}"
+    if not TEMPERATURES[0] <= info.temperature <= TEMPERATURES[1]:  # nan is in no range
+        return f"its temperature is {info.temperature}"
+    if not SIZES[0] <= info.input_size <= SIZES[1]:
+        return f"its input size is {info.input_size}"
+    if info.input_normalization not in KINDS:
+        return f"its input normalization is {info.input_normalization!r}; this mien knows {', '.join(KINDS)}"
+    if info.mean is not None and not math.isfinite(info.mean):
+        return f"its mean is {info.mean}"
+    if info.std is not None and not (math.isfinite(info.std) and info.std > 0):
+        return f"its standard deviation is {info.std}"
+    return ""

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mien.evaluation.tta import DESCRIPTIONS, OLD_NAMES
 from mien.inference.model_file import DEFAULT
 
 ROOT = Path(__file__).parents[1]
@@ -26,21 +27,17 @@ def block(path: Path) -> str:
     made = json.loads(path.read_text())
     if "tools" in made:
         return beside_fer(made)
-    found = made["on_the_labelled_rows"]
-    low, high = found["accuracy_interval"]
-    views = {
-        "single": "single view",
-        "flip": "picture and mirror averaged",
-        "ten": "ten views averaged",
-        "turned": "six views averaged (turned by -4, 0 and 4 degrees, and mirrors)",
-    }[made["tta"]]
-    members = made["trained"] if isinstance(made["trained"], list) else [made["trained"]]
+    figures = made.get("on_the_labeled_rows") or made["on_the_labelled_rows"]  # format 2, format 1
+    low, high = figures["accuracy_interval"]
+    views = DESCRIPTIONS[OLD_NAMES.get(made["tta"], made["tta"])]
+    members = made.get("training") or made["trained"]
+    members = members if isinstance(members, list) else [members]
     many = f"{len(members)} networks averaged" if len(members) > 1 else "one network"
     epochs = listed([member["epochs"] for member in members])
     seeds = listed([member["seed"] for member in members])
     return (
-        f"`{path.with_suffix('.csv').name}`: PublicTest accuracy **{found['accuracy']:.1%}** "
-        f"(95 % interval {low:.1%} to {high:.1%}, {found['n']:,} images), {many}, {views}, "
+        f"`{path.with_suffix('.csv').name}`: PublicTest accuracy **{figures['accuracy']:.1%}** "
+        f"(95 % interval {low:.1%} to {high:.1%}, {figures['n']:,} images), {many}, {views}, "
         f"{epochs} epochs, seed {seeds}. PublicTest was looked at while the recipe was "
         "chosen; the labels of PrivateTest were seen by nobody here.\n"
     )

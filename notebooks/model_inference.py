@@ -51,7 +51,7 @@ print(best.name)
 print(metrics.table(found[best.name]))
 
 # %%
-from mien.training.submit import submit
+from mien.evaluation.submit import submit
 
 made = submit(best.folder, DATA, RUNS / "submission.csv")
 print(f"{made['rows']:,} rows, one integer a line, in the order of test.csv")

@@ -23,9 +23,9 @@ from mien.cli.main import main
 from mien.data import ferplus
 from mien.errors import MienError, MienWarning
 from mien.evaluation import history, submission
+from mien.evaluation.classifier import open_classifier
 from mien.inference.model import open_model
 from mien.training import predict
-from mien.training.classifier import open_classifier
 from mien.training.finetune import starting_weights
 from mien.training.onnx_export import weights
 from mien.training.recipes import recipe
@@ -190,12 +190,15 @@ def test_ctrl_c_saves_and_says_how_to_go_on(place, tmp_path):
 
 
 def test_evaluate_measures_each_part(place, capsys):
-    assert main(["evaluate", str(place / "first"), "--data", str(place / "data"), "--split", "test", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert set(found) == {"single", "flip"}
-    low, high = found["single"]["accuracy_interval"]
-    assert low <= found["single"]["accuracy"] <= high
-    assert sum(map(sum, found["single"]["confusion"])) == found["single"]["n"] == N // 10
+    assert main(["evaluate", str(place / "first"), "--data", str(place / "data"), "--part", "test", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["data"]["trained_on"]
+    views = record["evaluations"]["test"]
+    assert set(views) == {"single", "flip"}
+    low, high = views["single"]["accuracy_interval"]
+    assert low <= views["single"]["accuracy"] <= high
+    assert sum(map(sum, views["single"]["confusion"])) == views["single"]["n"] == N // 10
+    assert json.loads((place / "first" / "evaluation-test.json").read_text()) == record
 
 
 @pytest.mark.parametrize("source", ["first", "first/model.onnx"])
@@ -299,15 +302,14 @@ def test_several_networks_are_averaged(place, tmp_path):
     assert main(["submit", str(one), str(two), "--data", str(place / "data"), "-o", str(tmp_path / "s.csv")]) == 0
     assert json.loads((tmp_path / "s.json").read_text())["model"] == "first + first"
     faces = data.load(place / "data").images[:20]
-    both, single = open_classifier(one, two), open_classifier(one)
+    both, single = open_classifier([one, two]), open_classifier(one)
     assert np.allclose(both.probabilities(faces), single.probabilities(faces), atol=1e-4)
 
 
 def test_evaluates_models_and_under_corruptions(place, tmp_path, capsys):
     model = str(place / "first" / "model.onnx")
     assert main(["evaluate", model, "--data", str(place / "data"), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert {"single", "flip"} <= set(found)
+    assert {"single", "flip"} == set(json.loads(capsys.readouterr().out)["evaluations"]["validation"])
     assert main(["evaluate", model, "--data", str(place / "data"), "--corruptions", "-o", str(tmp_path / "r.md")]) == 0
     assert (tmp_path / "r.md").read_text() == capsys.readouterr().out
     assert "| first | blur |" in (tmp_path / "r.md").read_text()
@@ -326,7 +328,7 @@ def test_evaluates_on_the_votes_of_fer_plus(place, tmp_path, capsys):
     (tmp_path / "data" / ferplus.NAME).write_text("\n".join(lines) + "\n")
     common = ["evaluate", str(place / "first"), "--data", str(tmp_path / "data"), "--tta", "single", "--json"]
     assert main(common) == 0
-    own = json.loads(capsys.readouterr().out)["single"]
+    own = json.loads(capsys.readouterr().out)["evaluations"]["validation"]["single"]
     assert main([*common, "--labels", "fer+"]) == 0
     voted = json.loads(capsys.readouterr().out)[str(place / "first")]["single"]
     assert voted["n"] == voted["n_soft"] == own["n"]

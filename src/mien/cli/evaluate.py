@@ -1,76 +1,167 @@
-"""Measure a run or a model on a part of its split: accuracy with a 95 % interval, per class, calibration, confusion.
+"""Measure a model on labeled faces: accuracy with a 95 % interval, per class, calibration, confusion.
 
-    mien evaluate runs/hybrid-1 --data data/ --split validation
-    mien evaluate default --data data/ --tta single flip ten
-    mien evaluate default --data data/ --labels fer+
-    mien evaluate default --data data/ --lift disgust fear sad
-    mien evaluate hybrid runs/champion-1 --data data/ --corruptions -o robustness.md
-
---corruptions measures accuracy under blur, noise, low contrast, JPEG, occlusion and rotation, each in five severities.
+mien evaluate runs/hybrid-1 --data data/                      on its validation part
+mien evaluate champion --data photos/ --part all              every labeled image; classes that both have are scored
+mien evaluate champion nano --data data/ --tta rotate6 --json
+mien evaluate hybrid champion --data data/ --corruptions -o robustness.md
 """
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mien.data import Dataset
+    from mien.evaluation.results import EvaluationResult
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from mien.training.predict import VIEWS
-
-    parser.add_argument("source", nargs="+", help="a run folder, a model.onnx, or the name of a shipped model")
-    parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--split", choices=("train", "validation", "test"), default="validation")
-    parser.add_argument("--tta", choices=tuple(VIEWS), nargs="+", default=["single", "flip"],
-                        help="test-time augmentation: none, mirror, five shifts or three turns and their mirrors")  # fmt: skip
+    parser.add_argument("source", nargs="+", metavar="MODEL",
+                        help="a run folder, a model.onnx, or the name of a shipped model; several are measured one by one")  # fmt: skip
+    parser.add_argument("--data", type=Path, default=Path("data"), help="labeled faces in any layout (default: data)")
+    parser.add_argument("--part", choices=("train", "validation", "test", "all"), default="validation",
+                        help="of the model's own split; all: every labeled image (default: validation)")  # fmt: skip
+    parser.add_argument("--split", dest="old_part", help=argparse.SUPPRESS)
+    parser.add_argument("--tta", nargs="+", default=["single", "flip"], metavar="VIEWS",
+                        help="test-time augmentation: single, flip (image and mirror), shift10 (five shifts and mirrors), "
+                        "rotate6 (three rotations and mirrors) (default: single flip)")  # fmt: skip
     parser.add_argument("--labels", choices=("own", "fer+"), default="own",
                         help="measure against the data's labels or the votes of FER+ (fer2013new.csv beside the data)")  # fmt: skip
-    parser.add_argument("--lift", nargs="+", default=[], metavar="CLASS",
+    parser.add_argument("--raise-recall", "--lift", nargs="+", default=[], metavar="CLASS", dest="adjusted",
                         help="also with the recall of these classes raised, for 0.25 points of accuracy where fitted")  # fmt: skip
-    parser.add_argument("--corruptions", action="store_true", help="a table of accuracy under corruptions instead")
-    parser.add_argument("-o", "--output", type=Path, help="keep the table of --corruptions in this file")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--corruptions", action="store_true",
+                        help="a table of accuracy under blur, noise, brightness, JPEG, occlusion, ... instead")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print everything as JSON instead of a table")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE",
+                        help="also write everything as JSON (with --corruptions, a table unless FILE ends in .json)")  # fmt: skip
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+    parser.add_argument("--threads", type=int, default=1, help="(default: 1)")
 
 
 def run(args: argparse.Namespace) -> None:
-    import sys
+    import warnings
 
     from mien import data
-    from mien.evaluation import corruptions, metrics
-    from mien.files import atomic_write
-    from mien.training.evaluate import evaluate, on_votes, robustness
+    from mien.errors import MienError, MienWarning
 
+    if args.old_part:
+        warnings.warn("--split is called --part now", MienWarning, stacklevel=1)
+        args.part = args.old_part
+    if args.output and args.output.exists() and not args.overwrite:
+        raise MienError(f"{args.output} exists; replace it with --overwrite")
     dataset = data.load(args.data)
     if args.corruptions:
-        shown = robustness(args.source, dataset, args.split, lambda done: print(done, file=sys.stderr))
-        text = json.dumps(shown, indent=2) + "\n" if args.json else corruptions.table(shown)
-        print(text, end="")
-        if args.output:
-            with atomic_write(args.output) as temporary:
-                temporary.write_text(text)
-        return
-    if args.labels == "fer+":
-        voted = {source: on_votes(source, dataset, args.split, tuple(args.tta)) for source in args.source}
-        if args.json:
-            print(json.dumps(voted, indent=2))
-            return
-        for source, by_view in voted.items():
-            for view, found in by_view.items():
-                low, high = found["majority_interval"]
-                print(
-                    f"{source}  {args.split}  {view}: FER+ majority {found['majority']:.1%} ({low:.1%} to {high:.1%}, "
-                    f"{found['n']:,} images), soft {found['soft']:.1%} ({found['n_soft']:,} images)"
-                )
-        return
-    results = {source: evaluate(source, dataset, args.split, tuple(args.tta), args.lift) for source in args.source}
+        _corruptions(args, dataset)
+    elif args.labels == "fer+":
+        _votes(args, dataset)
+    else:
+        _evaluate(args, dataset)
+
+
+def _evaluate(args: argparse.Namespace, dataset: "Dataset") -> None:
+    from mien.cli.progress import Counter
+    from mien.evaluation.evaluate import evaluate
+
+    results = {}
+    for source in args.source:
+        with Counter("faces") as progress:
+            result = evaluate(source, dataset, (args.part,), args.tta, args.adjusted, args.threads, progress)
+        if Path(source).is_dir() and result.data["trained_on"]:
+            result.save(source)
+        results[source] = result
+    records = {source: result.to_dict() for source, result in results.items()}
+    everything = records if len(records) > 1 else next(iter(records.values()))
+    _write(args, json.dumps(everything, indent=2) + "\n")
     if args.json:
-        plain = {source: {view: e.to_dict() for view, e in found.items()} for source, found in results.items()}
-        print(json.dumps(plain if len(plain) > 1 else next(iter(plain.values())), indent=2))
+        print(json.dumps(everything, indent=2))
         return
-    for source, found in results.items():
-        for view, evaluation in found.items():
-            print(f"{source}  {args.split}  {view}")
-            print(metrics.table(evaluation))
-            print()
-        if Path(source).is_dir():
-            kept = Path(source) / f"evaluation-{args.split}.json"
-            print(f"kept in {kept}; figures in {Path(source) / 'figures'}")
+    for number, result in enumerate(results.values()):
+        print(("\n" if number else "") + summary_table(result))
+
+
+def summary_table(result: "EvaluationResult") -> str:
+    """One table of an evaluation of one part: a row a class, then a row for all images by each view, and without the images
+    that have a copy among the training images."""
+    from mien.evaluation import metrics
+    from mien.evaluation.tta import DESCRIPTIONS
+
+    ((name, part),) = result.parts.items()
+    views = list(part.probabilities)
+    evaluation = part.evaluation(views[0])
+    what = "all labeled images" if name == "all" else f"the {name} part"
+    lines = [
+        f"{result.model} on {what} of {result.data['source']}: {evaluation.n:,} images, {DESCRIPTIONS[views[0]]}",
+        "",
+    ]
+    titles = {("all", v): f"all, {v}" for v in views} | {("without copies", v): f"copies excluded, {v}" for v in views}
+    titles |= {("recall raised", v): f"recall raised, {v}" for v in views}
+    width = max(len(text) for text in [*evaluation.classes, *titles.values()])
+    lines.append(f"{'':<{width}}  {'images':>7}  {'precision':>9}  {'recall':>7}  {'F1':>6}  most taken for")
+    for i, score in enumerate(evaluation.per_class):
+        wrong = evaluation.confusion[i].copy()
+        wrong[i] = 0
+        taken = int(wrong.argmax())
+        share = f"{evaluation.classes[taken]} {wrong[taken] / score.support:.0%}" if wrong[taken] else ""
+        recall = f"{score.recall:.1%}" if score.support else "-"
+        lines.append(
+            f"{score.name:<{width}}  {score.support:>7,}  {score.precision:>9.1%}  {recall:>7}  {score.f1:>6.3f}  {share}"
+        )
+    lines.append(f"{'':<{width}}  {'':>7}  {'':>9}  accuracy  macro-F1")
+    for view in views:
+        rows = {"all": part.evaluation(view), "without copies": part.without_duplicates(view),
+                "recall raised": part.logit_adjusted(view)}  # fmt: skip
+        for kind, figures in rows.items():
+            if figures is None:
+                continue
+            low, high = figures.accuracy_interval
+            after = f", {metrics.ece(part.calibrated(view), part.labels):.3f} calibrated" if kind == "all" else ""
+            lines.append(
+                f"{titles[kind, view]:<{width}}  {figures.n:>7,}  {'':>9}  {figures.accuracy:>7.1%}  "
+                f"{figures.macro_f1:>6.3f}  {low:.1%} to {high:.1%} (95 %), ECE {figures.ece:.3f}{after}"
+            )
+    lines += [f"left out: {what} ({why})" for what, why in result.left_out.items()]
+    return "\n".join(lines)
+
+
+def _votes(args: argparse.Namespace, dataset: "Dataset") -> None:
+    from mien.cli.progress import Counter
+    from mien.evaluation.evaluate import evaluate_votes
+
+    results: dict[str, Mapping[str, Any]] = {}
+    for source in args.source:
+        with Counter("faces") as progress:
+            results[source] = evaluate_votes(source, dataset, args.part, args.tta, progress)
+    _write(args, json.dumps(results, indent=2) + "\n")
+    if args.json:
+        print(json.dumps(results, indent=2))
+        return
+    for source, by_view in results.items():
+        for view, figures in by_view.items():
+            low, high = figures["majority_interval"]
+            print(
+                f"{source}  {args.part}  {view}: FER+ majority {figures['majority']:.1%} ({low:.1%} to {high:.1%}, "
+                f"{figures['n']:,} images), soft {figures['soft']:.1%} ({figures['n_soft']:,} images)"
+            )
+
+
+def _corruptions(args: argparse.Namespace, dataset: "Dataset") -> None:
+    from mien.cli.progress import Counter
+    from mien.evaluation import corruptions
+    from mien.evaluation.evaluate import evaluate_corruptions
+
+    with Counter("faces") as progress:
+        accuracies = evaluate_corruptions(args.source, dataset, args.part, on_progress=progress)
+    table, record = corruptions.table(accuracies), json.dumps(accuracies, indent=2) + "\n"
+    print(record if args.json else table, end="")
+    as_json = args.json or (args.output is not None and args.output.suffix == ".json")
+    _write(args, record if as_json else table)
+
+
+def _write(args: argparse.Namespace, text: str) -> None:
+    from mien.files import atomic_write
+
+    if args.output:
+        with atomic_write(args.output) as temporary:
+            temporary.write_text(text)

@@ -63,3 +63,32 @@ def duration(seconds: float) -> str:
     if whole >= 60:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole} s"
+
+
+class Counter:
+    """A progress line for calls that report (done, total): `with Counter("faces") as progress: work(on_progress=progress)`.
+
+    Work of under two seconds shows nothing.
+    """
+
+    def __init__(self, unit: str, quiet: bool = False) -> None:
+        self.unit, self.quiet = unit, quiet
+        self.started = time.monotonic()
+        self.progress: Progress | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how far the work is."""
+        if self.progress is None:
+            if time.monotonic() - self.started < 2:
+                return
+            self.progress = Progress(total, self.unit, quiet=self.quiet, alone=True)
+            self.progress.started, self.progress.start_at = self.started, 0
+            self.progress.shown = 0.0
+        self.progress.step(done - self.progress.done)
+
+    def __enter__(self) -> "Counter":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.progress is not None:
+            self.progress.clear()

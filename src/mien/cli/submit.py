@@ -1,11 +1,11 @@
 """Write submission.csv: the emotion of every row of Kaggle's test.csv, in its order.
 
     mien submit runs/hybrid-1 --data data/
-    mien submit default --data data/ --format id0 -o mine.csv
-    mien submit runs/hybrid-1 runs/hybrid-2 runs/hybrid-3 --data data/
+    mien submit champion --data data/ --tta rotate6 -o submissions/champion.csv
+    mien submit runs/hybrid-1 runs/hybrid-2 runs/hybrid-3 --data data/     (averaged)
 
-Formats: plain (one integer a line, no header: the hosts' own), id0 and id1 (`id,emotion`, counted from 0 or 1), and
-like:FILE (the layout of an example file).
+The layout is that of Kaggle's example_submission.csv where it lies beside test.csv; else plain: one number 0..6 a line, no
+header, as the hosts of the challenge scored it. Others: id0 and id1 (`id,emotion`, counted from 0 or from 1), like:FILE.
 """
 
 import argparse
@@ -13,20 +13,37 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from mien.training.predict import VIEWS
-
-    parser.add_argument("source", nargs="+", help="a run folder, a model.onnx, or the name of a shipped model; "
-                        "several are averaged")  # fmt: skip
+    parser.add_argument("source", nargs="+", metavar="MODEL", help="a run folder, a model.onnx, or the name of a shipped "
+                        "model; several are averaged")  # fmt: skip
     parser.add_argument("--data", type=Path, default=Path("data"), help="where test.csv is (default: data)")
-    parser.add_argument("--format", default="plain", help="plain, id0, id1 or like:FILE (default: plain)")
-    parser.add_argument("--tta", choices=tuple(VIEWS), default="flip",
-                        help="test-time augmentation (default: flip, picture and mirror averaged)")  # fmt: skip
-    parser.add_argument("-o", "--output", type=Path, default=Path("submission.csv"))
+    parser.add_argument("--format", default="auto", help="auto, plain, id0, id1 or like:FILE (default: auto, as the "
+                        "example_submission.csv beside test.csv, else plain)")  # fmt: skip
+    parser.add_argument("--tta", default="flip", metavar="VIEWS",
+                        help="test-time augmentation: single, flip (image and mirror), shift10 (five shifts and mirrors) or "
+                        "rotate6 (three rotations and mirrors) (default: flip)")  # fmt: skip
+    parser.add_argument("-o", "--output", type=Path, default=Path("submission.csv"), help="(default: submission.csv)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each model (default: 1)")
 
 
 def run(args: argparse.Namespace) -> None:
-    from mien.training.submit import submit
+    from mien.cli.progress import Counter
+    from mien.evaluation.submit import submit
 
-    made = submit(args.source, args.data, args.output, args.format, args.tta)
-    print(f"{args.output}: {made['rows']:,} rows, {args.format}, from {made['model']} ({made['tta']})")
-    print("  " + "  ".join(f"{name} {n:,}" for name, n in made["predicted"].items()))
+    with Counter("faces") as progress:
+        record = submit(
+            args.source, args.data, args.output, args.format, args.tta, args.overwrite, args.threads, progress
+        )
+    print(
+        f"{args.output}: {record['rows']:,} rows, layout {record['layout']}, from {record['model']} ({record['tta']})"
+    )
+    print("  " + "  ".join(f"{name} {n:,}" for name, n in record["predicted"].items()))
+    if "on_the_labeled_rows" in record:
+        figures = record["on_the_labeled_rows"]
+        low, high = figures["accuracy_interval"]
+        print(
+            f"  {figures['accuracy']:.1%} of the {figures['n']:,} rows with known labels right ({low:.1%} to {high:.1%})"
+        )
+    if record["layout"] == "plain":
+        print("  Kaggle's page may ask for a header or ids: put its example_submission.csv beside test.csv, or give "
+              "--format like:EXAMPLE.csv")  # fmt: skip

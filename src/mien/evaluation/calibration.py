@@ -77,7 +77,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(-(low + high) / 2))
 
 
-def crossed(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def cross_fitted(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Calibrated probabilities (N, C) of rows that played no part in their own temperature: that of even rows is fitted
     on odd ones, and the other way round. A single row stays uncalibrated."""
     if len(logits) < 2:

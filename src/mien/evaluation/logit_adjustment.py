@@ -47,7 +47,7 @@ def fit(p: np.ndarray, labels: np.ndarray, classes: Sequence[int], cost: float =
             return constants
 
 
-def crossed(p: np.ndarray, labels: np.ndarray, classes: Sequence[int], cost: float = COST) -> np.ndarray:
+def cross_fitted(p: np.ndarray, labels: np.ndarray, classes: Sequence[int], cost: float = COST) -> np.ndarray:
     """Lifted probabilities (N, C) of rows that played no part in their own constants: even rows by those fitted on odd
     ones, and the other way round. Raises MienError as `fit`."""
     lifted = np.empty(p.shape)

@@ -76,6 +76,11 @@ def write(predictions: np.ndarray, path: str | Path, format: str = "plain", clas
             out.writerows(zip(layout.ids, values, strict=True))
 
 
+def check_format(format: str, rows: int, classes: Sequence[str] = EMOTIONS) -> None:
+    """Raise MienError unless `format` is one of FORMATS and, for like:FILE, the example has so many rows."""
+    _layout(format, rows, classes)
+
+
 def read(path: str | Path, classes: Sequence[str] = EMOTIONS) -> np.ndarray:
     """Predictions of a submission in any of the layouts that `write` knows: (N,) int64, 0..C-1, in file
     order.

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from mien.data import Dataset, draw_files, load
 from mien.evaluation import plots
+from mien.evaluation.submit import submit
 from mien.training.recipes import recipe
 from mien.training.run import Run, load_run, settled, train
 from mien.training.runtime import Runtime
-from mien.training.submit import submit
 from mien.training.trainer import Row
 
 DRAWN = 4000  # faces drawn where there are no files: enough to learn from, drawn in seconds
@@ -62,5 +62,5 @@ def quickstart(
         plots.class_averages(dataset, folder / "figures" / "class_averages.png")
     output = folder / "submission.csv"
     if not finished or not output.is_file():
-        submit(folder, data, output)
+        submit(folder, data, output, overwrite=True)
     return Quickstart(run, dataset, output, not finished)

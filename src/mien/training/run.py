@@ -229,7 +229,7 @@ def finish(run: Run, dataset: Dataset, parts: Split, fitted: Fitted, watch: Trac
     summary = {
         "run": run.name, "recipe": r.name, "group": run.record["group"], "parameters": networks.parameters(model),
         "epochs": len(fitted.history), "kept_epoch": fitted.epoch, "drawn": drawn, "temperature": temperature,
-        "calibrated_ece": metrics.ece(calibration.crossed(z, dataset.labels[held]), dataset.labels[held]),
+        "calibrated_ece": metrics.ece(calibration.cross_fitted(z, dataset.labels[held]), dataset.labels[held]),
         "best_epoch": 1 + int(np.argmax([row["val_accuracy"] for row in fitted.history])),
         "verdict": verdict.to_dict(),
         "evaluations": evaluations,

@@ -32,13 +32,13 @@ def test_fitted_temperature_is_the_best_of_a_fine_grid(scale: float) -> None:
 
 def test_crossed_calibration_of_a_row_does_not_depend_on_its_own_half() -> None:
     z, y = logits(3.0, n=4001)
-    p = calibration.crossed(z, y)
+    p = calibration.cross_fitted(z, y)
     assert metrics.ece(p, y) < 0.05
     others = y.copy()
     others[::2] = (others[::2] + 1) % 7
-    assert np.array_equal(calibration.crossed(z, others)[::2], p[::2])
-    assert not np.array_equal(calibration.crossed(z, others)[1::2], p[1::2])
-    assert np.array_equal(calibration.crossed(z[:1], y[:1]), calibration.softmax(z[:1]))
+    assert np.array_equal(calibration.cross_fitted(z, others)[::2], p[::2])
+    assert not np.array_equal(calibration.cross_fitted(z, others)[1::2], p[1::2])
+    assert np.array_equal(calibration.cross_fitted(z[:1], y[:1]), calibration.softmax(z[:1]))
 
 
 def test_fitting_undoes_a_known_overconfidence() -> None:

@@ -37,10 +37,10 @@ def test_rows_do_not_choose_their_own_constants():
     turned[::2] = (turned[::2] + 1) % 3
     # Other labels for the even rows change the constants of the odd ones alone.
     assert np.array_equal(
-        logit_adjustment.crossed(p, labels, (2,))[::2], logit_adjustment.crossed(p, turned, (2,))[::2]
+        logit_adjustment.cross_fitted(p, labels, (2,))[::2], logit_adjustment.cross_fitted(p, turned, (2,))[::2]
     )
     assert not np.array_equal(
-        logit_adjustment.crossed(p, labels, (2,))[1::2], logit_adjustment.crossed(p, turned, (2,))[1::2]
+        logit_adjustment.cross_fitted(p, labels, (2,))[1::2], logit_adjustment.cross_fitted(p, turned, (2,))[1::2]
     )
 
 

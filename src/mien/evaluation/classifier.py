@@ -1,0 +1,64 @@
+"""A trained classifier behind one face: a run folder, a model file, a shipped model, or several of them averaged."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data import Dataset, split
+from mien.data.splits import Split
+from mien.evaluation.tta import predict_with_tta
+from mien.inference.model import Ensemble, Model, open_model
+
+Sources = str | Path | Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """One or more models with the same classes.
+
+    training: what each model file says of its training. fingerprint: of the data set they were trained on, "" where that
+    is unknown or not one and the same.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    members: tuple[Model, ...]
+    training: tuple[Mapping[str, Any], ...]
+    fingerprint: str
+
+    def probabilities(
+        self,
+        faces: NDArray[np.uint8],
+        tta: str = "single",
+        on_progress: Callable[[int], None] = lambda faces: None,
+    ) -> NDArray[np.float64]:
+        """Faces (N, S, S) uint8 to probabilities (N, C): the mean over models and views, at temperature 1.
+
+        on_progress gets the number of faces classified since its last call, each view of each model counted.
+        """
+        return np.mean(
+            [predict_with_tta(member.logits, faces, tta, on_progress=on_progress) for member in self.members], axis=0
+        )
+
+    def split(self, dataset: Dataset) -> Split:
+        """The data set split as the first model's training split it. Raises MienError where it cannot be split so."""
+        trained = self.training[0]
+        duplicates = trained.get("duplicates", trained.get("copies", "warn"))  # "copies" until format 2
+        return split(dataset, trained.get("split", "official"), fold=trained.get("fold", 0), duplicates=duplicates)
+
+
+def open_classifier(source: Sources, threads: int = 1) -> Classifier:
+    """The classifier of a run folder, a model file or a shipped model's name; of several, their average.
+
+    threads: of each model. Raises MienError where one is none of these, or their classes differ.
+    """
+    sources = [source] if isinstance(source, str | Path) else list(source)
+    ensemble = Ensemble([open_model(one, threads) for one in sources])
+    training = tuple(member.info.training for member in ensemble.members)
+    fingerprints = {member.info.fingerprint for member in ensemble.members}
+    fingerprint = fingerprints.pop() if len(fingerprints) == 1 else ""
+    return Classifier(ensemble.name, ensemble.classes, ensemble.members, training, fingerprint)

@@ -1,0 +1,230 @@
+"""Results of an evaluation: the arrays, the record that files keep, and the reader of older records.
+
+The record, format 2, has one shape wherever it is kept: in a run's metrics.json (beside what the training
+says of itself), in its evaluation-PART.json, in what `mien evaluate --json` prints and `-o` writes:
+
+format        2
+model         name of the model, several joined by " + "
+classes       the model's class names, in the order of every list below
+data          {source, fingerprint, drawn, trained_on: whether it is the data set that the model was trained on}
+temperature   fitted on the validation part, single view (Guo et al. 2017); null where that was not evaluated
+left_out      {part or class: why}, what was asked for or is in the data and could not be scored
+evaluations   {part: {tta: figures}}, part one of train, validation, test, all; tta a key of tta.TTA
+  figures     n, accuracy, accuracy_interval (Wilson, 95 %), macro_f1, nll, ece, per_class, confusion, all of uncalibrated
+              probabilities; calibrated_ece, of probabilities with a temperature fitted on the other half of the images;
+              without_duplicates, the same figures (but calibrated_ece) of the images without an exact copy among the
+              training images, only where there are such copies; logit_adjusted, the same with the recall of some classes
+              raised, only where that was asked for
+
+`upgrade` brings a record of format 1 (mien 0.1) to this shape.
+"""
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import MienError
+from mien.evaluation import calibration, logit_adjustment, metrics
+from mien.evaluation.metrics import Evaluation
+from mien.evaluation.tta import OLD_NAMES
+from mien.files import atomic_write, write_json
+
+FORMAT = 2
+TINY = 1e-12  # the smallest probability that a logarithm is taken of
+COLUMNS = ("row", "label", "predicted", "confidence")  # of predictions-PART.csv
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """Probabilities of one part of a data set, and the figures that follow from them.
+
+    rows: (N,) int64, rows of the data set. labels: (N,) int64, index into classes. duplicated: (N,) bool, whether an exact
+    copy of the image is among those trained on. probabilities: {tta: (N, C) float64}, uncalibrated. adjusted: names of
+    classes whose recall is raised in figures of their own.
+    """
+
+    classes: tuple[str, ...]
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    duplicated: NDArray[np.bool_]
+    probabilities: Mapping[str, NDArray[np.float64]]
+    adjusted: tuple[str, ...] = ()
+
+    def evaluation(self, tta: str) -> Evaluation:
+        """Figures of all images of the part."""
+        return metrics.evaluate(self.probabilities[tta], self.labels, self.classes)
+
+    def without_duplicates(self, tta: str) -> Evaluation | None:
+        """Figures of the images without an exact copy among those trained on; None where no image or every one has one."""
+        keep = ~self.duplicated
+        if keep.all() or not keep.any():
+            return None
+        return metrics.evaluate(self.probabilities[tta][keep], self.labels[keep], self.classes)
+
+    def logit_adjusted(self, tta: str) -> Evaluation | None:
+        """Figures with the recall of the classes in `adjusted` raised, each half of the images by what the other half chose
+        (logit_adjustment.cross_fitted); None where no class is named."""
+        if not self.adjusted:
+            return None
+        chosen = [self.classes.index(name) for name in self.adjusted]
+        raised = logit_adjustment.cross_fitted(self.probabilities[tta], self.labels, chosen)
+        return metrics.evaluate(raised, self.labels, self.classes)
+
+    def calibrated(self, tta: str) -> NDArray[np.float64]:
+        """Calibrated probabilities (N, C), those of each half of the images with a temperature fitted on the other half."""
+        return calibration.cross_fitted(np.log(np.maximum(self.probabilities[tta], TINY)), self.labels)
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """{tta: figures} as the module's docstring has them."""
+        result = {}
+        for tta in self.probabilities:
+            figures: dict[str, Any] = dict(self.evaluation(tta).to_dict())
+            figures["calibrated_ece"] = metrics.ece(self.calibrated(tta), self.labels)
+            others = {
+                "without_duplicates": self.without_duplicates(tta),
+                "logit_adjusted": self.logit_adjusted(tta),
+            }
+            figures |= {key: other.to_dict() for key, other in others.items() if other is not None}
+            result[tta] = figures
+        return result
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """What `evaluate` measured. to_dict gives the record of the module's docstring; parts have the arrays behind it."""
+
+    model: str
+    classes: tuple[str, ...]
+    data: Mapping[str, Any]
+    parts: Mapping[str, PartResult]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def temperature(self) -> float | None:
+        """Fitted on the validation part, single view (or the first evaluated); None without that part."""
+        part = self.parts.get("validation")
+        if part is None:
+            return None
+        probabilities = part.probabilities.get("single", next(iter(part.probabilities.values())))
+        return calibration.fit_temperature(np.log(np.maximum(probabilities, TINY)), part.labels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record, format 2: plain numbers, lists and strings."""
+        return {
+            "format": FORMAT,
+            "model": self.model,
+            "classes": list(self.classes),
+            "data": dict(self.data),
+            "temperature": self.temperature,
+            "left_out": dict(self.left_out),
+            "evaluations": {name: part.to_dict() for name, part in self.parts.items()},
+        }
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write evaluation-PART.json and predictions-PART.csv (see `write_predictions`) for every part into a run folder."""
+        paths = []
+        record = self.to_dict()
+        for name, part in self.parts.items():
+            paths += [Path(folder) / f"evaluation-{name}.json", Path(folder) / f"predictions-{name}.csv"]
+            write_json(paths[-2], {**record, "evaluations": {name: record["evaluations"][name]}})
+            write_predictions(part, paths[-1])
+        return paths
+
+    def __str__(self) -> str:
+        return "\n\n".join(f"{self.model}, {name} part\n{metrics.table(p.evaluation(tta))}"
+                           for name, p in self.parts.items() for tta in list(p.probabilities)[:1])  # fmt: skip
+
+
+def write_predictions(part: PartResult, path: str | Path) -> None:
+    """One line an image: its row in the data set, the number of its class, the class that the first view predicts, and the
+    probability of that, uncalibrated: what paired tests between runs are made from."""
+    probabilities = next(iter(part.probabilities.values()))
+    predicted = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
+    lines = [f"{r},{y},{p},{c:.4f}" for r, y, p, c in
+             zip(part.rows.tolist(), part.labels.tolist(), predicted.tolist(), confidence.tolist(), strict=True)]  # fmt: skip
+    with atomic_write(path) as temporary:
+        temporary.write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
+
+
+def upgrade(record: Mapping[str, Any]) -> dict[str, Any]:
+    """An evaluation record of format 1 in the shape of format 2; one of format 2 as it is.
+
+    Takes metrics.json of mien 0.1 (`evaluations` without a format) and its evaluation-PART.json ({view: figures}), whose
+    part is not in the file: it comes out as "all" of `evaluations`. Raises MienError for a newer format.
+    """
+    version = record.get("format", 1)
+    if version == FORMAT:
+        return dict(record)
+    if version != 1:
+        raise MienError(f"an evaluation of format {version}, newer than this mien; install a newer one")
+    if "evaluations" not in record:
+        record = {"evaluations": {"all": record}}
+    evaluations = record["evaluations"]
+    rest = {key: value for key, value in record.items() if key not in ("evaluations", "calibrated_ece")}
+    parts = {part: _upgraded_views(views) for part, views in evaluations.items()}
+    if "calibrated_ece" in record and "single" in parts.get("validation", {}):
+        parts["validation"]["single"]["calibrated_ece"] = record["calibrated_ece"]
+    views = next(iter(next(iter(parts.values()), {}).values()), {})
+    classes = [score["name"] for score in views.get("per_class", [])]
+    data = {"source": "", "fingerprint": "", "drawn": bool(record.get("drawn", False)), "trained_on": True}
+    defaults = {"model": record.get("run", ""), "classes": classes, "data": data, "temperature": None, "left_out": {}}
+    return {"format": FORMAT, **defaults, **rest, "evaluations": parts}
+
+
+def _upgraded_views(views: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """{"ten": f, "ten, no copies": g} of format 1 as {"shift10": {**f, "without_duplicates": g}}."""
+    kinds = {"no copies": "without_duplicates", "lifted": "logit_adjusted"}
+    result: dict[str, dict[str, Any]] = {}
+    for name, figures in views.items():
+        view, _, kind = name.partition(", ")
+        place = result.setdefault(OLD_NAMES.get(view, view), {})
+        place.update({kinds.get(kind, kind): dict(figures)} if kind else figures)
+    return result
+
+
+def read_record(path: str | Path) -> dict[str, Any]:
+    """A record in the shape of format 2 from metrics.json or evaluation-PART.json of any format.
+
+    Raises MienError where the file cannot be read or holds no evaluation.
+    """
+    path = Path(path)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        result = upgrade(record)
+        if not all(
+            isinstance(view["confusion"], list) for part in result["evaluations"].values() for view in part.values()
+        ):
+            raise ValueError("no confusion matrix")
+    except MienError as error:
+        raise MienError(f"{path}: {error}") from error
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise MienError(f"{path} is not an evaluation that mien wrote ({error}); evaluate again") from error
+    if path.stem.startswith("evaluation-") and list(result["evaluations"]) == ["all"]:
+        result["evaluations"] = {path.stem.removeprefix("evaluation-"): result["evaluations"]["all"]}
+    return result
+
+
+def read_predictions(path: str | Path) -> dict[str, NDArray[Any]]:
+    """The columns of predictions-PART.csv by name: row, label, predicted (int64), confidence (float64), each (N,).
+
+    Raises MienError where the file is not one.
+    """
+    path = Path(path)
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+        if tuple(header) != COLUMNS:
+            raise ValueError(f"its columns are {', '.join(header)}")
+        columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
+        return {name: np.array(values, dtype=np.float64 if name == "confidence" else np.int64)
+                for name, values in zip(COLUMNS, columns, strict=True)}  # fmt: skip
+    except (OSError, ValueError, csv.Error) as error:
+        raise MienError(f"{path} holds no predictions that mien wrote ({error}); evaluate again") from error

@@ -1,0 +1,90 @@
+"""From trained models to submission.csv, with a note beside it that says how it was made. No torch."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.data import load, load_test
+from mien.errors import MienError
+from mien.evaluation import metrics, submission
+from mien.evaluation.classifier import Sources, open_classifier
+from mien.evaluation.tta import TTA, resolve_tta
+from mien.files import write_json
+
+EXAMPLE = "example_submission.csv"  # Kaggle's own, where it lies beside test.csv
+
+
+def submit(
+    model: Sources,
+    data: str | Path,
+    output: str | Path = "submission.csv",
+    format: str = "auto",
+    tta: str = "flip",
+    overwrite: bool = False,
+    threads: int = 1,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Predict the rows of test.csv and write them; OUTPUT.json beside it says from what, how, and what came out.
+
+    model: a run folder, model file or shipped model's name, or several, whose probabilities are averaged. data: where
+    test.csv is; labeled rows found there are matched to the test rows by pixel content. format: as submission.write has
+    it; "auto" copies the layout of an example_submission.csv beside test.csv, else writes "plain". overwrite: replace
+    files that exist. on_progress gets the faces classified so far and in all, each view counted. Raises MienError where
+    the output exists, rows do not match, or classes differ.
+    """
+    output = Path(output)
+    note = output.with_suffix(".json")
+    for path in (output, note):
+        if path.exists() and not overwrite:
+            raise MienError(f"{path} exists; replace it with --overwrite")
+    classifier = open_classifier(model, threads)
+    tta = resolve_tta(tta)
+    test = load_test(data)
+    match = submission.match_test_rows(test, load(data))
+    if format == "auto":
+        example = find_example(data)
+        format = f"like:{example}" if example else "plain"
+    classes = classifier.classes
+    if classes != tuple(test.classes):
+        raise MienError(f"{classifier.name} knows {', '.join(classes)}; test.csv asks for {', '.join(test.classes)}")
+    submission.check_format(format, len(test), classes)
+    done, total = 0, len(test) * len(TTA[tta]) * len(classifier.members)
+
+    def count(faces: int) -> None:
+        nonlocal done
+        done += faces
+        on_progress(done, total)
+
+    probabilities = classifier.probabilities(test.images, tta, count)
+    predicted = probabilities.argmax(axis=1)
+    submission.write(predicted, output, format, classes)
+    counts = np.bincount(predicted, minlength=len(classes))
+    record: dict[str, Any] = {
+        "format": 2,
+        "rows": len(predicted),
+        "layout": format,
+        "tta": tta,
+        "model": classifier.name,
+        "training": [dict(trained) for trained in classifier.training],
+        "test_rows_matched_to_labels": match.known,
+        "predicted": {name: int(n) for name, n in zip(classes, counts, strict=True)},
+    }
+    known = match.labels >= 0
+    if known.any():
+        evaluation = metrics.evaluate(probabilities[known], match.labels[known], classes)
+        record["on_the_labeled_rows"] = {
+            "n": evaluation.n,
+            "accuracy": evaluation.accuracy,
+            "accuracy_interval": list(evaluation.accuracy_interval),
+        }
+    write_json(note, record)
+    return record
+
+
+def find_example(data: str | Path) -> Path | None:
+    """Kaggle's example_submission.csv beside test.csv, if it is there."""
+    data = Path(data)
+    example = (data if data.is_dir() else data.parent) / EXAMPLE
+    return example if example.is_file() else None

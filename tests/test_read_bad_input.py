@@ -4,6 +4,7 @@ import io
 import os
 import random
 import struct
+import sys
 import threading
 import zlib
 from pathlib import Path
@@ -91,10 +92,42 @@ def test_what_is_no_picture(tmp_path: Path) -> None:
     refused(tmp_path, "is a folder")
     refused(tmp_path / "missing.jpg", "missing.jpg", "No such file")
     refused("bad\0name.jpg", "name")
-    refused(b"....ftypheic" + bytes(100), "HEIC")
     refused(b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a picture")  # never handed to Ghostscript
     for strange in (None, 3, 4.5, ["photo.jpg"], {"a": 1}, object()):
         refused(strange, type(strange).__name__)
+
+
+def test_heic_without_its_decoder_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    refused(b"....ftypheic" + bytes(100), "HEIC", "[heic]")
+
+
+def many_scans(scans: int, size: int = 64) -> bytes:
+    """A progressive JPEG whose last scan is there many times over."""
+    data = encoded(portrait().resize((size, size)), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * scans + data[-2:]
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded() -> None:
+    assert open_picture(many_scans(20)).size == (64, 64)
+    refused(many_scans(600), "scans", "JPEG")
+    refused(many_scans(50), "scans", max_pixels=64 * 64)  # fewer, but of as many pixels as may be
+
+
+def test_formats_that_work_long_over_small_files_are_not_taken_from_strangers() -> None:
+    data = encoded(portrait().resize((64, 64)), "JPEG2000")
+    assert open_picture(data).size == (64, 64)
+    refused(data, "JPEG 2000", untrusted=True)
+    assert open_picture(encoded(portrait(), "PNG"), untrusted=True).size == (512, 512)
+    with pytest.raises(MienError, match="JPEG 2000"):
+        Reader(reader().model.path, untrusted=True).read(data)
+
+
+def test_formats_that_need_more_memory_may_have_fewer_pixels() -> None:
+    for kind in ("WEBP", "JPEG2000"):
+        refused(encoded(Image.new("RGB", (100, 100)), kind), "limit", max_pixels=19_999)
+        assert open_picture(encoded(Image.new("RGB", (100, 100)), kind), max_pixels=20_000).size == (100, 100)
 
 
 def test_links_that_lead_nowhere(tmp_path: Path) -> None:

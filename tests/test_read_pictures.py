@@ -1,6 +1,9 @@
 """Whatever kind of picture comes in, an upright 8-bit RGB image comes out."""
 
 import io
+import struct
+import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +11,8 @@ import pytest
 from PIL import Image
 
 import mien
-from mien.data.image import open_picture
-from mien.errors import MienError
+from mien.data.image import open_picture, to_square_gray
+from mien.errors import MienError, MienWarning
 from read_fixtures import PORTRAIT, encoded, portrait, reader
 
 GRADIENT = np.arange(256, dtype=np.uint8).repeat(64).reshape(128, 128)
@@ -112,6 +115,85 @@ def test_transparent_pixels_show_white() -> None:
 def test_16_bit_gray_is_scaled_and_not_clipped(kind: str) -> None:
     deep = Image.fromarray(GRADIENT.astype(np.uint16) * 257)
     assert np.array_equal(np.asarray(open_picture(encoded(deep, kind)))[..., 0], GRADIENT)
+
+
+def png16(array: np.ndarray) -> bytes:
+    """A PNG of 16 bits a channel, (H, W, 3) or (H, W, 4), which Pillow cannot write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width, channels = array.shape
+    head = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def tiff16(array: np.ndarray) -> bytes:
+    """An uncompressed little-endian TIFF of 16 bits a channel, (H, W, 3), which Pillow cannot write."""
+    height, width, channels = array.shape
+    pixels = array.astype("<u2").tobytes()
+    entries = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 3, 8 + len(pixels)), (259, 3, 1, 1), (262, 3, 1, 2),
+               (273, 4, 1, 8), (277, 3, 1, channels), (278, 4, 1, height), (279, 4, 1, len(pixels))]  # fmt: skip
+    table = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    depths = struct.pack("<HHH", 16, 16, 16) + b"\0\0"
+    directory = struct.pack("<H", len(entries)) + table + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8 + len(pixels) + len(depths)) + pixels + depths + directory
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_values_of_fewer_bits_than_the_pixel_are_scaled_by_the_depth_that_they_use(bits: int) -> None:
+    top = (1 << bits) - 1
+    deep = np.rint(GRADIENT * (top / 255)).astype(np.uint16)
+    color = np.dstack([deep, deep[::-1], deep])
+    opaque = np.dstack([color, np.full_like(deep, 65535)])
+    sources = {
+        "array": deep, "PNG": encoded(Image.fromarray(deep), "PNG"), "TIFF": encoded(Image.fromarray(deep), "TIFF"),
+        "int32": deep.astype(np.int32), "color": color, "color PNG": png16(color), "alpha PNG": png16(opaque),
+        "color TIFF": tiff16(color),
+    }  # fmt: skip
+    for name, source in sources.items():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            pixels = np.asarray(open_picture(source), int)
+        assert np.abs(pixels[..., 0] - GRADIENT).max() <= 1, name
+        assert [str(w.message) for w in caught if "bits" in str(w.message)] == (
+            [f"a picture of 16 bits a pixel holds values up to {top} only: read as one of {bits} bits"]
+            if bits in (10, 12, 14) else []
+        ), name  # fmt: skip
+
+
+def test_a_12_bit_photograph_reads_as_its_8_bit_twin() -> None:
+    (plain,) = reader().read(portrait())
+    deep = np.asarray(portrait()).astype(np.uint16) * 257 >> 4
+    with pytest.warns(MienWarning, match="12 bits"):
+        (twin,) = reader().read(png16(deep))
+    assert np.abs(twin.crop.astype(int) - plain.crop).max() <= 1
+    assert twin.emotion == plain.emotion
+
+
+def test_heic_is_read_where_its_decoder_is_installed(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    openers = set(Image.OPEN)
+    path = tmp_path / "phone.heic"
+    pillow_heif.from_pillow(portrait()).save(path, quality=90)
+    picture = open_picture(path)
+    assert picture.mode == "RGB"
+    assert np.abs(np.asarray(picture, int) - np.asarray(portrait(), int)).mean() < 8
+    assert len(reader().read(path.read_bytes())) == 1
+    assert set(Image.OPEN) == openers  # Pillow is left as it was
+    with pytest.raises(MienError, match="cut short"):
+        open_picture(path.read_bytes()[:3000])
+
+
+def test_a_picture_is_squared_by_its_middle_and_never_squeezed() -> None:
+    wide = Image.new("L", (96, 48), 10)
+    wide.paste(portrait().convert("L").resize((48, 48)), (24, 0))
+    assert np.array_equal(to_square_gray(wide, 48), np.asarray(wide)[:, 24:72])
+    assert np.array_equal(to_square_gray(wide.transpose(Image.Transpose.ROTATE_90), 48), np.rot90(wide)[24:72])
+    assert to_square_gray(portrait().resize((301, 200)), 64).shape == (64, 64)
+    assert to_square_gray(Image.new("RGB", (1, 3000)), 48).shape == (48, 48)
+    assert np.array_equal(reader().read(wide, whole=True)[0].crop, to_square_gray(wide, 48))
 
 
 def test_16_bit_big_endian_and_32_bit_and_float_tiffs() -> None:

@@ -1,9 +1,11 @@
-"""Any picture in, one upright RGB image out; everything that is not a whole picture is refused by name."""
+"""The image decoder: any picture in, one upright 8-bit RGB image out; what is no whole picture is refused by name."""
 
 import importlib
 import io
 import os
 import struct
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -11,32 +13,42 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from mien.errors import MienError
+from mien.data.pixel_depth import DEPTHS, to_uint8
+from mien.errors import MienError, install_hint
 
-Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
+Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
 
 MAX_PIXELS = 80_000_000  # below the size at which Pillow starts to warn of decompression bombs
+MAX_SCANS = 100  # of a JPEG; cameras and programs write up to 64
+SCANS_A_PIXEL = 20  # scans times pixels may be this many times max_pixels: a scan of few bytes still visits every pixel
+MEMORY = {"WEBP": 2, "JPEG2000": 2}  # formats whose decoders take this many times the memory of others for a pixel
 BACKGROUND = (255, 255, 255)  # under transparent pixels, as viewers and web pages show them
 
 # Decoders that are safe on files from strangers: Pillow's others start Ghostscript, or take any bytes for theirs.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "PPM", "WEBP", "TIFF", "MPO", "ICO", "JPEG2000", "AVIF", "HEIF")
+# A JPEG 2000 of two kilobytes can keep a processor busy for minutes.
+UNTRUSTED_FORMATS = tuple(known for known in FORMATS if known != "JPEG2000")
 SUFFIXES = frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".webp",
-    ".tif", ".tiff", ".mpo", ".ico", ".jp2", ".avif", ".heic", ".heif",
+    ".tif", ".tiff", ".mpo", ".ico", ".jp2", ".avif", ".heic", ".heif", ".hif",
 ))  # fmt: skip
+HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 
 
-def open_picture(source: Source, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def open_picture(source: Source, max_pixels: int = MAX_PIXELS, untrusted: bool = False) -> Image.Image:
     """Decode `source` to an upright 8-bit Pillow image of mode RGB.
 
     source: a path; the bytes of a picture file, or a file open for reading bytes; a Pillow image; or an array
-    (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA of uint8, of uint16 (0..65535), or of floats in 0..1.
-    EXIF orientation is applied, transparency is laid over white, 16-bit gray is scaled to 8, an animation gives
-    its first frame. max_pixels: width times height above which a picture is refused before it is decoded.
+    (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA of uint8, of uint16, or of floats in 0..1.
+    EXIF orientation is applied, transparency is laid over white, an animation gives its first frame. 16 bits are scaled
+    to 8 by the depth that the values use (8, 10, 12, 14 or 16 bits), with a MienWarning where that is not all 16.
+    max_pixels: width times height above which a picture is refused before it is decoded; half of that for formats whose
+    decoders take more memory. untrusted: refuse formats that let a small file work for minutes (JPEG 2000).
 
     Raises MienError, naming the source, for what is missing, not a picture, damaged, truncated or too large.
     """
     name = describe(source)
+    formats = UNTRUSTED_FORMATS if untrusted else FORMATS
     if isinstance(source, np.ndarray):
         return _from_array(source, name, max_pixels)
     if isinstance(source, Image.Image):
@@ -58,7 +70,7 @@ def open_picture(source: Source, max_pixels: int = MAX_PIXELS) -> Image.Image:
         if not file.seekable():
             file = io.BytesIO(file.read())
         file.seek(0)
-        return _decode(file, name, max_pixels)
+        return _decode(file, name, max_pixels, formats)
     finally:
         if file is not source:
             file.close()
@@ -98,7 +110,8 @@ def check_size(width: int, height: int, name: str, max_pixels: int) -> None:
     """Raise MienError where a picture of this size would take more memory than allowed."""
     if width * height > max_pixels:
         raise MienError(
-            f"{name} is {width}x{height}, {_pixels(width * height)} pixels: the limit is {_pixels(max_pixels)}; raise it with --max-pixels (max_pixels= in Python) if you trust the file"
+            f"{name} is {width}x{height}, {_pixels(width * height)} pixels: the limit is {_pixels(max_pixels)}; "
+            "raise it with --max-pixels (max_pixels= in Python) if you trust the file"
         )
 
 
@@ -122,21 +135,43 @@ def _open_file(path: Path, name: str) -> BinaryIO:
     raise MienError(f"{name} is not a regular file")
 
 
-def _decode(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
+def _decode(file: BinaryIO, name: str, max_pixels: int, formats: tuple[str, ...]) -> Image.Image:
     try:
-        image = _identify(file)
+        image = _identify(file, formats)
     except Exception as error:  # damaged files raise nearly every class there is, in every decoder
         raise MienError(f"{name} is damaged or cut short: {_one_line(error)}") from error
     if image is None:
-        raise MienError(_not_a_picture(file, name))
+        raise MienError(_not_a_picture(file, name, formats))
+    _check_bounds(image, name, max_pixels)
+    if image.format in ("JPEG", "MPO"):
+        _check_scans(file, image, name, max_pixels)
+    if _rawmode(image)[:-1] in ("RGB;16", "RGBA;16"):
+        image = _load_deep(file, image, name, formats)
     return _upright_rgb(image, name, max_pixels)
 
 
-def _identify(file: BinaryIO) -> Image.Image | None:
-    """What Image.open does, with three differences: only FORMATS; for JPEG and PNG no other decoder is imported (the
+def _check_scans(file: BinaryIO, image: Image.Image, name: str, max_pixels: int) -> None:
+    """Refuse a JPEG whose scans, each of which visits every pixel, would take minutes to decode."""
+    place = file.tell()
+    file.seek(0)
+    scans = 0
+    last = b""
+    while chunk := file.read(1 << 20):
+        scans += (last + chunk).count(b"\xff\xda")  # in the compressed data itself FF is always followed by 00
+        last = chunk[-1:]
+    file.seek(place)
+    if scans > MAX_SCANS or scans * image.width * image.height > SCANS_A_PIXEL * max_pixels:
+        raise MienError(f"{name} is a JPEG of {scans:,} scans, which would take very long to decode; save it anew")
+
+
+def _identify(file: BinaryIO, formats: tuple[str, ...]) -> Image.Image | None:
+    """What Image.open does, with three differences: only `formats`; for JPEG and PNG no other decoder is imported (the
     others take as long as a small photo); and no limit of pixels that belongs to the whole process."""
     head = file.read(32)
     file.seek(0)
+    if head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS and "HEIF" in formats:
+        heif = _heif_decoder()
+        return heif(file, "") if heif else None
     if head.startswith(b"\xff\xd8\xff"):
         importlib.import_module("PIL.JpegImagePlugin")
     elif head.startswith(b"\x89PNG\r\n"):
@@ -144,8 +179,8 @@ def _identify(file: BinaryIO) -> Image.Image | None:
     else:
         Image.init()
     fault: Exception | None = None
-    for known in FORMATS:
-        # AVIF depends on how Pillow was built; HEIF is there where the user has registered pillow-heif.
+    for known in formats:
+        # AVIF depends on how Pillow was built.
         factory, accept = Image.OPEN.get(known, (None, None))
         if factory is None or (accept and not _accepted(accept, head[:16])):
             continue
@@ -159,6 +194,15 @@ def _identify(file: BinaryIO) -> Image.Image | None:
     return None
 
 
+def _heif_decoder() -> Callable[[BinaryIO, str], Image.Image] | None:
+    """pillow-heif's class of images, where it is installed; Pillow itself is left as it is."""
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        return None
+    return HeifImageFile
+
+
 def _accepted(accept: Any, head: bytes) -> bool:
     try:
         return accept(head) is True  # a string is Pillow's complaint about a missing library
@@ -167,17 +211,55 @@ def _accepted(accept: Any, head: bytes) -> bool:
 
 
 def _upright_rgb(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
-    check_size(image.width, image.height, name, max_pixels)
-    if image.width == 0 or image.height == 0:
-        raise MienError(f"{name} is empty: {image.width}x{image.height} pixels")
+    _check_bounds(image, name, max_pixels)
     try:
         image.load()
-        turned = _upright(image)
-        return _rgb(turned, name)
+        return _rgb(_upright(image), name)
     except MienError:
         raise
     except Exception as error:
         raise MienError(f"{name} is damaged or cut short: {_one_line(error)}") from error
+
+
+def _check_bounds(image: Image.Image, name: str, max_pixels: int) -> None:
+    check_size(image.width, image.height, name, max_pixels // MEMORY.get(image.format or "", 1))
+    if image.width == 0 or image.height == 0:
+        raise MienError(f"{name} is empty: {image.width}x{image.height} pixels")
+
+
+def _rawmode(image: Image.Image) -> str:
+    """How the bytes of the file's pixels are laid out, such as "RGB;16B"; "" where it is not known."""
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0][3] if tiles else ""
+    rawmode = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return rawmode if isinstance(rawmode, str) else ""
+
+
+def _load_deep(file: BinaryIO, image: Image.Image, name: str, formats: tuple[str, ...]) -> Image.Image:
+    """Decode colors of 16 bits. Pillow keeps their high bytes only; where the values are small, both are needed."""
+    rawmode = _rawmode(image)
+    try:
+        image.load()
+        high = np.asarray(image)
+        if high[..., :3].max() >= 1 << (DEPTHS[-2] - 8):
+            return image
+        file.seek(0)
+        again = _identify(file, formats)
+        assert again is not None
+        # The same bytes read in the other order: what Pillow takes for the high byte is the low one.
+        little = sys.byteorder == "little" if rawmode[-1] == "N" else rawmode[-1] == "L"
+        swapped = rawmode[:-1] + ("B" if little else "L")
+        for i, (codec, extents, offset, arguments) in enumerate(again.tile):  # type: ignore[attr-defined]
+            other = (swapped, *arguments[1:]) if isinstance(arguments, tuple) else swapped
+            again.tile[i] = type(again.tile[i])(codec, extents, offset, other)  # type: ignore[attr-defined]
+        again.load()
+        deep = high.astype(np.uint16) << 8 | np.asarray(again)
+    except Exception as error:
+        raise MienError(f"{name} is damaged or cut short: {_one_line(error)}") from error
+    colors = to_uint8(deep[..., :3], name)
+    alpha = [to_uint8(deep[..., 3:], name)] if deep.shape[2] == 4 else []
+    image.paste(Image.fromarray(np.concatenate([colors, *alpha], axis=2)))
+    return image
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -195,50 +277,37 @@ def _rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_to_uint8(np.asarray(image), name)).convert("RGB")
+        return Image.fromarray(to_uint8(np.asarray(image), name)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        below = Image.new("RGBA", image.size, (*BACKGROUND, 255))
-        return Image.alpha_composite(below, image).convert("RGB")
+        return _on_background(image)
     return image.convert("RGB")
 
 
-def _from_array(array: np.ndarray, name: str, max_pixels: int) -> Image.Image:
+def _on_background(image: Image.Image) -> Image.Image:
+    """Lay transparent pixels over BACKGROUND, some rows at a time: all at once would take four times the memory."""
+    flat = Image.new("RGB", image.size)
+    rows = max(1, (1 << 20) // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        strip.info = image.info
+        strip = strip.convert("RGBA")
+        below = Image.new("RGBA", strip.size, (*BACKGROUND, 255))
+        flat.paste(Image.alpha_composite(below, strip).convert("RGB"), (0, top))
+    return flat
+
+
+def _from_array(array: NDArray[Any], name: str, max_pixels: int) -> Image.Image:
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.size == 0:
         raise MienError(f"{name} is not a picture; give (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA")
     check_size(array.shape[1], array.shape[0], name, max_pixels)
-    pixels = _to_uint8(array, name)
+    pixels = to_uint8(array, name)
     if channels == 1:
         pixels = pixels.reshape(pixels.shape[:2])
     return _rgb(Image.fromarray(np.ascontiguousarray(pixels)), name)
 
 
-def _to_uint8(array: np.ndarray, name: str) -> np.ndarray:
-    """Scale any sensible pixel values to uint8 0..255."""
-    kind = array.dtype.kind
-    if array.dtype == np.uint8:
-        return array
-    if kind == "b":
-        return array.astype(np.uint8) * np.uint8(255)
-    if kind not in "iuf":
-        raise MienError(f"{name}: pixels of type {array.dtype} are not numbers; give uint8 (0..255)")
-    low, high = float(array.min()), float(array.max())
-    if kind == "f":
-        if not np.isfinite([low, high]).all():  # min and max of an array with NaN are NaN
-            raise MienError(f"{name} holds NaN or infinite values; give finite pixels")
-        if low >= 0 and high <= 1:
-            return np.rint(array * 255).astype(np.uint8)
-    elif low >= 0 and high <= 255 and not (kind == "u" and array.dtype.itemsize == 2):
-        return array.astype(np.uint8)
-    elif low >= 0 and high <= 65535:
-        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 = 255 * 257
-    raise MienError(
-        f"{name}: pixels from {low:g} to {high:g} have no known scale; give uint8 (0..255), uint16 or floats in 0..1"
-    )
-
-
-def _not_a_picture(file: BinaryIO, name: str) -> str:
+def _not_a_picture(file: BinaryIO, name: str, formats: tuple[str, ...]) -> str:
     try:
         file.seek(0)
         head = file.read(32)
@@ -246,8 +315,10 @@ def _not_a_picture(file: BinaryIO, name: str) -> str:
         head = b"?"
     if not head:
         return f"{name} is empty (0 bytes)"
-    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"hevc", b"heim", b"heis"):
-        return f"{name} is a HEIC photo, which Pillow cannot decode; save it as JPEG, or register pillow-heif"
+    if head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS:
+        return f"{name} is a HEIC photo; install what decodes it with: {install_hint('heic')}"
+    if "JPEG2000" not in formats and head.startswith((b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")):
+        return f"{name} is a JPEG 2000 picture, which is not taken here; send it as JPEG or PNG"
     return f"{name} is not a picture of a known format (JPEG, PNG, WebP, GIF, BMP, TIFF, ...)"
 
 

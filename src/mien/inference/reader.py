@@ -99,6 +99,7 @@ class Reader:
         min_score: float = MIN_SCORE,
         margin: float = MARGIN,
         align: bool = ALIGN,
+        untrusted: bool = False,
     ) -> None:
         for option, ok, should in (
             ("max_pixels", isinstance(max_pixels, int) and max_pixels >= 1, "a whole number of 1 or more"),
@@ -119,7 +120,8 @@ class Reader:
         else:
             path = YUNET if detector == "yunet" else Path(detector)
             self._find = open_detector(path, threads, min_score, sharp=align)
-        options: dict[str, Any] = {"flip": flip, "max_pixels": max_pixels, "min_score": min_score}
+        self.untrusted = untrusted
+        options: dict[str, Any] = {"flip": flip, "max_pixels": max_pixels, "min_score": min_score, "untrusted": untrusted}
         # Many pictures at a time with one thread each do more than one picture with many threads.
         self._one = self if self.threads == 1 else Reader(model, detector, 1, margin=margin, align=align, **options)
 
@@ -180,7 +182,7 @@ class Reader:
         keep: keep the decoded picture. A source that cannot be read gives a Seen with its error.
         """
         try:
-            picture = open_picture(source, self.max_pixels)
+            picture = open_picture(source, self.max_pixels, self.untrusted)
         except MienError as error:
             return Seen(Reading(source, error=error), np.empty((0, 15)), [])
         size = self.model.input_size

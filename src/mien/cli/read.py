@@ -13,7 +13,6 @@ Exit code: 0 all read, 1 some could not be read, 2 wrong usage or nothing could 
 import argparse
 import os
 import sys
-import warnings
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read what the arguments name. Returns the exit code."""
     from mien.cli.inputs import is_film
+    from mien.cli.quiet import quiet_decoders
 
     if "" in args.inputs:
         raise MienError("an empty name stands among the inputs; give a picture, a folder, a film or camera:0")
@@ -73,8 +73,7 @@ def run(args: argparse.Namespace) -> int:
         raise MienError("--resume goes on with FILE and --overwrite replaces it; leave one of them out")
     if args.resume and not args.output:
         raise MienError("--resume needs the output to go on with: -o FILE.jsonl or -o FILE.csv")
-    # What Pillow has to say about oddities in a file that it reads all the same concerns nobody here.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
+    quiet_decoders()
     film = [name for name in args.inputs if is_film(name)]
     if film and len(args.inputs) > 1:
         raise MienError(f"a film is read on its own: mien read {film[0]}")

@@ -14,8 +14,8 @@ DEPTHS = (8, 10, 12, 14, 16)  # bits that are found in pixels of 16
 def to_uint8(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
     """Scale pixel values to uint8 0..255: bool, floats in 0..1, or whole numbers by the depth that they use.
 
-    name: of the picture, for messages. Warns (MienWarning) where pixels of 16 bits use 10, 12 or 14. Raises MienError for
-    values without a known scale.
+    name: of the picture, for messages. Warns (MienWarning) where pixels of 16 bits use 10, 12 or 14. Raises MienError
+    for values without a known scale.
     """
     kind = array.dtype.kind
     if array.dtype == np.uint8:

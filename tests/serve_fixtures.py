@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 from mien.evaluation.history import COLUMNS
 from mien.labels import EMOTIONS
 from mien.server.app import create_app
+from mien.server.run import protocol
 from mien.server.settings import Settings
 from read_fixtures import PORTRAIT, make_model
 
@@ -38,8 +39,9 @@ def serving(tmp_path: Path, **settings: Any) -> Iterator[str]:
     """The address of a server on a free port, in a thread of this process."""
     settings.setdefault("runs", str(tmp_path / "runs"))
     model = make_model(tmp_path / "tiny.onnx")
-    app = create_app(Settings(model=str(model), **settings))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", http="h11"))
+    made = Settings(model=str(model), **settings)
+    config = uvicorn.Config(create_app(made), port=0, log_level="error", ws="none", http=protocol(made))  # type: ignore[arg-type]
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -47,7 +47,7 @@ def problem(response, kind: str) -> dict:
 
 def test_a_raw_picture_is_read_as_the_reader_reads_it(client: TestClient) -> None:
     answer = client.post("/v1/read", content=PHOTO, headers=JPEG).json()
-    (face,) = Reader(client.app.state.engine.reader.model.path).read(PHOTO)
+    (face,) = Reader(client.app.state.batcher.reader.model.path).read(PHOTO)
     assert answer["model"] == "tiny"
     (picture,) = answer["pictures"]
     assert (picture["name"], picture["width"], picture["height"]) == ("", 512, 512)
@@ -100,7 +100,7 @@ def test_cropped_faces_are_classified_as_they_are(client: TestClient) -> None:
         "/v1/classify", files=[("f", ("one.png", png(crop))), ("f", ("bad.png", b"?")), ("f", ("two.png", png(crop)))]
     )
     one, bad, two = answer.json()["faces"]
-    (expected,) = Reader(client.app.state.engine.reader.model.path).read(crop, whole=True)
+    (expected,) = Reader(client.app.state.batcher.reader.model.path).read(crop, whole=True)
     assert one["emotion"] == expected.emotion
     assert one["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
     assert two["probabilities"] == one["probabilities"]

@@ -72,7 +72,7 @@ def test_a_request_that_was_begun_is_finished_when_the_server_is_told_to_stop(tm
         with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
             head = f"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: {len(PHOTO)}\r\n\r\n"
             client.sendall(head.encode() + PHOTO[:half])
-            while b"mien_inside 1" not in get(port, "/metrics")[1]:
+            while b"mien_receiving 1" not in get(port, "/metrics")[1]:
                 time.sleep(0.02)
             server.send_signal(signal.SIGTERM)
             while takes_in(port):  # until it takes nobody else in
@@ -107,6 +107,13 @@ def test_an_open_address_warns_unless_there_is_a_token(tmp_path: Path) -> None:
         assert get(port, "/v1/model", Authorization="Bearer s3cret")[0] == 200
 
 
+def test_options_of_0_1_work_with_a_line_that_says_the_new_ones(tmp_path: Path) -> None:
+    with process(tmp_path, "--queue", "7", "--window-ms", "1.5") as (_, port, said):
+        assert "mien: warning: --queue is called --max-concurrent now" in said
+        assert "mien: warning: --window-ms is called --max-batch-delay-ms now" in said
+        assert get(port, "/readyz")[0] == 200
+
+
 def test_nothing_of_a_picture_is_logged(tmp_path: Path) -> None:
     with process(tmp_path, "--access-log") as (server, port, _):
         get(port, "/readyz")
@@ -131,10 +138,10 @@ def test_nothing_of_a_picture_is_logged(tmp_path: Path) -> None:
     ("options", "words"),
     [
         (["--model", "none.onnx"], "no model 'none.onnx'"),
-        (["--workers", "0"], "--workers must be 1 or more"),
+        (["--workers", "0"], "--workers must be a number from 1 to"),
         (["--host", "no.such.host.invalid"], "is no address of this machine"),
         (["--cors", "*"], "--cors takes origins"),
-        (["--max-bytes", "10"], "--max-bytes must be"),
+        (["--max-bytes", "10"], "--max-bytes must be a number from"),
     ],
 )
 def test_what_cannot_be_served_is_told_in_one_line(

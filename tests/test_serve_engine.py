@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mien import Reader
-from mien.server.engine import Engine
+from mien.server.batcher import Batcher
 from mien.server.metrics import Metrics, make_file
 from mien.server.problems import Problem
 from mien.server.settings import Settings
@@ -19,16 +19,16 @@ from read_fixtures import make_model
 from serve_fixtures import PHOTO, client_of
 
 
-def run(tmp_path: Path, work: Callable[[Engine], Awaitable[Any]], detector: Any = "yunet", **settings: Any) -> Any:
-    """`work` with an engine in an event loop; the engine is closed afterwards."""
+def run(tmp_path: Path, work: Callable[[Batcher], Awaitable[Any]], detector: Any = "yunet", **settings: Any) -> Any:
+    """`work` with an batcher in an event loop; the batcher is closed afterwards."""
     reader = Reader(make_model(tmp_path / "tiny.onnx"), detector=detector)
 
     async def go() -> Any:
-        engine = Engine(reader, Settings(**settings), Metrics())
+        batcher = Batcher(reader, Settings(**settings), Metrics())
         try:
-            return await work(engine)
+            return await work(batcher)
         finally:
-            await asyncio.to_thread(engine.close)
+            await asyncio.to_thread(batcher.close)
 
     return asyncio.run(go())
 
@@ -47,11 +47,11 @@ def shades(n: int) -> list[bytes]:
 def test_requests_at_once_share_batches_and_each_gets_its_own_faces(tmp_path: Path) -> None:
     pictures = shades(24)
 
-    async def work(engine: Engine) -> tuple[list, float, float]:
-        readings = await asyncio.gather(*(engine.read([picture]) for picture in pictures))
-        return readings, engine.metrics.value("mien_batch_faces_count"), engine.metrics.value("mien_batch_faces_sum")
+    async def work(batcher: Batcher) -> tuple[list, float, float]:
+        readings = await asyncio.gather(*(batcher.read([picture]) for picture in pictures))
+        return readings, batcher.metrics.value("mien_batch_faces_count"), batcher.metrics.value("mien_batch_faces_sum")
 
-    readings, batches, faces = run(tmp_path, work, whole, threads=4, window_ms=500, batch=24)
+    readings, batches, faces = run(tmp_path, work, whole, threads=4, max_batch_delay_ms=500, batch=24)
     assert faces == 24
     assert batches < 24
     reader = Reader(tmp_path / "tiny.onnx", detector=whole)
@@ -61,25 +61,25 @@ def test_requests_at_once_share_batches_and_each_gets_its_own_faces(tmp_path: Pa
 
 
 def test_a_batch_is_never_awaited_by_a_single_client(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> int:
-        return len((await engine.read(shades(1)))[0].faces)
+    async def work(batcher: Batcher) -> int:
+        return len((await batcher.read(shades(1)))[0].faces)
 
     # Nobody else is on the way: waiting for the window would run into the time limit.
-    assert run(tmp_path, work, whole, threads=1, window_ms=60_000, timeout=20) == 1
+    assert run(tmp_path, work, whole, threads=1, max_batch_delay_ms=60_000, timeout=20) == 1
 
 
 def test_without_batches_each_request_is_classified_on_its_own(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> float:
-        await asyncio.gather(*(engine.read([picture]) for picture in shades(6)))
-        return engine.metrics.value("mien_batch_faces_count")
+    async def work(batcher: Batcher) -> float:
+        await asyncio.gather(*(batcher.read([picture]) for picture in shades(6)))
+        return batcher.metrics.value("mien_batch_faces_count")
 
     assert run(tmp_path, work, whole, threads=2, batch=1) == 6
 
 
 def test_a_full_house_answers_503_with_retry_after(tmp_path: Path) -> None:
-    with client_of(tmp_path, places=2) as client:
-        engine = client.app.state.engine
-        with engine.place(), engine.place():
+    with client_of(tmp_path, max_concurrent=2) as client:
+        batcher = client.app.state.batcher
+        with batcher.place(), batcher.place():
             for response in (client.post("/v1/read", content=PHOTO), client.get("/readyz")):
                 assert response.status_code == 503
                 assert response.json()["type"] == "/docs#busy"
@@ -91,7 +91,7 @@ def test_a_full_house_answers_503_with_retry_after(tmp_path: Path) -> None:
 
 
 def test_places_are_given_back_after_errors(tmp_path: Path) -> None:
-    with client_of(tmp_path, places=1) as client:
+    with client_of(tmp_path, max_concurrent=1) as client:
         for _ in range(3):
             assert client.post("/v1/read", content=b"?").status_code == 422
         assert client.post("/v1/read", content=PHOTO).status_code == 200
@@ -101,36 +101,37 @@ def test_what_takes_too_long_is_given_up_and_the_next_is_served(tmp_path: Path) 
     slow = threading.Event()
 
     def detector(image: np.ndarray) -> list[list[int]]:
-        slow.wait(5)
+        slow.wait(20)
         return whole(image)
 
-    async def work(engine: Engine) -> Problem:
+    async def work(batcher: Batcher) -> Problem:
+        batcher.decoder.decode(shades(1)[0])  # its process takes a moment to start
         with pytest.raises(Problem) as error:
-            await engine.read(shades(1))
+            await batcher.read(shades(1))
         slow.set()
-        assert len((await engine.read(shades(1)))[0].faces) == 1
+        assert len((await batcher.read(shades(1)))[0].faces) == 1
         return error.value
 
-    problem = run(tmp_path, work, detector, threads=1, timeout=0.2)
+    problem = run(tmp_path, work, detector, threads=1, timeout=1)
     assert (problem.kind, problem.status) == ("took-too-long", 503)
     assert int(problem.headers["Retry-After"]) >= 1
 
 
 def test_a_fault_in_one_batch_does_not_stop_the_next(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> int:
-        name = engine.reader.tell
-        engine.reader.tell = lambda waiting: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    async def work(batcher: Batcher) -> int:
+        name = batcher.reader.tell
+        batcher.reader.tell = lambda waiting: 1 / 0  # type: ignore[method-assign,assignment,return-value]
         with pytest.raises(ZeroDivisionError):
-            await engine.read(shades(1))
-        engine.reader.tell = name  # type: ignore[method-assign]
-        return len((await engine.read(shades(1)))[0].faces)
+            await batcher.read(shades(1))
+        batcher.reader.tell = name  # type: ignore[method-assign]
+        return len((await batcher.read(shades(1)))[0].faces)
 
     assert run(tmp_path, work, whole) == 1
 
 
 def test_faults_are_told_without_their_words(tmp_path: Path) -> None:
     with client_of(tmp_path) as client:
-        client.app.state.engine.reader.tell = lambda waiting: {}["secret"]
+        client.app.state.batcher.reader.tell = lambda waiting: {}["secret"]
         response = client.post("/v1/read", content=PHOTO)
         assert response.status_code == 500
         assert response.json()["type"] == "/docs#failed"
@@ -146,14 +147,14 @@ def test_closing_finishes_what_was_taken_in(tmp_path: Path) -> None:
         time.sleep(0.1)
         return whole(image)
 
-    async def work(engine: Engine) -> int:
-        asked = asyncio.create_task(engine.read(shades(1)))
+    async def work(batcher: Batcher) -> int:
+        asked = asyncio.create_task(batcher.read(shades(1)))
         await asyncio.to_thread(begun.wait)
-        closing = asyncio.create_task(asyncio.to_thread(engine._pool.shutdown))
+        closing = asyncio.create_task(asyncio.to_thread(batcher.pool.close, 10))
         faces = len((await asked)[0].faces)
         await closing
-        engine.closing = True
-        with pytest.raises(Problem, match="stopping"), engine.place():
+        batcher.closing = True
+        with pytest.raises(Problem, match="stopping"), batcher.place():
             pass
         return faces
 

@@ -1,12 +1,13 @@
 """Who may ask: names, origins, the token; what browsers are told; prefixes."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
-from mien.errors import MienError
+from mien.errors import MienError, MienWarning
 from mien.server.settings import Settings, check, from_json, is_loopback
 from serve_fixtures import PHOTO, client_of
 
@@ -34,6 +35,32 @@ def test_a_name_that_was_pointed_here_from_elsewhere_is_refused(client: TestClie
     assert response.json()["type"] == "/docs#not-allowed-here"
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("192.168.0.2:8000", 200),
+        ("[fe80::1]:8000", 200),
+        ("mien:8000", 200),
+        (socket.gethostname(), 200),
+        ("localhost", 200),
+        ("faces.example", 200),
+        ("evil.example", 403),
+        ("192.168.0.2.evil.example", 403),
+        ("", 403),
+    ],
+)
+def test_an_open_address_without_a_token_is_not_reached_by_names_pointed_here(
+    tmp_path: Path, host: str, status: int
+) -> None:
+    with client_of(tmp_path, host="0.0.0.0", hosts=("faces.example",)) as client:
+        assert client.get("/healthz", headers={"Host": host}).status_code == status
+
+
+def test_with_a_token_an_open_address_goes_by_any_name(tmp_path: Path) -> None:
+    with client_of(tmp_path, host="0.0.0.0", token=TOKEN) as client:
+        assert client.get("/healthz", headers={"Host": "faces.example"}).status_code == 200
+
+
 def test_further_names_can_be_allowed(tmp_path: Path) -> None:
     with client_of(tmp_path, hosts=("Faces.Example",)) as client:
         assert client.get("/healthz", headers={"Host": "faces.example"}).status_code == 200
@@ -50,6 +77,16 @@ def test_further_names_can_be_allowed(tmp_path: Path) -> None:
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
         ({"Origin": "http://localhost"}, 200),
+        ({"Origin": "http://localhost:80"}, 200),
+        ({"Origin": "http://localhost:3000"}, 403),
+        ({"Origin": "http://127.0.0.1"}, 403),
+        ({"Origin": "http://localhost.evil.example"}, 403),
+        ({"Origin": "file://localhost"}, 403),
+        ({"Origin": "http://localhost:3000", "Host": "localhost:3000"}, 200),
+        ({"Origin": "http://localhost:3000", "Host": "localhost:8000"}, 403),
+        ({"Origin": "https://localhost", "Host": "localhost"}, 200),
+        ({"Origin": "https://localhost:443", "Host": "localhost"}, 200),
+        ({"Origin": "http://[::1]:8000", "Host": "[::1]:8000"}, 200),
     ],
 )
 def test_pages_of_other_origins_may_not_send_pictures(client: TestClient, headers: dict[str, str], status: int) -> None:
@@ -139,16 +176,25 @@ def test_it_works_behind_a_prefix_whether_or_not_the_proxy_takes_it_off(tmp_path
 
 def test_settings_travel_to_workers_whole() -> None:
     settings = check(
-        Settings(token=TOKEN, cors=("https://a.example",), root_path="faces/", hosts=("a",), window_ms=1.5)
+        Settings(token=TOKEN, cors=("https://a.example",), root_path="faces/", hosts=("a",), max_batch_delay_ms=1.5)
     )
     assert settings.root_path == "/faces"
     assert from_json(settings.to_json()) == settings
 
 
+def test_names_of_settings_of_0_1_are_read_with_a_line_that_says_the_new_ones() -> None:
+    with pytest.warns(MienWarning, match="places is called max_concurrent now"):
+        assert from_json('{"places": 3}').max_concurrent == 3
+    with pytest.warns(MienWarning, match="window_ms is called max_batch_delay_ms now"):
+        assert from_json('{"window_ms": 3.5}').max_batch_delay_ms == 3.5
+    with pytest.raises(MienError, match="unknown setting 'place'"):
+        from_json('{"place": 3}')
+
+
 @pytest.mark.parametrize(
     "bad",
-    [{"workers": 0}, {"port": 70000}, {"timeout": 0}, {"window_ms": float("nan")}, {"cors": ("*",)}, {"cors": ("a.example",)},
-     {"root_path": "/a?b"}, {"root_path": "/../a"}, {"token": "a b"}, {"max_faces": 0}, {"places": 0}, {"token": "ä"}],
+    [{"workers": 0}, {"port": 70000}, {"timeout": 0}, {"max_batch_delay_ms": float("nan")}, {"cors": ("*",)}, {"cors": ("a.example",)},
+     {"root_path": "/a?b"}, {"root_path": "/../a"}, {"token": "a b"}, {"max_faces": 0}, {"max_concurrent": 0}, {"token": "ä"}],
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_refused_in_one_line(bad: dict) -> None:
     with pytest.raises(MienError) as error:

@@ -2,14 +2,20 @@
 
 import json
 import os
+import re
+import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
 
 from mien.server import runs
+from mien.server.schemas import RunAnswer, RunSummary
 from serve_fixtures import client_of, write_run
 
 
@@ -169,7 +175,129 @@ def test_who_asks_again_is_sent_nothing_until_something_is_new(client: TestClien
 def test_long_curves_are_thinned_for_the_table(tmp_path: Path) -> None:
     write_run(tmp_path / "long", epochs=300, planned=300)
     (row,) = runs.summaries(tmp_path)
-    detail = runs.detail("long", tmp_path / "long")
+    detail = runs.detail(tmp_path, "long")
+    assert detail is not None
     assert len(row["curve"]) == runs.SPARKS
     assert row["curve"][0] == detail["history"]["val_accuracy"][0]
     assert row["curve"][-1] == detail["history"]["val_accuracy"][-1]
+
+
+def odd_run(folder: Path, file: str, make: Callable[[Path], None]) -> Path:
+    """A sound run of which one file is something else."""
+    path = write_run(folder)
+    (path / file).unlink()
+    make(path / file)
+    return path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files as on Unix")
+@pytest.mark.parametrize("file", ["recipe.json", "history.csv", "metrics.json"])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: os.mkfifo(path), "not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "a link out of the run folder"),
+        (lambda path: path.symlink_to("/etc/passwd"), "a link out of the run folder"),
+        (lambda path: path.symlink_to("nothing"), "a link to nothing"),
+        (lambda path: path.symlink_to(path.name), "link"),
+        (lambda path: path.mkdir(), "regular file|directory"),
+        (lambda path: path.write_bytes(bytes(5_000_000)), "larger than 4,000,000 bytes"),
+        (lambda path: path.write_bytes(b"\xff\xfe"), "decode"),
+    ],
+)
+def test_a_run_with_an_odd_file_is_one_marked_row(
+    client: TestClient, tmp_path: Path, file: str, make: Callable[[Path], None], words: str
+) -> None:
+    odd_run(tmp_path / "runs" / "odd", file, make)
+    write_run(tmp_path / "runs" / "sound")
+    rows = table(client)
+    assert rows["sound"]["error"] is None
+    assert re.search(words, rows["odd"]["error"])
+    assert str(tmp_path) not in rows["odd"]["error"]
+    assert client.get("/v1/runs/odd").json()["error"] == rows["odd"]["error"]
+
+
+def test_a_link_within_the_folder_is_followed(client: TestClient, tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "first")
+    odd_run(tmp_path / "runs" / "second", "metrics.json", lambda path: path.symlink_to("../first/metrics.json"))
+    assert table(client)["second"]["error"] is None
+    assert table(client)["second"]["parameters"] == 304743
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "words"),
+    [
+        ("recipe.json", {"epochs": "30"}, "recipe.json: epochs"),
+        ("recipe.json", {"seed": [1]}, "recipe.json: seed"),
+        ("recipe.json", {"name": {"a": 1}}, "recipe.json: name"),
+        ("recipe.json", {"classes": 7}, None),
+        ("recipe.json", {"data": "here"}, None),
+        ("recipe.json", {"note": 10**400}, None),
+        ("metrics.json", {"parameters": "many"}, "metrics.json: parameters"),
+        ("metrics.json", {"parameters": 10**400}, "metrics.json: parameters"),
+        ("metrics.json", {"epochs": True}, "metrics.json: epochs"),
+        ("metrics.json", {"temperature": "1.1"}, "metrics.json: temperature"),
+        ("metrics.json", {"evaluations": {"validation": {"single": {"accuracy": "0.6"}}}}, "metrics.json: accuracy"),
+        ("metrics.json", {"evaluations": {"validation": {"single": {"accuracy_interval": 1}}}}, "accuracy_interval"),
+        ("metrics.json", {"evaluations": [1]}, "metrics.json: evaluations"),
+        ("metrics.json", {"verdict": {"kind": [1], "epoch": {}}}, None),
+        ("metrics.json", {"evaluations": {"validation": 1, "test": {"single": []}}}, None),
+    ],
+)
+def test_values_of_the_wrong_type_are_told_and_none_reaches_the_table(
+    client: TestClient, tmp_path: Path, file: str, changes: dict, words: str | None
+) -> None:
+    path = write_run(tmp_path / "runs" / "odd") / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    row = table(client)["odd"]
+    if words:
+        assert words in row["error"]
+    else:
+        assert row["error"] is None
+    RunSummary.model_validate(row, strict=True)
+    RunAnswer.model_validate(client.get("/v1/runs/odd").json(), strict=True)
+
+
+def test_deep_nesting_is_told(client: TestClient, tmp_path: Path) -> None:
+    path = write_run(tmp_path / "runs" / "deep") / "recipe.json"
+    path.write_text('{"a": ' + "[" * 900 + "]" * 900 + "}")
+    assert "nested more than 32 levels" in table(client)["deep"]["error"]
+    assert client.get("/v1/runs/deep").status_code == 200
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names as on Unix")
+def test_names_with_line_breaks_and_bytes_are_shown_with_escapes_and_can_be_opened(
+    client: TestClient, tmp_path: Path
+) -> None:
+    for name in (b"a\nb", b"a\x1b[31m", b"a\xff", "a\u202eb".encode(), b"a\\nb"):
+        write_run(Path(os.fsdecode(os.fsencode(tmp_path / "runs") + b"/" + name)))
+    rows = table(client)
+    assert len(rows) == 5
+    assert all(name.isprintable() for name in rows)
+    for name in rows:
+        assert client.get(f"/v1/runs/{quote(name, safe='')}").json()["name"] == name
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="permissions as on Unix")
+def test_a_folder_that_may_not_be_entered_is_a_marked_row() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        write_run(folder / "open")
+        (folder / "closed").mkdir(mode=0o000)
+        read_end, write_end = os.pipe()
+        child = os.fork()
+        if not child:
+            with suppress(OSError):
+                if os.geteuid() == 0:  # root may enter any folder: ask as somebody else
+                    os.setuid(65534)
+                os.write(write_end, json.dumps(runs.summaries(folder)).encode())
+            os._exit(0)
+        os.close(write_end)
+        with os.fdopen(read_end, "rb") as answer:
+            rows = {row["name"]: row for row in json.loads(answer.read())}
+        os.waitpid(child, 0)
+        (folder / "closed").chmod(0o700)
+    assert rows["open"]["error"] is None
+    assert rows["closed"]["error"] == "the folder cannot be opened: Permission denied"
+    assert rows["closed"]["status"] == "stopped"

@@ -1,4 +1,4 @@
-"""A web page and a REST endpoint on this machine, offline: photos and camera, and the runs of a run folder.
+"""A web page and a REST endpoint on this machine, offline: photos, videos and camera, and the runs of a run folder.
 
     mien serve
     mien serve --port 9000 --runs runs --model hybrid
@@ -11,31 +11,58 @@ the environment variable MIEN_TOKEN instead, where other users of the machine do
 import argparse
 import os
 import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from mien.errors import MienWarning
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--model", default="default", help="a shipped model, a run's folder, or an exported .onnx file")
-    add("--runs", default="runs", metavar="DIR", help="the run folder that the Studies tab shows (default runs)")
+    """Options whose names are those of `mien.server.settings.Settings`."""
+    group = parser.add_argument_group("what is served")
+    group.add_argument("--model", default="default", help="a shipped model, a run's folder, or an exported .onnx file")
+    group.add_argument("--runs", default="runs", metavar="DIR", help="the run folder of the Studies tab (default runs)")
+    group.add_argument("--flip", action="store_true", help="average over the mirrored face: a little better, slower")
+    group.add_argument("--open", action="store_true", help="open the page in a browser")
+    group.add_argument(
+        "--access-log", action="store_true", help="a line for each request: time, address, status; nothing of pictures"
+    )
+
+    add = parser.add_argument_group("who may use it").add_argument
     add("--port", type=int, default=8000, help="default 8000; 0: any that is free")
     add("--host", default="127.0.0.1", help="another address than this machine's own (127.0.0.1) opens it to others")
     add("--token", default="", help="what clients must send as Authorization: Bearer TOKEN")
-    add("--open", action="store_true", help="open the page in a browser")
-    add("--root-path", default="", metavar="PATH", help="the prefix under which a proxy shows the server, as /faces")
-    add("--allow-host", action="append", default=[], metavar="NAME", help="a further name the server is called by")
+    add("--allow-host", action="append", default=[], metavar="NAME", dest="hosts", help="a further name of the server")
     add("--cors", action="append", default=[], metavar="ORIGIN", help="let pages of this origin call the API")
-    add("--flip", action="store_true", help="average over the mirrored face: a little better, slower")
+    add("--root-path", default="", metavar="PATH", help="the prefix under which a proxy shows the server, as /faces")
+
+    add = parser.add_argument_group("speed").add_argument
     add("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
     add("--threads", type=int, default=0, metavar="N", help="of each process, finding faces (default: the cores)")
     add("--batch", type=int, default=32, metavar="N", help="faces of several requests classified together; 1: off")
-    add("--window-ms", type=float, default=0.0, metavar="MS", help="wait for others that are on their way (default 0)")
-    add("--queue", type=int, default=64, metavar="N", help="requests taken in at once; one more gets 503 (default 64)")
+    add("--max-batch-delay-ms", type=float, default=0.0, metavar="MS", help="wait for others on their way (default 0)")
+
+    add = parser.add_argument_group("limits").add_argument
+    add("--max-concurrent", type=int, default=64, metavar="N", help="requests at once; one more is 503 (default 64)")
+    add("--max-connections", type=int, default=256, metavar="N", help="open at once (default 256)")
     add("--max-bytes", type=_count, default=32_000_000, metavar="N", help="of one request (default 32M)")
     add("--max-pixels", type=_count, default=40_000_000, metavar="N", help="of one picture (default 40M)")
     add("--max-pictures", type=int, default=32, metavar="N", help="in one request (default 32)")
     add("--max-faces", type=int, default=500, metavar="N", help="in one picture (default 500)")
-    add("--timeout", type=float, default=30.0, metavar="S", help="seconds until an answer must be there (default 30)")
-    add("--access-log", action="store_true", help="a line for each request: time, address, status; nothing of pictures")
+    add("--max-video-bytes", type=_count, default=100_000_000, metavar="N", help="of one video (default 100M); 0: none")
+    add("--max-video-seconds", type=float, default=600.0, metavar="S", help="of one video that are read (default 600)")
+    add("--header-timeout", type=float, default=10.0, metavar="S", help="for a request's headers (default 10)")
+    add(
+        "--timeout", type=float, default=30.0, metavar="S", help="for a request's body, and for the answer (default 30)"
+    )
+    add("--decode-timeout", type=float, default=10.0, metavar="S", help="CPU time to decode a picture (default 10)")
+    add("--video-timeout", type=float, default=120.0, metavar="S", help="for reading one video (default 120)")
+
+    # Names of 0.1, for one more release.
+    parser.add_argument("--queue", type=int, action=_Renamed, new="max_concurrent", help=argparse.SUPPRESS)
+    parser.add_argument("--window-ms", type=float, action=_Renamed, new="max_batch_delay_ms", help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -43,13 +70,10 @@ def run(args: argparse.Namespace) -> None:
     from mien.server.run import serve
     from mien.server.settings import Settings
 
-    settings = Settings(
-        model=args.model, runs=args.runs, host=args.host, port=args.port, root_path=args.root_path,
-        token=args.token or os.environ.get("MIEN_TOKEN", ""), cors=tuple(args.cors), hosts=tuple(args.allow_host),
-        workers=args.workers, threads=args.threads, flip=args.flip, batch=args.batch, window_ms=args.window_ms,
-        places=args.queue, max_bytes=args.max_bytes, max_pixels=args.max_pixels, max_pictures=args.max_pictures,
-        max_faces=args.max_faces, timeout=args.timeout,
-    )  # fmt: skip
+    given = vars(args) | {"token": args.token or os.environ.get("MIEN_TOKEN", "")}
+    names = {field.name for field in fields(Settings)} & set(given)
+    values: dict[str, Any] = {k: tuple(given[k]) if isinstance(given[k], list) else given[k] for k in names}
+    settings = Settings(**values)
 
     def ready(address: str) -> None:
         print(f"mien: {address} (API at {address}docs; Ctrl-C ends)", file=sys.stderr, flush=True)
@@ -59,6 +83,20 @@ def run(args: argparse.Namespace) -> None:
             webbrowser.open(address)
 
     serve(settings, args.access_log, ready)
+
+
+class _Renamed(argparse.Action):
+    """An option's old name: it sets the new one and says so."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, new: str, **options: Any) -> None:
+        self.new = new
+        super().__init__(option_strings, dest=argparse.SUPPRESS, **options)
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        warnings.warn(f"{option} is called --{self.new.replace('_', '-')} now", MienWarning, stacklevel=2)
+        setattr(namespace, self.new, values)
 
 
 def _count(text: str) -> int:

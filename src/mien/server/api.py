@@ -1,5 +1,6 @@
 """The routes under /v1: pictures in, JSON out."""
 
+import asyncio
 import base64
 import hashlib
 import io
@@ -19,10 +20,10 @@ from mien.errors import MienError
 from mien.inference.reader import Face
 from mien.labels import color
 from mien.server import runs, schemas
-from mien.server.engine import Engine, unreadable
+from mien.server.batcher import Batcher, unreadable
 from mien.server.problems import KINDS, MEDIA_TYPE, Problem
 from mien.server.settings import Settings, runs_folder
-from mien.server.upload import Picture, pictures_of
+from mien.server.upload import Intake, Picture, pictures_of
 
 _BINARY: dict[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream", "format": "binary"}
 
@@ -52,7 +53,7 @@ UPLOAD = (*ALWAYS, "too-slow", "too-large", "wrong-type", "unreadable-picture", 
 
 
 def routes(settings: Settings) -> APIRouter:
-    """The router; its routes find the Engine in `request.app.state.engine`."""
+    """The router; its routes find the Batcher in `request.app.state.batcher`."""
     router = APIRouter(prefix="/v1")
 
     @router.post(
@@ -67,10 +68,12 @@ def routes(settings: Settings) -> APIRouter:
         Of several pictures each answers for itself: with its faces, or with its problem. A single picture that cannot
         be read is answered 422.
         """
-        engine: Engine = request.app.state.engine
-        with engine.place():
-            pictures = await pictures_of(request, settings)
-            readings = await engine.read([picture.data for picture in pictures])
+        batcher: Batcher = request.app.state.batcher
+        intake: Intake = request.app.state.intake
+        with intake.body() as body:
+            pictures = await pictures_of(request, settings, batcher, body)
+            with batcher.place():
+                readings = await batcher.read([picture.data for picture in pictures])
         answers: list[dict[str, Any]] = []
         for picture, reading in zip(pictures, readings, strict=True):
             if reading.error:
@@ -82,7 +85,7 @@ def routes(settings: Settings) -> APIRouter:
             ]
             size = {"width": reading.width, "height": reading.height}
             answers.append({"name": picture.name, **size, "faces": faces})
-        return _json({"model": engine.reader.model.name, "pictures": answers})
+        return _json({"model": batcher.reader.model.name, "pictures": answers})
 
     @router.post(
         "/classify", tags=["reading"], response_model=schemas.ClassifyAnswer, responses=problems(*UPLOAD),
@@ -90,10 +93,12 @@ def routes(settings: Settings) -> APIRouter:
     )  # fmt: skip
     async def classify(request: Request) -> Response:
         """Read the emotions of faces that are already cropped, as those of FER2013 are: no face is looked for."""
-        engine: Engine = request.app.state.engine
-        with engine.place():
-            pictures = await pictures_of(request, settings)
-            readings = await engine.read([picture.data for picture in pictures], whole=True)
+        batcher: Batcher = request.app.state.batcher
+        intake: Intake = request.app.state.intake
+        with intake.body() as body:
+            pictures = await pictures_of(request, settings, batcher, body)
+            with batcher.place():
+                readings = await batcher.read([picture.data for picture in pictures], already_cropped=True)
         answers: list[dict[str, Any]] = []
         for picture, reading in zip(pictures, readings, strict=True):
             if reading.error:
@@ -102,7 +107,7 @@ def routes(settings: Settings) -> APIRouter:
             told = reading.faces[0].to_dict()
             kept = {key: told[key] for key in ("emotion", "confidence", "probabilities")}
             answers.append({"name": picture.name, **kept})
-        return _json({"model": engine.reader.model.name, "faces": answers})
+        return _json({"model": batcher.reader.model.name, "faces": answers})
 
     @router.post(
         "/explain", tags=["reading"], response_model=schemas.ExplainAnswer, responses=problems(*UPLOAD),
@@ -112,18 +117,20 @@ def routes(settings: Settings) -> APIRouter:
         request: Request, emotion: str = Query("", description="Which class to explain; the likeliest where empty")
     ) -> Response:
         """Which parts of a face spoke for an emotion: a heat map by occlusion."""
-        engine: Engine = request.app.state.engine
-        model = engine.reader.model
-        with engine.place():
-            pictures = await pictures_of(request, settings)
+        batcher: Batcher = request.app.state.batcher
+        model = batcher.reader.model
+        intake: Intake = request.app.state.intake
+        with intake.body() as body:
+            pictures = await pictures_of(request, settings, batcher, body)
             if len(pictures) > 1:
                 raise Problem("bad-request", f"one face at a time, not {len(pictures)}")
             if emotion and emotion not in model.classes:
                 raise Problem("bad-request", f"query.emotion: one of {', '.join(model.classes)}")
-            try:
-                found = await engine.explain(pictures[0].data, emotion)
-            except MienError as error:
-                raise Problem("unreadable-picture", unreadable(error, pictures[0].data)) from error
+            with batcher.place():
+                try:
+                    found = await batcher.explain(pictures[0].data, emotion)
+                except MienError as error:
+                    raise Problem("unreadable-picture", unreadable(error, pictures[0].data)) from error
         heat = np.round(found.heat.astype(np.float64), 4).tolist()
         return _json(
             {"model": model.name, "emotion": found.emotion, "belief": found.belief, "drop": found.drop,
@@ -133,13 +140,14 @@ def routes(settings: Settings) -> APIRouter:
     @router.get("/model", tags=["server"], response_model=schemas.ModelAnswer, responses=problems(*ALWAYS))
     async def model(request: Request) -> Response:
         """The model's card: classes, size, accuracy, how it was trained; and the server's limits."""
-        return _json(card(request.app.state.engine, settings))
+        return _json(card(request.app.state.batcher, settings))
 
     @router.get("/runs", tags=["studies"], response_model=schemas.RunsAnswer, responses=problems(*ALWAYS))
-    def list_runs(request: Request) -> Response:
+    async def list_runs(request: Request) -> Response:
         """The runs in the run folder, finished and running, in one table. Send If-None-Match to be told of changes."""
-        folder = runs_folder(settings)
-        return _tagged(request, {"folder": folder.name, "runs": runs.summaries(folder)})
+        folder, batcher = runs_folder(settings), request.app.state.batcher
+        rows = await asyncio.wrap_future(batcher.files.submit(runs.summaries, folder))
+        return _tagged(request, {"folder": folder.name, "runs": rows})
 
     @router.get(
         "/runs/{name:path}",
@@ -147,12 +155,13 @@ def routes(settings: Settings) -> APIRouter:
         response_model=schemas.RunAnswer,
         responses=problems(*ALWAYS, "not-found"),
     )
-    def read_run(request: Request, name: str) -> Response:
+    async def read_run(request: Request, name: str) -> Response:
         """One run: its learning curves, verdict, evaluations and recipe."""
-        path = runs.find_runs(runs_folder(settings)).get(name)
-        if path is None:
+        job = request.app.state.batcher.files.submit(runs.detail, runs_folder(settings), name)
+        run = await asyncio.wrap_future(job)
+        if run is None:
             raise Problem("not-found", "there is no run of that name; /v1/runs lists them")
-        return _tagged(request, runs.detail(name, path))
+        return _tagged(request, run)
 
     return router
 
@@ -169,9 +178,9 @@ def in_reading_order(faces: Sequence[Face]) -> list[Face]:
     return ordered
 
 
-def card(engine: Engine, settings: Settings) -> dict[str, Any]:
+def card(batcher: Batcher, settings: Settings) -> dict[str, Any]:
     """What /v1/model answers."""
-    model = engine.reader.model
+    model = batcher.reader.model
     told = model.metadata
     training = _object(told.get("training", ""))
     return {

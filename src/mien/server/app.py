@@ -1,7 +1,7 @@
 """The app: routes, page and lifespan put together."""
 
+import asyncio
 import os
-import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,10 +15,11 @@ from fastapi.staticfiles import StaticFiles
 from mien import __version__
 from mien.inference.reader import Reader
 from mien.server import api, problems, schemas
-from mien.server.engine import Engine
-from mien.server.guard import Guard, is_guarded
+from mien.server.batcher import Batcher
 from mien.server.metrics import Metrics
+from mien.server.security import SecurityMiddleware, is_guarded
 from mien.server.settings import VARIABLE, Settings, check, from_json
+from mien.server.upload import Intake
 
 STATIC = Path(__file__).parent / "static"
 SAMPLE = Path(__file__).parents[1] / "inference" / "sample" / "astronaut.jpg"
@@ -26,6 +27,7 @@ ABOUT = (
     "Faces and their emotions, read on this machine. Pictures are worked on in memory, and neither stored nor logged. "
     "Errors are problem details (RFC 9457)."
 )
+BODIES = 8  # times the largest request: bytes of request bodies that are kept in memory at once
 REVALIDATE = {"Cache-Control": "no-cache"}
 
 
@@ -38,15 +40,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     metrics = Metrics(Path(settings.metrics) if settings.metrics else None)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # Oddities that Pillow has to tell of in pictures of strangers concern nobody here.
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        app.state.engine = engine = Engine(open_reader(settings), settings, metrics)
-        engine.reader.read(SAMPLE)  # the first picture takes longest: better before anybody waits for it
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        app.state.batcher = batcher = Batcher(open_reader(settings), settings, metrics)
+        app.state.intake = Intake(BODIES * settings.max_bytes + 2 * settings.max_video_bytes, metrics)
+        # The first picture takes longest: better before anybody waits for it.
+        await asyncio.wrap_future(batcher.pool.submit(batcher.warm_up, SAMPLE.read_bytes()))
         try:
-            yield
+            yield {"stopping": batcher.stopping}
         finally:
-            engine.close()
+            batcher.close()
 
     app = FastAPI(
         title="mien", version=__version__, description=ABOUT, lifespan=lifespan,
@@ -56,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(api.routes(settings))
     _add_server_routes(app, metrics)
     _add_pages(app)
-    app.add_middleware(Guard, settings=settings, metrics=metrics)
+    app.add_middleware(SecurityMiddleware, settings=settings, metrics=metrics)
     if settings.cors:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(settings.cors), allow_methods=["GET", "POST"],
@@ -85,11 +87,11 @@ def _add_server_routes(app: FastAPI, metrics: Metrics) -> None:
     @app.get("/readyz", tags=["server"], response_model=schemas.Health, responses=api.problems("busy", "not-ready"))
     async def readyz(request: Request) -> Response:
         """Whether the next picture would be taken: the model is there, and a place is free."""
-        engine: Engine | None = getattr(request.app.state, "engine", None)
-        if engine is None or engine.closing:
+        batcher: Batcher | None = getattr(request.app.state, "batcher", None)
+        if batcher is None or batcher.stopping.is_set():
             raise problems.Problem("not-ready", "the server is starting or stopping", {"Retry-After": "2"})
-        if engine.inside >= engine.settings.places:
-            wait = str(engine.retry_after())
+        if batcher.inside >= batcher.settings.max_concurrent:
+            wait = str(batcher.retry_after())
             raise problems.Problem("busy", "all places are taken", {"Retry-After": wait})
         return JSONResponse({"status": "ready"}, headers={"Cache-Control": "no-store"})
 
@@ -134,7 +136,7 @@ def _openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
         if "HTTPValidationError" in str(operation["responses"].get("422")):
             del operation["responses"]["422"]  # FastAPI's own; here such a request is answered 400
     emotion = document["paths"]["/v1/explain"]["post"]["parameters"][0]["schema"]
-    emotion["enum"] = ["", *app.state.engine.reader.model.classes]
+    emotion["enum"] = ["", *app.state.batcher.reader.model.classes]
     if settings.token:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         for path, operations in document["paths"].items():

@@ -20,7 +20,8 @@ HELP = {
     "mien_faces_total": ("counter", "Faces classified."),
     "mien_refused_total": ("counter", "Requests answered 503 because the queue was full."),
     "mien_batch_faces": ("histogram", "Faces classified together in one run of the model."),
-    "mien_inside": ("gauge", "Requests taken in and not answered yet."),
+    "mien_inside": ("gauge", "Requests that are worked on or wait for it."),
+    "mien_receiving": ("gauge", "Requests whose body is still coming."),
 }
 
 
@@ -37,6 +38,7 @@ def _layout() -> Iterator[str]:
     yield "mien_refused_total"
     yield from _histogram("mien_batch_faces", FACES, "")
     yield "mien_inside"
+    yield "mien_receiving"
 
 
 def _histogram(name: str, edges: tuple[float, ...], label: str) -> Iterator[str]:
@@ -75,7 +77,8 @@ class Metrics:
             self._table = np.frombuffer(shared, np.float64).reshape(-1, len(SERIES))
             row = self._claim(path)
         self._row = self._table[row]
-        self._row[COLUMN["mien_inside"]] = 0  # a worker that was killed did not count down
+        for gauge in ("mien_inside", "mien_receiving"):
+            self._row[COLUMN[gauge]] = 0  # a worker that was killed did not count down
 
     def add(self, series: str, amount: float = 1) -> None:
         """Add to a counter or a gauge. series: as in SERIES."""

@@ -57,7 +57,7 @@ def respond(problem: Problem, root_path: str = "") -> JSONResponse:
 
 
 def install(app: FastAPI, root_path: str) -> None:
-    """Make the errors that routes end in problems; faults of the server itself are the Guard's."""
+    """Make the errors that routes end in problems; faults of the server itself are the SecurityMiddleware's."""
 
     def of_problem(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Problem)

@@ -1,5 +1,6 @@
 """Running the server: one listening socket, one process or several, an end that finishes what was begun."""
 
+import contextlib
 import inspect
 import os
 import socket
@@ -8,6 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,11 @@ import uvicorn
 
 from mien.errors import MienError, MienWarning
 from mien.server.app import open_reader
+from mien.server.connections import KEEP_ALIVE, BoundedProtocol, Limits
 from mien.server.metrics import make_file
 from mien.server.settings import VARIABLE, Settings, check
+
+SPARE_FILES = 64  # descriptors for everything but connections
 
 
 def serve(settings: Settings, access_log: bool = False, ready: Callable[[str], None] = lambda address: None) -> None:
@@ -42,9 +47,9 @@ def serve(settings: Settings, access_log: bool = False, ready: Callable[[str], N
         os.environ[VARIABLE] = settings.to_json()
         config = uvicorn.Config(
             "mien.server.app:from_environment", factory=True, workers=settings.workers, log_level=None,
-            log_config=_logging(access_log), access_log=access_log, server_header=False, timeout_keep_alive=15, proxy_headers=False,
-            timeout_graceful_shutdown=round(settings.timeout) + 5,
-            http="h11",  # it bounds the size of headers, which httptools does not
+            log_config=_logging(access_log), access_log=access_log, server_header=False, proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=round(settings.timeout) + 2, ws="none",
+            http=protocol(settings),  # type: ignore[arg-type]
         )  # fmt: skip
         server = uvicorn.Server(config)
         try:
@@ -63,6 +68,31 @@ def serve(settings: Settings, access_log: bool = False, ready: Callable[[str], N
         raise MienError(f"the server with the model {name} did not start; what it said stands above")
 
 
+def protocol(settings: Settings) -> Callable[..., BoundedProtocol]:
+    """What uvicorn calls for each connection. Warns where the system allows too few open files for their number."""
+    connections = settings.max_connections
+    with contextlib.suppress(ImportError, OSError):
+        import resource
+
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if files != resource.RLIM_INFINITY and connections > files - SPARE_FILES:
+            connections = max(1, files - SPARE_FILES)
+            warnings.warn(
+                f"the system allows {files} open files, which is enough for {connections} connections and not for "
+                f"{settings.max_connections}; raise it with ulimit -n",
+                MienWarning,
+                stacklevel=3,
+            )
+    limits = Limits(
+        connections,
+        headers=settings.header_timeout,
+        body=settings.timeout,
+        answer=max(settings.timeout, settings.video_timeout) + settings.timeout,
+        taking=settings.timeout,
+    )
+    return partial(BoundedProtocol, limits=limits)
+
+
 def _supervise(config: uvicorn.Config, server: uvicorn.Server, listening: socket.socket) -> None:
     """Several workers, restarted where they die. What uvicorn.run does, with a socket of our own."""
     from uvicorn.supervisors import Multiprocess
@@ -73,7 +103,7 @@ def _supervise(config: uvicorn.Config, server: uvicorn.Server, listening: socket
 
 
 def _logging(access: bool) -> dict[str, Any]:
-    """What uvicorn says, on standard error: warnings and errors; with access, a line for each request."""
+    """What uvicorn says, on standard error: errors, but not those of clients; with access, a line for each request."""
     line = {"()": "uvicorn.logging.AccessFormatter", "use_colors": False,
             "fmt": '%(asctime)s %(client_addr)s "%(request_line)s" %(status_code)s'}  # fmt: skip
     handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
@@ -83,7 +113,7 @@ def _logging(access: bool) -> dict[str, Any]:
         "formatters": {"plain": {"format": "mien: %(levelname)s: %(message)s"}, "access": line},
         "handlers": {"plain": {**handler, "formatter": "plain"}, "access": {**handler, "formatter": "access"}},
         "loggers": {
-            "uvicorn": {"handlers": ["plain"], "level": "WARNING", "propagate": False},
+            "uvicorn": {"handlers": ["plain"], "level": "ERROR", "propagate": False},
             "uvicorn.access": {"handlers": ["access"], "level": "INFO" if access else "WARNING", "propagate": False},
         },
     }

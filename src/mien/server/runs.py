@@ -1,11 +1,11 @@
-"""The runs in a folder, as the Studies tab shows them: recipe.json, history.csv and metrics.json, also while a training
-runs. A run is asked for by a name that is looked up in the folder's listing; no path comes from a request."""
+"""Training runs as JSON for the Studies tab: recipe.json, history.csv and metrics.json, also while a training runs.
 
-import json
+A run is asked for by a name that is looked up in the folder's listing; no path comes from a request.
+"""
+
 import math
-import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -16,159 +16,143 @@ from mien.errors import MienError
 from mien.evaluation import history
 from mien.evaluation.diagnose import Verdict, diagnose
 from mien.labels import EMOTIONS
+from mien.server.run_files import MOST, Run, find_runs, read_history, read_json
 
-FILES = ("recipe.json", "history.csv", "metrics.json")
-DEEP = 3  # folders below the given one in which runs are looked for
-MOST = 2000  # runs shown
 QUIET = 900.0  # seconds without a new epoch after which an unfinished run counts as stopped
 SPARKS = 48  # points of the small curve in the table
-LARGEST = 50_000_000  # bytes of a file that is still read
-
-
-def find_runs(folder: Path) -> dict[str, Path]:
-    """Every run under a folder, by name: its path from there, with slashes. Empty where there is no folder."""
-    found = {}
-    for path in _run_folders(folder, DEEP):
-        found[path.relative_to(folder).as_posix()] = path
-        if len(found) == MOST:
-            break
-    return dict(sorted(found.items()))
-
-
-def _run_folders(folder: Path, deep: int) -> Iterator[Path]:
-    try:
-        with os.scandir(folder) as entries:
-            inner = sorted(e.name for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith("."))
-    except OSError:
-        return
-    for name in inner:
-        path = folder / name
-        if any((path / file).is_file() for file in FILES):
-            yield path
-        elif deep > 1:
-            yield from _run_folders(path, deep - 1)
+LONGEST = 2000  # characters of a text that is shown
+EXACT = 2**53  # integers beyond it are no numbers of JavaScript
 
 
 def summaries(folder: Path) -> list[dict[str, Any]]:
-    """One row a run, for the table."""
-    return [summary(name, path) for name, path in find_runs(folder).items()]
+    """One row a run, for the table. A run that cannot be read is a row with its error."""
+    return [summary(run) for run in find_runs(folder).values()]
 
 
-def summary(name: str, path: Path) -> dict[str, Any]:
+def summary(run: Run) -> dict[str, Any]:
     """What the table says of a run. Numbers that are not known are None."""
-    recipe, rows, metrics, error = _files(path)
-    verdict = _verdict(rows, metrics, recipe)
-    last = rows[-1] if rows else {}
-    best = max(rows, key=_val_accuracy, default={})
-    single = _part(metrics, "validation", "single")
-    test = _part(metrics, "test", "single")
-    return {
-        "name": name,
-        "recipe": metrics.get("recipe", recipe.get("name")),
-        "group": metrics.get("group", recipe.get("group")),
-        "network": recipe.get("network"),
-        "seed": recipe.get("seed"),
-        "status": _status(path, rows, metrics),
-        "epochs": len(rows),
-        "planned_epochs": recipe.get("epochs"),
-        "parameters": metrics.get("parameters"),
-        "drawn": bool(metrics.get("drawn", _dict(recipe.get("data")).get("drawn", False))),
-        "train_accuracy": last.get("train_accuracy"),
-        "val_accuracy": last.get("val_accuracy"),
-        "val_loss": last.get("val_loss"),
-        "gap": last.get("generalisation_gap"),
-        "best_val_accuracy": best.get("val_accuracy"),
-        "best_epoch": best.get("epoch"),
-        "accuracy": single.get("accuracy"),
-        "accuracy_interval": single.get("accuracy_interval"),
-        "macro_f1": single.get("macro_f1"),
-        "ece": single.get("ece"),
-        "test_accuracy": test.get("accuracy"),
-        "verdict": verdict.kind if verdict else None,
-        "verdict_title": verdict.title if verdict else None,
-        "seconds": sum(row["seconds"] for row in rows if math.isfinite(row["seconds"])) or None,
-        "updated": _iso(_newest(path)),
-        "curve": _thinned([row["val_accuracy"] for row in rows], SPARKS),
-        "error": error,
-    }
+    stamps = run.stamps()
+    row, done, pace = _cached_row(run, stamps)
+    newest = max(stamp[0] / 1e9 for stamp in stamps)
+    with suppress(OSError):  # the checkpoint is written more often than the history
+        newest = max(newest, (run.path / "checkpoint.pt").lstat().st_mtime)
+    fresh = time.time() - newest < max(QUIET, 4 * pace)
+    status = "done" if done else "running" if fresh and not run.error else "stopped"
+    return {**row, "status": status, "updated": _iso(newest)}
 
 
-def detail(name: str, path: Path) -> dict[str, Any]:
-    """All that the Studies tab shows of one run: the summary, its history by column, evaluations, recipe, verdict."""
-    recipe, rows, metrics, _ = _files(path)
+def detail(folder: Path, name: str) -> dict[str, Any] | None:
+    """All that the Studies tab shows of one run: the summary, its history by column, evaluations, recipe, verdict.
+
+    None where there is no run of that name.
+    """
+    run = find_runs(folder).get(name)
+    if run is None:
+        return None
+    recipe, rows, metrics, _ = _files(run)
     verdict = _verdict(rows, metrics, recipe)
-    columns = {column: [row[column] for row in rows] for column in history.COLUMNS}
+    columns = tuple(rows[0]) if rows else history.COLUMNS
     return {
-        **summary(name, path),
-        "classes": recipe.get("classes") or list(EMOTIONS),
-        "history": columns,
-        "kept_epoch": metrics.get("kept_epoch"),
-        "temperature": metrics.get("temperature"),
+        **summary(run),
+        "classes": _classes(recipe),
+        "history": {column: [row.get(column) for row in rows] for column in columns},
+        "kept_epoch": _integer(metrics.get("kept_epoch")),
+        "temperature": _number(metrics.get("temperature")),
         "verdict_detail": {**verdict.to_dict(), "title": verdict.title} if verdict else None,
-        "evaluations": _dict(metrics.get("evaluations")),
-        "settings": {k: v for k, v in recipe.items() if not isinstance(v, (dict, list))},
-        "data": {k: v for k, v in _dict(recipe.get("data")).items() if not isinstance(v, (dict, list))},
+        "evaluations": _evaluations(metrics),
+        "settings": _scalars(recipe),
+        "data": _scalars(recipe.get("data")),
         "machine": _dict(recipe.get("machine")),
         "mien": recipe.get("mien"),
     }
 
 
 def plain(value: Any) -> Any:
-    """The value with None where JSON has no number: nan and the infinities."""
+    """The value as JSON and JavaScript have it: None for nan, the infinities and integers that have no exact number."""
+    if isinstance(value, bool) or value is None:
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, int):
+        return value if abs(value) <= EXACT else None
+    if isinstance(value, str):
+        return value[:LONGEST]
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key)[:LONGEST]: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    return value
-
-
-def _files(path: Path) -> tuple[dict[str, Any], list[dict[str, float]], dict[str, Any], str | None]:
-    """recipe, history and metrics of a run, empty where missing, and what is wrong with them."""
-    stamps = _stamps(path)
-    recipe, first = _read_json(path / "recipe.json", stamps[0])
-    rows, second = _read_history(path / "history.csv", stamps[1])
-    metrics, third = _read_json(path / "metrics.json", stamps[2])
-    return recipe, rows, metrics, first or second or third
-
-
-def _stamps(path: Path) -> tuple[tuple[int, int], ...]:
-    stamps = []
-    for file in FILES:
-        try:
-            found = os.stat(path / file)
-            stamps.append((found.st_mtime_ns, found.st_size))
-        except OSError:
-            stamps.append((0, -1))
-    return tuple(stamps)
-
-
-@lru_cache(maxsize=3 * MOST)
-def _read_json(path: Path, stamp: tuple[int, int]) -> tuple[dict[str, Any], str | None]:
-    if stamp[1] < 0:
-        return {}, None
-    try:
-        if stamp[1] > LARGEST:
-            raise ValueError("it is too large")
-        value = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(value, dict):
-            raise ValueError("it holds no object")
-        return value, None
-    except (OSError, ValueError, RecursionError) as error:
-        return {}, f"{path.name} cannot be read: {str(error)[:100]}"
+    return None
 
 
 @lru_cache(maxsize=MOST)
-def _read_history(path: Path, stamp: tuple[int, int]) -> tuple[list[dict[str, float]], str | None]:
-    if stamp[1] < 0:
-        return [], None
-    try:
-        if stamp[1] > LARGEST:
-            raise MienError(f"{path} is too large")
-        return history.read(path), None
-    except MienError as error:
-        return [], str(error).replace(str(path), path.name)
+def _cached_row(run: Run, stamps: tuple[tuple[int, int], ...]) -> tuple[dict[str, Any], bool, float]:
+    """The row of a run while its files stay as they are; whether it is done; its slowest epoch in seconds."""
+    recipe, rows, metrics, error = _files(run)
+    verdict = _verdict(rows, metrics, recipe)
+    last = rows[-1] if rows else {}
+    best = max(rows, key=_val_accuracy, default={})
+    single = _figures(metrics, "validation")
+    seconds = [row["seconds"] for row in rows if math.isfinite(row["seconds"])]
+    row = {
+        "name": run.name,
+        "recipe": _text(metrics.get("recipe")) or _text(recipe.get("name")),
+        "group": _text(metrics.get("group")) or _text(recipe.get("group")),
+        "network": _text(recipe.get("network")),
+        "seed": _integer(recipe.get("seed")),
+        "epochs": len(rows),
+        "planned_epochs": _integer(recipe.get("epochs")),
+        "parameters": _integer(metrics.get("parameters")),
+        "drawn": (metrics.get("drawn", _dict(recipe.get("data")).get("drawn"))) is True,
+        "train_accuracy": last.get("train_accuracy"),
+        "val_accuracy": last.get("val_accuracy"),
+        "val_loss": last.get("val_loss"),
+        "gap": last.get("generalisation_gap"),
+        "best_val_accuracy": best.get("val_accuracy"),
+        "best_epoch": best.get("epoch"),
+        "accuracy": _number(single.get("accuracy")),
+        "accuracy_interval": _interval(single.get("accuracy_interval")),
+        "macro_f1": _number(single.get("macro_f1")),
+        "ece": _number(single.get("ece")),
+        "test_accuracy": _number(_figures(metrics, "test").get("accuracy")),
+        "verdict": verdict.kind if verdict else None,
+        "verdict_title": verdict.title if verdict else None,
+        "seconds": sum(seconds) or None,
+        "curve": _thinned([row["val_accuracy"] for row in rows], SPARKS),
+        "error": error,
+    }
+    # metrics.json is written last; copies of runs have any dates.
+    done = bool(metrics) and metrics.get("epochs", len(rows)) == len(rows)
+    return row, done, max(seconds, default=0.0)
+
+
+def _files(run: Run) -> tuple[dict[str, Any], list[dict[str, float]], dict[str, Any], str | None]:
+    """recipe, history and metrics of a run, empty where missing, and what is wrong with them."""
+    if run.error:
+        return {}, [], {}, run.error
+    recipe, first = read_json(run, "recipe.json")
+    rows, second = read_history(run)
+    metrics, third = read_json(run, "metrics.json")
+    return recipe, rows, metrics, first or second or third or _wrong_types(recipe, metrics)
+
+
+def _wrong_types(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> str | None:
+    """What is not of the type that mien writes, of what the table shows."""
+    single = _figures(metrics, "validation")
+    for file, values, names, check in (
+        ("recipe.json", recipe, ("seed", "epochs"), _integer),
+        ("recipe.json", recipe, ("name", "group", "network"), _text),
+        ("metrics.json", metrics, ("epochs", "parameters", "kept_epoch"), _integer),
+        ("metrics.json", metrics, ("temperature",), _number),
+        ("metrics.json", metrics, ("recipe", "group"), _text),
+        ("metrics.json", single, ("accuracy", "macro_f1", "ece"), _number),
+        ("metrics.json", single, ("accuracy_interval",), _interval),
+    ):
+        for name in names:
+            if values.get(name) is not None and check(values[name]) is None:
+                return f"{file}: {name} is not of the right type"
+    if "evaluations" in metrics and not isinstance(metrics["evaluations"], dict):
+        return "metrics.json: evaluations is not of the right type"
+    return None
 
 
 def _verdict(
@@ -177,33 +161,35 @@ def _verdict(
     """As it was written down at the end of the training; before that, what the curves say so far."""
     written = metrics.get("verdict")
     if isinstance(written, dict) and metrics.get("epochs") == len(rows):
-        try:
-            return Verdict(written["kind"], written["epoch"], str(written["evidence"]), str(written["advice"]))
-        except KeyError:
-            pass
+        kind, epoch = _text(written.get("kind")), _integer(written.get("epoch"))
+        if kind:
+            return Verdict(kind, epoch, str(written.get("evidence", "")), str(written.get("advice", "")))  # type: ignore[arg-type]
     if not rows:
         return None
-    classes = recipe.get("classes") or EMOTIONS
     try:
-        return diagnose(rows, chance=1 / len(classes))
+        return diagnose(rows, chance=1 / len(_classes(recipe)))
     except (MienError, TypeError, ValueError):
         return None
 
 
-def _status(path: Path, rows: Sequence[Mapping[str, float]], metrics: Mapping[str, Any]) -> str:
-    """done, running, or stopped: unfinished, and nothing new for a while."""
-    if metrics and metrics.get("epochs", len(rows)) == len(rows):  # metrics.json is written last; copies have any dates
-        return "done"
-    pace = max((row["seconds"] for row in rows if math.isfinite(row["seconds"])), default=0.0)
-    return "running" if time.time() - _newest(path) < max(QUIET, 4 * pace) else "stopped"
+def _classes(recipe: Mapping[str, Any]) -> list[str]:
+    classes = recipe.get("classes")
+    if isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes):
+        return classes
+    return list(EMOTIONS)
 
 
-def _newest(path: Path) -> float:
-    """When the run last wrote anything, in seconds since 1970. The checkpoint is written more often than the history."""
-    times = [stamp[0] / 1e9 for stamp in _stamps(path)]
-    with suppress(OSError):
-        times.append((path / "checkpoint.pt").stat().st_mtime)
-    return max(times)
+def _evaluations(metrics: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Figures by part and view; what is no object is left out."""
+    return {
+        part: {view: figures for view, figures in views.items() if isinstance(figures, dict)}
+        for part, views in _dict(metrics.get("evaluations")).items()
+        if isinstance(views, dict)
+    }
+
+
+def _figures(metrics: Mapping[str, Any], part: str) -> dict[str, Any]:
+    return _dict(_dict(_dict(metrics.get("evaluations")).get(part)).get("single"))
 
 
 def _thinned(values: Sequence[float], most: int) -> list[float]:
@@ -214,7 +200,10 @@ def _thinned(values: Sequence[float], most: int) -> list[float]:
 
 
 def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):  # file systems hold any date
+        return "1970-01-01T00:00:00Z"
 
 
 def _val_accuracy(row: Mapping[str, float]) -> float:
@@ -222,8 +211,26 @@ def _val_accuracy(row: Mapping[str, float]) -> float:
     return value if math.isfinite(value) else -1.0
 
 
-def _part(metrics: Mapping[str, Any], part: str, view: str) -> dict[str, Any]:
-    return _dict(_dict(_dict(metrics.get("evaluations")).get(part)).get(view))
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300 else None
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= EXACT else None
+
+
+def _text(value: Any) -> str | None:
+    return value[:LONGEST] if isinstance(value, str) else None
+
+
+def _interval(value: Any) -> list[float] | None:
+    if isinstance(value, list) and len(value) == 2 and all(_number(each) is not None for each in value):
+        return value
+    return None
+
+
+def _scalars(value: Any) -> dict[str, Any]:
+    return {name: item for name, item in _dict(value).items() if not isinstance(item, (dict, list))}
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -1,19 +1,44 @@
-"""How the server is set up: one frozen value, checked once, that travels to every worker as JSON."""
+"""The server's settings: one frozen value, checked once, sent to every worker process as JSON."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from ipaddress import ip_address
 from pathlib import Path
 
-from mien.errors import MienError
+from mien.errors import MienError, MienWarning
 
 VARIABLE = "MIEN_SERVE"  # environment variable that carries the settings to worker processes
+
+# Names of 0.1, read for one more release.
+RENAMED = {"places": "max_concurrent", "window_ms": "max_batch_delay_ms"}
+
+# name -> lowest and highest value.
+RANGES: dict[str, tuple[float, float]] = {
+    "port": (0, 65535),
+    "workers": (1, 1024),
+    "threads": (0, 1024),
+    "batch": (1, 100_000),
+    "max_batch_delay_ms": (0, 1000),
+    "max_concurrent": (1, 100_000),
+    "max_connections": (1, 100_000),
+    "max_bytes": (1024, 2**40),
+    "max_pixels": (1, 2**40),
+    "max_pictures": (1, 100_000),
+    "max_faces": (1, 1_000_000),
+    "max_video_bytes": (0, 2**40),
+    "max_video_seconds": (1, 86400),
+    "header_timeout": (0.1, 3600),
+    "timeout": (0.1, 3600),
+    "decode_timeout": (0.1, 3600),
+    "video_timeout": (0.1, 86400),
+}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything `mien serve` can be told. Sizes in bytes, times in seconds unless they say otherwise."""
+    """Everything `mien serve` can be given. Sizes in bytes, times in seconds unless the name says otherwise."""
 
     model: str = "default"
     runs: str = "runs"  # folder whose runs the Studies tab shows
@@ -27,14 +52,20 @@ class Settings:
     threads: int = 0  # of each worker, finding faces; 0: as many as there are cores for it
     flip: bool = False  # average over the mirrored face: a little more accurate, slower
     batch: int = 32  # faces of concurrent requests classified together; 1: each request on its own
-    window_ms: float = 0.0  # how long the first waits for others on their way; those already there join it anyway
-    places: int = 64  # requests taken in at once, in each worker; one more is answered 503
+    max_batch_delay_ms: float = 0.0  # how long the first request of a batch waits for others on their way
+    max_concurrent: int = 64  # requests worked on or waiting at once, in each worker; one more is answered 503
+    max_connections: int = 256  # open at once, in each worker; beyond them the idlest is closed
     max_bytes: int = 32_000_000  # of one request
     max_pixels: int = 40_000_000  # of one picture
     max_pictures: int = 32  # in one request
     max_faces: int = 500  # in one picture
+    max_video_bytes: int = 100_000_000  # of one video; 0: videos are refused
+    max_video_seconds: float = 600.0  # of one video that are read
+    header_timeout: float = 10.0  # until a request's headers are complete
     timeout: float = 30.0  # until an answer is there, and for the request's body to arrive
-    metrics: str = ""  # file that the workers count in together; set by `run`
+    decode_timeout: float = 10.0  # CPU time for decoding one picture
+    video_timeout: float = 120.0  # for reading one video; what is read until then is answered
+    metrics: str = ""  # file in which the workers count together; set by `serve`
 
     @property
     def local(self) -> bool:
@@ -47,13 +78,21 @@ class Settings:
 
 
 def from_json(text: str) -> Settings:
-    """Read back what `Settings.to_json` wrote. Raises MienError for unknown fields and bad values."""
+    """Read back what `Settings.to_json` wrote; names of mien 0.1 are read with a warning.
+
+    Raises MienError for unknown fields and bad values.
+    """
     try:
         values: Mapping[str, object] = json.loads(text)
-        known = {field.name for field in fields(Settings)}
-        if unknown := sorted(set(values) - known):
+        current = dict(values)
+        for old, new in RENAMED.items():
+            if old in current:
+                warnings.warn(f"{VARIABLE}: {old} is called {new} now", MienWarning, stacklevel=2)
+                current[new] = current.pop(old)
+        names = {field.name for field in fields(Settings)}
+        if unknown := sorted(set(current) - names):
             raise MienError(f"{VARIABLE} has an unknown setting {unknown[0]!r}")
-        settings = Settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})  # type: ignore[arg-type]
+        settings = Settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in current.items()})  # type: ignore[arg-type]
     except (ValueError, TypeError, AttributeError) as error:
         if isinstance(error, MienError):
             raise
@@ -62,26 +101,20 @@ def from_json(text: str) -> Settings:
 
 
 def check(settings: Settings) -> Settings:
-    """The settings, sound and with a tidy root_path. Raises MienError for what makes no sense."""
-    least = {"workers": 1, "threads": 0, "batch": 1, "window_ms": 0, "places": 1, "max_bytes": 1024,
-             "max_pixels": 1, "max_pictures": 1, "max_faces": 1, "port": 0}  # fmt: skip
-    for name, low in least.items():
+    """The settings, sound and with a tidy root_path. Raises MienError for a value out of its range."""
+    for name, (low, high) in RANGES.items():
         value = getattr(settings, name)
-        if not value >= low:
-            raise MienError(f"--{name.replace('_', '-')} must be {low} or more, not {value}")
-    if settings.port > 65535:
-        raise MienError(f"--port must be 0 to 65535, not {settings.port}")
-    if not 0 < settings.timeout <= 3600:
-        raise MienError(f"--timeout must be a number of seconds up to 3600, not {settings.timeout:g}")
-    if settings.window_ms > 1000:
-        raise MienError(f"--window-ms must be 1000 or less, not {settings.window_ms:g}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise MienError(f"{{parameter}} must be a number from {low:g} to {high:g}, not {value}", parameter=name)
     if any(c in settings.root_path for c in "?#\\ \"'<>") or ".." in settings.root_path or "//" in settings.root_path:
-        raise MienError(f"--root-path is a path such as /faces, not {settings.root_path!r}")
+        message = f"{{parameter}} is a path such as /faces, not {settings.root_path!r}"
+        raise MienError(message, parameter="root_path")
     for origin in settings.cors:
         if not _is_origin(origin):
-            raise MienError(f"--cors takes origins such as https://example.org, not {origin!r}")
+            message = f"{{parameter}} takes origins such as https://example.org, not {origin!r}"
+            raise MienError(message, parameter="cors")
     if settings.token and (not settings.token.isascii() or not settings.token.isprintable() or " " in settings.token):
-        raise MienError("the token must be printable ASCII without spaces, for it travels in a header")
+        raise MienError("the token must be printable ASCII without spaces, for it is sent in a header")
     path = "/" + settings.root_path.strip("/") if settings.root_path.strip("/") else ""
     return Settings(**{**asdict(settings), "root_path": path})
 

@@ -1,18 +1,22 @@
 """The pictures in a request: read into memory within limits, taken apart there. Nothing touches the disk."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
+from mien.server.batcher import Batcher
+from mien.server.metrics import Metrics
 from mien.server.problems import Problem
 from mien.server.settings import Settings
 
 DRAIN = 4  # times the limit: how much of a body that is too large is still taken, and thrown away
 MAX_HEADER = 8_192  # bytes of the headers of one part
 MAX_PARTS = 256
+CLOSE = {"Connection": "close"}
 LARGE = 1_000_000  # bytes of a body that is taken apart in a thread of its own
 
 
@@ -24,58 +28,118 @@ class Picture:
     data: bytes
 
 
-async def pictures_of(request: Request, settings: Settings) -> list[Picture]:
+class Intake:
+    """The bytes of request bodies that are in memory, of all requests together, and how many are still coming.
+
+    most: bytes; a body that would go beyond is answered 503, so that many slow senders cannot fill the memory.
+    """
+
+    def __init__(self, most: int, metrics: Metrics) -> None:
+        self.most, self.metrics = most, metrics
+        self.size = 0
+
+    @contextmanager
+    def body(self) -> Iterator["Body"]:
+        """A body that is let go of at the end."""
+        body = Body(self)
+        try:
+            yield body
+        finally:
+            self.size -= body.size
+
+
+class Body:
+    """What has come of one request's body. size: bytes."""
+
+    def __init__(self, intake: Intake) -> None:
+        self.intake, self.size = intake, 0
+        self._chunks: list[bytes] = []
+
+    def add(self, chunk: bytes) -> None:
+        """Take in what has come. Raises Problem busy where all bodies together are too large."""
+        if self.intake.size + len(chunk) > self.intake.most:
+            raise Problem("busy", "too much is being sent at once; try again in 2 s", {"Retry-After": "2"})
+        self._chunks.append(chunk)
+        self.size += len(chunk)
+        self.intake.size += len(chunk)
+
+    def clear(self) -> None:
+        """Let go of it."""
+        self._chunks.clear()
+        self.intake.size -= self.size
+        self.size = 0
+
+    def join(self) -> bytes:
+        """All of it."""
+        whole = b"".join(self._chunks)
+        self._chunks = [whole]
+        return whole
+
+
+async def pictures_of(request: Request, settings: Settings, batcher: Batcher, body: Body) -> list[Picture]:
     """The pictures of a request: its body as one, or the parts of multipart/form-data that hold files.
 
-    Raises Problem: wrong-type, too-large, too-slow, bad-request for no or too many pictures and broken multipart.
+    Raises Problem: wrong-type, too-large, too-slow, busy, bad-request for no or too many pictures and broken multipart.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     multipart = kind == b"multipart/form-data"
     if not (multipart or kind.startswith(b"image/") or kind in (b"application/octet-stream", b"")):
         shown = kind.decode("latin-1")[:60]
         raise Problem("wrong-type", f"a body of type {shown!r}; send image/..., or multipart/form-data with files")
-    body = await read_body(request, settings.max_bytes, settings.timeout)
+    data = await read_body(request, body, settings.max_bytes, settings)
     if not multipart:
-        if not body:
+        if not data:
             raise Problem("bad-request", "the body is empty; send a picture")
-        return [Picture("", body)]
+        return [Picture("", data)]
     boundary = options.get(b"boundary", b"")
     if not 1 <= len(boundary) <= 200:
         raise Problem("bad-request", "multipart/form-data without a boundary in Content-Type")
-    if len(body) < LARGE:
-        pictures = split_parts(body, boundary, settings.max_pictures)
+    if len(data) < LARGE:
+        pictures = split_parts(data, boundary, settings.max_pictures)
     else:  # this takes a while: other requests go on meanwhile
-        pictures = await asyncio.to_thread(split_parts, body, boundary, settings.max_pictures)
+        job = batcher.files.submit(split_parts, data, boundary, settings.max_pictures)
+        pictures = await asyncio.wrap_future(job)
     if not pictures:
         raise Problem("bad-request", "no file in the form; send each picture as a part with a filename")
     return pictures
 
 
-async def read_body(request: Request, limit: int, timeout: float) -> bytes:
-    """The whole body. Raises Problem too-large or too-slow, after taking in a part of what is still coming: a client
-    that is cut off in the middle of sending would not see the answer."""
+async def read_body(request: Request, body: Body, limit: int, settings: Settings) -> bytes:
+    """The whole body, at most `limit` bytes, within the time limit and without a pause as long as that for headers.
+
+    Raises Problem too-large, too-slow or busy, after taking in a part of what is still coming: a client that is cut
+    off in the middle of sending would not see the answer.
+    """
     declared = request.headers.get("content-length", "")
-    detail = f"the body is larger than {limit:,} bytes; send fewer or smaller pictures"
-    too_large = Problem("too-large", detail, {"Connection": "close"})
+    detail = f"the body is larger than {limit:,} bytes; send fewer or smaller files"
+    too_large = Problem("too-large", detail, CLOSE)
     if declared.isdigit() and int(declared) > limit and "expect" in request.headers:
         raise too_large  # the client asks before it sends
-    chunks: list[bytes] = []
-    size = 0
+    size, pause = 0, settings.header_timeout
+    loop = asyncio.get_running_loop()
+    body.intake.metrics.add("mien_receiving")
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(settings.timeout) as clock:
+            end = clock.when() or 0.0
+            clock.reschedule(min(end, loop.time() + pause))
             async for chunk in _chunks(request):
+                clock.reschedule(min(end, loop.time() + pause))
                 size += len(chunk)
                 if size <= limit:
-                    chunks.append(chunk)
+                    body.add(chunk)
                 else:
-                    chunks.clear()
+                    body.clear()
                     if size > DRAIN * limit:
                         break
     except TimeoutError:
-        raise Problem("too-slow", f"the body did not arrive within {timeout:g} s", {"Connection": "close"}) from None
+        seconds = min(settings.timeout, pause)
+        detail = f"the body did not arrive within {settings.timeout:g} s, or nothing of it for {seconds:g} s"
+        raise Problem("too-slow", detail, CLOSE) from None
+    finally:
+        body.intake.metrics.add("mien_receiving", -1)
     if size > limit:
         raise too_large
-    return b"".join(chunks)
+    return body.join()
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:

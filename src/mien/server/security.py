@@ -3,7 +3,9 @@
 import hashlib
 import hmac
 import logging
+import socket
 import time
+from ipaddress import ip_address
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -29,12 +31,14 @@ HEADERS = {
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
-class Guard:
+class SecurityMiddleware:
     """ASGI middleware: tidies the path under a prefix, refuses what may not be asked, adds headers, counts."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self.app, self.settings, self.metrics = app, settings, metrics
         self._token = _digest(settings.token)
+        name = socket.gethostname().lower()
+        self._machine = (name, f"{name.partition('.')[0]}.local")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,7 +71,7 @@ class Guard:
             await send(message)
 
         try:
-            problem = self.refusal(scope)
+            problem = self.reject_reason(scope)
             if problem:
                 await respond(problem, root)(scope, receive, send_with_headers)
             else:
@@ -82,11 +86,10 @@ class Guard:
         finally:
             count()
 
-    def refusal(self, scope: Scope) -> Problem | None:
+    def reject_reason(self, scope: Scope) -> Problem | None:
         """Why a request is not answered; None where it is."""
         headers = Headers(scope=scope)
-        host = _host(headers.get("host", ""))
-        if self.settings.local and not self._known(host):
+        if not self._is_own_name(_host(headers.get("host", ""))):
             # A page elsewhere can point its own name at this machine; it must not get in that way.
             return Problem("not-allowed-here", "the server does not go by the name in Host; see --allow-host")
         if scope["method"] not in ("GET", "HEAD", "OPTIONS") and self._from_elsewhere(headers):
@@ -98,9 +101,20 @@ class Guard:
                 return Problem("no-token", "the Authorization header lacks the server's token, or has another")
         return None
 
-    def _known(self, host: str) -> bool:
+    def _is_own_name(self, host: str) -> bool:
+        """Whether the server may be called so.
+
+        On an open address any IP address, name without a dot and name of this machine is its own: nobody's page can point
+        those here. With a token any name is: such a page would lack it.
+        """
         names = (*LOCAL_NAMES, self.settings.host.lower(), *(name.lower() for name in self.settings.hosts))
-        return host in names or host.endswith(".localhost")
+        if host in names or host.endswith(".localhost"):
+            return True
+        if self.settings.local:
+            return False
+        return (
+            bool(self.settings.token) or _is_address(host) or (host != "" and "." not in host) or host in self._machine
+        )
 
     def _from_elsewhere(self, headers: Headers) -> bool:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
@@ -108,7 +122,7 @@ class Guard:
             return False
         if site:
             return site not in ("same-origin", "none")
-        return origin is not None and _host(origin.partition("://")[2]) != _host(headers.get("host", ""))
+        return origin is not None and not _same_origin(origin, headers.get("host", ""))
 
 
 def is_guarded(path: str) -> bool:
@@ -116,11 +130,31 @@ def is_guarded(path: str) -> bool:
     return path.startswith("/v1/") or path == "/metrics"
 
 
+def _same_origin(origin: str, host: str) -> bool:
+    """Whether a page's origin is the server that Host names: the same name and the same port.
+
+    The scheme is the browser's own: behind a proxy that adds TLS, the server sees another one.
+    """
+    scheme, mark, address = origin.lower().partition("://")
+    default = {"http": ":80", "https": ":443"}.get(scheme)
+    if not mark or default is None:
+        return False
+    return address.removesuffix(default) == host.lower().removesuffix(default)
+
+
 def _host(text: str) -> str:
     """The name or address in "name:port" or "[address]:port"."""
     if text.startswith("["):
         return text[1:].partition("]")[0].lower()
-    return text.partition(":")[0].lower()
+    return text.partition(":")[0].lower().rstrip(".")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _digest(text: str) -> bytes:

@@ -1,0 +1,230 @@
+"""Dynamic batching: faces of concurrent requests are classified together, and the number of requests is bounded.
+
+Each picture is decoded in a process of its own and searched for faces in a pool of threads. The faces found are
+classified together with those of other requests: the first waits a moment for others, but only while others are on
+their way, so that a single client never waits.
+"""
+
+import asyncio
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mien.errors import MienError
+from mien.inference.occlusion import Explanation, explain_crop
+from mien.inference.reader import Reader, Reading, Seen
+from mien.server.decoder import Decoder
+from mien.server.metrics import FACES, Metrics
+from mien.server.pool import DaemonPool
+from mien.server.problems import Problem
+from mien.server.settings import Settings
+
+CLOSING_SECONDS = 3.0  # that closing waits for work at hand
+
+
+@dataclass(frozen=True)
+class _Request:
+    """Pictures of one request whose faces wait to be classified. answer: gets a Reading for each picture."""
+
+    pictures: Sequence[Any]
+    answer: "Future[list[Reading[Any]]]"
+
+    @property
+    def faces(self) -> int:
+        return sum(len(picture.crops) for picture in self.pictures)
+
+
+class Batcher:
+    """Reads pictures for concurrent requests. Its coroutines belong to one event loop."""
+
+    def __init__(self, reader: Reader, settings: Settings, metrics: Metrics) -> None:
+        self.reader, self.settings, self.metrics = reader, settings, metrics
+        self.threads = settings.threads or max(1, (os.cpu_count() or 1) // settings.workers)
+        self.decoder = Decoder(settings.max_pixels, settings.decode_timeout)
+        self.pool = DaemonPool(self.threads, "mien-detect")
+        self.files = DaemonPool(2, "mien-files")  # run folders and forms: never behind pictures
+        self.stopping = threading.Event()  # set when the server is told to end; what was taken in is finished
+        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._workers = [
+            threading.Thread(target=self._work, name="mien-classify", daemon=True)
+            for _ in range(max(1, self.threads // 4) if settings.batch > 1 else 0)
+        ]
+        for worker in self._workers:
+            worker.start()
+        self.closing = False
+        self.inside = 0  # requests that are worked on or wait for it
+        self._coming = 0  # requests whose pictures are still being searched
+        self._seconds = 0.1  # a request takes, lately
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place for one request, from when its body is there until its answer is ready.
+
+        Raises Problem busy, with Retry-After, where all are taken, and not-ready when the server is closing.
+        """
+        if self.closing:
+            raise Problem("not-ready", "the server is stopping", {"Retry-After": "5"})
+        if self.inside >= self.settings.max_concurrent:
+            self.metrics.add("mien_refused_total")
+            wait = str(self.retry_after())
+            detail = f"all {self.settings.max_concurrent} places are taken; try again in {wait} s"
+            raise Problem("busy", detail, {"Retry-After": wait})
+        self.inside += 1
+        self.metrics.add("mien_inside")
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.inside -= 1
+            self.metrics.add("mien_inside", -1)
+            self._seconds += 0.1 * (time.monotonic() - began - self._seconds)
+
+    def retry_after(self) -> int:
+        """Whole seconds, 1 to 30, after which a place is likely to be free."""
+        return min(30, max(1, round(self._seconds)))
+
+    async def read(self, pictures: Sequence[bytes], already_cropped: bool = False) -> list[Reading[Any]]:
+        """What each picture shows; a picture that cannot be read has its error. already_cropped: each is one face.
+
+        Raises Problem too-many-faces, and took-too-long where the time limit passes.
+        """
+        searches = [self.pool.submit(self._detect, data, already_cropped) for data in pictures]
+        self._coming += 1
+        coming = True
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                prepared = await asyncio.gather(*(asyncio.wrap_future(search) for search in searches))
+                self._coming -= 1
+                coming = False
+                readings = await asyncio.wrap_future(self._submit(prepared))
+        except TimeoutError:
+            raise self._late() from None
+        finally:
+            self._coming -= coming
+            for search in searches:
+                search.cancel()
+        failed = sum(reading.error is not None for reading in readings)
+        self.metrics.add('mien_pictures_total{result="read"}', len(readings) - failed)
+        self.metrics.add('mien_pictures_total{result="failed"}', failed)
+        self.metrics.add("mien_faces_total", sum(len(reading.faces) for reading in readings))
+        return readings
+
+    async def explain(self, picture: bytes, emotion: str) -> Explanation:
+        """Which pixels of one cropped face raise the probability of an emotion; of its likeliest where it is empty.
+
+        Raises MienError for an unreadable picture or an unknown emotion, Problem took-too-long.
+        """
+        job = self.pool.submit(self._explain, picture, emotion)
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                return await asyncio.wrap_future(job)
+        except TimeoutError:
+            raise self._late() from None
+        finally:
+            job.cancel()
+
+    def warm_up(self, picture: bytes) -> None:
+        """Read a picture once, without counting it."""
+        self.reader.read(self.decoder.decode(picture))
+
+    def close(self) -> None:
+        """Finish what was taken in, then end threads and processes; what takes longer than a moment is left behind."""
+        self.closing = True
+        self.stopping.set()
+        until = time.monotonic() + CLOSING_SECONDS
+        for pool in (self.pool, self.files):
+            pool.close(max(0.0, until - time.monotonic()))
+        for _ in self._workers:
+            self._requests.put(None)
+        for worker in self._workers:
+            worker.join(max(0.0, until - time.monotonic()))
+        self.decoder.close()
+
+    def _late(self) -> Problem:
+        detail = f"no answer within {self.settings.timeout:g} s"
+        return Problem("took-too-long", detail, {"Retry-After": str(self.retry_after())})
+
+    def _detect(self, data: bytes, already_cropped: bool) -> Seen[Any]:
+        try:
+            picture = self.decoder.decode(data)
+        except MienError as error:
+            return Seen(Reading(None, error=error), np.empty((0, 15)), [])
+        prepared = self.reader.see(picture, already_cropped, keep=False)
+        faces, limit = len(prepared.crops), self.settings.max_faces
+        if faces > limit:
+            raise Problem("too-many-faces", f"the picture shows {faces} faces, the limit is {limit}; send a part of it")
+        reading: Reading[Any] = prepared.reading
+        return replace(prepared, reading=replace(reading, source=None))  # its pixels are not needed any more
+
+    def _explain(self, data: bytes, emotion: str) -> Explanation:
+        prepared = self.reader.see(self.decoder.decode(data), True, keep=False)
+        model = self.reader.model
+        if not emotion:
+            emotion = model.classes[int(model.classify(prepared.crops[0])[0].argmax())]
+        return explain_crop(model, prepared.crops[0], emotion)
+
+    def _submit(self, pictures: Sequence[Any]) -> "Future[list[Reading[Any]]]":
+        """Have the faces classified: in a batch with others', or here and now where batches are off."""
+        if not any(picture.crops for picture in pictures) or not self._workers:
+            return self.pool.submit(self._classify, pictures)
+        answer: Future[list[Reading[Any]]] = Future()
+        self._requests.put(_Request(pictures, answer))
+        return answer
+
+    def _classify(self, pictures: Sequence[Any]) -> list[Reading[Any]]:
+        faces = sum(len(picture.crops) for picture in pictures)
+        if faces:
+            self.metrics.observe("mien_batch_faces", "", FACES, faces)
+        return list(self.reader.tell(list(pictures)))
+
+    def _work(self) -> None:
+        """A worker's life: take the requests that have come, classify their faces in one run, hand them out."""
+        while first := self._requests.get():
+            requests = [first, *self._others(first)]
+            try:
+                readings = iter(self._classify([picture for request in requests for picture in request.pictures]))
+                for request in requests:
+                    _set(request.answer, [next(readings) for _ in request.pictures])
+            except Exception as error:  # it belongs to the requests, and the thread must live on
+                for request in requests:
+                    _set(request.answer, error)
+
+    def _others(self, first: _Request) -> Iterator[_Request]:
+        """What else is there or comes within the delay, up to a full batch."""
+        faces = first.faces
+        until = time.monotonic() + self.settings.max_batch_delay_ms / 1000
+        while faces < self.settings.batch:
+            try:
+                left = until - time.monotonic()
+                wait = self._coming > 0 and left > 0
+                request = self._requests.get(timeout=left) if wait else self._requests.get_nowait()
+            except queue.Empty:
+                return
+            if request is None:
+                self._requests.put(None)  # the end, for the loop outside
+                return
+            faces += request.faces
+            yield request
+
+
+def _set(future: "Future[Any]", outcome: Any) -> None:
+    if not future.set_running_or_notify_cancel():
+        return  # its request gave up waiting
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
+
+
+def unreadable(error: MienError, data: bytes) -> str:
+    """A picture's error as a client should see it: without the server's words for the source."""
+    text = str(error).replace(f"{len(data)} bytes", "this", 1)
+    return text.split("; raise it with")[0]

@@ -1,0 +1,93 @@
+"""The child process that decodes pictures of strangers, within limits of CPU time and memory.
+
+A decoder that takes for ever, crashes or asks for gigabytes ends this process and not the server. It reads jobs from
+standard input and answers on standard output, one after the other:
+
+    job      8 bytes: length of the file; the file
+    answer   12 bytes: width, height, length; then width * height * 3 bytes RGB where length is 0, else so many bytes of
+             UTF-8 that say what is wrong
+"""
+
+import contextlib
+import os
+import signal
+import struct
+import sys
+from typing import BinaryIO
+
+from PIL import Image
+
+from mien.data.image import open_picture
+from mien.errors import MienError
+
+JOB = struct.Struct("<Q")
+ANSWER = struct.Struct("<III")
+SLACK = 128_000_000  # bytes of memory beyond what the pixels need
+BYTES_PER_PIXEL = 24  # the most that decoding, turning and flattening a picture takes, with all copies
+JPEG_2000 = (b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")
+TOO_MUCH = "decoding it takes more memory than a picture of its size should"
+
+
+def main() -> None:
+    """Decode until standard input ends. Arguments: the most pixels of a picture, seconds of CPU time for one."""
+    max_pixels, seconds = int(sys.argv[1]), float(sys.argv[2])
+    for name in ("SIGINT", "SIGTERM"):  # the server ends this process, by closing its input, when all is answered
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    Image.init()
+    limit_memory(SLACK + BYTES_PER_PIXEL * max_pixels)
+    while head := jobs.read(JOB.size):
+        data = jobs.read(JOB.unpack(head)[0])
+        start_clock(seconds)
+        try:
+            picture = decode(data, max_pixels)
+        except MienError as error:
+            write_error(answers, str(error))
+        except MemoryError:
+            write_error(answers, TOO_MUCH)
+        else:
+            answers.write(ANSWER.pack(*picture.size, 0))
+            answers.write(picture.tobytes())
+            del picture
+        start_clock(0)
+        del data
+        answers.flush()
+
+
+def decode(data: bytes, max_pixels: int) -> Image.Image:
+    """The picture, upright, RGB. Raises MienError where it cannot be decoded, MemoryError where there is not enough."""
+    if data.startswith(JPEG_2000):
+        raise MienError("this is a JPEG 2000 picture, which the server does not decode; send it as JPEG or PNG")
+    try:
+        return open_picture(data, max_pixels)
+    except MienError as error:
+        if isinstance(error.__cause__, MemoryError):
+            raise error.__cause__ from error
+        raise
+
+
+def write_error(answers: BinaryIO, text: str) -> None:
+    """Answer with what is wrong."""
+    message = text.encode("utf-8", "replace") or b"?"
+    answers.write(ANSWER.pack(0, 0, len(message)) + message)
+
+
+def start_clock(seconds: float) -> None:
+    """End this process when it has used so many seconds of CPU time from now on; 0: do not."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def limit_memory(more: int) -> None:
+    """Refuse memory beyond what is in use now and `more` bytes, where the system can."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        with open("/proc/self/statm") as file:
+            now = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (now + more, now + more))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""The files of run folders, read with care: regular files only, of limited size, inside the folder.
+
+A run folder may hold anything: pipes, devices, links out of it, files of gigabytes, folders that may not be entered.
+Each such oddity is the error of that run, told in its row; the others are shown.
+"""
+
+import contextlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mien.errors import MienError
+from mien.evaluation import history
+
+FILES = ("recipe.json", "history.csv", "metrics.json")
+DEEP = 3  # folders below the given one in which runs are looked for
+MOST = 2000  # runs shown
+MOST_ENTRIES = 20_000  # of one folder that are looked at
+LARGEST = 4_000_000  # bytes of a file that is read
+NESTED = 32  # levels of lists and objects in a JSON file
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder. name: its path below the run folder, with slashes, every character printable. error: why it
+    cannot be looked into."""
+
+    name: str
+    path: Path
+    root: Path
+    error: str | None = None
+
+    def stamps(self) -> tuple[tuple[int, int], ...]:
+        """When each of FILES was changed, and its size; (0, -1) for one that is not there."""
+        return tuple(_stamp(self.path / file) for file in FILES)
+
+
+def find_runs(folder: Path) -> dict[str, Run]:
+    """Every run under a folder by name, sorted. Empty where there is no folder."""
+    runs: dict[str, Run] = {}
+    for path, error in _run_folders(folder, DEEP):
+        name = shown = _printable(path.relative_to(folder).as_posix())
+        number = 2
+        while name in runs:  # names that differ in characters that cannot be shown
+            name, number = f"{shown} ({number})", number + 1
+        runs[name] = Run(name, path, folder, error)
+        if len(runs) == MOST:
+            break
+    return dict(sorted(runs.items()))
+
+
+def read_json(run: Run, name: str) -> tuple[dict[str, Any], str | None]:
+    """The object in a JSON file of a run, empty where there is none, and what is wrong with it."""
+    try:
+        text = _read_text(run, name)
+        value = json.loads(text) if text is not None else {}
+        if not isinstance(value, dict):
+            raise ValueError("it holds no object")
+        if _too_deep(value, NESTED):
+            raise ValueError(f"it is nested more than {NESTED} levels deep")
+        return value, None
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return {}, _printable(f"{name} cannot be read: {reason}")[:160]
+
+
+def read_history(run: Run) -> tuple[list[dict[str, float]], str | None]:
+    """The rows of a run's history.csv, none where there is none, and what is wrong with it."""
+    path = run.path / "history.csv"
+    try:
+        if _read_text(run, "history.csv") is None:
+            return [], None
+        return [dict(row) for row in history.read(path)], None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return [], _printable(str(reason).replace(str(path), path.name))[:160]
+
+
+def _run_folders(folder: Path, deep: int) -> Iterator[tuple[Path, str | None]]:
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(
+                entry.name
+                for entry, _ in zip(entries, range(MOST_ENTRIES), strict=False)
+                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+            )
+    except OSError as error:
+        if deep < DEEP:  # the folder of runs itself need not be there
+            yield folder, f"the folder cannot be opened: {error.strerror}"
+        return
+    for name in names:
+        path = folder / name
+        if any(_stamp(path / file)[1] >= 0 for file in FILES):
+            yield path, None
+        elif deep > 1:
+            yield from _run_folders(path, deep - 1)
+
+
+def _read_text(run: Run, name: str) -> str | None:
+    """A regular file of limited size, not a link out of the run folder. None where there is none."""
+    path = run.path / name
+    try:
+        resolved = path.resolve(strict=True)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise MienError(f"{name} is a link to nothing") from None
+        return None
+    except RuntimeError:  # links in a circle, up to Python 3.12
+        raise MienError(f"{name} is a link in a circle") from None
+    if not resolved.is_relative_to(run.root.resolve()):
+        raise MienError(f"{name} is a link out of the run folder")
+    # A pipe would block without O_NONBLOCK, and what lies there may be another file by now.
+    handle = os.open(resolved, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise MienError(f"{name} is not a regular file")
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise MienError(f"{name} is larger than {LARGEST:,} bytes")
+    return data.decode("utf-8")
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.lstat()
+        with contextlib.suppress(OSError):  # a link to nothing is there all the same
+            status = path.stat()
+    except OSError:
+        return 0, -1
+    return status.st_mtime_ns, status.st_size
+
+
+def _too_deep(value: Any, levels: int) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_too_deep(item, levels - 1) for item in inner)
+
+
+def _printable(text: str) -> str:
+    """The text with escapes for line breaks, control characters and bytes that are no UTF-8."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

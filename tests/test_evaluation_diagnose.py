@@ -2,13 +2,21 @@
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mien.errors import MienError
-from mien.evaluation.diagnose import Verdict, diagnose
+from mien.evaluation import history
+from mien.evaluation.diagnose import Verdict, diagnose, diagnose_record
+from mien.evaluation.results import read_record
 
+ROOT = Path(__file__).parents[1]
+
+# Names of recipe fields that come with format 2.
+STEP_0 = {"translate", "brightness_contrast", "random_erasing", "ema_decay", "checkpoint_metric"}
 Rows = list[dict[str, float]]
 
 
@@ -227,10 +235,8 @@ def test_a_verdict_reads_well_and_is_kept_as_json() -> None:
 
 
 def test_every_switch_that_is_advised_exists() -> None:
-    import re
-
     recipes = pytest.importorskip("mien.training.recipes")
-    runtime = {"precision"}
+    runtime, commands = {"precision"}, {"data", "part", "raise_recall"}  # of mien evaluate
     kinds = [
         curves(20, 0.99, 0.524, 0.04, 1.3, 6, turn=6, rise=2.0),
         curves(20, 0.626, 0.475, 1.0, 1.38, 7),
@@ -248,4 +254,94 @@ def test_every_switch_that_is_advised_exists() -> None:
     ]
     for rows in kinds:
         for switch in re.findall(r"--([a-z-]+)", diagnose(rows).advice):
-            assert switch.replace("-", "_") in {*recipes.TYPES, *runtime}
+            assert switch.replace("-", "_") in {*recipes.TYPES, *runtime, *STEP_0, *commands}
+
+
+def test_a_class_that_is_never_found_is_said_first_and_is_no_good_fit() -> None:
+    rows = curves(25, 0.97, 0.968, 0.1, 0.12, 6)
+    verdict = diagnose(rows, chance=0.68, recall={"yes": 1.0, "no": 0.0})
+    assert verdict.kind == "underfit"
+    assert verdict.evidence.startswith("no is never found (recall 0 %)")
+    assert "more images of no" in verdict.advice
+    assert diagnose(rows, chance=0.68, recall={"yes": 1.0, "no": 0.9}).kind == "good fit"
+    overfit = diagnose(curves(20, 0.626, 0.475, 1.0, 1.38, 7), recall={"a": 0.0, "b": 0.0, "c": 0.05})
+    assert overfit.kind == "overfit"
+    assert overfit.evidence.startswith("a and b are never found (recall 0 %); c is hardly found (recall 5%); the gap")
+
+
+def test_guessing_the_largest_class_is_no_good_fit() -> None:
+    verdict = diagnose(curves(25, 0.97, 0.968, 0.1, 0.12, 6), chance=200 / 208)
+    assert verdict.kind == "underfit"
+    assert "always guessing the largest class gives 96.2%" in verdict.evidence
+
+
+def test_what_is_good_depends_on_the_data() -> None:
+    from mien.data.fer2013 import FER2013
+    from mien.evaluation.diagnose import FER2013_GOOD, good_level
+
+    assert good_level(FER2013["PublicTest"]) == FER2013_GOOD
+    assert good_level(dict.fromkeys(FER2013["PublicTest"], 100)) is None
+    assert good_level({"yes": 3, "no": 4}) is None
+    four = curves(4, 0.44, 0.487, 1.4, 1.35, 6, schedule="cosine")
+    verdict = diagnose(four, chance=0.25, good=FER2013_GOOD)
+    assert verdict.kind != "good fit"
+    assert "--epochs 20" in verdict.advice or "more training" in verdict.advice
+
+
+def test_training_that_leaves_a_low_validation_behind_overfits() -> None:
+    verdict = diagnose(curves(25, 0.62, 0.54, 1.0, 1.25, 6), good=0.6)
+    assert verdict.kind == "overfit"
+    assert "the gap is moderate" in verdict.evidence
+
+
+@pytest.mark.parametrize("gap", np.arange(0.003, 0.2, 0.01))
+def test_words_follow_the_gap(gap: float) -> None:
+    verdict = diagnose(curves(25, 0.6 + gap, 0.6, 0.9, 1.08, 9))
+    shown = float(re.search(r"gap ([+-][\d.]+) points", verdict.evidence)[1])  # type: ignore[index]
+    if verdict.kind == "good fit":
+        assert shown <= 10
+        assert ("the gap is small" in verdict.evidence) == (shown <= 5)
+    else:
+        assert shown >= 10
+        assert verdict.kind == "overfit"
+
+
+def test_a_perfect_run_is_not_told_to_widen() -> None:
+    verdict = diagnose(curves(25, 1.0, 0.999, 0.01, 0.02, 9, schedule="cosine"))
+    assert verdict.kind == "good fit"
+    assert "wider" not in verdict.advice
+    assert "elsewhere" in verdict.advice
+
+
+@pytest.mark.parametrize("epochs", range(1, 12))
+def test_a_validation_part_is_never_asked_for_where_there_is_one(epochs: int) -> None:
+    for end in (0.3, 0.6, 0.9):
+        verdict = diagnose(curves(epochs, end + 0.02, end, 1.0, 1.1))
+        assert "--split" not in verdict.advice
+        assert "a split" not in verdict.advice
+
+
+FINISHED = [
+    path
+    for path in sorted((ROOT / "results").glob("**/runs/*/history.csv"))
+    if (path.parent / "metrics.json").is_file()
+]
+
+
+@pytest.mark.parametrize("path", FINISHED, ids=lambda path: path.parent.name)
+def test_the_verdict_agrees_with_the_numbers_of_every_committed_run(path: Path) -> None:
+    rows, record = history.read(path), read_record(path.parent / "metrics.json")
+    verdict = diagnose_record(rows, record)
+    assert record["verdict"] == verdict.to_dict(), "run benchmarks/verdicts.py"
+    gap = rows[-1]["train_accuracy"] - rows[-1]["val_accuracy"]
+    figures = record["evaluations"]["validation"]["single"]
+    if "the gap is small" in verdict.evidence:
+        assert gap <= 0.05
+    if verdict.kind == "good fit":
+        assert gap <= 0.10
+        assert rows[-1]["val_accuracy"] >= 0.6
+        assert min(score["recall"] for score in figures["per_class"]) > 0
+    for score in figures["per_class"]:
+        if score["recall"] == 0:
+            assert score["name"] in verdict.evidence.split("never found")[0]
+    assert "--split" not in verdict.advice

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from mien.cli.live import Live
-    from mien.evaluation import diagnose, history
+    from mien.evaluation.diagnose import Verdict
     from mien.training.quickstart import find_data, quickstart
     from mien.training.recipes import recipe
     from mien.training.runtime import Runtime
@@ -36,8 +36,7 @@ def run(args: argparse.Namespace) -> None:
         )
     if not made.trained:
         print("     (already trained on these data: nothing to do again)")
-    verdict = diagnose.diagnose(history.read(args.run / "history.csv"), chance=1 / len(made.dataset.classes))
-    print(f"     verdict    {verdict}")
+    print(f"     verdict    {Verdict.from_dict(made.run.metrics()['verdict'])}")
     found = made.run.metrics()["evaluations"]
     for part, name in (("validation", "PublicTest"), ("test", "PrivateTest")):
         if part in found:

@@ -1,32 +1,42 @@
-"""From a training history to a verdict: underfit, overfit since an epoch, good fit, unstable, improving.
+"""Diagnosis of a training: underfit, overfit since an epoch, good fit, unstable, still improving, from its curves.
 
-The reading follows common practice (Goodfellow, Bengio & Courville 2016, chapters 5, 7.8 and 11; Prechelt
-1998): a validation loss that turns upwards while training goes on is overfitting since its turning point,
-even while the accuracies still creep up; a wide gap between flat curves is overfitting, too; two low flat
-curves are underfitting. With augmentation and dropout, training accuracy is measured on harder images than
-validation accuracy and may lie below it: a negative gap is healthy, and the level of a run is the better of
-the two.
+The reading follows common practice (Goodfellow, Bengio & Courville 2016, chapters 5, 7.8 and 11; Prechelt 1998): a
+validation loss that turns upwards while training goes on is overfitting since its turning point, even while the accuracies
+still creep up; a wide gap between flat curves is overfitting, too; two low flat curves are underfitting. With augmentation
+and dropout, training accuracy is measured on harder images than validation accuracy and may lie below it: a negative gap is
+healthy. What counts as low depends on the data: on the share of its largest class, which guessing reaches, and for FER2013 on
+what networks and people are known to reach. A class that is never predicted rightly is said first, and is no good fit.
+
+The gap of a run is that of its last epoch. Over WIDE_GAP it is overfitting (unless validation accuracy still climbs), from
+SLIGHT_GAP on it is moderate, below it is small.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
-from mien.errors import MienError
+from mien.data.fer2013 import FER2013
+from mien.evaluation.curves import SLIGHT_GAP, WIDE_GAP, Curves, noise, reach, read_curves, roughness, slope, smooth
+from mien.labels import EMOTIONS
 
 Kind = Literal["underfit", "overfit", "good fit", "unstable", "still improving", "too short"]
 
 FEWEST = 4  # epochs below which a curve has no shape
-WIDE_GAP = 0.10  # training minus validation accuracy that is overfitting whatever the losses say
-SLIGHT_GAP = 0.05  # the gap from which a rising validation loss is overfitting
+FEW = 10  # epochs below which more of them are the first thing to try
 LOSS_RISE = 0.05  # rise of the validation loss over its lowest, as a share of that
 LOW_LEVEL = 0.5  # accuracy under which flat curves are underfitting, where the chance level is not known
 LOW_SKILL = 0.4  # the same as a share of the way from chance to perfect
+FER2013_GOOD = 0.60  # validation accuracy of a good fit on FER2013: people agree with its labels on about 65 %
+NEARLY_ALL = 0.995  # accuracy that leaves nothing to gain
+RARELY = 0.10  # recall under which a class is as good as not found
 CLIMB = 0.03  # validation accuracy gained in the second half of a run that is still improving
 JUMPY = 0.04  # epoch-to-epoch noise of the validation accuracy that hides everything else
 JUMPY_LOSS = 0.15  # the same for the validation loss, as a share of its median
+SIMILAR = 0.02  # largest difference of a class's share from FER2013's in data that is taken for FER2013
+
+AUGMENT = "--flip --rotate 12 --translate 0.08 --scale 0.12 --brightness-contrast 0.25 --random-erasing 0.25"
 
 
 @dataclass(frozen=True)
@@ -49,73 +59,79 @@ class Verdict:
         """As metrics.json keeps it."""
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> "Verdict":
+        """A verdict as metrics.json keeps it. Raises KeyError where it lacks something."""
+        return cls(value["kind"], value["epoch"], str(value["evidence"]), str(value["advice"]))
+
     def __str__(self) -> str:
         return f"{self.title}: {self.evidence}\n  try: {self.advice}"
 
 
-@dataclass(frozen=True)
-class _Curves:
-    """The history as arrays (n,), its end as means over the last epochs: one odd epoch decides nothing."""
-
-    epoch: np.ndarray
-    train_loss: np.ndarray
-    train: np.ndarray
-    val_loss: np.ndarray
-    val: np.ndarray
-    rate: np.ndarray
-
-    def end(self, series: np.ndarray) -> float:
-        return float(series[-max(1, min(5, len(series) // 5)) :].mean())
-
-    @property
-    def gap(self) -> float:
-        return self.end(self.train) - self.end(self.val)
-
-    @property
-    def annealed(self) -> bool:
-        """Whether a schedule has taken the learning rate to its end."""
-        return bool(np.isfinite(self.rate).all() and self.rate[-1] <= 0.1 * self.rate.max())
-
-    @property
-    def levels(self) -> str:
-        train, val = self.train[-1], self.val[-1]
-        return f"training {train:.1%}, validation {val:.1%} (gap {100 * (train - val):+.1f} points)"
-
-
-def diagnose(history: Sequence[Mapping[str, float]], chance: float | None = None) -> Verdict:
+def diagnose(
+    history: Sequence[Mapping[str, float]],
+    chance: float | None = None,
+    recall: Mapping[str, float] | None = None,
+    good: float | None = None,
+) -> Verdict:
     """Read a history's curves.
 
-    history: a row per epoch with epoch, train_loss, train_accuracy, val_loss, val_accuracy (and
-    learning_rate, if known); accuracies 0..1. chance: accuracy of guessing, 0..1 (share of the most frequent
-    class, or 1 / classes); with it, "low" is measured from there instead of from 0. Raises MienError for a
-    history without those columns.
+    history: a row per epoch with epoch, train_loss, train_accuracy, val_loss, val_accuracy (and learning_rate, if known);
+    accuracies 0..1. chance: accuracy of guessing, 0..1: the share of the largest class. recall: of each class in validation,
+    0..1, of the weights that are kept. good: validation accuracy from which a fit is good on these data (`good_level`);
+    without it, 40 % of the way from chance to 1, or 0.5 where chance is not known. Raises MienError for a history without
+    those columns.
     """
-    curves = _curves(history)
+    curves = read_curves(history)
     if verdict := _broken(curves):
         return verdict
+    if good is None:
+        good = LOW_LEVEL if chance is None else chance + LOW_SKILL * (1 - chance)
     if len(curves.epoch) < FEWEST or np.isnan(curves.val).all():
-        return _too_short(curves)
-    return _unstable(curves) or _overfit(curves) or _improving(curves) or _underfit(curves, chance) or _good(curves)
-
-
-def _curves(history: Sequence[Mapping[str, float]]) -> _Curves:
-    def column(name: str) -> np.ndarray:
-        return np.array([row[name] for row in history], dtype=np.float64)
-
-    try:
-        return _Curves(
-            column("epoch"),
-            column("train_loss"),
-            column("train_accuracy"),
-            column("val_loss"),
-            column("val_accuracy"),
-            rate=np.array([row.get("learning_rate", np.nan) for row in history], dtype=np.float64),
+        verdict = _too_short(curves)
+    else:
+        verdict = (
+            _unstable(curves)
+            or _overfit(curves)
+            or _improving(curves)
+            or _low(curves, chance, good)
+            or _good(curves, chance)
         )
-    except KeyError as error:
-        raise MienError(f"history has no column {error}; give the rows that history.read returns") from error
+    return _with_recall(verdict, recall or {})
 
 
-def _broken(c: _Curves) -> Verdict | None:
+def diagnose_record(history: Sequence[Mapping[str, float]], record: Mapping[str, Any]) -> Verdict:
+    """The verdict on a finished run: `diagnose` with the chance level, recalls and good level of its validation part.
+
+    record: its metrics.json in format 2 (results.read_record). Raises MienError as `diagnose`.
+    """
+    views = record.get("evaluations", {}).get("validation", {})
+    figures = views.get("single") or next(iter(views.values()), None)
+    if figures is None:
+        return diagnose(history)
+    support = {score["name"]: int(score["support"]) for score in figures["per_class"]}
+    recall = {score["name"]: float(score["recall"]) for score in figures["per_class"] if score["support"]}
+    drawn = bool(record.get("data", {}).get("drawn", record.get("drawn", False)))
+    return diagnose(history, chance_level(support), recall, None if drawn else good_level(support))
+
+
+def chance_level(support: Mapping[str, int]) -> float:
+    """Accuracy of always guessing the largest class, 0..1. support: images of each class, at least one in all."""
+    return max(support.values()) / sum(support.values())
+
+
+def good_level(support: Mapping[str, int]) -> float | None:
+    """Validation accuracy from which a fit is good, where it is known for such data: FER2013, told by the names of its
+    classes and their shares. None for other data."""
+    if tuple(support) != EMOTIONS:
+        return None
+    known, here = FER2013["Training"], sum(support.values())
+    total = sum(known.values())
+    alike = all(abs(support[name] / here - known[name] / total) <= SIMILAR for name in EMOTIONS)
+    return FER2013_GOOD if alike else None
+
+
+def _broken(c: Curves) -> Verdict | None:
     """A loss that is no longer a number."""
     lost = ~np.isfinite(c.train_loss) | np.isinf(c.val_loss)
     if not np.isnan(c.val_loss).all():
@@ -131,21 +147,20 @@ def _broken(c: _Curves) -> Verdict | None:
     )
 
 
-def _too_short(c: _Curves) -> Verdict:
+def _too_short(c: Curves) -> Verdict:
     n = len(c.epoch)
+    longer = f"--epochs {max(FEW, 3 * n)}: then the curves have a shape"
     if n and not np.isnan(c.val).all():
-        seen = f"{n} epoch{'s' * (n > 1)}; so far {c.levels}"
-    elif n:
-        seen = f"{n} epoch{'s' * (n > 1)} without validation figures"
-    else:
-        seen = "no epoch has been recorded"
-    advice = f"--epochs {max(10, 3 * n)} and a validation split: then the curves have a shape"
-    return Verdict("too short", None, seen, advice)
+        return Verdict("too short", None, f"{n} epoch{'s' * (n > 1)}; so far {c.levels}", longer)
+    if n:
+        evidence = f"{n} epoch{'s' * (n > 1)} without validation figures"
+        return Verdict("too short", None, evidence, "a split that leaves images to validate on (--split study)")
+    return Verdict("too short", None, "no epoch has been recorded", longer)
 
 
-def _unstable(c: _Curves) -> Verdict | None:
+def _unstable(c: Curves) -> Verdict | None:
     """Training that loses what it had learned, or validation that jumps too much to be trusted."""
-    loss = _smooth(c.train_loss)
+    loss = smooth(c.train_loss)
     best = int(loss.argmin())
     lost, gained = c.end(c.train_loss) - loss[best], max(loss[0] - loss[best], 0.0)
     if lost > max(0.1 * loss[best], gained / 3):
@@ -160,7 +175,7 @@ def _unstable(c: _Curves) -> Verdict | None:
     # What a high rate does early on may still settle: the second half counts.
     start = max(0, len(c.val) - max(5, len(c.val) // 2))
     accuracy, losses = c.val[start:], c.val_loss[start:]
-    if _roughness(accuracy) < JUMPY and _roughness(losses) < JUMPY_LOSS * np.median(losses):
+    if roughness(accuracy) < JUMPY and roughness(losses) < JUMPY_LOSS * np.median(losses):
         return None
     # A steep climb is as rough, but never falls back.
     if np.diff(accuracy).min() > -JUMPY and np.diff(losses).max() < JUMPY_LOSS * np.median(losses):
@@ -173,21 +188,21 @@ def _unstable(c: _Curves) -> Verdict | None:
         f"validation accuracy jumps by up to {100 * steps.max():.1f} points from one epoch to the next, "
         f"{100 * c.val[worst - 1]:.1f} to {100 * c.val[worst]:.1f} % at epoch {int(c.epoch[worst])}",
         "a smaller --learning-rate or one that falls (--schedule cosine), a larger --batch-size, "
-        "averaged weights (--ema 0.998); check that the validation split is not tiny",
+        "averaged weights (--ema-decay 0.998); check that the validation part is not tiny",
     )
 
 
-def _overfit(c: _Curves) -> Verdict | None:
+def _overfit(c: Curves) -> Verdict | None:
     """Validation loss that has turned upwards, or a wide gap between curves that have come to rest."""
-    loss, accuracy = _smooth(c.val_loss), _smooth(c.val)
+    loss, accuracy = smooth(c.val_loss), smooth(c.val)
     turn = int(loss.argmin())
     rise = c.end(c.val_loss) - loss[turn]
-    rose = rise > max(LOSS_RISE * loss[turn], 2 * _noise(c.val_loss))
-    fell = accuracy.max() - c.end(c.val) > max(0.02, 2 * _noise(c.val))
-    learning_on = c.end(c.train_loss) < _smooth(c.train_loss)[turn]
+    rose = rise > max(LOSS_RISE * loss[turn], 2 * noise(c.val_loss))
+    fell = accuracy.max() - c.end(c.val) > max(0.02, 2 * noise(c.val))
+    learning_on = c.end(c.train_loss) < smooth(c.train_loss)[turn]
     if rose and learning_on and (c.gap > SLIGHT_GAP or fell):
-        first = max(0, turn - _reach(len(loss)))
-        lowest = first + int(c.val_loss[first : turn + _reach(len(loss)) + 1].argmin())
+        first = max(0, turn - reach(len(loss)))
+        lowest = first + int(c.val_loss[first : turn + reach(len(loss)) + 1].argmin())
         since = int(c.epoch[lowest])
         evidence = (
             f"validation loss is lowest in epoch {since} ({c.val_loss[lowest]:.3f}) and ends at "
@@ -195,20 +210,23 @@ def _overfit(c: _Curves) -> Verdict | None:
             f"falls to {c.train_loss[-1]:.3f}; {c.levels}"
         )
     elif c.gap > WIDE_GAP and not _climb(c):
-        narrow = np.flatnonzero(_smooth(c.train) - accuracy <= WIDE_GAP)
+        narrow = np.flatnonzero(smooth(c.train) - accuracy <= WIDE_GAP)
         since = int(c.epoch[min(narrow[-1] + 1, len(c.epoch) - 1) if len(narrow) else 0])
         evidence = f"the gap has been over {100 * WIDE_GAP:.0f} points since epoch {since}; {c.levels}"
     else:
         return None
-    advice = (
-        "more augmentation first (--flip --rotate 12 --shift 0.08 --scale 0.12 --light 0.25 --erase 0.25); "
+    return Verdict("overfit", since, evidence, _regularize())
+
+
+def _regularize() -> str:
+    return (
+        f"more augmentation first ({AUGMENT}); "
         "then --label-smoothing 0.1, --conv-drop 0.25, more --weight-decay; a network that ends in global "
-        "pooling (globalpool, hybrid); or fewer epochs (--early-stopping 5 --keep best)"
+        "pooling (globalpool, hybrid); or fewer epochs (--early-stopping 5 --checkpoint-metric val_accuracy)"
     )
-    return Verdict("overfit", since, evidence, advice)
 
 
-def _improving(c: _Curves) -> Verdict | None:
+def _improving(c: Curves) -> Verdict | None:
     """Validation accuracy that climbs to the end."""
     climb = _climb(c)
     if not climb:
@@ -218,7 +236,7 @@ def _improving(c: _Curves) -> Verdict | None:
     if not c.annealed:
         more += ", its rate falling to 0 at the end (--schedule cosine)"
     if c.gap > WIDE_GAP:
-        more += "; with augmentation (--flip --rotate 12 --shift 0.08 --erase 0.25), as the gap is wide"
+        more += f"; with augmentation ({AUGMENT}), as the gap is wide"
     return Verdict(
         "still improving",
         None,
@@ -227,84 +245,91 @@ def _improving(c: _Curves) -> Verdict | None:
     )
 
 
-def _underfit(c: _Curves, chance: float | None) -> Verdict | None:
-    """Both curves low. Which cure depends on what holds the network down."""
-    level = max(c.end(c.train), c.end(c.val))
-    low = level < LOW_LEVEL if chance is None else level - chance < LOW_SKILL * (1 - chance)
-    if not low:
+def _low(c: Curves, chance: float | None, good: float) -> Verdict | None:
+    """Curves that end below what is good for the data. Which cure depends on what holds the network down."""
+    train, val = max(c.end(c.train), c.train[-1]), max(c.end(c.val), c.val[-1])
+    if val >= good:
         return None
-    guess = "" if chance is None else f", guessing gives {chance:.1%}"
+    level = max(train, val)
+    guess = "" if chance is None else f", always guessing the largest class gives {chance:.1%}"
+    short = f"; a good fit reaches {good:.0%} here{guess}"
     near_chance = chance is not None and level - chance < 0.05 * (1 - chance)
     if near_chance or c.end(c.train_loss) > 0.97 * c.train_loss[0]:
         loss = f"{c.train_loss[0]:.3f} to {c.train_loss[-1]:.3f}"
         evidence = f"it has hardly learned: training loss went from {loss}; "
         advice = "a --learning-rate 10 times smaller, then 10 times larger; check the labels (mien data info)"
+    elif train >= good and c.gap > SLIGHT_GAP:
+        narrow = np.flatnonzero(smooth(c.train) - smooth(c.val) <= SLIGHT_GAP)
+        since = int(c.epoch[min(narrow[-1] + 1, len(c.epoch) - 1) if len(narrow) else 0])
+        evidence = f"training goes on where validation stays low, and {c.gap_words}; "
+        return Verdict("overfit", since, evidence + c.levels + short, _regularize())
+    elif len(c.epoch) < FEW:
+        evidence = f"{len(c.epoch)} epochs end low; "
+        advice = f"more training first: --epochs {max(20, 3 * len(c.epoch))}"
     elif c.gap < -SLIGHT_GAP:
-        evidence = "regularisation holds training below validation, and both end low; "
+        evidence = "regularization holds training below validation, and both end low; "
         advice = (
-            "less augmentation (--erase 0 --rotate 0) and dropout (--conv-drop 0 --fc-drop 0.2); "
+            "less augmentation (--random-erasing 0 --rotate 0) and dropout (--conv-drop 0 --fc-drop 0.2); "
             f"then longer: --epochs {2 * len(c.epoch)}"
         )
     else:
-        evidence = "both curves end low and close together; "
+        evidence = f"both curves end low, and {c.gap_words}; "
         advice = (
             "a larger network (hybrid, globalpool, deep), a higher --learning-rate, less dropout "
             "(--conv-drop 0 --fc-drop 0.2)"
         )
-    return Verdict("underfit", None, evidence + c.levels + guess, advice)
+    return Verdict("underfit", None, evidence + c.levels + short, advice)
 
 
-def _good(c: _Curves) -> Verdict:
-    if c.gap > SLIGHT_GAP:
-        advice = "a little more regularisation (--flip --erase 0.25 --label-smoothing 0.1) may close it"
+def _good(c: Curves, chance: float | None) -> Verdict:
+    if min(c.train[-1], c.val[-1]) >= NEARLY_ALL:
+        advice = "nothing left to gain on these images; faces from elsewhere tell more (mien evaluate --data OTHER --part all)"
+    elif c.gap > SLIGHT_GAP:
+        advice = "a little more regularization (--flip --random-erasing 0.25 --label-smoothing 0.1) may close it"
     elif c.annealed:
         advice = f"nothing overfits, so there is room: --epochs {2 * len(c.epoch)}, or a wider network"
     else:
         advice = "a rate that falls to 0 at the end (--schedule cosine) often wins a point or two"
     how = "the schedule has run out" if c.annealed else "validation gains little by now"
-    gap = "the gap is small" if c.gap > -0.02 else "augmentation and dropout keep training below validation"
-    return Verdict("good fit", None, f"{how} and {gap}; {c.levels}", advice)
+    guess = "" if chance is None else f"; always guessing the largest class gives {chance:.1%}"
+    return Verdict("good fit", None, f"{how} and {c.gap_words}; {c.levels}{guess}", advice)
 
 
-def _last(c: _Curves) -> int:
+def _with_recall(verdict: Verdict, recall: Mapping[str, float]) -> Verdict:
+    """The verdict with the classes that are never or hardly found in front. No such run is a good fit."""
+    never = [name for name, value in recall.items() if value == 0]
+    rarely = [name for name, value in recall.items() if 0 < value < RARELY]
+    if not never and not rarely:
+        return verdict
+    parts = [f"{_listed(never)} {'is' if len(never) == 1 else 'are'} never found (recall 0 %)"] if never else []
+    parts += [f"{name} is hardly found (recall {recall[name]:.0%})" for name in rarely]
+    advice = (
+        f"more images of {_listed(never + rarely)}, and longer training; mien evaluate --raise-recall "
+        f"{' '.join(never + rarely)} shows what a shift towards {'it' if len(never + rarely) == 1 else 'them'} costs"
+    )
+    kind: Kind = "underfit" if verdict.kind == "good fit" and never else verdict.kind
+    if verdict.kind != "good fit":
+        advice = f"{verdict.advice}; then {advice}"
+    return replace(verdict, kind=kind, evidence=f"{'; '.join(parts)}; {verdict.evidence}", advice=advice)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _last(c: Curves) -> int:
     """How many epochs count as the last ones: half of them, as fewer would drown in noise."""
     return max(3, len(c.val) // 2)
 
 
-def _climb(c: _Curves) -> float:
+def _climb(c: Curves) -> float:
     """Validation accuracy gained over the last epochs; 0 where that is little, noise, or the loss rises.
 
     A falling learning rate always gains something at its end: a run that ends with its schedule must gain more.
     """
     n = _last(c)
-    gain = n * _slope(c.val[-n:])
+    gain = n * slope(c.val[-n:])
     least = 3 * CLIMB if c.annealed else CLIMB
     # In a few epochs, the bend of the curve cannot be told from noise.
-    doubt = 2 * _noise(c.val) * float(np.sqrt(12 / n)) if len(c.val) >= 10 else CLIMB
-    return gain if gain > max(least, doubt) and _slope(c.val_loss[-n:]) < 0 else 0.0
-
-
-def _slope(series: np.ndarray) -> float:
-    """Change from one epoch to the next: the median over all pairs of epochs (Theil 1950, Sen 1968)."""
-    first, second = np.triu_indices(len(series), k=1)
-    return float(np.median((series[second] - series[first]) / (second - first)))
-
-
-def _reach(n: int) -> int:
-    return 0 if n < 8 else 1 if n < 20 else min(5, 1 + n // 20)
-
-
-def _smooth(series: np.ndarray) -> np.ndarray:
-    """Centred moving average over 1, 3 or more epochs by the length of the run; shorter at the ends."""
-    reach = _reach(len(series))
-    return np.array([series[max(0, i - reach) : i + reach + 1].mean() for i in range(len(series))])
-
-
-def _noise(series: np.ndarray) -> float:
-    """Standard deviation of the noise about the trend, from second differences; the median forgives jumps."""
-    return float(np.median(np.abs(np.diff(series, 2))) / (0.6745 * np.sqrt(6)))
-
-
-def _roughness(series: np.ndarray) -> float:
-    """The same with the root mean square, which counts single jumps in full."""
-    return float(np.sqrt((np.diff(series, 2) ** 2).mean() / 6))
+    doubt = 2 * noise(c.val) * float(np.sqrt(12 / n)) if len(c.val) >= 10 else CLIMB
+    return gain if gain > max(least, doubt) and slope(c.val_loss[-n:]) < 0 else 0.0

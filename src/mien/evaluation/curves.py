@@ -1,0 +1,95 @@
+"""Learning curves as arrays: end levels, trend, noise and roughness of a series over the epochs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import MienError
+
+Series = NDArray[np.float64]
+
+WIDE_GAP = 0.10  # training minus validation accuracy that is overfitting whatever the losses say
+SLIGHT_GAP = 0.05  # the gap from which it is moderate, and a rising validation loss is overfitting
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The history as arrays (n,), its end as means over the last epochs: one odd epoch decides nothing."""
+
+    epoch: Series
+    train_loss: Series
+    train: Series
+    val_loss: Series
+    val: Series
+    rate: Series
+
+    def end(self, series: Series) -> float:
+        return float(series[-max(1, min(5, len(series) // 5)) :].mean())
+
+    @property
+    def gap(self) -> float:
+        """Of the last epoch, as `levels` shows it."""
+        return float(self.train[-1] - self.val[-1])
+
+    @property
+    def gap_words(self) -> str:
+        if self.gap > WIDE_GAP:
+            return "the gap is wide"
+        if self.gap > SLIGHT_GAP:
+            return "the gap is moderate"
+        return "the gap is small" if self.gap > -0.02 else "augmentation and dropout keep training below validation"
+
+    @property
+    def annealed(self) -> bool:
+        """Whether a schedule has taken the learning rate to its end."""
+        return bool(np.isfinite(self.rate).all() and self.rate[-1] <= 0.1 * self.rate.max())
+
+    @property
+    def levels(self) -> str:
+        train, val = self.train[-1], self.val[-1]
+        return f"training {train:.1%}, validation {val:.1%} (gap {100 * (train - val):+.1f} points)"
+
+
+def read_curves(history: Sequence[Mapping[str, float]]) -> Curves:
+    def column(name: str) -> Series:
+        return np.array([row[name] for row in history], dtype=np.float64)
+
+    try:
+        return Curves(
+            column("epoch"),
+            column("train_loss"),
+            column("train_accuracy"),
+            column("val_loss"),
+            column("val_accuracy"),
+            rate=np.array([row.get("learning_rate", np.nan) for row in history], dtype=np.float64),
+        )
+    except KeyError as error:
+        raise MienError(f"history has no column {error}; give the rows that history.read returns") from error
+
+
+def slope(series: Series) -> float:
+    """Change from one epoch to the next: the median over all pairs of epochs (Theil 1950, Sen 1968)."""
+    first, second = np.triu_indices(len(series), k=1)
+    return float(np.median((series[second] - series[first]) / (second - first)))
+
+
+def reach(n: int) -> int:
+    return 0 if n < 8 else 1 if n < 20 else min(5, 1 + n // 20)
+
+
+def smooth(series: Series) -> Series:
+    """Centred moving average over 1, 3 or more epochs by the length of the run; shorter at the ends."""
+    width = reach(len(series))
+    return np.array([series[max(0, i - width) : i + width + 1].mean() for i in range(len(series))])
+
+
+def noise(series: Series) -> float:
+    """Standard deviation of the noise about the trend, from second differences; the median forgives jumps."""
+    return float(np.median(np.abs(np.diff(series, 2))) / (0.6745 * np.sqrt(6)))
+
+
+def roughness(series: Series) -> float:
+    """The same with the root mean square, which counts single jumps in full."""
+    return float(np.sqrt((np.diff(series, 2) ** 2).mean() / 6))

@@ -17,7 +17,7 @@ from mien.data.synthetic.generate import draw_face
 from mien.inference.annotate import annotate
 
 IMAGES = Path(__file__).parent / "images"
-PORTRAIT = Path(mien.__file__).parent / "recognition/sample/astronaut.jpg"
+PORTRAIT = Path(mien.__file__).parent / "inference/sample/astronaut.jpg"
 ACTS = {  # what two drawn people show, two seconds each
     5: ("neutral", "neutral", "happy", "happy", "surprise", "neutral", "sad", "sad", "angry", "neutral"),
     4: (None, "neutral", "neutral", "happy", "happy", None, None, "surprise", "fear", "sad"),

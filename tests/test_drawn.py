@@ -1,12 +1,15 @@
-"""Drawn faces: the same for one seed, balanced as FER2013, in its layouts, and hard for a linear model."""
+"""Synthetic faces: the same for one seed, balanced as FER2013, in its layouts, and hard for a linear model."""
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mien.data.synthetic.generate import FER2013_COUNTS, MARKER, draw, draw_face, draw_files
+from mien.data.synthetic.render import _outlines
 from mien.errors import MienError
 from mien.labels import EMOTIONS
 
@@ -105,6 +108,29 @@ def test_a_face_can_be_drawn_in_any_size(plain: bool) -> None:
     assert large.dtype == np.uint8
     shrunk = large.reshape(48, 4, 48, 4).mean(axis=(1, 3))
     assert abs(shrunk - small).mean() < 12  # the same picture, but for grain
+
+
+def test_lines_become_polygons_of_their_width_and_rings_stay_open() -> None:
+    def area(polygon: np.ndarray) -> float:
+        x, y = polygon.T
+        return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+
+    turn = np.linspace(0, 2 * np.pi, 61)
+    circle = np.stack([30 * np.cos(turn), 30 * np.sin(turn)], axis=1)
+    circle[-1] = circle[0]
+    straight, ring = _outlines([np.array([(10.0, 10.0), (60.0, 40.0)]), circle], [9.0, 7.0])
+    # Pillow adds half a pixel on each side, so polygons are one pixel narrower than the lines.
+    assert area(straight) == pytest.approx(8 * np.hypot(50, 30) + np.pi * 16, rel=0.01)
+    assert area(ring) == pytest.approx(2 * np.pi * 30 * 6, rel=0.01)
+
+
+def test_drawing_needs_numpy_and_pillow_alone() -> None:
+    code = (
+        "import sys; from mien.data.synthetic.generate import draw; draw(3); "
+        "sys.exit(str([m for m in ('cv2', 'torch', 'scipy', 'matplotlib', 'onnxruntime') if m in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "[]\n")
 
 
 def test_a_person_shows_each_emotion_with_another_face() -> None:

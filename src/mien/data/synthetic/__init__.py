@@ -1,1 +1,1 @@
-"""How mien draws faces: `sitter` chooses, `features` and `head` shape, `portrait` paints."""
+"""Synthetic faces: `person` samples people and scenes, `features` and `head` shape them, `render` paints them."""

@@ -1,14 +1,17 @@
-"""Eyes, brows, nose and mouth of a drawn face, moved by its action units. Shapes only; nothing is painted.
+"""Eyes, brows, nose and mouth of a synthetic face as shapes, moved by its FACS action units.
 
-Everything is a `Mark` in head units (see `sitter.py`), laid on the front of a head that looks straight ahead.
-How far an action unit moves what is by eye, after the descriptions of the Facial Action Coding System.
+A `Mark` is one shape in head units (see `person.py`), laid on the front of a head that looks straight ahead. How far
+an action unit moves each shape was set by eye, after the descriptions of the Facial Action Coding System.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.data.synthetic.person import Person, Scene, Units
+
+Points = NDArray[np.float64]  # (P, 2), or (P,) for one coordinate of each
 
 T = np.linspace(-1.0, 1.0, 15)  # along a lid, a lip, a brow
 BOW = 1 - T**2  # 0 at both ends, 1 in the middle
@@ -21,44 +24,44 @@ _FLIP = np.array([-1.0, 1.0])
 
 
 class Mark(NamedTuple):
-    points: np.ndarray  # (P, 2)
+    points: Points  # (P, 2)
     tone: float  # gray value; in the soft layer light added, -1..1
     width: float = 0.0  # of a line; 0 fills the polygon
     lift: float = 0.0  # distance from the dome's surface, or from the head's middle plane if not on it
     on_dome: bool = True
 
 
-def fill(points: np.ndarray, tone: float, lift: float = 0.0) -> Mark:
+def fill(points: Points, tone: float, lift: float = 0.0) -> Mark:
     return Mark(points, tone, 0.0, lift)
 
 
-def line(points: np.ndarray, tone: float, width: float, lift: float = 0.0) -> Mark:
+def line(points: Points, tone: float, width: float, lift: float = 0.0) -> Mark:
     return Mark(points, tone, width, lift)
 
 
-def flat(points: np.ndarray, tone: float, lift: float, width: float = 0.0) -> Mark:
+def flat(points: Points, tone: float, lift: float, width: float = 0.0) -> Mark:
     """Something that does not lie on the face: `lift` before the head's middle plane, or behind it."""
     return Mark(points, tone, width, lift, False)
 
 
-def curve(x: np.ndarray, y: np.ndarray | float) -> np.ndarray:
+def curve(x: Points, y: Points | float) -> Points:
     out = np.empty((len(x), 2))
     out[:, 0] = x
     out[:, 1] = y
     return out
 
 
-def ring(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+def ring(upper: Points, lower: Points) -> Points:
     """A closed shape from its two edges, both from left to right."""
     return np.concatenate((upper, lower[::-1]))
 
 
-def ellipse(x: float, y: float, rx: float, ry: float) -> np.ndarray:
-    return CIRCLE * (rx, ry) + (x, y)
+def ellipse(x: float, y: float, rx: float, ry: float) -> Points:
+    return curve(CIRCLE[:, 0] * rx + x, CIRCLE[:, 1] * ry + y)
 
 
-def moved(points: np.ndarray, x: float, y: float) -> np.ndarray:
-    return points + np.array((x, y))
+def moved(points: Points, x: float, y: float) -> Points:
+    return np.asarray(points + np.array((x, y)))
 
 
 def both_sides(marks: list[Mark]) -> list[Mark]:

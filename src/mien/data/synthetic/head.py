@@ -1,4 +1,4 @@
-"""The head around the features of a drawn face: outline, lines, hair, beard, glasses, obstacles."""
+"""The head around the features of a synthetic face: outline, wrinkles, hair, beard, glasses, occluders."""
 
 import numpy as np
 
@@ -6,6 +6,7 @@ from mien.data.synthetic.features import (
     BOW,
     CIRCLE,
     Mark,
+    Points,
     T,
     both_sides,
     brows,
@@ -30,7 +31,7 @@ _COS_OVAL, _SIN_OVAL = np.sign(_COS) * np.abs(_COS) ** 0.9, 1.13 * _SIN
 _ARCH = BOW**0.5
 
 
-def outline(p: Person, units: Units, grow: float = 0.0) -> np.ndarray:
+def outline(p: Person, units: Units, grow: float = 0.0) -> Points:
     """The head's outline, (56, 2), from the right ear under the chin and back over the top.
 
     `grow` widens the skull and jaw, but does not lower the chin.
@@ -43,7 +44,7 @@ def outline(p: Person, units: Units, grow: float = 0.0) -> np.ndarray:
     return curve((p.width + grow) * x * (1 - p.taper * np.maximum(y, 0) ** 2), y)
 
 
-def jaw_patch(p: Person, units: Units, grow: float, top: float) -> np.ndarray:
+def jaw_patch(p: Person, units: Units, grow: float, top: float) -> Points:
     """Where a full beard grows: from the jaw's outline up to a curve that starts at `top` beside the ears."""
     jaw = outline(p, units, grow)[np.flatnonzero(_SIN - top > -0.02)]
     return np.concatenate((jaw, curve(T * (p.width * 0.84), top + 0.34 * BOW**0.6)))
@@ -76,7 +77,7 @@ def bust(p: Person, units: Units, scene: Scene) -> list[Mark]:
     return marks + _hair(p, units) + brows(p, units)
 
 
-def _curls(rx: float, ry: float, y: float) -> np.ndarray:
+def _curls(rx: float, ry: float, y: float) -> Points:
     angles = np.linspace(0, 2 * np.pi, 96, endpoint=False)
     bump = 1 + 0.05 * np.abs(np.sin(9 * angles))
     return curve(rx * bump * np.cos(angles), y + ry * bump * np.sin(angles))
@@ -176,7 +177,7 @@ def glasses(p: Person) -> list[Mark]:
     return [*both_sides(marks), line(bridge, tone, 0.03, 0.1)]
 
 
-def in_the_way(p: Person, scene: Scene) -> list[Mark]:
+def occluders(p: Person, scene: Scene) -> list[Mark]:
     """A hand, a strand of hair, something in front of the lens, dark glasses."""
     a, b, c, d = scene.spot
     side = 1 if a < 0.5 else -1

@@ -1,6 +1,6 @@
-"""Who sits for a drawn face, what the face does, and how it is taken: everything chosen by chance.
+"""Random people, expressions and scenes: everything about a synthetic face that is sampled.
 
-`portrait.py` paints what is chosen here; `drawn.py` makes datasets of it. Lengths are in head units: 1 is the
+`render.py` paints what is sampled here; `generate.py` makes datasets of it. Lengths are in head units: 1 is the
 distance from the middle of the face (a little below the eyes) to the chin; x goes right, y goes down. Tones
 are gray values, 0 black to 255 white. Angles are in radians.
 """

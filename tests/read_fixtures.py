@@ -3,10 +3,13 @@
 import io
 import json
 import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -79,20 +82,61 @@ def crowd(columns: int, rows: int, side: int) -> Image.Image:
 
 def make_film(path: Path, seconds: float = 4, fps: float = 10, size: tuple[int, int] = (480, 270)) -> Path:
     """A film of two faces: one drifts to the right all the time, one is there in the middle half only."""
-    import cv2
-
-    codec = "MJPG" if path.suffix == ".avi" else "mp4v"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, size)
-    face = portrait().crop(FACE)
-    small = face.resize((96, 120), Image.Resampling.BICUBIC)
     count = round(seconds * fps)
-    for i in range(count):
-        frame = Image.new("RGB", size, (96, 120, 140))
-        frame.paste(small, (20 + round(100 * i / count), 70))
+    small = portrait().crop(FACE).resize((96, 120), Image.Resampling.BICUBIC)
+
+    def frame(i: int) -> Image.Image:
+        image = Image.new("RGB", size, (96, 120, 140))
+        image.paste(small, (20 + round(100 * i / count), 70))
         if count // 4 <= i < 3 * count // 4:
-            frame.paste(small.transpose(Image.Transpose.FLIP_LEFT_RIGHT), (330, 60))
-        writer.write(np.ascontiguousarray(np.asarray(frame)[:, :, ::-1]))
-    writer.release()
+            image.paste(small.transpose(Image.Transpose.FLIP_LEFT_RIGHT), (330, 60))
+        return image
+
+    codec = "mjpeg" if path.suffix == ".avi" else "mpeg4"
+    return write_film(path, [(i / fps, lambda i=i: frame(i)) for i in range(count)], codec, fps=fps)  # type: ignore[misc]
+
+
+def held_face(path: Path, times: Sequence[float], until: float = 3.0, **options: Any) -> Path:
+    """A film whose frames begin at `times`: a face before `until`, gray from then on."""
+    face, gray = portrait().resize((256, 256)), Image.new("RGB", (256, 256), (128, 128, 128))
+    return write_film(path, [(time, face if time < until else gray) for time in times], **options)
+
+
+def write_film(
+    path: Path,
+    frames: Iterable[tuple[float, Image.Image | Callable[[], Image.Image]]],
+    codec: str = "libx264",
+    fps: float = 25,
+    sound: float = 0,
+    rotation: int = 0,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """A film of pictures with their times in seconds, made by PyAV, and `sound` seconds of a tone."""
+    with av.open(str(path), "w", options=options or {}) as container:
+        rate = Fraction(fps).limit_denominator(1001)
+        stream: Any = container.add_stream(codec, rate=rate)
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        constant = path.suffix in (".avi", ".vob", ".mpg", ".mxf")  # frames per second, in these
+        stream.codec_context.time_base = 1 / rate if constant else Fraction(1, 10_000)
+        tone: Any = container.add_stream("mp2" if constant else "aac", rate=44_100) if sound else None
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for time, image in frames:
+            image = image() if callable(image) else image
+            if not stream.width or stream.width != image.width:
+                stream.width, stream.height = image.size
+            frame = av.VideoFrame.from_image(image)
+            tick = stream.codec_context.time_base
+            frame.pts, frame.time_base = round(time / tick), tick
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if tone is not None:
+            for start in range(0, int(sound * 44_100), 1024):
+                wave = np.sin(np.arange(start, start + 1024) * 0.06) * 0.3
+                block = av.AudioFrame.from_ndarray(wave[None].astype(np.float32), format="fltp", layout="mono")
+                block.sample_rate, block.pts = 44_100, start
+                container.mux(tone.encode(block))
+            container.mux(tone.encode(None))
     return path
 
 

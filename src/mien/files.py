@@ -1,8 +1,10 @@
-"""Atomic file writes: a reader never sees half of a file, and a crash leaves the old one."""
+"""Atomic file writes: a reader never sees half of a file, and a crash leaves the old one. Addresses told from files."""
 
 import json
 import os
+import re
 import secrets
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,3 +67,33 @@ def write_json(path: str | Path, value: Any) -> None:
     """Write a value as indented JSON, atomically. Raises MienError where the folder cannot be made or written."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def refuse_address(name: str) -> None:
+    """Raise MienError, with the command that fetches it, where `name` is an address (http://..., rtsp://...) and no file."""
+    match = re.match(r"([a-z][a-z0-9+.-]{1,20}):/{1,3}", name, re.IGNORECASE)
+    if not match or os.path.lexists(name):
+        return
+    scheme, address = match[1].lower(), shlex.quote(name)
+    rest = name[match.end() :]
+    file_name = shlex.quote(re.split("[?#]", rest)[0].rstrip("/").rpartition("/")[2] or "file")
+    if scheme == "file":
+        raise MienError(f"{name} is an address; give the path alone: {shlex.quote('/' + rest.lstrip('/'))}")
+    playlist = re.search(r"\.(m3u8|mpd)$", re.split("[?#]", rest)[0], re.IGNORECASE)
+    if scheme in ("http", "https", "ftp", "ftps") and not playlist:
+        command, fetched = f"curl -L -o {file_name} {address}", file_name
+    elif scheme in ("s3", "s3a", "s3n"):
+        command, fetched = f"aws s3 cp {shlex.quote('s3://' + rest)} .", file_name
+    elif scheme in ("gs", "gcs"):
+        command, fetched = f"gcloud storage cp {shlex.quote('gs://' + rest)} .", file_name
+    elif scheme in ("sftp", "scp", "ssh"):
+        host, _, path = rest.partition("/")
+        command, fetched = f"scp {shlex.quote(f'{host}:/{path}')} .", file_name
+    elif scheme in ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "mms", "mmsh", "tcp", "http", "https"):
+        length = "" if playlist else "-t 60 "  # a live stream never ends
+        command, fetched = f"ffmpeg -i {address} {length}-c copy film.mkv", "film.mkv"
+    else:
+        raise MienError(
+            f"{name} is an address, and mien reads files; copy it to this machine first, then read the copy"
+        )
+    raise MienError(f"{name} is an address, and mien reads files; fetch it first: {command}  then read {fetched}")

@@ -1,26 +1,24 @@
-"""What stands on the command line, turned into a stream of pictures to read: files, folders, standard input."""
+"""What stands on the command line, turned into streams of pictures and films to read: files, folders, standard input."""
 
 import io
 import os
+import re
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from mien.data.image import SUFFIXES
 from mien.errors import MienError
-
-FILMS = frozenset((
-    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp", ".mts", ".m2ts",
-    ".ts",
-))  # fmt: skip
+from mien.inference.video_source import AMBIGUOUS, is_video, looks_like_video
+from mien.inference.video_source import SUFFIXES as VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True)
 class Input:
-    """One picture to read. name: as in the output. source: path, or what came from standard input; None if `error`.
+    """One picture or film to read. name: as in the output. source: path, or what came from standard input; None if `error`.
 
     place: where its annotated copy goes, relative to the folder of annotated pictures.
     """
@@ -31,57 +29,80 @@ class Input:
     error: MienError | None = None
 
 
-def is_film(argument: str) -> bool:
-    """Whether an argument names a film or a camera, and not pictures."""
-    return argument.startswith("camera:") or Path(argument).suffix.lower() in FILMS
-
-
-def find_inputs(arguments: Sequence[str], leave_out: Path | None = None) -> Iterator[Input]:
+def find_images(arguments: Sequence[str], leave_out: Path | None = None) -> Iterator[Input]:
     """Stream the pictures that the arguments name, in order: folders by name, with the folders in them.
 
-    Hidden files, files that are no pictures by their suffix, and the folder `leave_out` are passed over. A folder
+    Hidden files, files that are no pictures by their suffix, films, and the folder `leave_out` are passed over. A folder
     that links back to itself is entered once. What cannot be listed comes as an Input with its error.
     """
+    return _find(arguments, leave_out, _is_image)
+
+
+def find_videos(arguments: Sequence[str], leave_out: Path | None = None) -> Iterator[Input]:
+    """Stream the films that the arguments name, as `find_images` does the pictures; it tells of the errors."""
+    return (found for found in _find(arguments, leave_out, _is_video) if not found.error)
+
+
+def count_images(arguments: Sequence[str], leave_out: Path | None = None) -> int:
+    """How many inputs `find_images` will give; reads nothing but folders."""
+    return _count(arguments, leave_out, _is_image)
+
+
+def count_videos(arguments: Sequence[str], leave_out: Path | None = None) -> int:
+    """How many inputs `find_videos` will give, cameras included."""
+    return _count(arguments, leave_out, _is_video)
+
+
+def parse_seconds(text: str) -> float:
+    """Turn "0.2s", "200ms", "0.2" or "1m" into seconds. Raises MienError for anything else."""
+    match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(ms|s|m|min)?\s*", text)
+    if not match:
+        raise MienError(f"not a time: {text!r}; write it as 0.2s, 200ms or 1m")
+    return float(match[1]) * {"ms": 0.001, "s": 1, None: 1, "m": 60, "min": 60}[match[2]]
+
+
+def _find(arguments: Sequence[str], leave_out: Path | None, wanted: Callable[[str], bool]) -> Iterator[Input]:
     bases: set[Path] = set()
     for argument in arguments:
-        if argument == "-":
-            yield Input("stdin", _standard_input(), Path("stdin.png"))
-            continue
         path = Path(argument)
         if not _is_folder(path):
-            yield Input(argument, path, _unused(Path(path.name), bases))
+            if is_video(argument) != (wanted is _is_video):
+                continue
+            if argument == "-":
+                yield Input("stdin", _standard_input(), Path("stdin.png"))
+            else:
+                yield Input(argument, path, _unused(Path(path.name), bases))
             continue
-        # The pictures of one folder keep their places in it; of several, each folder keeps its own name.
+        # The files of one folder keep their places in it; of several, each folder keeps its own name.
         base = Path() if len(arguments) == 1 else _unused(Path(path.resolve().name), bases)
-        for found, error in _walk(argument, leave_out.resolve() if leave_out else None, set()):
+        for found, error in _walk(argument, leave_out.resolve() if leave_out else None, set(), wanted):
             place = base / os.path.relpath(found, argument)
             yield Input(found, None if error else Path(found), place, error)
 
 
-def count_inputs(arguments: Sequence[str], leave_out: Path | None = None) -> int:
-    """How many inputs `find_inputs` will give; reads nothing but folders."""
-    total = sum(not _is_folder(Path(argument)) for argument in arguments)
+def _count(arguments: Sequence[str], leave_out: Path | None, wanted: Callable[[str], bool]) -> int:
+    folders = [argument for argument in arguments if _is_folder(Path(argument))]
+    files = sum(is_video(name) == (wanted is _is_video) for name in arguments if name not in folders)
     hidden = leave_out.resolve() if leave_out else None
-    folders = (argument for argument in arguments if _is_folder(Path(argument)))
-    return total + sum(1 for folder in folders for _ in _walk(folder, hidden, set()))
+    return files + sum(1 for folder in folders for _ in _walk(folder, hidden, set(), wanted))
 
 
-def films_in(arguments: Iterable[str]) -> int:
-    """How many films lie in the given folders themselves, where `find_inputs` passes over them."""
-    count = 0
-    for argument in arguments:
-        try:
-            count += sum(Path(name).suffix.lower() in FILMS for name in os.listdir(argument))
-        except OSError:
-            continue  # not a folder, or one that find_inputs will report
-    return count
+def _is_image(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in SUFFIXES
+
+
+def _is_video(path: str) -> bool:
+    suffix = os.path.splitext(path)[1].lower()
+    return suffix in VIDEO_SUFFIXES and (suffix not in AMBIGUOUS or looks_like_video(path))
 
 
 def _is_folder(path: Path) -> bool:
     return os.path.isdir(path)
 
 
-def _walk(folder: str, leave_out: Path | None, entered: set[tuple[int, int]]) -> Iterator[tuple[str, MienError | None]]:
+def _walk(
+    folder: str, leave_out: Path | None, entered: set[tuple[int, int]], wanted: Callable[[str], bool]
+) -> Iterator[tuple[str, MienError | None]]:
     try:
         here = os.stat(folder)
         if (here.st_dev, here.st_ino) in entered or (leave_out and Path(folder).resolve() == leave_out):
@@ -99,8 +120,8 @@ def _walk(folder: str, leave_out: Path | None, entered: set[tuple[int, int]]) ->
         except OSError:  # a broken or circular link: reading it will say so
             below = False
         if below:
-            yield from _walk(path, leave_out, entered)
-        elif os.path.splitext(name)[1].lower() in SUFFIXES:
+            yield from _walk(path, leave_out, entered, wanted)
+        elif wanted(path):
             yield path, None
 
 

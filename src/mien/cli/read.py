@@ -4,6 +4,8 @@
     mien read photos/ -o faces.csv             a folder, with all folders in it; --resume goes on after a break
     mien read photo.jpg --annotate out.jpg     the picture with boxes and bars; --explain adds heat maps
     mien read film.mp4 --timeline film         who showed what when: film.csv and film.png
+    mien read film.mp4 --baseline 10s          and how each face changes against its own first ten seconds
+    mien read films/ -o faces.jsonl            every film and picture in a folder
     mien read camera:0                         live, in a window where there is a display
     mien read - < photo.jpg                    from standard input
 
@@ -24,13 +26,16 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
+    from mien.cli.progress import Progress
+    from mien.cli.read_images import Outcome
+    from mien.cli.read_video import Outputs, VideoOptions, VideoOutcome
     from mien.inference.reader import Reader
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
     parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="pictures, folders, a film, camera:0, or - for stdin"
+        "inputs", nargs="+", metavar="INPUT", help="pictures, films, folders of them, camera:0, or - for stdin"
     )
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--json", dest="kind", action="store_const", const="json", help="one JSON array of records")
@@ -55,15 +60,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--every", default=None, metavar="TIME", help="film: read a frame every 0.2s (the default), 200ms, ..."
     )
-    parser.add_argument("--timeline", type=Path, metavar="NAME", help="film: write NAME.csv and NAME.png")
+    parser.add_argument(
+        "--timeline", type=Path, metavar="NAME", help="film: write NAME.csv and NAME.png; of several films, a folder"
+    )
+    parser.add_argument(
+        "--baseline", default=None, metavar="TIME", help="film: each face's change against its own first TIME, e.g. 10s"
+    )
     parser.add_argument("--no-view", action="store_true", help="camera: open no window")
     parser.add_argument("--quiet", action="store_true", help="no progress and no summary on standard error")
 
 
 def run(args: argparse.Namespace) -> int:
     """Read what the arguments name. Returns the exit code."""
-    from mien.cli.inputs import is_film
     from mien.cli.quiet import quiet_decoders
+    from mien.files import refuse_address
+    from mien.inference.video_source import CAMERA, is_video
 
     if "" in args.inputs:
         raise MienError("an empty name stands among the inputs; give a picture, a folder, a film or camera:0")
@@ -74,40 +85,53 @@ def run(args: argparse.Namespace) -> int:
     if args.resume and not args.output:
         raise MienError("--resume needs the output to go on with: -o FILE.jsonl or -o FILE.csv")
     quiet_decoders()
-    film = [name for name in args.inputs if is_film(name)]
-    if film and len(args.inputs) > 1:
-        raise MienError(f"a film is read on its own: mien read {film[0]}")
-    return _film(args) if film else _pictures(args)
+    for name in args.inputs:
+        refuse_address(name)
+        if name.startswith(CAMERA) and len(args.inputs) > 1:
+            raise MienError(f"a camera is read on its own: mien read {name}")
+    videos = [name for name in args.inputs if is_video(name)]
+    for option, given in (("--explain", args.explain), ("--whole", args.whole)):
+        if given and videos:
+            raise MienError(f"{option} is for pictures; {videos[0]} is a film or a camera")
+    return _one_video(args) if videos and len(args.inputs) == 1 else _many(args)
 
 
-def _pictures(args: argparse.Namespace) -> int:
-    from mien.cli.inputs import count_inputs, films_in, find_inputs
-    from mien.cli.progress import Progress, duration
+def _many(args: argparse.Namespace) -> int:
+    from mien.cli.inputs import count_images, count_videos, find_images, find_videos
+    from mien.cli.progress import Progress
     from mien.cli.read_images import read_pictures
-    from mien.cli.records import open_writer
+    from mien.cli.read_video import VideoOutcome, read_videos
+    from mien.cli.records import csv_columns, open_writer
     from mien.cli.resume import Finished, finished
     from mien.cli.table import printable
 
-    for name, given in (("--every", args.every), ("--timeline", args.timeline)):
-        if given is not None:
+    many = len(args.inputs) > 1 or (args.inputs[0] != "-" and os.path.isdir(args.inputs[0]))
+    videos = count_videos(args.inputs) if many else 0
+    for name, given in (("--every", args.every), ("--timeline", args.timeline), ("--baseline", args.baseline)):
+        if given is not None and not videos:
             raise MienError(f"{name} is for films; these are pictures")
     kind = _kind(args)
     reader = _reader(args)
-    classes = reader.model.classes
     annotated, single = _annotated(args)
     # Small jobs say nothing about progress; counting a large folder takes a moment, once.
-    many = len(args.inputs) > 1 or (args.inputs[0] != "-" and os.path.isdir(args.inputs[0]))
     folder = None if single else annotated
-    total = count_inputs(args.inputs, folder) if many else 1
-    done = finished(args.output, kind, classes, reader.model.name) if args.resume else Finished()
+    total = count_images(args.inputs, folder) if many else 1
+    left_out = "--whole" if args.whole else ""  # films in folders, which have no pictures of one face
+    films = [] if left_out or not videos else list(find_videos(args.inputs, folder))
+    columns = csv_columns(reader.model.classes, videos=bool(films), change=bool(films and args.baseline))
+    done = finished(args.output, kind, columns, reader.model.name) if args.resume else Finished()
     progress = Progress(total, "pictures", len(done.names), args.quiet or not many, alone=bool(args.output))
-    with open_writer(args.output, kind, classes, resume=args.resume, overwrite=args.overwrite) as writer:
+
+    def complain(message: str) -> None:
+        print(f"mien: {printable(message)}", file=sys.stderr)
+
+    with open_writer(args.output, kind, columns, resume=args.resume, overwrite=args.overwrite) as writer:
         outcome = read_pictures(
             reader,
-            find_inputs(args.inputs, folder),
+            find_images(args.inputs, folder),
             writer,
             progress,
-            lambda message: print(f"mien: {printable(message)}", file=sys.stderr),
+            complain,
             batch=args.batch,
             whole=args.whole,
             annotated=annotated,
@@ -116,68 +140,89 @@ def _pictures(args: argparse.Namespace) -> int:
             finished=done,
             overwrite=args.overwrite or args.resume,
         )
+        seen = VideoOutcome()
+        if films:
+            outputs, options = _video_options(args, annotated, args.timeline)
+            seen = read_videos(reader, films, writer, complain, outputs, options, done=done.names, quiet=args.quiet)
     if many and not args.quiet:
-        rate = progress.rate()
-        now = progress.done - progress.start_at
-        parts = [f"{outcome.read:,} pictures read", f"{outcome.faces:,} faces"]
-        parts += [f"{outcome.failed:,} not read"] if outcome.failed else []
-        parts += [f"{outcome.skipped:,} were done before"] if outcome.skipped else []
-        parts += [f"films passed over: {films:,} (read each on its own)"] if (films := films_in(args.inputs)) else []
-        speed = f" ({rate:,.1f} pictures/s, {duration(now / rate)})" if rate > 0 else ""
-        print(f"mien: {', '.join(parts)}{speed}", file=sys.stderr)
-    return 1 if outcome.failed else 0
+        note = f"films passed over: {videos:,} ({left_out} is for pictures)" if left_out and videos else ""
+        _say_outcome(outcome, seen, progress, note, pictures=bool(total))
+    if seen.stopped:
+        print("mien: stopped; what was written ends there", file=sys.stderr)
+        return 130
+    return 1 if outcome.failed or seen.failed else 0
 
 
-def _film(args: argparse.Namespace) -> int:
+def _say_outcome(outcome: "Outcome", films: "VideoOutcome", progress: "Progress", note: str, pictures: bool) -> None:
+    """The last line on standard error: what was read, and how fast."""
+    from mien.cli.progress import duration
+
+    read, failed, skipped = films.read, outcome.failed + films.failed, outcome.skipped + films.skipped
+    parts = [f"{outcome.read:,} pictures read", f"{outcome.faces:,} faces"] if pictures or not (read or failed) else []
+    parts += (
+        [
+            f"{read:,} film{'s' if read != 1 else ''} read",
+            f"{films.faces:,} face{'s' if films.faces != 1 else ''} in {'them' if read > 1 else 'it'}",
+        ]
+        if read
+        else []
+    )
+    parts += [f"{failed:,} not read"] if failed else []
+    parts += [f"{skipped:,} were done before"] if skipped else []
+    parts += [note] if note else []
+    count, rate = progress.done - progress.start_at, progress.rate()
+    speed = f" ({rate:,.1f} pictures/s, {duration(count / rate)})" if count and rate > 0 and not read else ""
+    print(f"mien: {', '.join(parts)}{speed}", file=sys.stderr)
+
+
+def _one_video(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
     from mien.cli.progress import Progress
-    from mien.cli.read_video import read_film
-    from mien.cli.records import open_writer
-    from mien.cli.table import summary
-    from mien.inference.video import open_film, parse_seconds
+    from mien.cli.read_video import read_one, refuse_overwriting, say_people
+    from mien.cli.records import csv_columns, open_writer
+    from mien.inference.video import open_video
 
-    for name, given in (("--resume", args.resume), ("--explain", args.explain), ("--whole", args.whole)):
-        if given:
-            raise MienError(f"{name} is for pictures; {args.inputs[0]} is a film or a camera")
-    every = parse_seconds(args.every or "0.2s")
+    if args.resume:
+        raise MienError(f"--resume goes on with a list or a folder; {args.inputs[0]} is one film or camera")
     timeline = args.timeline
     if timeline and timeline.suffix in (".csv", ".png"):
         timeline = timeline.with_suffix("")
     if timeline and not timeline.name:
         raise MienError(f"--timeline needs a name to write NAME.csv and NAME.png, not {args.timeline}")
+    outputs, options = _video_options(args, args.annotate, timeline)
     kind = _kind(args)
     reader = _reader(args)
     with ExitStack() as stack:
         try:
-            film = stack.enter_context(open_film(args.inputs[0]))
+            video = stack.enter_context(open_video(args.inputs[0], reader.max_pixels))
         except MienError as error:
             print(f"mien: {error}", file=sys.stderr)
             return 1
-        if args.annotate and os.path.exists(args.annotate) and args.annotate.samefile(args.inputs[0]):
-            raise MienError(f"--annotate would write over {args.annotate}, the film itself; choose another name")
-        show = None
-        if film.live and not args.no_view:
-            show = _view(stack, film.name)
-        writer = stack.enter_context(
-            open_writer(args.output, kind, reader.model.classes, film=True, overwrite=args.overwrite)
-        )
-        progress = Progress(film.length or None, "s of film", quiet=args.quiet or film.live, alone=True)
-        rows, end = read_film(
-            reader,
-            film,
-            writer,
-            progress,
-            every=every,
-            annotated=args.annotate,
-            timeline=timeline,
-            show=show,
-            overwrite=args.overwrite,
-        )
-        colored = sys.stdout.isatty()
-        writer.say(f"{film.name}  {len(rows)} face{'s' if len(rows) != 1 else ''}\n{summary(rows, colored)}")
-    if end == "stopped" and not film.live:
+        refuse_overwriting(args.annotate, args.inputs[0])
+        if video.live and not args.no_view:
+            options = replace(options, show=_window(stack, video.name))
+        columns = csv_columns(reader.model.classes, images=False, videos=True, change=bool(options.baseline))
+        writer = stack.enter_context(open_writer(args.output, kind, columns, overwrite=args.overwrite))
+        progress = Progress(video.length or None, "s of film", quiet=args.quiet or video.live, alone=True)
+        rows, end = read_one(reader, video, writer, progress, outputs, options)
+        say_people(writer, video, rows, options)
+    if end == "stopped" and not video.live:
         print("mien: stopped; what was written ends there", file=sys.stderr)
         return 130
     return 1 if end == "cut short" else 0
+
+
+def _video_options(
+    args: argparse.Namespace, annotated: Path | None, timeline: Path | None
+) -> "tuple[Outputs, VideoOptions]":
+    from mien.cli.inputs import parse_seconds
+    from mien.cli.read_video import Outputs, VideoOptions
+
+    every, baseline = parse_seconds(args.every or "0.2s"), parse_seconds(args.baseline or "0")
+    if args.baseline is not None and not baseline:
+        raise MienError("--baseline is longer than 0 s; give a time such as 10s")
+    return Outputs(annotated, timeline), VideoOptions(every, baseline, overwrite=args.overwrite or args.resume)
 
 
 def _kind(args: argparse.Namespace) -> str:
@@ -241,14 +286,14 @@ def _count(text: str) -> int:
     return count
 
 
-def _view(stack: ExitStack, name: str) -> "Callable[[Image], bool] | None":
+def _window(stack: ExitStack, name: str) -> "Callable[[Image], bool] | None":
     """The window of a camera, or None, with a line that says why."""
-    from mien.cli.window import View
+    from mien.cli.window import Window
 
     try:
-        view = View(f"mien {name}")
+        window = Window(f"mien {name}")
     except MienError as error:
         print(f"mien: {error}; going on without a window, Ctrl-C ends", file=sys.stderr)
         return None
-    stack.callback(view.close)
-    return view.show
+    stack.callback(window.close)
+    return window.show

@@ -1,120 +1,244 @@
-"""A whole film or camera, as the command line gives it: frames in, records, an annotated film and a timeline out."""
+"""Films and cameras on the command line: frames in; records, an annotated film and a timeline out."""
 
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
 
+from mien.cli.inputs import Input
 from mien.cli.progress import Progress
-from mien.cli.records import Writer, open_writer
-from mien.cli.table import percent
+from mien.cli.records import Writer, csv_columns, open_writer
+from mien.cli.table import percent, printable, summary
 from mien.cli.timeline import plot_timeline
 from mien.errors import MienError
 from mien.inference.annotate import annotate
 from mien.inference.reader import Reader
-from mien.inference.tracker import FORGET, Seen, Tracker
-from mien.inference.video import Film, frames, open_film_writer
+from mien.inference.tracker import TrackedFace
+from mien.inference.video import Video, open_video
+from mien.inference.video_reader import EVERY, VideoFrame, read_faces
+from mien.inference.video_writer import WRITABLE, open_video_writer
+
+End = Literal["whole", "stopped", "cut short"]
 
 
-def read_film(
+@dataclass(frozen=True)
+class VideoOptions:
+    """How films are read. every, baseline: seconds. show: is given annotated frames and says whether to go on.
+
+    overwrite: replace files that exist; else they are an error.
+    """
+
+    every: float = EVERY
+    baseline: float = 0.0
+    show: Callable[[Image.Image], bool] | None = None
+    overwrite: bool = True
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What to write beside the records: an annotated film; NAME of a timeline, for NAME.csv and NAME.png."""
+
+    annotated: Path | None = None
+    timeline: Path | None = None
+
+    def in_folders(self, place: Path) -> "Outputs":
+        """Those of one film of several, where both are folders. Names keep the film's suffix: no two are the same."""
+        name = place if place.suffix.lower() in WRITABLE else place.with_name(f"{place.name}.mp4")
+        return Outputs(self.annotated and self.annotated / name, self.timeline and self.timeline / place)
+
+
+class People:
+    """Who was seen when. A face that is read counts as seen until the next look at the film, or the film's end."""
+
+    def __init__(self, step: float) -> None:
+        self._step = step
+        self._rows: dict[int, dict[str, Any]] = {}
+        self._last: tuple[float, Sequence[TrackedFace]] = (0.0, ())
+
+    def look(self, frame: VideoFrame) -> None:
+        """Take in a frame that was read."""
+        self.end(frame.time)
+        held = frame.duration if frame.duration > 1.5 * self._step else 0.0  # one picture on the screen for long
+        for face in frame.faces:
+            row = self._rows.setdefault(
+                face.id, {"id": face.id, "first": frame.time, "seen": 0.0, "weight": 0.0, "sums": {}, "changes": {}}
+            )
+            row["last"] = frame.time + held
+        self._last = (frame.time, frame.faces)
+
+    def end(self, time: float) -> None:
+        """What was seen at the last look was seen until `time`."""
+        before, faces = self._last
+        for face in faces:
+            row, seconds = self._rows[face.id], max(time - before, 0.0)
+            row["seen"] += seconds
+            for sums, values in ((row["sums"], face.probabilities), (row["changes"], face.change or {})):
+                for name, value in values.items():
+                    sums[name] = sums.get(name, 0.0) + value * max(seconds, 1e-6)
+            row["weight"] += max(seconds, 1e-6) if face.change is not None else 0.0
+        self._last = (time, ())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """For each face, in the order of appearance: {"id", "first", "last", "seen" (seconds), "mean" (probabilities),
+        "change" (the mean change against its baseline, or None)}."""
+        rows = []
+        for row in self._rows.values():
+            total = sum(row["sums"].values()) or 1.0  # probabilities sum to 1 at each look
+            change = {name: value / row["weight"] for name, value in row["changes"].items()} or None
+            mean = {name: value / total for name, value in row["sums"].items()}
+            rows.append({**{key: row[key] for key in ("id", "first", "last", "seen")}, "mean": mean, "change": change})
+        return rows
+
+
+def read_one(
     reader: Reader,
-    film: Film,
+    video: Video,
     writer: Writer,
     progress: Progress,
-    *,
-    every: float = 0.2,
-    annotated: Path | None = None,
-    timeline: Path | None = None,
-    show: Callable[[Image.Image], bool] | None = None,
-    overwrite: bool = True,
-) -> tuple[list[dict[str, Any]], Literal["whole", "stopped", "cut short"]]:
-    """Read a film or a camera frame by frame, and write a record of each frame that is read.
+    outputs: Outputs = Outputs(),
+    options: VideoOptions = VideoOptions(),
+) -> tuple[list[dict[str, Any]], End]:
+    """Read an open film or camera, and write a record of each frame that is read.
 
-    every: seconds between two of them. annotated: a film to write, with every frame and its faces marked.
-    timeline: writes timeline.csv and the plot timeline.png, for this name. show: is given annotated frames and says
-    whether to go on. overwrite: replace files of those names that exist; else they are an error. Ctrl-C ends the film there, and what was asked for is written up to it.
-    Returns a row for each face, in the order in which they appeared: {"id", "first", "last", "seen" (seconds), "mean"
-    (probabilities)}, and how it ended: "cut short" where the file has less than it says. Only those rows grow with the film.
+    The annotated film has every frame, at its time, and the sound. Ctrl-C ends the film there, and what was asked for is
+    written up to it. Returns the rows of People, and how it ended: "cut short" where the file has less than it says.
+    Only those rows grow with the film.
     """
-    tracker = Tracker()
-    people: dict[int, dict[str, Any]] = {}
-    end: Literal["whole", "stopped", "cut short"] = "whole"
-    plot = timeline.with_name(timeline.name + ".png") if timeline else None
-    for target in (annotated, plot):
-        if target and os.path.lexists(target) and not overwrite:
+    people = People(options.every or 1 / video.fps)
+    end: End = "stopped"
+    table_path, plot = (outputs.timeline and _with(outputs.timeline, suffix) for suffix in (".csv", ".png"))
+    for target in (outputs.annotated, plot):
+        if target and os.path.lexists(target) and not options.overwrite:
             raise MienError(f"{target} exists; replace it with --overwrite")
+    columns = csv_columns(reader.model.classes, images=False, videos=True, change=bool(options.baseline))
     with ExitStack() as files:
-        table = None
-        if timeline:
-            target = timeline.with_name(timeline.name + ".csv")
-            table = files.enter_context(
-                open_writer(target, "csv", reader.model.classes, film=True, overwrite=overwrite)
-            )
-        add = files.enter_context(open_film_writer(annotated, film.fps)) if annotated else None
-        seen: list[Seen] = []
+        writers = [writer] if writer.kind != "table" else []
+        if table_path:
+            writers.append(files.enter_context(open_writer(table_path, "csv", columns, overwrite=options.overwrite)))
+        film = None
+        if outputs.annotated:
+            sound = None if video.live else video
+            film = files.enter_context(open_video_writer(outputs.annotated, video.base_rate, sound))
         told: tuple[tuple[int, str], ...] = ()
-        before = 0.0
+        time = 0.0
         try:
-            for frame, due in frames(film, every, all_pictures=bool(add or show)):
-                if due and frame.picture:
-                    seen = tracker.update(reader.read(frame.picture), frame.time)
-                    record = _film_record(film, frame.index, frame.time, reader.model.name, seen)
-                    _count(people, seen, frame.time, every or 1 / film.fps)
-                    if table:
-                        table.write(record)
-                    if writer.kind != "table":
-                        writer.write(record)
-                    elif film.live and told != (told := tuple((one.id, one.face.emotion) for one in seen)):
+            drawn = film is not None or options.show is not None
+            for frame in read_faces(reader, video, options.every, options.baseline, every_frame=drawn):
+                if frame.was_read:
+                    people.look(frame)
+                    for each in writers:
+                        each.write(_record(video.name, reader.model.name, frame))
+                    labels = tuple((face.id, face.emotion) for face in frame.faces)
+                    if video.live and writer.kind == "table" and labels != told:
+                        told = labels
                         progress.clear()
-                        writer.say(_live_line(frame.time, seen))
-                if frame.picture and (add or show):
-                    marked = _marked(frame.picture, seen)
-                    if add:
-                        add(marked)
-                    if show and not show(marked):
-                        end = "stopped"
+                        writer.say(_live_line(frame))
+                if drawn:
+                    marked = annotate(frame.image, _largest_first(frame.faces), column=False)
+                    if film:
+                        film.write(marked, frame.time, frame.duration)
+                    if options.show and not options.show(marked):
                         break
-                progress.step(frame.time - before, f", {len(seen)} faces now")
-                before = frame.time
+                now = frame.time + frame.duration
+                progress.step(now - time, f", {len(frame.faces)} faces now")
+                time = now
             else:
-                end = "cut short" if film.cut_short(before) else "whole"
+                end = "cut short" if video.missing() else "whole"
+                if film:
+                    film.keep_whole_sound()
         except KeyboardInterrupt:
             end = "stopped"
+        people.end(max(time, video.tally.shown_until) if end != "stopped" else time)
         progress.clear()
-    if timeline and plot:
-        plot_timeline(timeline.with_name(timeline.name + ".csv"), plot, Path(film.name).name)
-    rows = [{**row, "mean": _mean(row["mean"])} for row in people.values()]
-    return rows, end
+    if table_path and plot:
+        plot_timeline(table_path, plot, Path(video.name).name)
+    return people.rows(), end
 
 
-def _film_record(film: Film, index: int, time: float, model: str, seen: Sequence[Seen]) -> dict[str, Any]:
-    faces = [{"id": one.id, **one.face.to_dict()} for one in seen]
-    return {"source": film.name, "model": model, "time": round(time, 4), "frame": index, "faces": faces}
+@dataclass(frozen=True)
+class VideoOutcome:
+    """What a job over films did. failed counts films that could not be read, or not to their end."""
+
+    read: int = 0
+    faces: int = 0
+    failed: int = 0
+    skipped: int = 0
+    stopped: bool = False
 
 
-def _count(people: dict[int, dict[str, Any]], seen: Sequence[Seen], time: float, step: float) -> None:
-    for one in seen:
-        row = people.setdefault(one.id, {"id": one.id, "first": time, "last": time, "seen": 0.0, "mean": {}})
-        gone = time - row["last"]
-        row["seen"] += gone if 0 < gone <= FORGET else step
-        row["last"] = time
-        for name, share in one.face.probabilities.items():
-            row["mean"][name] = row["mean"].get(name, 0.0) + share
+def read_videos(
+    reader: Reader,
+    inputs: Sequence[Input],
+    writer: Writer,
+    complain: Callable[[str], None],
+    outputs: Outputs,
+    options: VideoOptions,
+    *,
+    done: frozenset[str] = frozenset(),
+    quiet: bool = False,
+) -> VideoOutcome:
+    """Read several films one after another. One that cannot be read is told to `complain`, gets a record with its error, is
+    counted, and ends nothing. outputs: folders. done: names that stand in the output already."""
+    read = faces = failed = skipped = 0
+    stopped = False
+    for item in inputs:
+        if item.name in done:
+            skipped += 1
+            continue
+        with ExitStack() as stack:
+            try:
+                video = stack.enter_context(open_video(item.name, reader.max_pixels))
+            except MienError as error:
+                complain(str(error))
+                failed += 1
+                if writer.kind == "table":
+                    writer.say(f"{printable(item.name)}  not read\n")
+                else:
+                    writer.write({"source": item.name, "model": reader.model.name, "error": str(error)})
+                continue
+            targets = outputs.in_folders(item.place)
+            refuse_overwriting(targets.annotated, item.name)
+            progress = Progress(video.length or None, "s of film", quiet=quiet, alone=True)
+            rows, end = read_one(reader, video, writer, progress, targets, options)
+            say_people(writer, video, rows, options)
+        read, faces, failed = read + 1, faces + len(rows), failed + (end == "cut short")
+        if end == "stopped":
+            stopped = True
+            break
+    return VideoOutcome(read, faces, failed, skipped, stopped)
 
 
-def _mean(sums: dict[str, float]) -> dict[str, float]:
-    total = sum(sums.values())  # each look adds probabilities that sum to 1
-    return {name: value / total for name, value in sums.items()}
+def say_people(writer: Writer, video: Video, rows: Sequence[dict[str, Any]], options: VideoOptions) -> None:
+    """The film's summary, where people read along."""
+    import sys
+
+    people = f"{len(rows)} face{'s' if len(rows) != 1 else ''}"
+    writer.say(f"{printable(video.name)}  {people}\n{summary(rows, sys.stdout.isatty(), options.baseline)}")
 
 
-def _marked(picture: Image.Image, seen: Sequence[Seen]) -> Image.Image:
-    order = sorted(seen, key=lambda one: -one.face.box[2] * one.face.box[3])
-    return annotate(picture, [one.face for one in order], names=[f"#{one.id}" for one in order], column=False)
+def refuse_overwriting(annotated: Path | None, name: str) -> None:
+    """Raise MienError where the annotated film would be written over the film itself."""
+    if annotated and os.path.exists(annotated) and os.path.exists(name) and os.path.samefile(annotated, name):
+        raise MienError(f"--annotate would write over {annotated}, the film itself; choose another name")
 
 
-def _live_line(time: float, seen: Sequence[Seen]) -> str:
-    faces = "  ".join(f"#{one.id} {one.face.emotion} {percent(one.face.confidence)}" for one in seen)
-    return f"{time:8.1f} s  {faces or 'no face'}\n"
+def _with(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _record(name: str, model: str, frame: VideoFrame) -> dict[str, Any]:
+    faces = [face.to_dict() for face in frame.faces]
+    return {"source": name, "model": model, "time": round(frame.time, 4), "frame": frame.index, "faces": faces}
+
+
+def _largest_first(faces: Sequence[TrackedFace]) -> list[TrackedFace]:
+    return sorted(faces, key=lambda face: -face.box[2] * face.box[3])
+
+
+def _live_line(frame: VideoFrame) -> str:
+    faces = "  ".join(f"#{face.id} {face.emotion} {percent(face.confidence)}" for face in frame.faces)
+    return f"{frame.time:8.1f} s  {faces or 'no face'}\n"

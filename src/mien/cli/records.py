@@ -1,8 +1,8 @@
 """Results on their way out: one record a picture, as a table for people or as JSON, JSON lines or CSV for programs.
 
 A record is a dict: {"source", "model", "width", "height", "faces": [Face.to_dict(), ...]}, or with "error" (a string)
-instead of width, height and faces. Records of film frames have "time" (seconds) and "frame" as well, and their
-faces an "id".
+instead of width, height and faces. Records of a film's frames have "time" (seconds) and "frame" instead of width and height;
+their faces have an "id", and with a baseline "change".
 """
 
 import csv
@@ -29,12 +29,12 @@ SUFFIX_FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv"
 class Writer:
     """Writes records to standard output or a file, one after another; made by `open_writer`.
 
-    kind: one of FORMATS. classes: for the columns of CSV. When the disk is full, a file keeps its whole records.
+    kind: one of FORMATS. columns: of CSV. fresh: the file is empty. When the disk is full, a file keeps its whole records.
     """
 
-    def __init__(self, file: BinaryIO, name: str, kind: str, classes: Sequence[str], film: bool, fresh: bool) -> None:
-        self.file, self.name, self.kind, self.film = file, name, kind, film
-        self.columns = csv_columns(classes, film)
+    def __init__(self, file: BinaryIO, name: str, kind: str, columns: Sequence[str], fresh: bool) -> None:
+        self.file, self.name, self.kind, self.columns = file, name, kind, columns
+        self.resumable = "error" in columns  # those of a single film or camera are not
         self.count = 0
         on_screen = name == "standard output"
         self.end = None if on_screen or kind == "json" else file.seek(0, os.SEEK_END)
@@ -80,7 +80,7 @@ class Writer:
             if self.end is None:
                 raise MienError(f"cannot write to {self.name}: {error.strerror}") from error
             self.file.truncate(self.end)  # half a record would spoil the file for whoever reads on
-            resumed = "" if self.film else ", --resume goes on"
+            resumed = ", --resume goes on" if self.resumable else ""
             raise MienError(
                 f"cannot write on to {self.name}: {error.strerror}; its records so far are whole{resumed}"
             ) from error
@@ -92,20 +92,19 @@ class Writer:
 def open_writer(
     path: Path | None,
     kind: str,
-    classes: Sequence[str],
+    columns: Sequence[str],
     *,
-    film: bool = False,
     resume: bool = False,
     overwrite: bool = False,
 ) -> Iterator[Writer]:
     """A Writer to a file, or to standard output where path is None.
 
-    resume: go on with the file as `finished` left it. overwrite: replace a file that exists; without either, such a
+    columns: of CSV, by csv_columns. resume: go on with the file as `finished` left it. overwrite: replace a file that exists; without either, such a
     file is an error, for it may be a day's work. A JSON file appears when it is complete; others grow line by line.
     """
     if path is None:
         with _standard_output() as out:
-            writer = Writer(out, "standard output", kind, classes, film, True)
+            writer = Writer(out, "standard output", kind, columns, True)
             try:
                 yield writer
             finally:
@@ -118,7 +117,7 @@ def open_writer(
         raise MienError(f"{path} exists; continue it with --resume or replace it with --overwrite")
     if kind == "json":
         with atomic_write(path) as temporary, open(temporary, "wb", buffering=0) as file:
-            writer = Writer(file, str(path), kind, classes, film, True)
+            writer = Writer(file, str(path), kind, columns, True)
             yield writer
             writer.finish()
         return
@@ -129,7 +128,7 @@ def open_writer(
         raise MienError(f"cannot write {path}: {error.strerror}; choose a file you may write to") from error
     with file:
         fresh = os.fstat(file.fileno()).st_size == 0
-        yield Writer(file, str(path), kind, classes, film, fresh)
+        yield Writer(file, str(path), kind, columns, fresh)
 
 
 @contextmanager
@@ -167,11 +166,15 @@ def to_record(reading: Reading[Any], name: str, model: str) -> Record:
     }
 
 
-def csv_columns(classes: Sequence[str], film: bool = False) -> list[str]:
-    """The header: a row a face, `faces` says how many the picture has; a picture without any has one row."""
-    start = ["source", "time", "frame"] if film else ["source", "error", "width", "height"]
-    face = ["faces", "face", *(["id"] if film else []), "emotion", "confidence"]
-    return [*start, *face, *(f"p_{name}" for name in classes), "x", "y", "w", "h", "score", "model"]
+def csv_columns(classes: Sequence[str], images: bool = True, videos: bool = False, change: bool = False) -> list[str]:
+    """The header of CSV: a row a face; `faces` says how many there are; a picture or frame without any has one row.
+
+    images, videos: what is read; both have a column for errors where there is more than one film. change: with a baseline.
+    """
+    start = ["source", *(["error", "width", "height"] if images else []), *(["time", "frame"] if videos else [])]
+    face = ["faces", "face", *(["id"] if videos else []), "emotion", "confidence"]
+    changes = [f"change_{name}" for name in classes] if change else []
+    return [*start, *face, *(f"p_{name}" for name in classes), *changes, "x", "y", "w", "h", "score", "model"]
 
 
 def csv_rows(record: Record, columns: Sequence[str]) -> list[list[str]]:
@@ -182,6 +185,7 @@ def csv_rows(record: Record, columns: Sequence[str]) -> list[list[str]]:
     for number, face in enumerate(faces or [{}], 1):
         cells = {**whole, **face, "face": number if faces else ""}
         cells |= {f"p_{name}": share for name, share in face.get("probabilities", {}).items()}
+        cells |= {f"change_{name}": change for name, change in face.get("change", {}).items()}
         cells |= dict(zip("xywh", face.get("box", ()), strict=False))
         rows.append(["" if cells.get(column) is None else str(cells[column]) for column in columns])
     return rows

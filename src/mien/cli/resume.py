@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from mien.cli.records import csv_columns, csv_lines
+from mien.cli.records import csv_lines
 from mien.errors import MienError
 
 START = b'{"source": '  # of every record
@@ -22,10 +22,11 @@ class Finished:
     failed: int = 0
 
 
-def finished(path: Path, kind: str, classes: Sequence[str], model: str) -> Finished:
+def finished(path: Path, kind: str, columns: Sequence[str], model: str) -> Finished:
     """Read what `path` holds, and cut off what a killed writer left half-written at its end.
 
-    Nothing is cut off that is not the beginning of a record. Raises MienError where the file is of another kind, from
+    Nothing is cut off that is not the beginning of a record; but where the last records are those of a film, that film may
+    be half-read: they are cut off, and it is read again. columns: of CSV, as they should be. Raises MienError where the file is of another kind, from
     another model, or damaged before its end.
     """
     if kind not in ("jsonl", "csv"):
@@ -34,7 +35,7 @@ def finished(path: Path, kind: str, classes: Sequence[str], model: str) -> Finis
         return Finished()
     try:
         with open(path, "r+b") as file:
-            found, end = _jsonl(file, path, model) if kind == "jsonl" else _csv(file, path, classes, model)
+            found, end = _jsonl(file, path, model) if kind == "jsonl" else _csv(file, path, columns, model)
             file.truncate(end)
     except OSError as error:
         raise MienError(f"cannot continue {path}: {error.strerror}") from error
@@ -43,6 +44,7 @@ def finished(path: Path, kind: str, classes: Sequence[str], model: str) -> Finis
 
 def _jsonl(file: BinaryIO, path: Path, model: str) -> tuple[Finished, int]:
     names, failed, end = set(), 0, 0
+    film, film_start = "", 0  # the film whose records stand last, and where they begin
     for number, line in enumerate(file, 1):
         whole = line.endswith(b"\n")
         try:
@@ -56,10 +58,14 @@ def _jsonl(file: BinaryIO, path: Path, model: str) -> tuple[Finished, int]:
             break
         if record.get("model") != model:
             raise MienError(f"{path} was written with the model {record.get('model')}, not {model}; choose another -o")
+        if "frame" not in record:
+            film = ""
+        elif name != film:
+            film, film_start = name, end
         names.add(name)
         failed += "error" in record
         end += len(line)
-    return Finished(frozenset(names), failed), end
+    return Finished(frozenset(names - {film}), failed), film_start if film else end
 
 
 def _begins(tail: bytes, start: bytes) -> bool:
@@ -67,8 +73,7 @@ def _begins(tail: bytes, start: bytes) -> bool:
     return tail.startswith(start) or start.startswith(tail) or not tail.strip(b"\0")
 
 
-def _csv(file: BinaryIO, path: Path, classes: Sequence[str], model: str) -> tuple[Finished, int]:
-    columns = csv_columns(classes)
+def _csv(file: BinaryIO, path: Path, columns: Sequence[str], model: str) -> tuple[Finished, int]:
     head = file.readline()
     if not head.endswith(b"\n"):
         if not _begins(head, csv_lines([columns]).encode()):
@@ -76,10 +81,11 @@ def _csv(file: BinaryIO, path: Path, classes: Sequence[str], model: str) -> tupl
         return Finished(), 0
     file.seek(0)
     names, failed, end = set(), 0, 0
-    group, rows = "", 0  # the picture whose rows are being counted
+    group, rows = ("", ""), 0  # the picture, or frame of a film, whose rows are being counted
+    film, film_start = "", 0  # the film whose rows stand last, and where they begin
     for number, (record, length, whole) in enumerate(_csv_records(file)):
         if number == 0:
-            if record != columns:
+            if record != list(columns):
                 raise MienError(f"{path} has other columns than this model's; choose another -o")
             end = length
             continue
@@ -90,14 +96,19 @@ def _csv(file: BinaryIO, path: Path, classes: Sequence[str], model: str) -> tupl
         cells = dict(zip(columns, record, strict=True))
         if cells["model"] != model:
             raise MienError(f"{path} was written with the model {cells['model']}, not {model}; choose another -o")
-        rows = rows + 1 if cells["source"] == group and rows else 1
-        group = cells["source"]
+        frame = (cells["source"], cells.get("frame", ""))
+        rows = rows + 1 if frame == group and rows else 1
+        group = frame
         # A picture counts when all rows of its faces are there.
         if rows >= int(cells["faces"]):
-            names.add(group)
+            if not frame[1]:
+                film = ""
+            elif film != frame[0]:
+                film, film_start = frame[0], end
+            names.add(frame[0])
             failed += bool(cells["error"])
             end, rows = length, 0
-    return Finished(frozenset(names), failed), end
+    return Finished(frozenset(names - {film}), failed), film_start if film else end
 
 
 def _csv_records(file: BinaryIO) -> Iterator[tuple[list[str], int, bool]]:

@@ -58,8 +58,11 @@ def percent(share: float) -> str:
     return f"{share * 100:.0f} %"
 
 
-def summary(rows: Sequence[Mapping[str, Any]], colored: bool) -> str:
-    """The people of a film: who, when, and what they mostly showed. rows: see `mien.inference.video.read_film`."""
+def summary(rows: Sequence[Mapping[str, Any]], colored: bool, baseline: float = 0.0) -> str:
+    """The people of a film: who, when, and what they mostly showed. rows: see `mien.cli.read_video.People`.
+
+    baseline: its seconds, where there is one; then each face's mean change since is said, in points of a hundred.
+    """
     if not rows:
         return "no face found\n"
     lines = []
@@ -70,7 +73,18 @@ def summary(rows: Sequence[Mapping[str, Any]], colored: bool) -> str:
         strip = bar(shares[names[0]], names[0], list(shares).index(names[0]), colored)
         seen = f"{clock(row['first'])} to {clock(row['last'])}, seen {duration(row['seen'])}"
         lines.append(f"  #{row['id']:<3} {strip}  {text}  ({seen})")
+        if baseline:
+            lines.append(f"       {_change(row.get('change'), baseline)}")
     return "\n".join(lines) + "\n"
+
+
+def _change(change: Mapping[str, float] | None, baseline: float) -> str:
+    """The two largest changes against the first seconds."""
+    if not change:
+        return f"no change to tell: seen for less than its first {baseline:g} s"
+    largest = sorted(change, key=lambda name: -abs(change[name]))[:2]
+    points = ", ".join(f"{name} {change[name] * 100:+.0f}" for name in largest if abs(change[name]) >= 0.005)
+    return f"against its first {baseline:g} s: {f'{points} points' if points else 'no change'}"
 
 
 def clock(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""A window that shows what a camera sees. By tkinter: the OpenCV that mien installs has no windows."""
+"""A window that shows what a camera sees, by tkinter, which comes with Python."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from PIL import Image
 from mien.errors import MienError
 
 
-class View:
+class Window:
     """One window. `show` is given pictures; closing the window, q or Escape ends it."""
 
     def __init__(self, title: str) -> None:

@@ -1,13 +1,16 @@
-"""Drawing what was read onto the picture: a box, a label, and a card with a bar for every emotion."""
+"""Annotation: boxes, labels, and a card with a bar for every emotion, drawn onto a picture by Pillow."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from mien.data.image import open_picture
 from mien.inference.occlusion import Explanation
 from mien.inference.reader import Face
+from mien.inference.tracker import TrackedFace
 from mien.labels import color
 
 Box: TypeAlias = tuple[int, int, int, int]  # left, top, right, bottom
@@ -21,20 +24,24 @@ CARD, TRACK, COLUMN = (17, 20, 28, 215), (62, 67, 79, 255), (30, 33, 42)
 
 
 def annotate(
-    picture: Image.Image,
+    image: Image.Image | np.ndarray,
     faces: Sequence[Face],
     explanations: Sequence[Explanation] = (),
     names: Sequence[str] = (),
     column: bool = True,
 ) -> Image.Image:
-    """A copy of an RGB picture with its faces marked.
+    """A copy of a picture with its faces marked: `annotate(image, mien.read(image))`.
+
+    image: a Pillow image, or an array as `mien.read` takes it. faces: of that picture, or of a film's frame
+    (mien.read_video), whose labels begin with their ids.
 
     Large faces get a box, a label and a card of bars, small ones a box and a label, tiny ones a box. A card never
     covers a face: where there is no room for it, the picture gets a column at its right for up to COLUMN_CARDS of
     them; with more, or with column=False (film, where the size must stay), the card is left out. explanations: of
-    the first faces, shown in their cards. names: one for each face, put before its label; counted where there are several
-    faces and no names. Small pictures are enlarged.
+    the first faces, shown in their cards. names: one for each face, put before its label; where there are none, the ids of
+    a film's faces, or where there are several, their numbers. Small pictures are enlarged.
     """
+    picture = open_picture(image)
     scale = max(1.0, SMALLEST / max(picture.size))
     if scale > 1:
         size = (round(picture.width * scale), round(picture.height * scale))
@@ -43,6 +50,8 @@ def annotate(
         canvas = picture.copy()
     boxes = [_scaled(face.box, scale) for face in faces]
     labels = [f"{face.emotion} {face.confidence:.0%}" for face in faces]
+    ids = [face.id for face in faces if isinstance(face, TrackedFace)]
+    names = names or [f"#{id}" for id in ids]
     if names or len(faces) > 1:
         names = names or [str(i + 1) for i in range(len(faces))]
         labels = [f"{name}  {label}" for name, label in zip(names, labels, strict=True)]
@@ -81,7 +90,7 @@ def rgb(hexadecimal: str) -> tuple[int, int, int]:
 
 
 def ink_on(paint: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Black or white, whichever is read more easily on this colour."""
+    """Black or white, whichever is read more easily on this color."""
     light = 0.299 * paint[0] + 0.587 * paint[1] + 0.114 * paint[2]
     return (20, 22, 28) if light > 150 else INK
 

@@ -1,4 +1,7 @@
-"""Film and cameras as a stream of frames: one frame in memory at a time, however long the film."""
+"""Video decoding by PyAV (ffmpeg): a film or a camera as a stream of frames with their real timestamps.
+
+Memory does not grow with the length of a film: two decoded frames are held at a time.
+"""
 
 import math
 import os
@@ -6,165 +9,350 @@ import re
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from mien.errors import MienError, MienWarning
-from mien.files import atomic_write
+from mien.data.image import MAX_PIXELS, check_size
+from mien.errors import MienError, MienWarning, require
+from mien.files import refuse_address
+from mien.inference.video_source import CAMERA, codec_in, open_camera, open_container, source_command
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+    from av.video.reformatter import VideoReformatter
+    from av.video.stream import VideoStream
+
+MISSING_SECONDS = 1.0  # a film that lacks less than this at its end is not called cut short
+MAX_LATE_START = 0.5  # seconds that the picture may begin after the sound and still begin at 0
+MAX_CAMERA_DELAY = 0.2  # seconds: older frames of a camera are skipped
+# Containers whose header says how long the film is. ffmpeg computes the length of others from what is in the file.
+EXACT_LENGTH = ("mov", "matroska", "avi")
+ROUGH_LENGTH = ("flv", "asf", "mxf")
+
+
+@dataclass
+class Tally:
+    """What was met while a film was decoded. picture_end, end: timestamps in seconds, of the picture and of all streams.
+
+    shown_until: seconds from the start at which the frame given last leaves the screen.
+    """
+
+    packets: int = 0
+    frames: int = 0
+    undecodable: int = 0
+    picture_end: float = 0.0
+    end: float = 0.0
+    shown_until: float = 0.0
 
 
 @dataclass(frozen=True)
-class Film:
-    """An open film or camera. fps: frames a second. length: seconds, 0 where unknown (a camera, a damaged file)."""
+class Video:
+    """An open film or camera.
+
+    fps: frames per second on average. length: seconds of picture, 0 where unknown (a camera, some recordings).
+    start: the timestamp, in seconds, that is called 0: that of the first frame, or where sound begins more than
+    MAX_LATE_START before it, that of the sound, so that times are those on a player's clock.
+    claimed_end: the timestamp at which the picture ends by the file's header, 0 where it does not say.
+    """
 
     name: str
-    capture: Any
     fps: float
     length: float
     live: bool
+    container: "InputContainer" = field(repr=False)
+    stream: "VideoStream" = field(repr=False)
+    start: float = 0.0
+    claimed_end: float = 0.0
+    decoded: "Iterator[VideoFrame]" = field(default_factory=lambda: iter(()), repr=False)
+    tally: Tally = field(default_factory=Tally, repr=False)
 
-    def cut_short(self, last: float) -> bool:
-        """Whether a film that ended at `last` seconds did so long before its length says."""
-        return last < 0.9 * self.length - 1
+    @property
+    def base_rate(self) -> float:
+        """Frames per second where they follow each other fastest, on films whose rate varies."""
+        rate = float(self.stream.guessed_rate or 0)
+        return rate if 1 <= rate <= 1000 else self.fps
+
+    def missing(self) -> str | None:
+        """After the last frame: what the film lacks, in a sentence, or None where it is whole."""
+        tally, rate = self.tally, max(self.fps, 1.0)
+        if tally.undecodable / rate > MISSING_SECONDS:
+            return f"{self.name}: {tally.undecodable:,} frames are damaged and cannot be decoded"
+        kind = self.container.format.name.split(",")[0]
+        if self.live or not self.claimed_end or (kind not in EXACT_LENGTH and kind not in ROUGH_LENGTH):
+            return None
+        if 0 < self.stream.frames <= tally.packets:
+            return None
+        own_length = bool(self.stream.duration) or "DURATION" in self.stream.metadata
+        end = (tally.picture_end if own_length else tally.end) - self.start
+        claimed = self.claimed_end - self.start
+        if end + MISSING_SECONDS >= claimed * (0.9 if kind in ROUGH_LENGTH else 1):
+            return None
+        return f"{self.name} ends after {end:.1f} of {claimed:.1f} s: the rest cannot be decoded"
 
 
 @dataclass(frozen=True)
 class Frame:
-    """index: counted from 0. time: seconds from the start. picture: RGB; None for a frame that nobody looks at."""
+    """One frame. index: counted from 0. time: seconds from the start. duration: seconds until the next one, 0 for a camera."""
 
     index: int
     time: float
-    picture: Image.Image | None
+    duration: float
+    decoded: "VideoFrame" = field(repr=False, compare=False)
+    aspect: float = field(repr=False)
+    reformatter: "VideoReformatter" = field(repr=False, compare=False)
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """The picture as a player shows it: RGB, upright, with square pixels. Made when it is asked for."""
+        import av
+
+        frame = self.decoded
+        width = max(1, round(frame.width * self.aspect))
+        try:
+            rgb = self.reformatter.reformat(frame, width, frame.height, "rgb24", threads=1)
+            pixels = rgb.to_ndarray()
+        except (av.FFmpegError, ValueError, MemoryError) as error:
+            raise MienError(f"the frame at {self.time:.2f} s cannot be turned into a picture: {error}") from error
+        return _upright(Image.fromarray(pixels), frame)
+
+
+class Clock:
+    """Timestamps in, seconds out: from 0, growing with every frame, without the jumps that recorders leave.
+
+    step: seconds to the next frame where a timestamp is missing. max_jump: a longer step forward is a new recording
+    that was appended to the old one (transport streams, DVDs), and not a frame that was held.
+    """
+
+    def __init__(self, start: float, step: float, max_jump: float) -> None:
+        self.offset, self.step, self.max_jump = -start, step, max_jump
+        self.last: float | None = None
+
+    def seconds(self, stamp: float | None) -> float:
+        """The time of the next frame or packet, from its timestamp in seconds."""
+        if self.last is None:
+            self.last = max(0.0, stamp + self.offset) if stamp is not None else 0.0
+            return self.last
+        now = self.last + self.step if stamp is None else stamp + self.offset
+        if now <= self.last - 1 or now > self.last + self.max_jump:
+            self.offset += self.last + self.step - now
+            now = self.last + self.step
+        self.last = now if now > self.last else self.last + self.step / 2
+        return self.last
+
+
+def max_jump(video: Video) -> float:
+    """Seconds between two frames above which the timestamps began anew: transport streams and DVDs are put together."""
+    from av.format import Flags
+
+    return 10.0 if Flags(video.container.format.flags) & Flags.ts_discont else 86_400.0
 
 
 @contextmanager
-def open_film(name: str) -> Iterator[Film]:
+def open_video(name: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Iterator[Video]:
     """Open a film's file, or a camera: "camera:0".
 
-    Raises MienError where there is no such file or camera, or where not one frame of it can be decoded.
+    max_pixels: width times height of a frame above which the film is refused before it is decoded.
+    Raises MienError where there is no such file or camera, where it is no film, where its codec has no decoder (the
+    message names the codec and the ffmpeg command that converts it), and where not one frame can be decoded.
     """
-    cv2 = _quiet_cv2()
-    live = name.startswith("camera:")
-    if live:
-        number = name.removeprefix("camera:")
-        if not re.fullmatch("[0-9]{1,4}", number):
-            raise MienError(f"no camera {number!r}; give its number: camera:0")
-        capture = cv2.VideoCapture(int(number))
-        if not capture.isOpened():
-            raise MienError(f"no camera {number}: none is connected, or another program or no permission keeps it")
-    else:
-        if not os.path.isfile(name):
-            raise MienError(f"cannot open {name}: no such file")
-        capture = cv2.VideoCapture(str(Path(name).absolute()), cv2.CAP_FFMPEG)
-        if not capture.isOpened():
-            raise MienError(f"{name} is not a film that OpenCV can decode, or it is damaged")
-    if not capture.grab():
-        capture.release()
-        raise MienError(f"{name}: not one frame can be decoded; it is empty or damaged")
+
+    name = os.fspath(name)
+    refuse_address(name)
+    live = name.startswith(CAMERA)
+    container = open_camera(name) if live else open_container(name)
     try:
-        rate = capture.get(cv2.CAP_PROP_FPS)
-        fps = rate if math.isfinite(rate) and 0 < rate <= 1000 else 25.0
-        count = 0.0 if live else capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        yield Film(name, capture, fps, count / fps if 0 < count < 1e9 else 0.0, live)
+        stream = _picture_stream(container, name, max_pixels)
+        tally = Tally()
+        decoded = _decode(container, stream, tally, live)
+        first = next(decoded, None)
+        if first is None:
+            raise MienError(
+                f"{name}: not one frame can be decoded; it is empty or damaged, or its codec "
+                f"({stream.codec_context.name}) is protected or not known here: try {source_command(name)}"
+            )
+        yield _described(name, live, container, stream, first, _chain(first, decoded), tally)
     finally:
-        capture.release()
+        container.close()
 
 
-def frames(film: Film, every: float = 0, all_pictures: bool = False) -> Iterator[tuple[Frame, bool]]:
-    """The frames in order, each with whether it is to be read.
+def read_frames(video: Video, every: float = 0) -> Iterator[tuple[Frame, bool]]:
+    """The frames in order, each with whether it is due to be read. To be called once for an open film.
 
-    every: seconds between two frames that are read; 0 reads all. all_pictures: decode the others too.
-    Warns where a film ends long before its length says. To be called once for an open film.
+    every: seconds; a frame is due that is on the screen at a multiple of it. 0: each frame is due.
+    Warns (MienWarning) where the film lacks frames: its file was cut short or is damaged.
     """
-    started = time.monotonic()
-    due_at, last, index = 0.0, -1.0, -1
-    grabbed = True  # open_film has
-    while grabbed or film.capture.grab():
-        grabbed = False
-        index += 1
-        now = time.monotonic() - started if film.live else _position(film, index, last)
-        last = now
-        # Half a frame early is nearer than half a frame late.
-        due = now + 0.5 / film.fps >= due_at
-        if due:
-            due_at = max(due_at + every, now) if every else now
-        picture = None
-        if due or all_pictures:
-            good, pixels = film.capture.retrieve()
-            if not good:
-                continue
-            picture = Image.fromarray(np.ascontiguousarray(pixels[:, :, ::-1]))
-        yield Frame(index, now, picture), due
-    if film.cut_short(last):
-        warnings.warn(
-            f"{film.name} ends after {last:.1f} of {film.length:.1f} s: the rest cannot be decoded",
-            MienWarning,
-            stacklevel=2,
-        )
+    due_at = 0.0
+    for frame in _live_frames(video) if video.live else _film_frames(video):
+        end = frame.time + (frame.duration or 1 / video.fps)
+        video.tally.shown_until = frame.time + frame.duration
+        due = not every or end > due_at + 1e-6 * max(1.0, due_at)
+        if due and every:
+            due_at = every * (math.floor(end / every - 1e-6) + 1)
+        yield frame, due
+    if (missing := video.missing()) is not None:
+        warnings.warn(missing, MienWarning, stacklevel=2)
 
 
-def parse_seconds(text: str) -> float:
-    """Turn "0.2s", "200ms", "0.2" or "1m" into seconds. Raises MienError for anything else."""
-    match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(ms|s|m|min)?\s*", text)
-    if not match:
-        raise MienError(f"not a time: {text!r}; write it as 0.2s, 200ms or 1m")
-    return float(match[1]) * {"ms": 0.001, "s": 1, None: 1, "m": 60, "min": 60}[match[2]]
+def require_seconds(parameter: str, seconds: float) -> None:
+    """Raise MienError unless `seconds` is a finite number of 0 or more."""
+    ok = isinstance(seconds, (int, float)) and math.isfinite(seconds) and seconds >= 0
+    require(ok, parameter, seconds, "a number of seconds, 0 or more")
 
 
-@contextmanager
-def open_film_writer(path: Path, fps: float) -> Iterator[Any]:
-    """Yields a function that takes RGB pictures, all of one size, and adds them to a film at `path`.
+def _picture_stream(container: "InputContainer", name: str, max_pixels: int) -> "VideoStream":
+    from av.stream import Disposition
 
-    The film takes its name when it is complete. .mp4, .m4v, .mov and .mkv hold MPEG-4, .avi holds Motion JPEG.
-    Raises MienError where it cannot be written, a full disk included.
-    """
-    cv2 = _quiet_cv2()
-    codec = {".avi": "MJPG"}.get(path.suffix.lower(), "mp4v")
-    if path.suffix.lower() not in (".mp4", ".m4v", ".mov", ".mkv", ".avi"):
-        raise MienError(f"cannot write a film as {path}; name it .mp4, .mov, .mkv or .avi")
-    with atomic_write(path) as temporary:
-        writer: Any = None
-        count = 0
+    stream: Any = container.streams.best("video")
+    if stream is None or stream.disposition & Disposition.attached_pic:
+        raise MienError(f"{name} has no moving picture{', only sound' if container.streams.audio else ''}")
+    if stream.codec_context is None:
+        raise MienError(f"{name}: its codec {codec_in(name)} has no decoder here; convert it: {source_command(name)}")
+    check_size(stream.width, stream.height, name, max_pixels)
+    stream.codec_context.options = {"max_pixels": str(max_pixels)}
+    stream.thread_type = "AUTO"
+    return stream  # type: ignore[no-any-return]
 
-        def add(picture: Image.Image) -> None:
-            nonlocal writer, count
-            if writer is None:
-                writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*codec), fps, picture.size)
-                if not writer.isOpened():
-                    raise MienError(f"cannot write a film to {path}")
-            writer.write(np.ascontiguousarray(np.asarray(picture)[:, :, ::-1]))
-            count += 1
 
+def _described(
+    name: str,
+    live: bool,
+    container: "InputContainer",
+    stream: "VideoStream",
+    first: "VideoFrame",
+    decoded: "Iterator[VideoFrame]",
+    tally: Tally,
+) -> Video:
+    rate = float(stream.average_rate or stream.guessed_rate or 0)
+    fps = rate if 1 / 86_400 < rate <= 1000 else 25.0
+    start = first.time if first.time is not None else 0.0
+    begin = (container.start_time or 0) / 1e6
+    if not live and container.start_time is not None and begin < start - MAX_LATE_START:
+        start = begin
+    end = 0.0 if live else _claimed_end(container, stream)
+    return Video(name, fps, max(0.0, end - start), live, container, stream, start, end, decoded, tally)
+
+
+def _claimed_end(container: "InputContainer", stream: "VideoStream") -> float:
+    """The timestamp at which the picture ends, in seconds, by the file's header; 0 where that does not say."""
+    matroska = container.format.name.startswith("matroska")
+    if (
+        container.format.name == "avi" and stream.frames and stream.average_rate
+    ):  # the duration is what the file can hold
+        return float(stream.frames / stream.average_rate)
+    if stream.duration and stream.time_base:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+    if match := re.match(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", "")):
+        return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
+    if container.duration is None:
+        return 0.0
+    known = sum(getattr(each, "bit_rate", None) or 0 for each in container.streams)
+    if known and known == container.bit_rate:  # no header says so: ffmpeg divided the file's size by the bit rate
+        return 0.0
+    begin = 0 if matroska else container.start_time or 0  # Matroska counts from 0, wherever the film begins
+    return (begin + container.duration) / 1e6
+
+
+def _decode(container: "InputContainer", stream: "VideoStream", tally: Tally, live: bool) -> "Iterator[VideoFrame]":
+    """The frames that can be decoded. Packets of the other streams are looked at for their time alone."""
+    import av
+
+    while True:
         try:
-            yield add
-        finally:
-            if writer is not None:
-                writer.release()
-        # OpenCV says nothing when the disk is full: count what can be read back.
-        written = cv2.VideoCapture(str(temporary), cv2.CAP_FFMPEG)
-        there = written.get(cv2.CAP_PROP_FRAME_COUNT) if written.isOpened() else 0
-        written.release()
-        if count and there < count * 0.98 - 1:
-            raise MienError(f"cannot write {path}: {there:.0f} of {count} frames arrived; is the disk full?")
+            for packet in container.demux() if not live else container.demux(stream):
+                if packet.pts is not None and packet.time_base:
+                    end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                    tally.end = max(tally.end, end)
+                if packet.stream_index != stream.index:
+                    continue
+                tally.packets += bool(packet.size)
+                try:
+                    frames = stream.decode(packet)
+                except av.FFmpegError:
+                    tally.undecodable += bool(tally.frames)  # recordings may begin in the middle of a group of pictures
+                    continue
+                for frame in frames:
+                    tally.frames += 1
+                    if frame.time is not None:
+                        tally.picture_end = max(tally.picture_end, frame.time)
+                    yield frame
+            return
+        except av.BlockingIOError:  # a camera without a new frame yet
+            if not live:
+                return
+            time.sleep(0.005)
+        except (av.FFmpegError, OSError):
+            with suppress(av.FFmpegError, ValueError):  # damaged here: what the decoder holds is good still
+                yield from stream.decode(None)
+            return
 
 
-def _position(film: Film, index: int, last: float) -> float:
-    """Seconds at the frame just grabbed: the film's own clock where it runs, else counted frames."""
-    import cv2
+def _film_frames(video: Video) -> Iterator[Frame]:
+    """A frame is given when the next one is known, and with it how long this one stays on the screen."""
+    from av.video.reformatter import VideoReformatter
 
-    own = film.capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-    return own if math.isfinite(own) and own > last else max(index / film.fps, last + 0.5 / film.fps if index else 0.0)
+    clock = Clock(video.start, 1 / video.fps, max_jump(video))
+    aspect, reformatter = _aspect(video), VideoReformatter()  # one for all frames: each keeps tables
+    pending: Frame | None = None
+    for index, decoded in enumerate(video.decoded):
+        now = clock.seconds(decoded.time)
+        if pending:
+            yield Frame(pending.index, pending.time, now - pending.time, pending.decoded, aspect, reformatter)
+        pending = Frame(index, now, 0.0, decoded, aspect, reformatter)
+    if pending is None:
+        return
+    duration = 1 / video.base_rate
+    if 0 < video.stream.frames <= video.tally.packets:  # nothing is missing: the last frame stays until the end
+        duration = max(duration, min(video.length - pending.time, 86_400.0))
+    yield Frame(pending.index, pending.time, duration, pending.decoded, aspect, reformatter)
 
 
-def _quiet_cv2() -> Any:
-    # Read when cv2 is imported: what it has to say about a damaged film is said by mien, once.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
-    import cv2
+def _live_frames(video: Video) -> Iterator[Frame]:
+    """A camera's frames by this machine's clock; those that waited too long in the driver are skipped."""
+    from av.video.reformatter import VideoReformatter
 
-    return cv2
+    started, aspect, reformatter = time.monotonic(), _aspect(video), VideoReformatter()
+    skipped, index = 0, -1
+    for decoded in video.decoded:
+        now = time.monotonic() - started
+        delay = now - (decoded.time - video.start) if decoded.time is not None else 0.0
+        if delay > MAX_CAMERA_DELAY and skipped < 30:
+            skipped += 1
+            continue
+        skipped = 0
+        index += 1
+        yield Frame(index, now, 0.0, decoded, aspect, reformatter)
+
+
+def _chain(first: "VideoFrame", rest: "Iterator[VideoFrame]") -> "Iterator[VideoFrame]":
+    yield first
+    yield from rest
+
+
+def _aspect(video: Video) -> float:
+    """Width of a pixel over its height, as the file says: 1.07 for a DVD in PAL."""
+    ratio = float(video.stream.sample_aspect_ratio or 1)
+    return ratio if 0.2 < ratio < 5 else 1.0
+
+
+def _upright(image: Image.Image, frame: "VideoFrame") -> Image.Image:
+    """Turn and mirror as the display matrix of the frame says: telephones film lying on their side."""
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return image
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    turns = Image.Transpose
+    if abs(a) + abs(d) >= abs(b) + abs(c):  # x stays x
+        method = {(True, True): None, (False, False): turns.ROTATE_180, (False, True): turns.FLIP_LEFT_RIGHT}.get(
+            (a > 0, d > 0), turns.FLIP_TOP_BOTTOM
+        )
+    else:
+        method = {(True, False): turns.ROTATE_270, (False, True): turns.ROTATE_90, (True, True): turns.TRANSPOSE}.get(
+            (b > 0, c > 0), turns.TRANSVERSE
+        )
+    return image if method is None else image.transpose(method)

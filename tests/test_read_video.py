@@ -14,17 +14,22 @@ import pytest
 from PIL import Image
 
 from mien import Face
+from mien.cli.inputs import parse_seconds
 from mien.cli.main import main
 from mien.cli.progress import Progress
-from mien.cli.read_video import read_film
-from mien.cli.records import open_writer
+from mien.cli.read_video import Outputs, VideoOptions, read_one
+from mien.cli.records import csv_columns, open_writer
 from mien.cli.timeline import plot_timeline
 from mien.errors import MienError, MienWarning
 from mien.inference.tracker import Tracker
-from mien.inference.video import Film, frames, open_film, open_film_writer, parse_seconds
+from mien.inference.video import Video, open_video, read_frames
+from mien.inference.video_writer import open_video_writer
+from mien.labels import EMOTIONS
 from read_fixtures import make_film, portrait, reader, tiny_model
 
 Run = Callable[..., tuple[int, str, str]]
+COLUMNS = csv_columns(EMOTIONS, images=False, videos=True)
+QUIET = Progress(None, "s", quiet=True)
 
 
 @pytest.fixture
@@ -53,8 +58,8 @@ def face(x: float, y: float = 0, size: float = 100, happy: float = 0.5) -> Face:
 
 def numbers(tracker: Tracker, faces: list[Face], time: float) -> list[int]:
     """The number of each face, in the order of `faces`."""
-    seen = {one.face.box: one.id for one in tracker.update(faces, time)}
-    return [seen[each.box] for each in faces]
+    ids = {one.box: one.id for one in tracker.update(faces, time)}
+    return [ids[each.box] for each in faces]
 
 
 def test_faces_keep_their_numbers_while_they_move_cross_over_or_blink_away() -> None:
@@ -86,14 +91,14 @@ def test_probabilities_are_smoothed_by_time_and_not_by_frames() -> None:
         tracker.update([face(0, happy=1.0)], 0)
         for i in range(1, round(1 / step) + 1):
             (one,) = tracker.update([face(0, happy=0.0)], i * step)
-        after[step] = one.face.probabilities["happy"]
-        assert sum(one.face.probabilities.values()) == pytest.approx(1)
+        after[step] = one.probabilities["happy"]
+        assert sum(one.probabilities.values()) == pytest.approx(1)
     assert all(value == pytest.approx(np.exp(-1 / 0.5), abs=1e-6) for value in after.values())
     tracker = Tracker()
     tracker.update([face(0, happy=0.9)], 0)
     (one,) = tracker.update([face(0, happy=0.2)], 0.1)
-    assert one.face.emotion == "happy"  # one odd frame does not turn the answer
-    assert one.face.confidence == one.face.probabilities["happy"]
+    assert one.emotion == "happy"  # one odd frame does not turn the answer
+    assert one.confidence == one.probabilities["happy"]
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("0.2s", 0.2), ("200ms", 0.2), (".5", 0.5), ("3", 3), ("1m", 60)])
@@ -109,14 +114,14 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(("every", "count"), [(0, 40), (0.1, 40), (0.2, 20), (0.25, 16), (1, 4), (60, 1)])
 def test_frames_are_read_as_often_as_asked(film: Path, every: float, count: int) -> None:
-    with open_film(str(film)) as opened:
+    with open_video(str(film)) as opened:
         assert opened.fps == pytest.approx(10)
         assert opened.length == pytest.approx(4)
-        found = list(frames(opened, every))
+        found = list(read_frames(opened, every))
     assert len(found) == 40
     due = [frame for frame, is_due in found if is_due]
     assert len(due) == count
-    assert all(frame.picture is not None and frame.picture.size == (480, 270) for frame in due)
+    assert all(frame.image is not None and frame.image.size == (480, 270) for frame in due)
     assert [frame.time for frame, _ in found] == pytest.approx([i / 10 for i in range(40)], abs=0.02)
     assert all(abs(frame.time - i * max(every, 0.1)) <= 0.051 for i, frame in enumerate(due))
 
@@ -176,8 +181,8 @@ def test_timelines_of_nobody_of_one_moment_and_of_many(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["out.mp4", "out.avi", "out.mkv"])
 def test_an_annotated_film_has_every_frame(run: Run, film: Path, name: str, tmp_path: Path) -> None:
     assert run(film, "--annotate", tmp_path / name, "--every", "1s")[0] == 0
-    with open_film(str(tmp_path / name)) as made:
-        shown = [frame.picture for frame, _ in frames(made)]
+    with open_video(str(tmp_path / name)) as made:
+        shown = [frame.image for frame, _ in read_frames(made)]
     assert len(shown) == 40
     assert shown[0] is not None
     assert shown[0].size == (640, 360)  # small films are enlarged, for the labels
@@ -226,10 +231,8 @@ def test_a_film_cut_short_is_read_as_far_as_it_goes_with_a_warning(tmp_path: Pat
     whole = make_film(tmp_path / "whole.avi", seconds=8)
     data = whole.read_bytes()
     (tmp_path / "cut.avi").write_bytes(data[: len(data) // 2])
-    with open_film(str(tmp_path / "cut.avi")) as opened:
-        claimed = replace(opened, length=8.0)  # what its header says, where OpenCV believes it
-        with pytest.warns(MienWarning, match="cannot be decoded"):
-            found = list(frames(claimed))
+    with open_video(tmp_path / "cut.avi") as opened, pytest.warns(MienWarning, match="cannot be decoded"):
+        found = list(read_frames(opened))
     assert 20 < len(found) < 60
 
 
@@ -241,14 +244,13 @@ def test_a_camera_that_is_not_there_is_one_line() -> None:
     assert alone("camera:front")[0] == 1
 
 
-def live(film: Film) -> Film:
-    return replace(film, live=True, length=0.0)
+def live(video: Video) -> Video:
+    return replace(video, live=True, length=0.0)
 
 
 def test_a_camera_prints_a_line_when_something_changes(film: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    classes = reader().model.classes
-    with open_film(str(film)) as opened, open_writer(None, "table", classes, film=True) as writer:
-        rows, end = read_film(reader(), live(opened), writer, Progress(None, "s", quiet=True), every=0)
+    with open_video(str(film)) as opened, open_writer(None, "table", COLUMNS) as writer:
+        rows, end = read_one(reader(), live(opened), writer, QUIET, options=VideoOptions(every=0))
     out = capfd.readouterr().out
     assert end == "whole"
     assert [row["id"] for row in rows] == [1, 2]
@@ -266,20 +268,17 @@ def test_control_c_ends_a_film_and_keeps_what_was_made(film: Path, tmp_path: Pat
             raise KeyboardInterrupt
         return True
 
-    classes = reader().model.classes
     with (
-        open_film(str(film)) as opened,
-        open_writer(tmp_path / "out.jsonl", "jsonl", classes, film=True) as writer,
+        open_video(str(film)) as opened,
+        open_writer(tmp_path / "out.jsonl", "jsonl", COLUMNS) as writer,
     ):
-        _, end = read_film(
-            reader(), opened, writer, Progress(None, "s", quiet=True), every=0,
-            annotated=tmp_path / "out.mp4", timeline=tmp_path / "course", show=show,
-        )  # fmt: skip
+        outputs = Outputs(tmp_path / "out.mp4", tmp_path / "course")
+        _, end = read_one(reader(), opened, writer, QUIET, outputs, VideoOptions(every=0, show=show))
     assert end == "stopped"
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 12
     assert (tmp_path / "course.png").exists()
-    with open_film(str(tmp_path / "out.mp4")) as made:
-        assert len(list(frames(made))) == 12
+    with open_video(str(tmp_path / "out.mp4")) as made:
+        assert len(list(read_frames(made))) == 12
 
 
 def test_a_closed_window_ends_the_camera(film: Path) -> None:
@@ -289,14 +288,14 @@ def test_a_closed_window_ends_the_camera(film: Path) -> None:
         shown.append(picture.size)
         return len(shown) < 5
 
-    with open_film(str(film)) as opened, open_writer(None, "jsonl", reader().model.classes, film=True) as writer:
-        read_film(reader(), live(opened), writer, Progress(None, "s", quiet=True), every=0, show=show)
+    with open_video(str(film)) as opened, open_writer(None, "jsonl", COLUMNS) as writer:
+        read_one(reader(), live(opened), writer, QUIET, options=VideoOptions(every=0, show=show))
     assert len(shown) == 5
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems always have a display")
 def test_no_display_is_a_clear_line() -> None:
-    code = "from mien.cli.window import View\nView('x')"
+    code = "from mien.cli.window import Window\nWindow('x')"
     hidden = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=hidden, timeout=60)
     assert "no display here" in done.stderr.splitlines()[-1]
@@ -304,13 +303,13 @@ def test_no_display_is_a_clear_line() -> None:
 
 @pytest.mark.skipif(not os.environ.get("DISPLAY"), reason="needs a display (xvfb-run)")
 def test_the_window_shows_pictures_until_it_is_closed() -> None:
-    from mien.cli.window import View
+    from mien.cli.window import Window
 
-    view = View("test")
-    assert view.show(portrait())
-    view.close()
-    view.close()
-    assert not view.show(portrait())
+    window = Window("test")
+    assert window.show(portrait())
+    window.close()
+    window.close()
+    assert not window.show(portrait())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="limits of file size are a Unix thing")
@@ -326,7 +325,7 @@ def test_a_full_disk_leaves_no_half_film(film: Path, tmp_path: Path) -> None:
 
 
 def test_a_film_writer_refuses_names_it_has_no_format_for(tmp_path: Path) -> None:
-    with pytest.raises(MienError, match=r"\.mp4"), open_film_writer(tmp_path / "out.xyz", 10):
+    with pytest.raises(MienError, match=r"\.mp4"), open_video_writer(tmp_path / "out.xyz", 10):
         pass
 
 
@@ -339,7 +338,7 @@ def test_memory_stays_flat_on_a_long_film(tmp_path: Path) -> None:
         marks[len(marks)] = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
         return True
 
-    with open_film(str(long)) as opened, open_writer(tmp_path / "out.csv", "csv", ("a",), film=True) as writer:
-        read_film(reader(), opened, writer, Progress(None, "s", quiet=True), every=2, show=memory)
+    with open_video(str(long)) as opened, open_writer(tmp_path / "out.csv", "csv", COLUMNS) as writer:
+        read_one(reader(), opened, writer, QUIET, options=VideoOptions(every=2, show=memory))
     assert len(marks) == 300
     assert marks[299] - marks[100] < 8_000_000

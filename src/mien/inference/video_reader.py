@@ -1,0 +1,78 @@
+"""Faces of a film or a camera, frame by frame, each with the id that it keeps."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from mien.errors import MienError
+from mien.inference.reader import Reader
+from mien.inference.tracker import TrackedFace, Tracker
+from mien.inference.video import Frame, Video, open_video, read_frames, require_seconds
+
+EVERY = 0.2  # seconds between two frames that are read
+
+
+@dataclass(frozen=True)
+class VideoFrame:
+    """One frame of a film and its faces.
+
+    index: of the frame, counted from 0. time: seconds from the start of the film. duration: seconds that it stays on the
+    screen; 0 for a camera. faces: in the order of their ids. was_read: whether faces were looked for in this frame; if
+    not, they are those of the frame read last.
+    """
+
+    index: int
+    time: float
+    duration: float
+    faces: tuple[TrackedFace, ...]
+    was_read: bool
+    _frame: Frame = field(repr=False, compare=False)
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture, RGB and upright. Made when it is asked for."""
+        return self._frame.image
+
+
+def read_video(
+    source: str | os.PathLike[str],
+    *,
+    every: float = EVERY,
+    baseline: float = 0.0,
+    every_frame: bool = False,
+    reader: Reader | None = None,
+    model: str | Path = "default",
+    **options: Any,
+) -> Iterator[VideoFrame]:
+    """Read the faces of a film, or of a camera ("camera:0"), frame by frame. Memory does not grow with its length.
+
+    every: seconds of film between two frames that are read; 0 reads every frame. baseline: seconds in which each face's own
+    mean is taken; then `face.change` says how far it is from it. every_frame: give the frames between those too (to
+    draw on, say). reader: one that is there already; else model and options are those of Reader.
+    Raises MienError for what is no film that can be decoded. Warns (MienWarning) at the end where frames are missing.
+    """
+    require_seconds("every", every)
+    require_seconds("baseline", baseline)
+    if reader is not None and options:
+        raise MienError(f"{', '.join(options)}: give options to the Reader, or no reader", parameter="reader")
+    if reader is None:
+        reader = Reader(model, **options)
+    with open_video(source, reader.max_pixels) as video:
+        yield from read_faces(reader, video, every, baseline, every_frame)
+
+
+def read_faces(
+    reader: Reader, video: Video, every: float = EVERY, baseline: float = 0.0, every_frame: bool = False
+) -> Iterator[VideoFrame]:
+    """As read_video, for a film that is open. To be called once for it."""
+    tracker = Tracker(baseline)
+    faces: tuple[TrackedFace, ...] = ()
+    for frame, due in read_frames(video, every):
+        if due:
+            faces = tuple(tracker.update(reader.read(frame.image), frame.time, frame.duration))
+        if due or every_frame:
+            yield VideoFrame(frame.index, frame.time, frame.duration, faces, due, frame)

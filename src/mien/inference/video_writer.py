@@ -1,0 +1,229 @@
+"""Video encoding by PyAV (ffmpeg): pictures with their times in, a film with the sound of another one out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from mien.errors import MienError
+from mien.files import atomic_write
+from mien.inference.video import Video, max_jump
+from mien.inference.video_source import open_container
+
+if TYPE_CHECKING:
+    from av import Packet
+    from av.audio.stream import AudioStream
+    from av.container import OutputContainer
+
+WRITABLE = (".mp4", ".m4v", ".mov", ".mkv", ".avi")
+TICK = Fraction(
+    1, 60_000
+)  # of the clock of a written film: 24, 25, 30, 50 and 60 frames per second are whole numbers of it
+QUALITY = {"libx264": {"crf": "20", "preset": "veryfast"}, "mpeg4": {"q:v": "3"}, "mjpeg": {"q:v": "3"}}
+BT709 = 1  # ITU-T H.273's number of its matrix, primaries and transfer
+AVI_SOUND = ("mp3", "mp2", "ac3", "pcm_s16le", "pcm_u8")  # what players expect there
+SOUND_AHEAD = 1.0  # seconds of sound written before the picture of that time
+
+
+@contextmanager
+def open_video_writer(path: Path, fps: float = 25.0, sound_of: Video | None = None) -> "Iterator[VideoWriter]":
+    """A film at `path`, which takes its name when it is complete.
+
+    .mp4, .m4v, .mov and .mkv hold H.264 with a time for each frame (MPEG-4 where this PyAV has no encoder for H.264);
+    .avi holds Motion JPEG at `fps` frames per second, for that container knows no times. sound_of: an open film whose
+    sound is copied, as it is where the container can hold it, else as AAC (in .avi, MP3).
+    Raises MienError where it cannot be written, a full disk included.
+    """
+    import av
+
+    if path.suffix.lower() not in WRITABLE:
+        raise MienError(f"cannot write a film as {path}; name it .mp4, .mov, .mkv or .avi")
+    with atomic_write(path) as temporary:
+        try:
+            # Through Python's file: what the system has to say about a full disk arrives as it is.
+            with open(temporary, "wb") as file:
+                options = {"movflags": "faststart"} if path.suffix.lower() in (".mp4", ".m4v", ".mov") else {}
+                kind = {".mkv": "matroska", ".avi": "avi", ".mov": "mov"}.get(path.suffix.lower(), "mp4")
+                with av.open(file, "w", format=kind, options=options) as container:
+                    writer = VideoWriter(container, fps, sound_of)
+                    try:
+                        yield writer
+                        writer.finish()
+                    finally:
+                        writer.close()
+        except av.FFmpegError as error:
+            raise MienError(
+                f"cannot write {path}: {error.strerror or error}; make room or choose another name"
+            ) from error
+
+
+class VideoWriter:
+    """Takes pictures in the order of their times; made by `open_video_writer`."""
+
+    def __init__(self, container: "OutputContainer", fps: float, sound_of: Video | None) -> None:
+        self._container = container
+        self._fps = fps
+        self._avi = container.format.name == "avi"
+        self._stream: Any = None
+        self._sound = _Sound(container, sound_of) if sound_of and sound_of.container.streams.audio else None
+        self._durations: dict[int, int] = {}  # of the frames in the encoder, by timestamp
+        self._last = -1
+        self._end = 0.0
+        self._whole_sound = False
+
+    def write(self, image: Image.Image, time: float, duration: float = 0.0) -> None:
+        """Add an RGB picture that is shown from `time` for `duration` seconds. The first one's size is the film's."""
+        import av
+
+        if self._stream is None:
+            self._start(image)
+        stream, tick = self._stream, self._stream.codec_context.time_base
+        stamp = round(time / tick)
+        if stamp <= self._last:  # in AVI, a frame that comes sooner than the next place for one
+            return
+        pixels = np.asarray(_fitted(image, (stream.width, stream.height)))
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        if not self._avi:
+            frame = frame.reformat(format=stream.pix_fmt, dst_colorspace="ITU709")
+        frame.pts, frame.time_base = stamp, tick
+        self._last, self._end = stamp, time + duration
+        self._durations[stamp] = max(1, round(duration / tick))
+        if self._sound:
+            self._sound.copy_until(time + SOUND_AHEAD)
+        self._mux(stream.encode(frame))
+
+    def keep_whole_sound(self) -> None:
+        """Say that the film was read to its end: its sound is kept to the end too, and not to that of the picture."""
+        self._whole_sound = True
+
+    def finish(self) -> None:
+        """Write what the encoder holds, and the rest of the sound."""
+        if self._stream is not None:
+            self._mux(self._stream.encode(None))
+        if self._sound:
+            self._sound.copy_until(float("inf") if self._whole_sound else self._end)
+            self._sound.finish()
+
+    def close(self) -> None:
+        """Close the film whose sound is copied."""
+        if self._sound:
+            self._sound.close()
+
+    def _start(self, image: Image.Image) -> None:
+        codec, pixels = ("mjpeg", "yuvj420p") if self._avi else (_available("libx264", "mpeg4"), "yuv420p")
+        rate = Fraction(self._fps).limit_denominator(1001)
+        stream: Any = self._container.add_stream(codec, rate=rate, options=QUALITY[codec])
+        stream.width, stream.height = (max(2, side - side % 2) for side in image.size)
+        stream.pix_fmt = pixels
+        if not self._avi:  # say which matrix made them, or players guess by the size
+            stream.codec_context.colorspace = stream.codec_context.color_primaries = BT709
+            stream.codec_context.color_trc = BT709
+        stream.codec_context.time_base = 1 / rate if self._avi else TICK
+        self._stream = stream
+        if self._sound:
+            self._sound.start()
+
+    def _mux(self, packets: "list[Packet[Any]]") -> None:
+        for packet in packets:
+            if packet.pts in self._durations:
+                packet.duration = self._durations.pop(packet.pts)
+            self._container.mux(packet)
+
+
+class _Sound:
+    """The sound of a film, packet by packet, on the clock of its pictures."""
+
+    def __init__(self, output: "OutputContainer", video: Video) -> None:
+        self._output, self._video = output, video
+        self._input = open_container(video.name)
+        self._source: AudioStream = self._input.streams.best("audio")  # type: ignore[assignment]
+        self._packets = self._read()
+        self._waiting: tuple[float, Packet[Any]] | None = None
+        self._target: Any = None
+        self._encodes = False
+
+    def start(self) -> None:
+        """Add the stream to the output, before its first packet of any kind."""
+        source: Any = self._source
+        if source.codec_context is None:
+            return
+        try:
+            if self._output.format.name == "avi" and source.codec.canonical_name not in AVI_SOUND:
+                raise ValueError
+            self._target = self._output.add_stream_from_template(source)
+        except ValueError:  # the container cannot hold this codec
+            codec = _available("libmp3lame", "ac3") if self._output.format.name == "avi" else "aac"
+            self._target = self._output.add_stream(codec, rate=min(source.rate or 48_000, 48_000))
+            self._encodes = True
+
+    def copy_until(self, time: float) -> None:
+        """Write the sound up to `time`, in seconds."""
+        while self._target is not None:
+            self._waiting = self._waiting or next(self._packets, None)
+            if self._waiting is None or self._waiting[0] >= time:
+                return
+            self._put(self._waiting[1])
+            self._waiting = None
+
+    def finish(self) -> None:
+        """Write what the encoder holds."""
+        if self._target is not None and self._encodes:
+            self._output.mux(self._target.encode(None))
+
+    def close(self) -> None:
+        """Close the file that the sound comes from."""
+        self._input.close()
+
+    def _put(self, packet: "Packet[Any]") -> None:
+        import av
+
+        if not self._encodes:
+            packet.stream = self._target
+            self._output.mux(packet)
+            return
+        try:
+            frames = self._source.decode(packet)
+        except av.FFmpegError:  # damaged sound: a moment of silence
+            return
+        for frame in frames:
+            self._output.mux(self._target.encode(frame))
+
+    def _read(self) -> "Iterator[tuple[float, Packet[Any]]]":
+        """Each packet with its time in seconds, its timestamps counted from the film's start and growing."""
+        import av
+
+        tick: Any = self._source.time_base
+        shift = -round(Fraction(self._video.start) / tick)
+        longest = round(max_jump(self._video) / tick)
+        last: int | None = None
+        try:
+            for packet in self._input.demux(self._source):
+                stamp = packet.dts if packet.dts is not None else packet.pts
+                if stamp is None or not packet.size:
+                    continue
+                if last is not None and not last - 1 / tick < stamp + shift < last + longest:
+                    shift = last + (packet.duration or 1) - stamp
+                last = stamp + shift if last is None else max(stamp + shift, last + 1)
+                packet.pts = packet.dts = last
+                yield float(last * tick), packet
+        except (av.FFmpegError, OSError):  # damaged from here on
+            return
+
+
+def _available(encoder: str, other: str) -> str:
+    import av
+
+    return encoder if encoder in av.codecs_available else other
+
+
+def _fitted(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """An RGB picture of just this size: a missing or odd last row or column is cut off, other sizes get a black frame."""
+    if image.size == size:
+        return image
+    if image.width - size[0] in (0, 1) and image.height - size[1] in (0, 1):
+        return image.crop((0, 0, *size))
+    return ImageOps.pad(image, size)

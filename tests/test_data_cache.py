@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mien.data import Dataset, cache, draw_files, load
-from mien.data.image_folders import read_picture
+from mien.data.pictures import read_picture
 
 LOAD = "import sys; from mien.data import load; print(load(sys.argv[1]).fingerprint)"
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mien.data import load, load_test, split
-from mien.data.image_folders import read_picture
+from mien.data.pictures import read_picture
 from mien.errors import MienError
 from mien.labels import EMOTIONS
 
@@ -62,7 +62,7 @@ def test_own_classes_with_own_splits(tmp_path: Path) -> None:
 
 
 def test_a_few_emotions_keep_their_order(tmp_path: Path) -> None:
-    assert load(put(tmp_path, "sad/1.png", "Happy/1.png", "bored/1.png")).classes == ("Happy", "sad", "bored")
+    assert load(put(tmp_path, "sad/1.png", "Happy/1.png", "bored/1.png")).classes == ("happy", "sad", "bored")
 
 
 def test_all_seven_emotions_take_their_own_names(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ def test_nothing_found(tmp_path: Path) -> None:
 def test_a_csv_file_that_is_broken_is_told_even_beside_good_ones(tmp_path: Path) -> None:
     put(tmp_path, train=train_csv(), test="")
     assert "test.csv is empty" in fault(load, tmp_path)
-    put(tmp_path, test="label,pixels\n")
+    put(tmp_path, test="kind,pixels\n")
     assert "test.csv has no 'emotion' column" in fault(load, tmp_path)
 
 

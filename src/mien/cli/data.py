@@ -2,51 +2,79 @@
 
 mien data info data/                  what is there: counts, copies, contradictions
 mien data info photos/ --sheet a.png  and a contact sheet
+mien data info photos/ --json         the same counts for programs
+mien data crop photos/ -o faces/      cut the faces out of photos
 mien data fetch                       FER2013 from Kaggle into data/
 mien data draw data/drawn             faces drawn by mien, for demonstrations
+mien data cache --clear               delete what is kept of data sets that were read
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienError
 
 if TYPE_CHECKING:
     from mien.data import Dataset
+    from mien.data.splits import Split
+
+
+def add_loading_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that reads a data set; `loading_options` turns them into those of `load`."""
+    parser.add_argument(
+        "--classes", metavar="NAMES",
+        help="what the labels mean: fer2013, rafdb, affectnet, ... for numbers; 1=surprise,2=fear; as-is for names as they stand",
+    )  # fmt: skip
+    parser.add_argument("--skip-broken", action="store_true", help="leave out, and count, pictures that cannot be read")
+
+
+def loading_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments of `mien.data.load` by the options of `add_loading_arguments`."""
+    return {"classes": args.classes, "skip_broken": args.skip_broken}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="what", required=True, metavar="{info,fetch,draw}")
-    info = commands.add_parser("info", help="layout, counts, copies within and across splits, contradicting labels")
-    info.add_argument("path", help="a csv file, a folder of csv files, or a folder of pictures")
+    commands = parser.add_subparsers(dest="what", required=True, metavar="{info,crop,fetch,draw,cache}")
+    info = commands.add_parser("info", help="what is there and how it was read; duplicates, contradicting labels")
+    info.add_argument("path", help="a csv, parquet or npz file, a folder of such, or a folder of pictures")
+    info.add_argument("--json", action="store_true", help="classes, parts, decisions and what was left out, as JSON")
     info.add_argument("--sheet", metavar="FILE.png", help="write a contact sheet: some images of each class")
     info.add_argument("--votes", metavar="CSV", help="FER+'s fer2013new.csv: also count what taggers call no face")
     info.add_argument("--no-cache", action="store_true", help="read the source itself, and keep nothing")
+    add_loading_arguments(info)
     fetch = commands.add_parser("fetch", help="download FER2013 from Kaggle (needs a token)")
     fetch.add_argument("directory", nargs="?", default="data", help="where to put the files (default: data)")
     draw = commands.add_parser("draw", help="draw faces for demonstrations, as Kaggle's files")
     draw.add_argument("directory", help="where to put train.csv, test.csv and icml_face_data.csv")
     draw.add_argument("--n", type=int, default=6000, help="how many faces (default: 6000)")
     draw.add_argument("--seed", type=int, default=0, help="another seed draws other people (default: 0)")
+    cache = commands.add_parser("cache", help="where decoded faces are kept, and how much; --clear deletes them")
+    cache.add_argument("--clear", action="store_true", help="delete all that is kept")
 
 
 def run(args: argparse.Namespace) -> None:
-    {"info": _info, "fetch": _fetch, "draw": _draw}[args.what](args)
+    {"info": _info, "fetch": _fetch, "draw": _draw, "cache": _cache}[args.what](args)
 
 
 def _info(args: argparse.Namespace) -> None:
     from mien.data import load
     from mien.data.fer2013 import recognised
     from mien.data.sources import find
+    from mien.data.splits import parts_of
     from mien.evaluation.audit import audit
 
     if args.sheet and Path(args.sheet).suffix.lower() != ".png":
         raise MienError(f"--sheet writes a PNG picture; name it {Path(args.sheet).with_suffix('.png')}")
-    dataset = load(args.path, cache=not args.no_cache)
+    dataset = load(args.path, cache=not args.no_cache, **loading_options(args))
+    parts, how = parts_of(dataset)
+    if args.json:
+        print(json.dumps(_summary(dataset, parts, how), indent=2, ensure_ascii=False))
+        return
     print(f"path         {args.path}")
-    print(f"layout       {find(Path(args.path))}")
+    print(f"layout       {find(Path(args.path), args.classes)}")
     print(f"images       {len(dataset):,} of 48x48 gray, {int((dataset.labels < 0).sum()):,} of them without label")
     print(f"fingerprint  {dataset.fingerprint}")
     if dataset.drawn:
@@ -55,6 +83,11 @@ def _info(args: argparse.Namespace) -> None:
     if known and not any(known.values()):
         print(f"known as     FER2013: {', '.join(known)} with exactly the published class counts")
     print("\n" + _table(dataset))
+    print("\ndecisions")
+    for line in (*dataset.decisions, how):
+        print(f"  {line}")
+    if dataset.left_out:
+        print(f"  left out in all: {', '.join(f'{reason} {n:,}' for reason, n in dataset.left_out.items())}")
     print(f"\n{audit(dataset, args.votes)}")
     if args.sheet:
         from mien.evaluation.face_figures import contact_sheet
@@ -62,6 +95,67 @@ def _info(args: argparse.Namespace) -> None:
         title = Path(args.path).resolve().name
         contact_sheet(dataset.images, dataset.labels, dataset.classes, args.sheet, title, drawn=dataset.drawn)
         print(f"\ncontact sheet: {args.sheet}")
+    _tell_cache(args.no_cache)
+
+
+def _summary(dataset: "Dataset", parts: "Split", how: str) -> dict[str, Any]:
+    """What `--json` prints: classes, parts as training uses them and as given, decisions, and what was left out."""
+    rows = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+    return {
+        "path": dataset.source,
+        "classes": list(dataset.classes),
+        "n": len(dataset),
+        "parts": {name: {"n": len(part), "by_class": dataset.subset(part).counts()} for name, part in rows.items()},
+        "split": parts.name,
+        "given": {
+            name: int((dataset.usage == usage).sum())
+            for name, usage in (
+                ("train", "Training"),
+                ("validation", "PublicTest"),
+                ("test", "PrivateTest"),
+                ("no part", ""),
+            )
+        },
+        "unlabelled": int((dataset.labels < 0).sum()),
+        "decisions": [*dataset.decisions, how],
+        "left_out": dict(dataset.left_out),
+        "drawn": dataset.drawn,
+        "fingerprint": dataset.fingerprint,
+    }
+
+
+def _tell_cache(unused: bool) -> None:
+    """Say what stays on the disk."""
+    from mien.data import cache
+
+    kept = [] if unused else cache.files()
+    if kept:
+        size = sum(file.stat().st_size for file in kept)
+        print(
+            f"\nkept for the next time in {cache.folder()} ({size / 1e6:,.1f} MB; mien data cache --clear deletes it)"
+        )
+
+
+def _cache(args: argparse.Namespace) -> None:
+    from mien.data import cache
+
+    place = cache.folder()
+    if place is None:
+        raise MienError(
+            "there is no home folder, so nothing is kept; set MIEN_CACHE to a folder to keep decoded data in"
+        )
+    if args.clear:
+        number, size = cache.clear()
+        print(f"deleted {number:,} files ({size / 1e6:,.1f} MB) from {place}")
+        return
+    files = cache.files()
+    print(f"place  {place}")
+    print(f"size   {sum(file.stat().st_size for file in files) / 1e6:,.1f} MB in {len(files):,} files")
+    print(
+        "it holds decoded faces of the data sets that were read, and what mien compiled; delete them: mien data cache --clear"
+    )
+    if place.is_dir() and cache.own_folder() is None:
+        print("not used: the folder belongs to another user, or others may write to it")
 
 
 def _table(dataset: "Dataset") -> str:

@@ -108,21 +108,23 @@ def name_classes(labels: Iterable[str], classes: str | dict[int, str] | None = N
     The seven emotions stand in FER2013's order, other classes after them in the alphabet's. Raises MienError where
     `classes` does not name a number of the data.
     """
-    present = sorted({*labels}, key=natural)
+    present = list(dict.fromkeys(labels))  # in the order in which they come: the first spelling stays
     given = parse_classes(classes)
     decisions: list[str] = []
     if given:
         names = _given(present, given, str(classes))
-        shown = ", ".join(f"{label} = {name}" for label, name in names.items())
+        shown = ", ".join(
+            f"{label} = {name}" for label, name in sorted(names.items(), key=lambda item: natural(item[0]))
+        )
         decisions.append(f"classes as asked: {shown}")
     elif given is not None:
         names = {label: label for label in present}
-        decisions.append(f"class names stay as they stand in the data: {', '.join(present)}")
+        decisions.append(f"class names stay as they stand in the data: {', '.join(sorted(present, key=natural))}")
     elif all(label.isdigit() for label in present):
         names = _numbers(present, numbers, decisions)
     else:
         names = _synonyms(present, decisions)
-    order = _ordered(names.values())
+    order = ordered(names.values())
     spelt = {name.casefold(): i for i, name in enumerate(order)}
     return Naming(order, {label: spelt[name.casefold()] for label, name in names.items()}, tuple(decisions))
 
@@ -138,7 +140,7 @@ def _given(present: list[str], given: dict[str, str], asked: str) -> dict[str, s
             name = by_number.get(int(label))
             if name is None:
                 raise MienError(
-                    f"{{parameter}} {asked} does not name the label {label}; the data has {', '.join(present)}",
+                    f"{{parameter}} {asked} does not name the label {label}; the data has {', '.join(sorted(present, key=natural))}",
                     parameter="classes",
                 )
         names[label] = (name or emotion_of(label) or label).strip()
@@ -159,22 +161,26 @@ def _numbers(present: list[str], preset: str, decisions: list[str]) -> dict[str,
         if fitting
         else "to name them: --classes 1=happy,2=..."
     )
-    decisions.append(f"the classes {', '.join(present)} are numbers of unknown meaning and stay numbers; {hint}")
+    decisions.append(
+        f"the classes {', '.join(sorted(present, key=natural))} are numbers of unknown meaning and stay numbers; {hint}"
+    )
     return {label: label for label in present}
 
 
 def _synonyms(present: list[str], decisions: list[str]) -> dict[str, str]:
     names = {label: emotion_of(label) or label.strip() for label in present}
-    read = [f"{label!r} as {name}" for label, name in names.items() if label.strip().casefold() != name.casefold()]
+    read = [
+        f"{label!r} as {name}" for label, name in sorted(names.items()) if label.strip().casefold() != name.casefold()
+    ]
     if read:
         decisions.append(f"class names read as emotions: {', '.join(read)} (as they stand: --classes {AS_IS})")
-    others = [label for label in present if emotion_of(label) is None]
+    others = sorted({names[label] for label in present if emotion_of(label) is None}, key=natural)
     if others and len(others) < len(present):
         decisions.append(f"classes beside the emotions, kept as they are: {', '.join(others)}")
     return names
 
 
-def _ordered(names: Iterable[str]) -> tuple[str, ...]:
+def ordered(names: Iterable[str]) -> tuple[str, ...]:
     """Emotions in FER2013's order, then contempt, then the rest; Happy and happy are one, spelt as it comes first."""
     spelt = {name.casefold(): name for name in reversed(list(names))}
     rank = {name: i for i, name in enumerate((*EMOTIONS, CONTEMPT))}

@@ -1,106 +1,128 @@
 """FER2013's csv layouts: bytes in, arrays out, and an exact word about every fault.
 
-The header tells the layout, whatever the file is called: `emotion,pixels` (train.csv), `pixels` (test.csv),
-`emotion, Usage, pixels` (icml_face_data.csv), `emotion,pixels,Usage` (fer2013.csv); more columns are ignored.
+The first lines tell the layout, whatever the file is called (see `mien.data.csv_columns`): `emotion,pixels` (train.csv),
+`pixels` (test.csv), `emotion, Usage, pixels` (icml_face_data.csv), `emotion,pixels,Usage` (fer2013.csv), and their
+relatives with other names, delimiters, quoted lists, a column for each pixel, or no header; more columns are ignored.
 
-FER2013 is 74 million small numbers in text, so they are parsed many at a time: whole rows are joined to one
-buffer, every byte is looked at by a handful of vectorised uint8 operations, and the value that ends at each
-digit is kept where a number really ends. A buffer that is not plainly right goes row by row through `_careful`.
+FER2013 is 74 million small numbers in text, so they are parsed many at a time: whole rows are joined to one buffer, every
+byte is looked at by a handful of vectorised uint8 operations, and the value that ends at each digit is kept where a
+number really ends. A buffer that is not plainly right goes row by row through `_careful`.
 """
 
 import os
+import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mien.data.class_names import name_classes
+from mien.data.csv_columns import PIXELS, Columns, columns
 from mien.data.dataset import SIZE, USAGES
+from mien.data.parts import part_of
 from mien.errors import MienError
-from mien.labels import EMOTIONS
+from mien.labels import CONTEMPT, EMOTIONS
 
-PIXELS = SIZE * SIZE
 _BLOCK = 1 << 18  # bytes read at once: they stay in the processor's caches while they are cut up
 _BATCH = 16  # rows parsed at once, for the same reason
-_LONGEST = 1 << 20  # bytes in a row that make it hopeless (a right one has 12 KB at most)
-
-_LABELS = {str(i).encode(): i for i in range(len(EMOTIONS))}
-_USAGES = {name.encode(): i for i, name in enumerate(USAGES)}
+LONGEST = 1 << 20  # bytes in a row that make it hopeless (a right one has 12 KB at most)
+_ROWS = 4096  # rows for which there is room at first
+_WHOLE = re.compile(r"[0-9]{1,9}")
+_BRACKETS = bytes.maketrans(b"[](),;\t", b"       ")
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What a csv file holds. images (N, 48, 48) uint8; labels (N,) int64, or None without that column;
-    usage (N,) uint8 index into USAGES, or None without that column."""
+    """What a file of faces holds. images (N, 48, 48) uint8; labels (N,) int64 index into classes, or None without that
+    column; usage (N,) uint8 index into USAGES, or None without that column."""
 
-    images: np.ndarray
-    labels: np.ndarray | None
-    usage: np.ndarray | None
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Where the fields stand in a row. kind: "full" (labels and usages), "train" (labels) or "test" (neither)."""
-
-    n: int
-    pixels: int
-    emotion: int | None
-    usage: int | None
-    kind: str
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None
+    usage: NDArray[np.uint8] | None
+    classes: tuple[str, ...] = EMOTIONS
+    decisions: tuple[str, ...] = ()
 
 
-def columns(header: bytes, name: str) -> Columns | None:
-    """The layout that a header line tells, or None when there is no column of pixels (then it is no file of faces).
+class _Codes:
+    """The values of a column as small numbers, in the order in which they come, with the line where each first stood."""
 
-    Raises MienError, with the file's `name`, for an empty file, and for one that has other columns than pixels but
-    no emotion among them.
+    def __init__(self) -> None:
+        self.codes: dict[bytes, int] = {}
+        self.lines: list[int] = []
+        self.rows: list[NDArray[np.int32]] = []
+
+    def add(self, fields: list[bytes], numbers: list[int], check: Callable[[str, int], None]) -> None:
+        """Take the fields of some rows, and their line numbers; check: called once for each new value and its line."""
+        known = self.codes
+        for field, number in zip(fields, numbers, strict=True):
+            if field not in known:
+                check(field.decode("utf-8", "replace").strip(), number)
+                known[field] = len(known)
+                self.lines.append(number)
+        self.rows.append(np.fromiter((known[field] for field in fields), np.int32, len(fields)))
+
+    def mapped(self, values: list[int]) -> NDArray[np.int64]:
+        """The column with `values[code]` in place of each code: (N,) int64."""
+        return np.array(values, np.int64)[np.concatenate(self.rows)]
+
+
+class _Pixels:
+    """Room for the pixels of rows whose number is not known before the end; it grows without a copy beside it."""
+
+    def __init__(self) -> None:
+        self.array = np.empty((_ROWS, PIXELS), np.uint8)
+        self.used = 0
+
+    def room(self, n: int, pending: deque[Future[None]]) -> NDArray[np.uint8]:
+        """Room for n more rows; parsing into earlier room is waited for where the array has to move."""
+        if self.used + n > len(self.array):
+            while pending:
+                pending.popleft().result()
+            self.array.resize((max(self.used + n, len(self.array) * 6 // 5), PIXELS), refcheck=False)
+        self.used += n
+        return self.array[self.used - n : self.used]
+
+    def images(self) -> NDArray[np.uint8]:
+        """What was parsed: (N, 48, 48) uint8."""
+        self.array.resize((self.used, PIXELS), refcheck=False)
+        return self.array.reshape(-1, SIZE, SIZE)
+
+
+def read_rows(
+    stream: BinaryIO, name: str, threads: int | None = None, classes: str | dict[int, str] | None = None
+) -> Rows:
+    """Parse a csv file of faces. `name` is for messages; threads: by default up to four; classes: see `parse_classes`.
+
+    Raises MienError, with file and row, for a missing column, a wrong number of pixels or fields, a pixel that is no
+    integer in 0..255, labels of unknown meaning, an unknown usage, and for a file without rows.
     """
-    if not header.strip():
-        raise MienError(f"{name} is empty (or its first line is); fetch it again (mien data fetch)")
-    names = [f.strip(b" \t\r\n\"'").lower() for f in header.removeprefix(b"\xef\xbb\xbf").split(b",")]
-    at = {field: i for i, field in enumerate(names)}
-    if b"pixels" not in at:
-        return None
-    emotion, usage = at.get(b"emotion"), at.get(b"usage")
-    if emotion is None and not set(names) <= {b"pixels", b"id", b""}:
-        shown = ascii(header[:60].decode("utf-8", "replace").strip())
-        raise MienError(f"{name} has no 'emotion' column (its header is {shown}); rename the column of class numbers")
-    kind = "test" if emotion is None else "train" if usage is None else "full"
-    return Columns(len(names), at[b"pixels"], emotion, usage, kind)
-
-
-def read_rows(stream: BinaryIO, name: str, threads: int | None = None) -> Rows:
-    """Parse a csv file of any of the four layouts. `name` is for messages; threads: by default up to four.
-
-    Raises MienError, with file and row, for a missing column, a wrong number of pixels or fields, a pixel that
-    is no integer in 0..255, an emotion out of 0..6, an unknown usage, and for a file without rows.
-    """
-    header = stream.readline(_LONGEST)
-    layout = columns(header, name)
+    first = stream.readline(LONGEST)
+    second = stream.readline(LONGEST)
+    layout = columns(first, name, second)
     if layout is None:
-        raise no_pixels(header, name)
+        raise no_pixels(first, name)
+    before = second if layout.header else first.removeprefix(b"\xef\xbb\xbf") + second
 
-    labels: list[int] = []
-    usage: list[int] = []
-    parts: list[np.ndarray] = []
+    labels, usage, pixels = _Codes(), _Codes(), _Pixels()
     workers = threads or min(4, os.cpu_count() or 1)
     pending: deque[Future[None]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for first, lines in _lines(stream, name):
+            for number, lines in _lines(stream, name, before, 2 if layout.header else 1):
                 kept = [(k, line.strip(b"\r")) for k, line in enumerate(lines) if line and not line.isspace()]
                 if not kept:
                     continue
-                numbers = [first + k for k, _ in kept]
+                numbers = [number + k for k, _ in kept]
                 fields = _fields([line for _, line in kept], numbers, layout, name)
                 if layout.emotion is not None:
-                    labels += _labels(fields[1], numbers, name)
+                    labels.add(fields[1], numbers, lambda text, line: _check_label(text, line, name))
                 if layout.usage is not None:
-                    usage += _usages(fields[2], numbers, name)
-                part = np.empty((len(kept), PIXELS), np.uint8)
-                parts.append(part)
+                    usage.add(fields[2], numbers, lambda text, line: _check_usage(text, line, name))
+                part = pixels.room(len(kept), pending)
                 pending.append(pool.submit(_pixels, fields[0], part, numbers, name))
                 while len(pending) > 4 * workers:
                     pending.popleft().result()
@@ -109,14 +131,12 @@ def read_rows(stream: BinaryIO, name: str, threads: int | None = None) -> Rows:
         finally:
             for future in pending:
                 future.cancel()
-    if not parts:
+    if not pixels.used:
         raise MienError(f"{name} has a header and no rows; fetch it again (mien data fetch)")
-    images = np.concatenate(parts).reshape(-1, SIZE, SIZE)
-    return Rows(
-        images,
-        np.array(labels, np.int64) if layout.emotion is not None else None,
-        np.array(usage, np.uint8) if layout.usage is not None else None,
-    )
+    decisions = list(layout.decisions)
+    named, names = _labels(labels, classes, name, decisions) if layout.emotion is not None else (None, EMOTIONS)
+    parts = _usages(usage, decisions) if layout.usage is not None else None
+    return Rows(pixels.images(), named, parts, names, tuple(decisions))
 
 
 def no_pixels(header: bytes, name: str) -> MienError:
@@ -125,58 +145,120 @@ def no_pixels(header: bytes, name: str) -> MienError:
     return MienError(f"{name} has no 'pixels' column (it begins with {shown}); give one of FER2013's csv files")
 
 
-def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, list[bytes]]]:
-    """Whole lines, many at a time, with the number in the file of the first of them (the header is line 1)."""
-    number, rest = 2, b""
+def _lines(stream: BinaryIO, name: str, rest: bytes, number: int) -> Iterator[tuple[int, list[bytes]]]:
+    """Whole lines, many at a time, with the number in the file of the first of them. rest: what is read already."""
     while block := stream.read(_BLOCK):
         lines = (rest + block).split(b"\n")
         rest = lines.pop()
         yield number, lines
         number += len(lines)
-        if len(rest) > _LONGEST:
+        if len(rest) > LONGEST:
             raise _fault(name, number, "is longer than a megabyte", "this is not a file of faces")
-    yield number, [rest]
+    yield number, rest.split(b"\n")
 
 
 def _fields(
     lines: list[bytes], numbers: list[int], layout: Columns, name: str
 ) -> tuple[list[bytes], list[bytes], list[bytes]]:
     """The pixels, emotion and usage of each row, as bytes without quotes (nothing where there is no such column)."""
-    rows = [line.split(b",") for line in lines]
-    for row, number in zip(rows, numbers, strict=True):
-        if len(row) != layout.n:
-            raise _fault(name, number, f"has {len(row)} fields where the header has {layout.n}", _CUT)
+    rows = [line.split(layout.delimiter) for line in lines]
+    for i, number in enumerate(numbers):
+        if len(rows[i]) != layout.n and b'"' in lines[i]:
+            pieces = lines[i].split(b'"')  # what stands in quotes is at odd places
+            pieces[1::2] = [piece.replace(layout.delimiter, b" ") for piece in pieces[1::2]]
+            rows[i] = b"".join(pieces).split(layout.delimiter)
+        if len(rows[i]) != layout.n:
+            where = "header" if layout.header else "first row"
+            raise _fault(name, number, f"has {len(rows[i])} fields where the {where} has {layout.n}", _CUT)
 
     def column(at: int | None) -> list[bytes]:
-        return [] if at is None else [row[at].strip(b' "') for row in rows]
+        return [] if at is None else [row[at].strip(b" \"'\t") for row in rows]
 
-    return column(layout.pixels), column(layout.emotion), column(layout.usage)
-
-
-def _labels(fields: list[bytes], numbers: list[int], name: str) -> list[int]:
-    found = [_LABELS.get(field, -1) for field in fields]
-    if -1 in found:
-        at = found.index(-1)
-        legend = ", ".join(f"{i} {emotion}" for i, emotion in enumerate(EMOTIONS))
-        raise _fault(name, numbers[at], f"has the emotion {_show(fields[at])}", f"it must be one of {legend}")
-    return found
+    start, stop = layout.pixels
+    pixels = column(start) if stop - start == 1 else [b" ".join(row[start:stop]) for row in rows]
+    return pixels, column(layout.emotion), column(layout.usage)
 
 
-def _usages(fields: list[bytes], numbers: list[int], name: str) -> list[int]:
-    found = [_USAGES.get(field, -1) for field in fields]
-    if -1 in found:
-        at = found.index(-1)
-        raise _fault(name, numbers[at], f"has the Usage {_show(fields[at])}", f"it must be one of {', '.join(USAGES)}")
-    return found
+def _labels(
+    column: _Codes, classes: str | dict[int, str] | None, name: str, decisions: list[str]
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Index into the classes of each row, and the classes."""
+    texts = [re.sub(r"^(-?\d+)\.0*$", r"\1", field.decode("utf-8", "replace").strip()) for field in column.codes]
+    if classes is None and all(not text or re.match(r"[-+.\d]", text) for text in texts):
+        if any(
+            text != field.decode("utf-8", "replace").strip() for text, field in zip(texts, column.codes, strict=True)
+        ):
+            decisions.append("labels written as floating-point numbers (3.0) are read as whole ones")
+        _check_numbers(texts, column, name)
+        numbers = [int(text) for text in texts]
+        names = EMOTIONS if max(numbers) < len(EMOTIONS) else (*EMOTIONS, CONTEMPT)
+        if len(names) > len(EMOTIONS):
+            decisions.append(
+                "labels 0 to 7 are read as FER2013's seven emotions and 7 contempt (another order: --classes)"
+            )
+        return column.mapped(numbers), names
+    for text, line in zip(texts, column.lines, strict=True):
+        if classes is None and re.match(r"[-+.\d]", text):
+            raise _fault(name, line, f"has the emotion {text[:20]!a} where others are names", _FIX)
+    naming = name_classes(texts, classes)
+    decisions += naming.decisions
+    return column.mapped([naming.index[text] for text in texts]), naming.classes
 
 
-def _pixels(texts: list[bytes], out: np.ndarray, numbers: list[int], name: str) -> None:
+def _check_numbers(texts: list[str], column: _Codes, name: str) -> None:
+    """Raise MienError unless the labels are FER2013's 0..6, or 0..7 with contempt."""
+    numbers = {int(text) for text in texts if _WHOLE.fullmatch(text)}
+    legend = ", ".join(f"{i} {emotion}" for i, emotion in enumerate(EMOTIONS))
+    if numbers and 7 in numbers and 0 not in numbers and numbers <= set(range(1, 8)):
+        shown = ", ".join(map(str, sorted(numbers)))
+        raise MienError(
+            f"{name} has the labels {shown} and no 0, so they are not FER2013's ({legend}); name them with --classes "
+            "1=surprise,2=fear,... or a preset (RAF-DB's order: --classes rafdb)"
+        )
+    for text, line in zip(texts, column.lines, strict=True):
+        if not _WHOLE.fullmatch(text) or int(text) > len(EMOTIONS):
+            raise _fault(name, line, f"has the emotion {text[:20]!a}", f"it must be one of {legend}, or say --classes")
+
+
+def _check_label(text: str, line: int, name: str) -> None:
+    if not text:
+        raise _fault(name, line, "has the emotion ''", "give its number or name, or delete the row")
+
+
+def _check_usage(text: str, line: int, name: str) -> None:
+    if part_of(text) is None:
+        shown = ascii(text[:20]) + ("..." if len(text) > 20 else "")
+        raise _fault(
+            name, line, f"has the Usage {shown}", f"it must be one of {', '.join(USAGES)}, train, validation, test"
+        )
+
+
+def _usages(column: _Codes, decisions: list[str]) -> NDArray[np.uint8]:
+    """Index into USAGES of each row."""
+    texts = [field.decode("utf-8", "replace").strip() for field in column.codes]
+    parts = [part_of(text) for text in texts]
+    if any(text not in USAGES for text in texts):
+        roles = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+        shown = ", ".join(f"{text!r} is {roles[str(part)]}" for text, part in zip(texts, parts, strict=True))
+        decisions.append(f"parts: {shown}")
+    return column.mapped([USAGES.index(str(part)) for part in parts]).astype(np.uint8)
+
+
+def _pixels(texts: list[bytes], out: NDArray[np.uint8], numbers: list[int], name: str) -> None:
     """Parse the pixels of many rows into out (n, 2304) uint8."""
     for start in range(0, len(texts), _BATCH):
         batch = texts[start : start + _BATCH]
-        if not _parse(batch, out[start : start + _BATCH]):
-            for k, text in enumerate(batch, start):
-                out[k] = _careful(text, numbers[k], name)
+        rows = out[start : start + _BATCH]
+        if _parse(batch, rows) or _parse([_plain(text) for text in batch], rows):
+            continue
+        for k, text in enumerate(batch, start):
+            out[k] = _careful(text, numbers[k], name)
+
+
+def _plain(text: bytes) -> bytes:
+    """The pixels of a row without brackets, commas and needless zeros: "[70.0, 80]" as "70 80"."""
+    text = b" ".join(text.translate(_BRACKETS, b"\"'").split())
+    return re.sub(rb"(?<=\d)\.0*(?= |$)", b"", text) if b"." in text else text
 
 
 def _parse(texts: list[bytes], out: np.ndarray) -> bool:
@@ -209,7 +291,7 @@ def _parse(texts: list[bytes], out: np.ndarray) -> bool:
 
 def _careful(text: bytes, number: int, name: str) -> np.ndarray:
     """One row the slow way: (2304,) uint8, or the exact reason why not."""
-    words = text.split()
+    words = _plain(text).split()
     for k, word in enumerate(words, 1):
         if not word.isdigit():
             is_integer = word[:1] in b"+-" and word[1:].isdigit()

@@ -1,159 +1,194 @@
-"""Folders of pictures: <class>/*.jpg, or train/<class>/*.jpg beside test/<class>/*.jpg.
+"""Folders of classes: <class>/*.jpg, or train/<class>/*.jpg beside test/<class>/*.jpg, and what only looks like them.
 
-FER2013 comes in this form, too; there the usage stands in the file's name (PublicTest_88305051.jpg). Elsewhere it
-is the folder's: train is Training, val or validation PublicTest, test PrivateTest; without such folders it is "".
+FER2013 comes in this form, too; there the usage stands in the file's name (PublicTest_88305051.jpg). Elsewhere it is the
+folder's (see `mien.data.parts`): train is Training, validation PublicTest, test PrivateTest; without such folders "".
 """
 
 import os
 import re
-import warnings
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps
-
-from mien.data.dataset import SIZE, USAGES, Dataset
+from mien.data.dataset import USAGES
+from mien.data.folder_tree import Folder
+from mien.data.parts import part_of, suspicion
+from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
-from mien.labels import EMOTIONS
+from mien.labels import emotion_of
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".jfif")
-_SPLITS = {
-    "train": "Training", "training": "Training",
-    "val": "PublicTest", "valid": "PublicTest", "validation": "PublicTest", "publictest": "PublicTest",
-    "test": "PrivateTest", "testing": "PrivateTest", "privatetest": "PrivateTest",
-}  # fmt: skip
 _NAMED = re.compile(rf"({'|'.join(USAGES)})_[0-9]")
+PART_NAMES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test", "": "no part"}
 
 
-@dataclass(frozen=True)
-class Tree:
-    """Pictures in folders, not yet read. files: (path, class index, usage), in the order of the rows."""
+@dataclass
+class _Search:
+    """The class folders found so far, as (folder, label, usage), and what was decided on the way."""
 
-    root: Path
-    classes: tuple[str, ...]
-    files: list[tuple[str, int, str]]
+    root: Folder
+    trusted: bool  # the user named the classes: folders are taken as they are
+    classes: list[tuple[Folder, str, str]] = field(default_factory=list)
+    decisions: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def leave_out(self, folders: list[Folder], why: str) -> None:
+        """Count the pictures of folders as left out, aloud."""
+        for folder in folders:
+            name = os.path.relpath(folder.path, self.root.path)
+            self.decisions.append(f"left out: {name}/ ({folder.count:,} pictures), {why}")
+            if folder.count:
+                self.left_out[f"{name}/"] += folder.count
 
 
-def find(root: Path) -> Tree | None:
-    """The pictures under a folder, or None where there are none in folders of classes.
+def find(root: Folder, trusted: bool = False) -> Pictures | None:
+    """The pictures in class folders under a folder, or None where there are none.
 
-    Rows come by usage, then class, then file name with numbers in numeric order. The seven emotions keep FER2013's
-    order when they are all there; other classes take the alphabet's. Raises MienError for a class folder without
-    pictures, pictures outside of any class folder, and a single class.
+    trusted: folders are classes whatever their names look like (the user gave `--classes`). Raises MienError for a class
+    folder without pictures, for folders that look like people, folds, splits or parts of a layout and not like classes,
+    and for several data sets side by side.
     """
-    top = root
-    while (inner := _subfolders(top)) and len(inner) == 1 and inner[0].name.lower() not in _SPLITS:
-        if _has_pictures(inner[0]):
-            break
-        top = inner[0]
-    if not inner:
-        if _has_pictures(root):
-            raise MienError(f"{root} holds pictures but no class folders; sort them into {root}/<class>/ folders")
+    search = _Search(root, trusted)
+    _look(root, "", search)
+    if not search.classes:
         return None
-    if all(folder.name.lower() in _SPLITS for folder in inner):
-        homes = [(folder, _SPLITS[folder.name.lower()]) for folder in inner]
+    samples = [
+        Sample(file, label, _usage(file, usage))
+        for folder, label, usage in search.classes for file in folder.all_pictures()
+    ]  # fmt: skip
+    usages = Counter(sample.usage for sample in samples)
+    if set(usages) - {""}:
+        shown = ", ".join(f"{PART_NAMES[usage]} {usages[usage]:,}" for usage in ("", *USAGES) if usages[usage])
+        homes = sorted(
+            {os.path.relpath(folder.path, root.path).split(os.sep)[0] for folder, _, usage in search.classes if usage}
+        )
+        search.decisions.insert(0, f"parts as given by {_listed(homes)}: {shown}")
+    _count_odd(search)
+    return Pictures(
+        Path(root.path), "pictures in class folders", samples, decisions=search.decisions, left_out=search.left_out
+    )
+
+
+def _look(top: Folder, usage: str, search: _Search) -> None:
+    """Add the class folders under `top` to the search; usage: the part that the folders above have named."""
+    while (
+        len(top.folders) == 1
+        and part_of(top.folders[0].name) is None
+        and not top.folders[0].pictures
+        and top.folders[0].count
+    ):
+        top = top.folders[0]
+    inner = top.folders
+    if not any(folder.count for folder in inner):
+        return
+    parts = {folder.name: part_of(folder.name) for folder in inner}
+    if any(parts.values()) and not search.trusted:
+        _split_folders(top, parts, usage, search)
+    elif _class_then_split(inner):
+        for folder in inner:
+            search.classes += [(part, folder.name, part_of(part.name) or "") for part in folder.folders if part.count]
+            search.leave_out(
+                [Folder(folder.path, "", folder.pictures)] if folder.pictures else [], "outside of its split folders"
+            )
     else:
-        homes = [(top, "")]
-    folders = [(c, usage) for home, usage in homes for c in _subfolders(home)]
-    found = [(c, usage, sorted(_pictures(c), key=_natural)) for c, usage in folders]
-    if not any(files for _, _, files in found):
-        return None
-    for folder, _, files in found:
-        if not files:
-            raise MienError(f"the class folder {folder} holds no pictures; put some in or delete it")
-    classes = _classes([folder.name for folder, _, _ in found])
-    if len(classes) < 2:
-        raise MienError(f"{root} holds the single class {classes[0]!r}; two or more are needed")
-    number = {name.lower(): i for i, name in enumerate(classes)}
-    rows = [
-        (file, number[folder.name.lower()], _usage(file, usage)) for folder, usage, files in found for file in files
-    ]
-    order = ("", *USAGES)
-    rows.sort(key=lambda row: (order.index(row[2]), row[1]))  # stable: file names keep their order
-    return Tree(root, classes, rows)
+        _class_folders(top, usage, search)
 
 
-def read(tree: Tree) -> Dataset:
-    """Read all pictures of a tree: gray, (48, 48). Raises MienError for one that cannot be read."""
-    images = np.empty((len(tree.files), SIZE, SIZE), np.uint8)
-
-    def one(i: int) -> None:
-        images[i] = read_picture(tree.files[i][0])
-
-    # Here, not in each thread: filters are shared by all threads, and one that puts them back while another is in its
-    # own block leaves warnings ignored for good.
-    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        warnings.simplefilter("ignore")  # odd metadata; a picture too large is an error all the same
-        for _ in pool.map(one, range(len(tree.files))):
-            pass
-    labels = np.array([label for _, label, _ in tree.files], np.int64)
-    usage = np.array([usage for _, _, usage in tree.files], dtype=np.array(USAGES).dtype)
-    return Dataset(images, labels, usage, tree.classes, source=str(tree.root))
-
-
-def read_picture(path: str | Path) -> np.ndarray:
-    """One picture of any size, colour or gray, as a (48, 48) uint8 gray image.
-
-    Turned as its camera noted; the middle square of one that is not square; shrunk with a filter as wide as the
-    pixels it replaces (no aliasing); what is transparent becomes white. Raises MienError if it cannot be read.
-    """
-    try:
-        with Image.open(path) as picture:
-            picture.draft("L", (4 * SIZE, 4 * SIZE))  # large JPEGs: decode at a fraction of their size
-            gray = _gray(ImageOps.exif_transpose(picture))
-    except (OSError, ValueError, SyntaxError, MemoryError, EOFError, Image.DecompressionBombError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        reason = "not a picture" if "cannot identify" in reason else reason
-        raise MienError(f"{path} cannot be read ({reason}); replace or delete it") from error
-    if gray.size != (SIZE, SIZE):
-        side = min(gray.size)
-        left, top = (gray.width - side) // 2, (gray.height - side) // 2
-        gray = gray.crop((left, top, left + side, top + side)).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
-    return np.asarray(gray, np.uint8)
+def _split_folders(top: Folder, parts: dict[str, str | None], usage: str, search: _Search) -> None:
+    """Folders of which some are named as splits: train/ beside test/, and what else stands there."""
+    splits = [folder for folder in top.folders if parts[folder.name] and folder.count]
+    others = [folder for folder in top.folders if not parts[folder.name]]
+    flat = [folder for folder in splits if not any(inner.count for inner in folder.folders)]
+    nested = [folder for folder in splits if folder not in flat]
+    classes = [folder for folder in others if folder.count and emotion_of(folder.name)]
+    if len(classes) >= 2 and (flat == splits or all(parts[folder.name] != "Training" for folder in nested)):
+        # angry/, happy/ and test/ side by side.
+        others = [folder for folder in others if folder not in classes]
+        search.decisions.append(
+            f"{_listed([folder.name for folder in classes])} are classes; {_listed([s.name for s in splits])} beside them "
+            f"{'are' if len(splits) > 1 else 'is'} no class"
+        )
+        search.classes += [(folder, folder.name, "Training" if nested else usage) for folder in classes]
+    elif flat == splits:
+        return  # train/*.jpg without classes: file names or a list may tell them
+    if any(parts[folder.name] == "Training" for folder in flat):
+        raise MienError(
+            f"{top.path}: {_listed([f.name for f in flat])} holds pictures in no class folders, and a split is no class; "
+            "is it one? Sort its pictures into <class>/ folders, or move it away"
+        )
+    search.leave_out(flat, "it holds no class folders, so its pictures have no labels")
+    search.leave_out([folder for folder in others if folder.count], "it is neither a split nor a class")
+    for folder in nested:
+        _look(folder, parts[folder.name] or usage, search)
 
 
-def _gray(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith(("I", "F")):  # 16 bits a pixel, mostly; Pillow would cut off, not scale
-        values = np.asarray(picture, np.float32)
-        top = 65535.0 if values.max() > 255 else 255.0
-        return Image.fromarray((values.clip(0, top) * (255.0 / top)).round().astype(np.uint8))
-    if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture)
-    return picture.convert("L")
+def _class_then_split(inner: list[Folder]) -> bool:
+    """Whether each folder is a class that is split within: angry/train/, angry/test/."""
+    return all(
+        folder.folders
+        and all(part_of(part.name) for part in folder.folders if part.count)
+        and any(part.count for part in folder.folders)
+        and not any(sum(below.count > 0 for below in part.folders) > 1 for part in folder.folders)
+        for folder in inner
+    )
 
 
-def _subfolders(folder: Path) -> list[Path]:
-    """Folders within, but for hidden ones and what macOS and notebooks leave behind."""
-    return sorted(
-        Path(entry.path) for entry in os.scandir(folder)
-        if entry.is_dir() and not entry.name.startswith((".", "__"))
-    )  # fmt: skip
+def _class_folders(top: Folder, usage: str, search: _Search) -> None:
+    inner = [folder for folder in top.folders if folder.count]
+    empty = [folder for folder in top.folders if not folder.count]
+    names = [folder.name for folder in inner]
+    below = [folder for folder in inner if sum(emotion_of(f.name) is not None for f in folder.folders if f.count) >= 2]
+    doubt = None if search.trusted else suspicion(names)
+    if doubt in ("people", "folds") and all(folder.folders and not folder.pictures for folder in inner):
+        search.decisions.append(f"{_listed(names)} look like {doubt}: the folders within them are the classes")
+        for folder in inner:
+            search.classes += [(f, f.name, usage) for f in folder.folders if f.count]
+        return
+    if below and not search.trusted and not any(emotion_of(name) for name in names):
+        if len(below) > 1:
+            raise MienError(
+                f"{top.path} holds several data sets, each with class folders ({_listed([f.name for f in below])}); which one "
+                f"is meant? Give it: {below[0].path}"
+            )
+        search.leave_out([folder for folder in inner if folder is not below[0]], f"the classes are in {below[0].name}/")
+        _look(below[0], usage, search)
+        return
+    inside = [f for f in inner if any(part_of(s.name) == "Training" and len(s.folders) > 1 for s in f.folders)]
+    if inside and not search.trusted:
+        if len(inside) > 1:
+            raise MienError(
+                f"{top.path} holds several data sets, each with its splits ({_listed([f.name for f in inside])}); which one is "
+                f"meant? Give it: {inside[0].path}"
+            )
+        search.leave_out(
+            [folder for folder in inner if folder is not inside[0]], f"the splits are in {inside[0].name}/"
+        )
+        _look(inside[0], usage, search)
+        return
+    if doubt and (len(names) > 1 or doubt != "parts of a layout"):
+        raise MienError(
+            f"{top.path}: the folders {_listed(names)} look like {doubt}, not like classes; are they? Then say so with "
+            "--classes as-is (classes='as-is'); else sort the pictures into <class>/ folders"
+        )
+    for folder in empty:
+        if any(True for f in folder.walk() if f.files):
+            search.decisions.append(f"left out: {folder.name}/, it holds no pictures")
+        elif not usage:
+            raise MienError(f"the class folder {folder.path} holds no pictures; put some in or delete it")
+        else:
+            search.decisions.append(f"the class folder {os.path.relpath(folder.path, search.root.path)}/ is empty")
+    search.classes += [(folder, folder.name, usage) for folder in inner]
 
 
-def _pictures(folder: Path) -> Iterator[str]:
-    for home, inner, names in os.walk(folder):
-        inner[:] = [name for name in inner if not name.startswith(".")]
-        for name in names:
-            if name.lower().endswith(PICTURES) and not name.startswith("."):
-                yield os.path.join(home, name)
-
-
-def _has_pictures(folder: Path) -> bool:
-    return any(entry.name.lower().endswith(PICTURES) for entry in os.scandir(folder) if entry.is_file())
-
-
-def _classes(names: list[str]) -> tuple[str, ...]:
-    """Class names in order; Happy and happy are one class, spelt as it comes first."""
-    spelt = {name.lower(): name for name in reversed(names)}
-    if set(spelt) == set(EMOTIONS):
-        return EMOTIONS
-    known = {name: i for i, name in enumerate(EMOTIONS)}
-    return tuple(spelt[name] for name in sorted(spelt, key=lambda name: (known.get(name, len(known)), _natural(name))))
+def _count_odd(search: _Search) -> None:
+    """Count what lies about: pictures outside of class folders, and names that are no regular files."""
+    inside = sum(folder.count for folder, _, _ in search.classes)
+    outside = search.root.count - inside - search.left_out.total()
+    if outside > 0:
+        search.left_out["pictures outside of class folders"] += outside
+        search.decisions.append(f"left out: {outside:,} pictures outside of class folders")
+    if irregular := sum(folder.irregular for folder in search.root.walk()):
+        search.left_out["pipes, devices and broken links"] += irregular
+        search.decisions.append(f"left out: {irregular:,} names of pictures that are pipes, devices or broken links")
 
 
 def _usage(file: str, folder: str) -> str:
@@ -161,6 +196,6 @@ def _usage(file: str, folder: str) -> str:
     return named[1] if named else folder
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
-    parts = re.split(r"([0-9]+)", text)  # text, number, text, number, ...
-    return [(int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)]
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:6])
+    return f"{shown} and {len(names) - 6} more" if len(names) > 6 else shown

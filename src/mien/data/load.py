@@ -10,27 +10,43 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.data import cache as kept
-from mien.data import image_folders
+from mien.data import pictures
+from mien.data.archives import open_csv
+from mien.data.class_names import ordered
 from mien.data.dataset import UNKNOWN, USAGES, Dataset
 from mien.data.fer2013 import warn_if_altered
 from mien.data.fer2013_csv import Rows, read_rows
-from mien.data.sources import Layout, find, open_csv
+from mien.data.sources import File, Layout, find
+from mien.data.tables import read_npz, read_parquet
 from mien.errors import MienError, MienWarning
 
 _TEST = USAGES[1:]
 
 
-def load(path: str | Path, cache: bool = True) -> Dataset:
-    """Read faces from any known layout, told by content: one of FER2013's csv files (plain, .gz, .tar.gz), a folder
-    holding some of them, or a folder of pictures in class folders (see `mien.data.image_folders`).
+def load(
+    path: str | Path,
+    cache: bool = True,
+    *,
+    classes: str | dict[int, str] | None = None,
+    skip_broken: bool = False,
+) -> Dataset:
+    """Read faces from any known layout, told by content: a csv file of FER2013's kind (plain, .gz, .bz2, .xz, .tar.gz), a
+    parquet or npz file, a folder holding some of them, or a folder of pictures: in class folders, or in the layout of
+    CK+, KDEF, JAFFE, RAF-DB, AffectNet, ExpW, FER+ or YOLO.
 
-    A file without Usage is Training if it has labels; without labels, it is test.csv: PublicTest in its first half,
+    classes: how the labels are named: a preset for numbers ("fer2013", "rafdb", "affectnet", ...), "1=surprise,2=fear",
+    a dict {1: "surprise"}, or "as-is" for the names as they stand. By default synonyms of the seven emotions are read as
+    those (anger as angry), numbers 0 to 6 in FER2013's order; every such decision stands in `Dataset.decisions`.
+    skip_broken: leave out, and count in `Dataset.left_out`, pictures that cannot be read.
+
+    A file without parts is Training if it has labels; without labels, it is test.csv: PublicTest in its first half,
     PrivateTest in its second, as Kaggle's. From a folder with several csv files come the labelled rows of
-    icml_face_data.csv or fer2013.csv (else of train.csv), and after them the rows of test.csv that are not among the
-    labelled ones, matched by pixels and counting copies, with label -1. So all of FER2013 is always 35,887 rows in
-    the order of fer2013.csv, with the labels that are there.
+    icml_face_data.csv or fer2013.csv (else of train.csv, val.csv, test.csv), and after them the rows of test.csv that are
+    not among the labelled ones, matched by pixels and counting copies, with label -1. So all of FER2013 is always 35,887
+    rows in the order of fer2013.csv, with the labels that are there.
 
     What was read is kept in a cache (`mien.data.cache`) and mapped into memory the next time; `cache=False` neither
     uses nor writes it. Warns (MienWarning) where the data looks like FER2013 and its class counts differ.
@@ -38,7 +54,7 @@ def load(path: str | Path, cache: bool = True) -> Dataset:
     """
     path = Path(path)
     with _readable(path):
-        dataset = _load(find(path), cache)
+        dataset = _load(find(path, classes), cache, classes, skip_broken)
     warn_if_altered(dataset)
     return dataset
 
@@ -53,14 +69,14 @@ def load_test(path: str | Path, cache: bool = True) -> Dataset:
     with _readable(path):
         layout = find(path)
         if layout.test:
-            return _load(replace(layout, full=None, train=None), cache)
+            return _load(replace(layout, files=(layout.test,), decisions=()), cache)
         if not layout.full:
             raise MienError(f"{path} holds no test.csv, whose order a submission needs; give its folder, or the file")
         dataset = _load(layout, cache)
     rows = [np.flatnonzero(dataset.usage == usage) for usage in _TEST]
-    for usage, found in zip(_TEST, rows, strict=True):
-        if not len(found):
-            raise MienError(f"{layout.full} has no {usage} rows (their labels may be withheld); give test.csv")
+    for usage, of_usage in zip(_TEST, rows, strict=True):
+        if not len(of_usage):
+            raise MienError(f"{layout.full.path} has no {usage} rows (their labels may be withheld); give test.csv")
     return dataset.subset(np.concatenate(rows))
 
 
@@ -73,56 +89,91 @@ def _readable(path: Path) -> Iterator[None]:
         raise MienError(f"{where} cannot be read ({error.strerror or error}); check that you may read it") from error
 
 
-def _load(layout: Layout, cache: bool) -> Dataset:
-    name = _key(layout) if cache else ""
+def _load(
+    layout: Layout, cache: bool, classes: str | dict[int, str] | None = None, skip_broken: bool = False
+) -> Dataset:
+    name = _key(layout, classes, skip_broken) if cache else ""
     dataset = kept.load(name) if cache else None
     if dataset is None:
-        dataset = image_folders.read(layout.tree) if layout.tree else _read(layout)
+        dataset = pictures.read(layout.pictures, skip_broken) if layout.pictures else _read(layout, classes)
         if cache:
             kept.store(name, dataset)
-    return replace(dataset, source=str(layout.path), drawn=layout.drawn)
-
-
-def _key(layout: Layout) -> str:
-    """The name of the cache file: by content for csv files; by names, sizes and times for folders of pictures."""
-    if not layout.tree:
-        return kept.key(*(f"{kind} {kept.content(path)}" for kind, path in layout.sources().items()))
-    digest = hashlib.sha256()
-    for file, label, usage in layout.tree.files:
-        state = os.stat(file)
-        digest.update(f"{file}\0{label}\0{usage}\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ctime_ns}\n".encode())
-    return kept.key("pictures", *layout.tree.classes, digest.hexdigest())
-
-
-def _read(layout: Layout) -> Dataset:
-    parts = [_dataset(_rows(path)) for path in layout.sources().values()]
-    if len(parts) == 1:
-        return parts[0]
-    labelled, test = parts
-    if (labelled.usage != "Training").any():
-        test = _unseen(test, labelled, layout)
-    return Dataset(
-        np.concatenate([labelled.images, test.images]),
-        np.concatenate([labelled.labels, test.labels]),
-        np.concatenate([labelled.usage, test.usage]),
+    return replace(
+        dataset, source=str(layout.path), drawn=layout.drawn, decisions=(*layout.decisions, *dataset.decisions)
     )
 
 
-def _rows(path: Path) -> Rows:
+def _key(layout: Layout, classes: str | dict[int, str] | None, skip_broken: bool) -> str:
+    """The name of the cache file: by content for files of faces; by names, sizes and times for folders of pictures."""
+    if not layout.pictures:
+        parts = (f"{file.kind} {file.part or USAGES[0]} {kept.content(file.path)}" for file in layout.files)
+        return kept.key(*parts, *([f"classes {classes}"] if classes else []))
+    naming = layout.pictures.naming
+    assert naming is not None
+    digest = hashlib.sha256()
+    for sample in layout.pictures.samples:
+        state = os.stat(sample.file)
+        what = (
+            sample.file,
+            naming.index[sample.label],
+            sample.usage,
+            sample.box,
+            state.st_size,
+            state.st_mtime_ns,
+            state.st_ctime_ns,
+        )
+        digest.update("\0".join(map(str, what)).encode("utf-8", "surrogateescape") + b"\n")
+    told = "\n".join((*layout.pictures.decisions, str(sorted(layout.pictures.left_out.items()))))
+    return kept.key("pictures", *naming.classes, str(skip_broken), told, digest.hexdigest())
+
+
+def _read(layout: Layout, classes: str | dict[int, str] | None) -> Dataset:
+    parts = [_dataset(_rows(file.path, classes), file) for file in layout.files]
+    if len(parts) == 1:
+        return parts[0]
+    if layout.test:
+        *labelled, test = parts
+        if len(labelled) == 1 and (labelled[0].usage != "Training").any():
+            parts = [labelled[0], _unseen(test, labelled[0], layout)]
+    names = ordered([name for part in parts for name in part.classes])
+    decisions = [line for part in parts for line in part.decisions]
+    return Dataset(
+        np.concatenate([part.images for part in parts]),
+        np.concatenate([_renumbered(part, names) for part in parts]),
+        np.concatenate([part.usage for part in parts]),
+        names,
+        decisions=tuple(dict.fromkeys(decisions)),
+    )
+
+
+def _renumbered(dataset: Dataset, names: tuple[str, ...]) -> NDArray[np.int64]:
+    """The labels of a data set as indices into other class names, which hold its own."""
+    at = {name.casefold(): i for i, name in enumerate(names)}
+    index = np.array([*(at[name.casefold()] for name in dataset.classes), UNKNOWN], np.int64)
+    return index[dataset.labels]
+
+
+def _rows(path: Path, classes: str | dict[int, str] | None) -> Rows:
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head == b"PAR1":
+        return read_parquet(path, classes)
+    if head == b"PK\x03\x04" and path.suffix.lower() == ".npz":
+        return read_npz(path, classes)
     with open_csv(path) as stream:
-        return read_rows(stream, str(path))
+        return read_rows(stream, str(path), classes=classes)
 
 
-def _dataset(rows: Rows) -> Dataset:
+def _dataset(rows: Rows, file: File) -> Dataset:
     n = len(rows.images)
     if rows.usage is not None:
         usage = np.array(USAGES)[rows.usage]
     elif rows.labels is not None:
-        usage = np.full(n, USAGES[0], dtype=np.array(USAGES).dtype)
+        usage = np.full(n, file.part or USAGES[0], dtype=np.array(USAGES).dtype)
     else:
         usage = np.repeat(np.array(_TEST), [n // 2, n - n // 2])
     labels = rows.labels if rows.labels is not None else np.full(n, UNKNOWN, np.int64)
-    return Dataset(rows.images, labels, usage)
+    return Dataset(rows.images, labels, usage, rows.classes, decisions=rows.decisions)
 
 
 def _unseen(test: Dataset, labelled: Dataset, layout: Layout) -> Dataset:
@@ -137,8 +188,9 @@ def _unseen(test: Dataset, labelled: Dataset, layout: Layout) -> Dataset:
         else:
             new.append(row)
     if missing := known.total():
+        first, last = layout.files[0].path, layout.files[-1].path
         warnings.warn(
-            f"{layout.test} lacks {missing:,} of the {held_out.sum():,} test images of {layout.full}; "
+            f"{last} lacks {missing:,} of the {held_out.sum():,} test images of {first}; "
             "the two files do not belong together, keep one of them",
             MienWarning,
             stacklevel=5,

@@ -1,161 +1,272 @@
-"""What lies at a path: FER2013's csv files in any of their forms, or folders of pictures. Content decides, not names."""
+"""What lies at a path: csv, parquet or npz files of faces in any of their forms, or folders of pictures. Content decides."""
 
-import gzip
-import io
-import tarfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import os
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, cast
 
-from mien.data import image_folders
-from mien.data.fer2013_csv import Columns, columns, no_pixels
+from mien.data import annotations, file_names, image_folders, manifests
+from mien.data.archives import first_lines
+from mien.data.csv_columns import columns
+from mien.data.fer2013_csv import no_pixels
+from mien.data.folder_tree import Folder, scan
+from mien.data.image import SUFFIXES
+from mien.data.parts import part_of
+from mien.data.pictures import Pictures
 from mien.data.synthetic.generate import MARKER
+from mien.data.tables import npz_kind, parquet_columns
 from mien.errors import MienError
 
-_HEADER = 1 << 12  # bytes in which a header line must end
-_MEMBERS = 20  # files of an archive that are looked at
 _HEADERS = {"full": "emotion, pixels and Usage", "train": "emotion and pixels", "test": "pixels, no labels"}
+_ROLES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 _WANTED = (
     "expected FER2013's train.csv, test.csv, icml_face_data.csv, fer2013.csv or fer2013.tar.gz, or pictures in "
     "<class>/ folders; mien data fetch gets FER2013, mien data draw makes a demo"
 )
+_UNREAD = (
+    ".h5",
+    ".hdf5",
+    ".mat",
+    ".pkl",
+    ".pickle",
+    ".arrow",
+    ".npy",
+    ".zip",
+    ".rar",
+    ".7z",
+    ".tfrecord",
+    ".db",
+    ".zst",
+)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of faces. kind: "full" (labels and parts), "train" (labels) or "test" (neither). part: the usage of all its
+    rows where its name tells one."""
+
+    path: Path
+    kind: str
+    part: str | None = None
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The sources that make up a data set. full: csv with labels and usages; train: with labels; test: with neither.
+    """The sources that make up a data set: files of faces, or pictures in folders.
 
-    tree: pictures in folders (then there is no csv). drawn: mien's own drawn faces.
+    drawn: mien's own drawn faces. decisions, left_out: see `Dataset`.
     """
 
     path: Path
-    full: Path | None = None
-    train: Path | None = None
-    test: Path | None = None
-    tree: image_folders.Tree | None = None
+    files: tuple[File, ...] = ()
+    pictures: Pictures | None = None
     drawn: bool = False
+    decisions: tuple[str, ...] = ()
+    left_out: dict[str, int] = field(default_factory=dict)
 
-    def sources(self) -> dict[str, Path]:
-        """The csv files that are read, by kind: full and test, or train and test, or one of them."""
-        kinds = {"full": self.full, "train": None if self.full else self.train, "test": self.test}
-        return {kind: path for kind, path in kinds.items() if path}
+    @property
+    def test(self) -> File | None:
+        """The file of test.csv's kind: pixels, no labels."""
+        return next((file for file in self.files if file.kind == "test"), None)
+
+    @property
+    def full(self) -> File | None:
+        """The file with labels and parts."""
+        return next((file for file in self.files if file.kind == "full"), None)
 
     def __str__(self) -> str:
-        if self.tree:
-            usages = sorted({usage for _, _, usage in self.tree.files} - {""})
-            return f"pictures in {len(self.tree.classes)} class folders" + (f" ({', '.join(usages)})" if usages else "")
-        return " + ".join(f"{path.name} ({_HEADERS[kind]})" for kind, path in self.sources().items())
+        if self.pictures:
+            naming = self.pictures.naming
+            n = len(naming.classes) if naming else 0
+            usages = sorted({sample.usage for sample in self.pictures.samples} - {""})
+            layout = self.pictures.layout.replace("in class folders", f"in {n} class folders")
+            return layout + (f" ({', '.join(usages)})" if usages else "")
+        return " + ".join(f"{file.path.name} ({_HEADERS[file.kind]})" for file in self.files)
 
 
-def find(path: Path) -> Layout:
-    """Look at a file or a folder. Raises MienError where there is nothing that mien knows, and says what it wants."""
+def find(path: Path, classes: str | dict[int, str] | None = None) -> Layout:
+    """Look at a file or a folder; classes: see `parse_classes`. Raises MienError where there is nothing that mien knows,
+    and says what it wants."""
     if not path.exists():
         raise MienError(f"there is nothing at {path}; {_WANTED}")
-    return _in_folder(path) if path.is_dir() else _in_file(path)
-
-
-@contextmanager
-def open_csv(path: Path) -> Iterator[BinaryIO]:
-    """The csv text of a file, be it plain, gzipped, in a tar archive or both; compressed data is checked to its end.
-
-    Raises MienError for damaged or cut off archives, also while the text is read.
-    """
-    try:
-        with path.open("rb") as raw:
-            head = raw.peek(512)[:512]
-            if head.startswith(b"PK\x03\x04"):
-                raise MienError(f"{path} is a zip archive; unpack it and give the folder")
-            if not head.startswith(b"\x1f\x8b"):
-                with _unpacked(raw, head, path) as stream:
-                    yield stream
-                return
-            with gzip.open(raw) as text:
-                inner = text.read(512)
-                text.seek(0)
-                with _unpacked(cast(BinaryIO, text), inner, path) as stream:
-                    yield stream
-                    read_to_the_end = not stream.read(1)
-                while read_to_the_end and text.read(1 << 20):
-                    pass  # gzip compares its check sum at the very end
-    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
-        raise MienError(f"{path} is cut off or damaged ({error}); fetch it again (mien data fetch)") from error
-
-
-@contextmanager
-def _unpacked(stream: BinaryIO, head: bytes, path: Path) -> Iterator[BinaryIO]:
-    """The stream itself, or if it is a tar archive the first csv file of faces in it."""
-    if head[257:262] != b"ustar":
-        yield stream
-        return
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for member, _ in zip(archive, range(_MEMBERS), strict=False):
-            file = archive.extractfile(member) if member.isfile() else None
-            if file is None or not member.size:
-                continue
-            header = cast(io.BufferedReader, file).peek().split(b"\n")[0]
-            if header.strip() and columns(header, f"{path}:{member.name}"):
-                yield cast(BinaryIO, file)
-                return
-    raise MienError(f"{path} holds no csv file of faces; give fer2013.tar.gz or its unpacked folder")
-
-
-def _header(path: Path) -> bytes:
-    with open_csv(path) as stream:
-        return stream.readline(_HEADER)
+    return _in_folder(path, classes) if path.is_dir() else _in_file(path)
 
 
 def _in_file(path: Path) -> Layout:
-    if path.suffix.lower() in image_folders.PICTURES:
+    if not path.is_file():
+        raise MienError(f"{path} is not a regular file; give a csv file, or a folder of pictures")
+    if path.suffix.lower() in SUFFIXES:
         raise MienError(f"{path} is a single picture; give a folder of them, or read its faces with: mien read {path}")
-    header = _header(path)
-    layout = columns(header, str(path))
-    if layout is None:
-        raise no_pixels(header, str(path))
-    return _layout(path, {layout.kind: path}, (path.parent / MARKER).exists())
+    kind = _kind(path)
+    if kind is None:
+        raise _no_faces(path)
+    part = part_of(path.name.split(".")[0]) if kind == "train" else None
+    decisions = []
+    if part not in (None, "Training"):
+        decisions.append(f"{path.name} is taken as the {_ROLES[str(part)]} part, by its name")
+    return Layout(path, (File(path, kind, part),), None, (path.parent / MARKER).exists(), tuple(decisions))
 
 
-def _in_folder(path: Path) -> Layout:
-    found: dict[str, list[Path]] = {"full": [], "train": [], "test": []}
-    faults = []
+def _kind(path: Path) -> str | None:
+    """What a file of faces can give; None where it holds none. Raises MienError for one that is damaged or empty."""
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head == b"PAR1":
+        layout = parquet_columns(path)
+        return layout.kind if layout else None
+    if head == b"PK\x03\x04" and path.suffix.lower() == ".npz":
+        return npz_kind(path)
+    first, second = first_lines(path)
+    told = columns(first, str(path), second)
+    return told.kind if told else None
+
+
+def _no_faces(path: Path) -> MienError:
+    if path.suffix.lower() in (".parquet", ".npz"):
+        return MienError(
+            f"{path} holds no pictures; name them images (N, 48, 48) or pixels, with labels (N,) or emotion"
+        )
+    return no_pixels(first_lines(path)[0], str(path))
+
+
+def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
+    files, faults = [], []
     for file in sorted(path.iterdir()):
-        if not file.is_file() or file.name.startswith(".") or file.suffix.lower() in image_folders.PICTURES:
+        if not file.is_file() or file.name.startswith(".") or file.suffix.lower() in SUFFIXES:
             continue
+        known = file.suffix.lower() in (".csv", ".tsv", ".parquet")
         try:
-            layout: Columns | None = columns(_header(file), str(file))
+            kind = _kind(file)
         except MienError as error:
-            if file.suffix.lower() == ".csv":
+            if known:
                 raise
             faults.append(error)
             continue
-        if layout:
-            found[layout.kind].append(file)
+        if kind:
+            files.append(File(file, kind, part_of(file.name.split(".")[0])))
+        elif known:
+            faults.insert(0, _no_faces(file))
     drawn = (path / MARKER).exists()
-    if any(found.values()):
-        return _layout(path, {kind: _best(files, kind) for kind, files in found.items() if files}, drawn)
-    if tree := image_folders.find(path):
-        return Layout(path, tree=tree, drawn=drawn)
+    if files:
+        others = [str(fault).split(" has no ")[0].rsplit(os.sep, 1)[-1] for fault in faults if " has no 'pixels' column" in str(fault)]
+        layout = _choose(path, files, drawn)
+        told = (f"left out: {', '.join(sorted(others)[:6])}, which holds no pixels",) if others else ()
+        return replace(layout, decisions=(*layout.decisions, *told))
+    pictures = _pictures(scan(path), classes)
+    if pictures:
+        pictures = pictures.named(classes)
+        return Layout(path, (), pictures, drawn)
     inner = [folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith((".", "__"))]
     if len(inner) == 1:
-        return _in_folder(inner[0])
+        return _in_folder(inner[0], classes)
+    unread = [file.name for file in path.iterdir() if file.suffix.lower() in _UNREAD]
+    if faults and (unread or (faults[0].message.startswith(str(path)) and any(
+            file.suffix.lower() in (".csv", ".tsv", ".parquet") for file in path.iterdir()))):  # fmt: skip
+        raise faults[0]
     raise faults[0] if faults else MienError(f"there are no faces in {path}; {_WANTED}")
 
 
-def _layout(path: Path, files: dict[str, Path], drawn: bool) -> Layout:
-    return Layout(path, files.get("full"), files.get("train"), files.get("test"), drawn=drawn)
+def _pictures(root: Folder, classes: str | dict[int, str] | None) -> Pictures | None:
+    """The labelled pictures under a folder, by the first layout that fits; None where there are no pictures."""
+    if not root.count:
+        return None
+    known = annotations.find(root) or file_names.find(root)
+    if known:
+        return known
+    fault: MienError | None = None
+    try:
+        found = image_folders.find(root, trusted=classes is not None and _names_folders(classes))
+        if found and len({sample.label for sample in found.samples}) > 1:
+            return _aside(found, root)
+    except MienError as error:
+        found, fault = None, error
+    other = manifests.find(root) or file_names.find_words(root)
+    if other:
+        return other
+    if fault:
+        raise fault
+    if found is None:
+        raise MienError(f"{root.path} holds pictures but no class folders; sort them into {root.path}/<class>/ folders")
+    return found
 
 
-def _best(files: list[Path], kind: str) -> Path:
-    """Of several files of one kind, the one to read: the same data under several names is common, other data not."""
-    if kind == "full":
-        packed = [file.suffix.lower() != ".csv" for file in files]  # slower to read
-        return min(zip(packed, (-file.stat().st_size for file in files), files, strict=True))[2]
-    named = [file for file in files if file.stem.lower() == kind]
-    if len(files) > 1 and not named:
-        raise MienError(
-            f"{files[0].parent} holds several {kind} files ({', '.join(file.name for file in files)}); "
-            f"give one of them, or name it {kind}.csv"
-        )
-    return named[0] if named else files[0]
+def _names_folders(classes: str | dict[int, str]) -> bool:
+    """Whether the user spoke of these folders themselves: as they are, or by name; a preset of numbers does not."""
+    return classes == "as-is" or isinstance(classes, dict) or bool(re.search(r"(^|,)\s*\D[^=]*=", classes))
+
+
+def _aside(pictures: Pictures, root: Folder) -> Pictures:
+    """Say which csv files beside class folders are not looked at."""
+    lists = [os.path.relpath(os.path.join(f.path, name), root.path) for f in root.walk() for name in f.files
+             if name.lower().endswith((".csv", ".tsv"))]  # fmt: skip
+    if lists:
+        pictures.decisions.append(f"left out: {', '.join(lists[:6])}; the class folders give the labels")
+    return pictures
+
+
+def _choose(path: Path, files: list[File], drawn: bool) -> Layout:
+    """Which of the files make up the data set, with a word for each that does not."""
+    full = [file for file in files if file.kind == "full"]
+    labelled = [file for file in files if file.kind == "train"]
+    unlabelled = [file for file in files if file.kind == "test"]
+    decisions: list[str] = []
+    left: list[tuple[File, str]] = []
+    chosen: list[File] = []
+    if full:
+        packed = [file.path.suffix.lower() not in (".csv", ".parquet") for file in full]  # slower to read
+        best = min(
+            zip(packed, (-file.path.stat().st_size for file in full), (f.path for f in full), full, strict=True)
+        )[3]
+        chosen.append(File(best.path, "full"))
+        left += [(file, f"{best.path.name} holds the same kind of rows") for file in full if file is not best]
+        left += [(file, f"{best.path.name} holds the labelled rows and their parts") for file in labelled]
+    elif labelled:
+        chosen += _by_part(labelled, left, decisions)
+    tests = [
+        file for file in unlabelled if file.part == "PrivateTest" or file.path.stem.lower() == "test"
+    ] or unlabelled
+    if len(tests) > 1:
+        raise _several(tests, "test")
+    if any(file.part == "PrivateTest" for file in chosen):
+        left += [(file, "the labelled test file is used") for file in tests]
+    else:
+        chosen += [File(file.path, "test") for file in tests]
+    left += [(file, f"{tests[0].path.name} is used") for file in unlabelled if file not in tests]
+    decisions += [f"left out: {file.path.name}, for {why}" for file, why in left]
+    if len(files) > 1:
+        decisions.insert(0, f"read: {', '.join(file.path.name for file in chosen)}")
+    return Layout(path, tuple(chosen), None, drawn, tuple(decisions))
+
+
+def _by_part(labelled: list[File], left: list[tuple[File, str]], decisions: list[str]) -> list[File]:
+    """Labelled files without a column of parts: each is the part that its name tells, shards of one part together."""
+    if len(labelled) == 1:
+        return labelled
+    named = [file for file in labelled if file.part]
+    unnamed = [file for file in labelled if not file.part]
+    chosen: list[File] = []
+    for part in _ROLES:
+        of_part = [file for file in named if file.part == part]
+        shards = all(re.search(r"\d+-of-\d+", file.path.name) for file in of_part)
+        plain = [file for file in of_part if file.path.stem.lower() in ("train", "val", "valid", "validation", "test")]
+        if len(of_part) > 1 and not shards and len(plain) != 1:
+            raise _several(of_part, _ROLES[part])
+        use = of_part if shards or len(of_part) < 2 else plain
+        chosen += use
+        left += [(file, f"{use[0].path.name} is used") for file in of_part if file not in use]
+        if use:
+            decisions.append(f"{', '.join(file.path.name for file in use)}: the {_ROLES[part]} part, by name")
+    if not any(file.part == "Training" for file in chosen) and len(unnamed) == 1:
+        decisions.append(f"{unnamed[0].path.name}: the train part")
+        return [File(unnamed[0].path, "train", "Training"), *chosen]
+    if not chosen:
+        raise _several(labelled, "train")
+    left += [(file, "its name tells no part") for file in unnamed]
+    return chosen
+
+
+def _several(files: list[File], kind: str) -> MienError:
+    return MienError(
+        f"{files[0].path.parent} holds several {kind} files ({', '.join(file.path.name for file in files)}); "
+        f"give one of them, or name it {kind}.csv"
+    )

@@ -1,14 +1,19 @@
-"""Who is trained on, who chooses, who judges: the three splits, and what exact copies of images do to them."""
+"""Train, validation and test rows: the official split, the study's and k folds, and what exact duplicates do to them."""
 
+import csv
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mien.data.dataset import Dataset
+from mien.data.dataset import USAGES, Dataset
 from mien.data.duplicates import duplicate_groups
+from mien.data.parts import part_of
 from mien.errors import MienError, MienWarning
 
+VALIDATION_SHARE = 0.15  # of every class, where a data set has a test set and no validation set
 SPLITS = ("official", "study", "kfold")
 DUPLICATES = ("warn", "group", "ignore")
 
@@ -21,9 +26,9 @@ class Split:
     """
 
     name: str
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
     leaked: int
 
 
@@ -32,11 +37,12 @@ def split(
 ) -> Split:
     """Split a data set; train and validation hold labelled rows only.
 
-    official: Training / PublicTest / PrivateTest (labelled or not).
+    official: the data's own parts, Training / PublicTest / PrivateTest (labelled or not). Where there is a labelled
+        PrivateTest and no PublicTest, as in train/ beside test/, validation is 15 % of every class of Training.
     study: stratified 70/15/15 of the Training rows, with scikit-learn's train_test_split twice in effect
         (test_size .3, then halves, both with `seed`): the same rows in the same order, without needing it.
     kfold: stratified; validation is fold number `fold` of `folds` of the Training rows, train the others, test the
-        labelled PublicTest rows.
+        labelled PublicTest rows (where there are none, the labelled PrivateTest rows).
     study and kfold take all labelled rows where the data has no usages, as image folders of one's own.
 
     duplicates: "warn" (default) warns how many images of validation and test stand in train as exact copies;
@@ -52,7 +58,7 @@ def split(
     groups = duplicate_groups(dataset.images)
     known = dataset.labels >= 0
     if name == "official":
-        train, validation, test = _official(dataset, known)
+        train, validation, test = _official(dataset, known, groups, seed, duplicates == "group")
         if duplicates == "group":
             held_out = groups[np.concatenate([validation, test])]
             train = train[~np.isin(groups[train], held_out)]
@@ -76,9 +82,11 @@ def split(
         train, validation, test = (_members(part, member, rows) for part in parts)
         if name == "kfold" and has_usage:
             test = np.flatnonzero(known & (dataset.usage == "PublicTest"))
+            if not len(test):
+                test = np.flatnonzero(known & (dataset.usage == "PrivateTest"))
             if duplicates == "group":
                 train = train[~np.isin(groups[train], groups[test])]
-    leaked = int(np.isin(groups[np.concatenate([validation, test])], groups[train]).sum())
+    leaked = _leaked(groups, train, validation, test)
     if leaked and duplicates == "warn":
         warnings.warn(
             f"{leaked:,} of the {len(validation) + len(test):,} validation and test images of the {name} split are "
@@ -89,20 +97,125 @@ def split(
     return Split(name, train, validation, test, leaked)
 
 
-def _official(dataset: Dataset, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def split_name(dataset: Dataset) -> str:
+    """The split that fits a data set: "official" where it has parts of its own to validate or test on, else "study"."""
+    known = dataset.labels >= 0
+    has = {usage: bool((known & (dataset.usage == usage)).any()) for usage in USAGES}
+    return "official" if has["Training"] and (has["PublicTest"] or has["PrivateTest"]) else "study"
+
+
+def parts_of(dataset: Dataset) -> tuple[Split, str]:
+    """The rows that training and evaluation use by default, and a sentence that says where they are from.
+
+    Data that cannot be split (a test set alone, or too few images) stand in the parts as they are given, or in train.
+    """
+    name = split_name(dataset)
+    try:
+        parts = split(dataset, name, duplicates="ignore")
+    except MienError as error:
+        train = np.flatnonzero((dataset.usage == "Training") | (dataset.usage == ""))
+        validation, test = (np.flatnonzero(dataset.usage == usage) for usage in USAGES[1:])
+        leaked = _leaked(duplicate_groups(dataset.images), train, validation, test)
+        return Split("as given", train, validation, test, leaked), f"not split for training: {error}"
+    sizes = f"{len(parts.train):,} train, {len(parts.validation):,} validation, {len(parts.test):,} test"
+    if name == "study":
+        source = "all images" if not (dataset.usage != "").any() else "the Training images"
+        return parts, f"{source} are split 70/15/15 by class (split study, seed 7): {sizes}"
+    if not (dataset.usage[parts.validation] == "PublicTest").any():
+        return (
+            parts,
+            f"validation is cut from train, {VALIDATION_SHARE:.0%} of every class, and the test set is the one given: {sizes}",
+        )
+    return parts, f"the data's own parts are used (split official): {sizes}"
+
+
+def _official(
+    dataset: Dataset, known: NDArray[np.bool_], groups: NDArray[np.int64], seed: int, grouped: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     train = np.flatnonzero(known & (dataset.usage == "Training"))
     validation = np.flatnonzero(known & (dataset.usage == "PublicTest"))
     test = np.flatnonzero(dataset.usage == "PrivateTest")
-    for rows, usage in ((train, "Training"), (validation, "PublicTest")):
-        if not len(rows):
+    name = dataset.source or "the data"
+    if not len(train):
+        raise MienError(
+            f"{name} has no labelled Training rows, which the official split needs; "
+            "give icml_face_data.csv or fer2013.csv, or choose the split 'study' or 'kfold'"
+        )
+    if not len(validation):
+        if not known[test].any():
             raise MienError(
-                f"{dataset.source or 'the data'} has no labelled {usage} rows, which the official split needs; "
+                f"{name} has no labelled PublicTest rows, which the official split needs, nor a labelled test set; "
                 "give icml_face_data.csv or fer2013.csv, or choose the split 'study' or 'kfold'"
             )
+        train, validation = cut_validation(dataset.labels, train, groups if grouped else None, seed)
     return train, validation, test
 
 
-def _members(part: np.ndarray, member: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def cut_validation(
+    labels: NDArray[np.int64], train: NDArray[np.int64], groups: NDArray[np.int64] | None = None, seed: int = 7
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cut VALIDATION_SHARE of every class out of the rows `train`: (rows left, rows cut), ascending.
+
+    Of each class at least one row is cut and one left, where it has two. groups: (N,) duplicate groups, kept on one side.
+    """
+    rng = np.random.default_rng(seed)
+    own = train if groups is None else groups[train]
+    _, first = np.unique(own, return_index=True)
+    leaders = train[np.sort(first)]  # the first row of each group of duplicates, or every row
+    cut = []
+    for label in np.unique(labels[leaders]):
+        of_class = leaders[labels[leaders] == label]
+        n = min(max(round(VALIDATION_SHARE * len(of_class)), 1), len(of_class) - 1)
+        cut.append(rng.permutation(of_class)[:n])
+    chosen = np.concatenate(cut)
+    out = np.isin(own, chosen if groups is None else groups[chosen])
+    return train[~out], train[out]
+
+
+def split_from_file(dataset: Dataset, path: str | Path) -> Split:
+    """A split that a csv file gives: columns row (from 0, as the data set's) and part (train, validation, test, or drop).
+
+    Rows that the file does not name, or drops, are in no part. Raises MienError for another kind of file, a row that is
+    not there or named twice, and for train or validation rows without a label.
+    """
+    parts: dict[str, list[int]] = {usage: [] for usage in USAGES}
+    named = set()
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            if not {"row", "part"} <= {*(reader.fieldnames or ())}:
+                raise MienError(f"{path} has no columns row and part; give a split file (row,part)")
+            for number, line in enumerate(reader, start=2):
+                row, part = str(line["row"] or "").strip(), str(line["part"] or "").strip()
+                if not row.isascii() or not row.isdigit() or int(row) >= len(dataset) or int(row) in named:
+                    raise MienError(
+                        f"{path} line {number}: the row {row[:20]!r} is not there or comes twice; it has 0 to {len(dataset) - 1}"
+                    )
+                named.add(int(row))
+                if part.lower() == "drop":
+                    continue
+                usage = part_of(part)
+                if usage is None:
+                    raise MienError(
+                        f"{path} line {number}: the part {part[:20]!r} is not train, validation, test or drop"
+                    )
+                if usage != "PrivateTest" and dataset.labels[int(row)] < 0:
+                    raise MienError(f"{path} line {number}: row {row} has no label, so it cannot be in {part}")
+                parts[usage].append(int(row))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MienError(
+            f"cannot read the split {path}: {error}; give a csv file with the columns row and part"
+        ) from error
+    train, validation, test = (np.array(sorted(parts[usage]), np.int64) for usage in USAGES)
+    groups = duplicate_groups(dataset.images)
+    return Split("file", train, validation, test, _leaked(groups, train, validation, test))
+
+
+def _leaked(groups: NDArray[np.int64], train: NDArray[np.int64], *held_out: NDArray[np.int64]) -> int:
+    return int(np.isin(groups[np.concatenate(held_out)], groups[train]).sum())
+
+
+def _members(part: NDArray[np.int64], member: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """All rows of the groups in `part`, (n,) int64, in the order of `part`."""
     by_group = np.argsort(member, kind="stable")
     starts = np.searchsorted(member[by_group], np.arange(member.max() + 2))
@@ -112,7 +225,7 @@ def _members(part: np.ndarray, member: np.ndarray, rows: np.ndarray) -> np.ndarr
     return rows[by_group[np.repeat(starts[part], lengths) + inside]].astype(np.int64)
 
 
-def _study(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _study(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     try:
         train, rest = _stratified(labels, 0.3, seed)
         validation, test = _stratified(labels[rest], 0.5, seed)
@@ -125,7 +238,9 @@ def _study(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.nd
     return train, rest[validation], rest[test]
 
 
-def _kfold(labels: np.ndarray, seed: int, fold: int, folds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _kfold(
+    labels: NDArray[np.int64], seed: int, fold: int, folds: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     if folds < 2 or not 0 <= fold < folds:
         raise MienError(f"there is no fold {fold} of {folds}; folds must be 2 or more, and fold 0 to folds - 1")
     if len(labels) < folds:
@@ -137,7 +252,7 @@ def _kfold(labels: np.ndarray, seed: int, fold: int, folds: int) -> tuple[np.nda
     return np.flatnonzero(number != fold), np.flatnonzero(number == fold), np.empty(0, np.int64)
 
 
-def _stratified(labels: np.ndarray, test_size: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _stratified(labels: NDArray[np.int64], test_size: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """scikit-learn's train_test_split(arange(n), test_size=test_size, stratify=labels, random_state=seed).
 
     The same legacy random numbers in the same order (StratifiedShuffleSplit, scikit-learn 1.4 to 1.9).
@@ -159,7 +274,7 @@ def _stratified(labels: np.ndarray, test_size: float, seed: int) -> tuple[np.nda
     return rng.permutation(np.concatenate(train)), rng.permutation(np.concatenate(test))
 
 
-def _shares(counts: np.ndarray, n: int, rng: np.random.RandomState) -> np.ndarray:
+def _shares(counts: NDArray[np.int64], n: int, rng: np.random.RandomState) -> NDArray[np.int64]:
     """n draws shared among classes by their counts; what rounding leaves goes to the largest remainders, ties by chance."""
     exact = counts / counts.sum() * n
     share = np.floor(exact)

@@ -132,8 +132,11 @@ def _compiled() -> Path:
         raise FileNotFoundError("no C compiler")
     version = subprocess.run([compiler, "--version"], capture_output=True, timeout=60, check=True).stdout
     parts = (SOURCE.read_bytes(), " ".join(FLAGS + PARALLEL).encode(), version, _processor())
-    path = cache.folder() / f"conv3x3-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:16]}.so"
-    if not path.is_file():
+    folder = cache.own_folder(create=True)
+    if folder is None:
+        raise FileNotFoundError("no cache folder of this user's own")
+    path = folder / f"conv3x3-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:16]}.so"
+    if not cache.private(path):
         with atomic_write(path) as temporary:
             command = [compiler, *FLAGS, "-o", str(temporary), str(SOURCE)]
             if subprocess.run([*command, *PARALLEL], capture_output=True, timeout=300, check=False).returncode:

@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mien.data import Dataset, split
-from mien.data.splits import Split
+from mien.data.splits import Split, split_name
 from mien.errors import MienError, MienWarning
 from mien.evaluation import calibration, diagnose, history, metrics, plots
 from mien.files import atomic_write, write_json
@@ -196,7 +196,7 @@ def settled(r: Recipe, dataset: Dataset) -> Recipe:
     Without labelled PublicTest faces there is no official split, and the study's (70/15/15 by class) takes its place. A
     teacher that knows other classes has nothing to teach. Raises MienError for a teacher that is not there.
     """
-    if r.split == "official" and not ((dataset.usage == "PublicTest") & (dataset.labels >= 0)).any():
+    if r.split == "official" and split_name(dataset) != "official":
         warnings.warn(
             f"{dataset.source} has no labelled PublicTest faces to validate on; splitting it 70/15/15 by class instead "
             "(--split study)", MienWarning, stacklevel=2,

@@ -1,0 +1,75 @@
+"""A folder as it lies on the disk: its folders, pictures and other files, listed once. Nothing is opened."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePath
+
+from mien.data.image import SUFFIXES
+from mien.data.parts import natural
+
+
+@dataclass
+class Folder:
+    """One folder. pictures: names of regular files with a picture's suffix, numbers in numeric order.
+
+    files: names of other regular files. folders: those within, but for hidden ones and what macOS and notebooks leave
+    behind. irregular: pictures by name that are pipes, devices, broken links or links to such; they are never opened.
+    """
+
+    path: str
+    name: str
+    pictures: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    folders: list["Folder"] = field(default_factory=list)
+    irregular: int = 0
+
+    @cached_property
+    def count(self) -> int:
+        """Pictures in it and below."""
+        return len(self.pictures) + sum(folder.count for folder in self.folders)
+
+    def walk(self) -> Iterator["Folder"]:
+        """The folder and all below."""
+        yield self
+        for folder in self.folders:
+            yield from folder.walk()
+
+    def all_pictures(self) -> list[str]:
+        """Paths of the pictures in it and below, numbers in numeric order."""
+        paths = [os.path.join(folder.path, name) for folder in self.walk() for name in folder.pictures]
+        return sorted(paths, key=natural)
+
+    def child(self, name: str) -> "Folder | None":
+        """The folder within of that name, whatever its case."""
+        return next((folder for folder in self.folders if folder.name.lower() == name), None)
+
+
+def scan(path: str | os.PathLike[str], _entered: frozenset[tuple[int, int]] = frozenset()) -> Folder:
+    """List a folder and all below; a folder that links back to one above it is not entered. Raises OSError."""
+    here = os.stat(path)
+    entered = _entered | {(here.st_dev, here.st_ino)}
+    folder = Folder(os.fspath(path), PurePath(path).name)
+    with os.scandir(path) as listing:
+        entries = sorted(listing, key=lambda entry: natural(entry.name))
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        is_picture = os.path.splitext(entry.name)[1].lower() in SUFFIXES
+        try:
+            state = entry.stat()
+        except OSError:  # a broken or circular link
+            folder.irregular += is_picture
+            continue
+        if stat.S_ISDIR(state.st_mode):
+            if not entry.name.startswith("__") and (state.st_dev, state.st_ino) not in entered:
+                folder.folders.append(scan(entry.path, entered))
+        elif not stat.S_ISREG(state.st_mode):
+            folder.irregular += is_picture
+        elif is_picture:
+            folder.pictures.append(entry.name)
+        else:
+            folder.files.append(entry.name)
+    return folder

@@ -1,0 +1,401 @@
+"""Layouts that people have: parts, classes, decisions and what is left out, as `mien data info --json` tells them."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_layouts import ADJECTIVES, NOUNS, NUMBERS, RAFDB, SAME, SEVEN, picture, put, tree
+from mien.cli.main import main
+from mien.data import load
+from mien.errors import MienError
+from mien.labels import EMOTIONS
+
+
+@pytest.fixture
+def info(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    def run(path: Path, *options: str) -> dict[str, Any]:
+        assert main(["data", "info", str(path), "--json", *options]) == 0
+        told: dict[str, Any] = json.loads(capsys.readouterr().out)
+        for part in told["parts"].values():
+            assert sum(part["by_class"].values()) == part["n"]  # all are labelled here
+            assert list(part["by_class"]) == told["classes"]
+        assert all("\n" not in line for line in told["decisions"])
+        return told
+
+    return run
+
+
+def sizes(told: dict[str, Any]) -> list[int]:
+    return [told["parts"][name]["n"] for name in ("train", "validation", "test")]
+
+
+def given(told: dict[str, Any]) -> list[int]:
+    return [told["given"][name] for name in ("train", "validation", "test", "no part")]
+
+
+def fault(path: Path, **options: Any) -> str:
+    with pytest.raises(MienError) as caught:
+        load(path, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("train", "other", "folders", "expected"),
+    [
+        ("train", "test", SAME, [70, 0, 14, 0]),
+        ("train", "test", ADJECTIVES, [70, 0, 14, 0]),
+        ("train", "valid", NOUNS, [70, 14, 0, 0]),
+        ("train", "test", NUMBERS, [70, 0, 14, 0]),
+        ("train", "dev", SAME, [70, 14, 0, 0]),
+        ("Train", "Eval", SAME, [70, 0, 14, 0]),
+        ("train_set", "val_set", SAME, [70, 14, 0, 0]),
+        ("deep/DATASET/Training", "deep/DATASET/Testing", SAME, [70, 0, 14, 0]),
+        ("train/images", "test/images", SAME, [70, 0, 14, 0]),
+        ("training(1)", "Validation Data", SAME, [70, 14, 0, 0]),
+        ("FER2013Train", "FER2013Test", SAME, [70, 0, 14, 0]),
+        ("train", "public_test", SAME, [70, 14, 0, 0]),
+    ],
+)
+def test_splits_by_name(
+    train: str,
+    other: str,
+    folders: dict[str, str],
+    expected: list[int],
+    tmp_path: Path,
+    info: Callable[..., dict[str, Any]],
+) -> None:
+    tree(tmp_path / train, folders, 10)
+    tree(tmp_path / other, folders, 2, seed=100)
+    told = info(tmp_path)
+    assert told["classes"] == SEVEN
+    assert given(told) == expected
+    # A test set alone is the test set, and validation is cut from train, of every class.
+    assert sizes(told) == ([70, 14, 0] if expected[1] else [56, 14, 14])
+    assert set(told["parts"]["train"]["by_class"].values()) == ({10} if expected[1] else {8})
+    assert told["left_out"] == {}
+
+
+def test_labels_are_those_of_the_folders_whatever_their_names(tmp_path: Path) -> None:
+    for i, folders in enumerate((SAME, ADJECTIVES, NOUNS, NUMBERS)):
+        dataset = load(tree(tmp_path / str(i), folders))
+        assert dataset.classes == EMOTIONS
+        for image, label in zip(dataset.images, dataset.labels, strict=True):
+            assert any(np.array_equal(image, picture(EMOTIONS[label], seed)) for seed in range(4))
+
+
+def test_names_that_differ_between_train_and_validation(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    tree(tmp_path / "train", SAME)
+    tree(tmp_path / "val", ADJECTIVES, 2)
+    told = info(tmp_path)
+    assert told["classes"] == SEVEN
+    assert sizes(told) == [28, 14, 0]
+    assert any("'disgusted' as disgust" in line for line in told["decisions"])
+
+
+def test_numbers_without_zero_are_not_shifted(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    tree(tmp_path / "DATASET/train", RAFDB, 10)
+    tree(tmp_path / "DATASET/test", RAFDB, 2, seed=100)
+    told = info(tmp_path)
+    assert told["classes"] == list("1234567")
+    assert any("--classes rafdb" in line for line in told["decisions"])
+    for classes in ("rafdb", "RAF-DB", "1=surprise,2=fear,3=disgust,4=happy,5=sad,6=angry,7=neutral"):
+        told = info(tmp_path, "--classes", classes)
+        assert told["classes"] == SEVEN
+        assert sizes(told) == [56, 14, 14]
+    dataset = load(tmp_path, classes="rafdb")
+    surprised = dataset.images[dataset.labels == EMOTIONS.index("surprise")]
+    assert any(np.array_equal(surprised[0], picture("surprise", seed)) for seed in range(10))
+
+
+def test_what_else_stands_beside_train(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    tree(tmp_path / "train", SAME, 10)
+    tree(tmp_path / "test", SAME, 2, seed=100)
+    tree(tmp_path, ["samples"], 3)
+    told = info(tmp_path)
+    assert sizes(told) == [56, 14, 14]
+    assert told["left_out"] == {"samples/": 3}
+    assert any(line.startswith("left out: samples/ (3 pictures)") for line in told["decisions"])
+
+
+def test_a_test_folder_without_classes_has_no_labels(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    tree(tmp_path / "train", SAME, 10)
+    tree(tmp_path, ["test"], 5)
+    told = info(tmp_path)
+    assert given(told) == [70, 0, 0, 0]
+    assert told["left_out"] == {"test/": 5}
+    tree(tmp_path / "b", SAME, 2)
+    tree(tmp_path / "b", ["test"], 5)
+    told = info(tmp_path / "b")
+    assert told["classes"] == SEVEN
+    assert told["left_out"] == {"test/": 5}
+
+
+def test_classes_that_are_split_within(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    for emotion in SEVEN:
+        tree(tmp_path / emotion, {"train": emotion}, 10)
+        tree(tmp_path / emotion, {"test": emotion}, 2, seed=100)
+    told = info(tmp_path)
+    assert told["classes"] == SEVEN
+    assert given(told) == [70, 0, 14, 0]
+
+
+@pytest.mark.parametrize(
+    ("folders", "words"),
+    [
+        (["AF01", "AF02", "AM01"], "look like people"),
+        (["S005", "S010"], "look like people"),
+        (["subject_1", "subject 2", "Subject03"], "look like people"),
+        (["fold1", "fold2"], "look like folds"),
+        (["images", "masks"], "look like parts of a layout"),
+        (["train", "valid"], "no class folders"),
+        (["angry", "happy", "train"], "is no class"),
+        (["a/angry", "a/happy", "b/angry", "b/happy"], "several data sets"),
+        (["a/train/x", "a/train/y", "b/train/x", "b/train/y"], "several data sets"),
+        (["angry"], "single class 'angry'"),
+    ],
+)
+def test_folders_that_are_no_classes_are_asked_about(folders: list[str], words: str, tmp_path: Path) -> None:
+    message = fault(tree(tmp_path, folders))
+    assert words in message
+
+
+def test_people_may_be_classes_if_one_says_so(tmp_path: Path) -> None:
+    tree(tmp_path, ["AF01", "AF02"])
+    assert load(tmp_path, classes="as-is").classes == ("AF01", "AF02")
+
+
+def test_people_with_emotions_within(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    for person in ("P001", "P002"):
+        tree(tmp_path / person, NOUNS, 3)
+    told = info(tmp_path)
+    assert told["classes"] == SEVEN
+    assert given(told) == [0, 0, 0, 42]
+
+
+def test_extra_classes_stay(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    told = info(tree(tmp_path, [*NOUNS, "contempt", "ahegao"], 10))
+    assert told["classes"] == [*SEVEN, "contempt", "ahegao"]
+    told = info(tree(tmp_path / "six", [name for name in SEVEN if name != "neutral"], 12))
+    assert told["classes"] == SEVEN[:-1]
+    assert sum(sizes(told)) == 72
+    ck48 = info(tree(tmp_path / "CK+48", ["anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise"], 10))
+    assert ck48["classes"] == [*SEVEN[:-1], "contempt"]
+
+
+def test_kdef(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    codes = {
+        "AF": "fear",
+        "AN": "angry",
+        "DI": "disgust",
+        "HA": "happy",
+        "NE": "neutral",
+        "SA": "sad",
+        "SU": "surprise",
+    }
+    for person in ("AF01", "AM02", "BF30"):
+        for code, emotion in codes.items():
+            for view in ("S", "HL", "FR"):
+                put(tmp_path / "KDEF" / person / f"{person}{code}{view}.JPG", emotion)
+    told = info(tmp_path)
+    assert told["classes"] == SEVEN
+    assert given(told) == [0, 0, 0, 63]
+    assert any("KDEF" in line for line in told["decisions"])
+    assert any("21 of the pictures are full profiles" in line for line in told["decisions"])
+
+
+def test_jaffe(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    for person in ("KA", "MK"):
+        for code in ("AN", "DI", "FE", "HA", "SA", "SU", "NE"):
+            for i in range(5):
+                put(tmp_path / "jaffe" / f"{person}.{code}{i + 1}.{39 + i}.tiff", "happy", i)
+    (tmp_path / "jaffe" / "README").write_text("Japanese Female Facial Expression")
+    told = info(tmp_path)
+    assert told["classes"] == SEVEN
+    assert given(told) == [0, 0, 0, 70]
+
+
+def test_ck_plus(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    for subject, number, frames in (("S005", 3, 6), ("S010", 5, 4), ("S011", None, 5), ("S012", 2, 3)):
+        for frame in range(1, frames + 1):
+            put(tmp_path / "cohn-kanade-images" / subject / "001" / f"{subject}_001_{frame:08d}.png", "happy", frame)
+        if number:
+            note = tmp_path / "Emotion" / subject / "001" / f"{subject}_001_{frames:08d}_emotion.txt"
+            note.parent.mkdir(parents=True)
+            note.write_text(f"   {number}.0000000e+00\n")
+    told = info(tmp_path)
+    assert told["classes"] == ["disgust", "happy", "contempt"]
+    assert sum(given(told)) == 9
+    assert told["left_out"] == {
+        "frames before the last three of a sequence": 4, "frames of sequences without an emotion": 5
+    }  # fmt: skip
+
+
+def test_ferplus(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    # neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, NF
+    votes = {
+        "happy": "0,9,1,0,0,0,0,0,0,0",
+        "sad": "2,0,0,8,0,0,0,0,0,0",
+        "contempt": "0,0,0,0,0,0,0,9,1,0",
+        None: "0,0,0,0,0,0,0,0,0,10",
+    }
+    for folder, n in (("FER2013Train", 3), ("FER2013Valid", 1), ("FER2013Test", 2)):
+        lines = []
+        for i in range(n):
+            for k, counts in enumerate(votes.values()):
+                name = f"fer{i:03d}{k:04d}.png"
+                put(tmp_path / folder / name, "happy", i)
+                lines.append(f'{name},"(0, 0, 48, 48)",{counts}')
+        (tmp_path / folder / "label.csv").write_text("\n".join(lines) + "\n")
+    told = info(tmp_path)
+    assert told["classes"] == ["happy", "sad", "contempt"]
+    assert given(told) == [9, 3, 6, 0]
+    assert told["left_out"] == {"no majority, unknown or no face, by the votes": 6}
+    (tmp_path / "FER2013Test" / "label.csv").write_text("")
+    assert "holds no votes" in fault(tmp_path)
+
+
+def test_rafdb_list(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    lines = []
+    for part, n in (("train", 70), ("test", 14)):
+        for i in range(1, n + 1):
+            lines.append(f"{part}_{i:05d}.jpg {i % 7 + 1}")
+            put(tmp_path / "basic/Image/aligned" / f"{part}_{i:05d}_aligned.jpg", "happy", i)
+    lines.append("train_99999.jpg 3")
+    (tmp_path / "basic/EmoLabel").mkdir()
+    (tmp_path / "basic/EmoLabel/list_patition_label.txt").write_text("\n".join(lines))
+    told = info(tmp_path)
+    assert told["classes"] == SEVEN
+    assert given(told) == [70, 0, 14, 0]
+    assert told["left_out"] == {"rows whose picture is missing": 1}
+
+
+def test_expw_cuts_faces_by_its_boxes(tmp_path: Path) -> None:
+    photo = np.zeros((120, 200), np.uint8)
+    photo[20:68, 30:78] = picture("happy", 1)
+    photo[20:68, 130:178] = picture("sad", 2)
+    (tmp_path / "image").mkdir()
+    Image.fromarray(photo).save(tmp_path / "image" / "a.png")
+    (tmp_path / "label.lst").write_text("a.png 0 20 30 78 68 99.0 3\na.png 1 20 130 178 68 98.5 4\n")
+    dataset = load(tmp_path)
+    assert dataset.classes == ("happy", "sad")
+    assert np.array_equal(dataset.images, [picture("happy", 1), picture("sad", 2)])
+
+
+def test_affectnet(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    for part, n in (("train_set", 16), ("val_set", 8)):
+        (tmp_path / part / "annotations").mkdir(parents=True)
+        for i in range(n):
+            put(tmp_path / part / "images" / f"{i}.jpg", "happy", i)
+            np.save(tmp_path / part / "annotations" / f"{i}_exp.npy", np.array(str(i % 8)))
+    told = info(tmp_path)
+    assert told["classes"] == [*SEVEN, "contempt"]
+    assert given(told) == [16, 8, 0, 0]
+    dataset = load(tmp_path)
+    assert np.array_equal(dataset.images[dataset.labels == EMOTIONS.index("neutral")][0].shape, (48, 48))
+
+
+def test_pictures_named_by_a_csv_file(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    lines = ["user.id,image,emotion"]
+    for i in range(20):
+        put(tmp_path / "images" / f"face_{i}.jpg", "happy", i)
+        lines.append(f"628,face_{i}.jpg,{'HAPPINESS' if i % 2 else 'anger'}")
+    lines.append("628,absent.jpg,anger")
+    (tmp_path / "legend.csv").write_text("\n".join(lines))
+    told = info(tmp_path)
+    assert told["classes"] == ["angry", "happy"]
+    assert sum(sizes(told)) == 20
+    assert told["left_out"] == {"rows whose picture is missing": 1}
+
+
+def test_rafdb_as_kaggle_has_it_prefers_its_class_folders(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    tree(tmp_path / "DATASET/train", RAFDB, 10)
+    tree(tmp_path / "DATASET/test", RAFDB, 2, seed=100)
+    (tmp_path / "train_labels.csv").write_text("image,label\n0000.png,1\n")
+    told = info(tmp_path, "--classes", "rafdb")
+    assert given(told) == [70, 0, 14, 0]
+    assert any("left out: train_labels.csv" in line for line in told["decisions"])
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["nc: 2\nnames: ['anger', \"happy\"]\n", "names:\n- anger\n- happy\n", "names:\n  0: anger\n  1: happy\nnc: 2\n"],
+)
+def test_yolo(names: str, tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    for part, n in (("train", 20), ("valid", 4)):
+        for i in range(n):
+            put(tmp_path / part / "images" / f"{i}.png", "happy", i, size=96)
+            (tmp_path / part / "labels").mkdir(exist_ok=True)
+            if i:
+                (tmp_path / part / "labels" / f"{i}.txt").write_text(f"{i % 2} .5 .5 .5 .5\n")
+    assert "nothing names its classes 0, 1" in fault(tmp_path)
+    assert info(tmp_path, "--classes", "0=angry,1=happy")["classes"] == ["angry", "happy"]
+    (tmp_path / "data.yaml").write_text(names)
+    told = info(tmp_path)
+    assert told["classes"] == ["angry", "happy"]
+    assert given(told) == [19, 3, 0, 0]
+    assert told["left_out"] == {"no face box by its label file": 2}
+    dataset = load(tmp_path)
+    assert any(np.array_equal(dataset.images[0], picture("happy", i, 96)[24:72, 24:72]) for i in range(20))
+
+
+def test_emotions_in_file_names(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    for i in range(10):
+        for emotion in ("angry", "happy"):
+            put(tmp_path / "faces" / f"Rafd090_{i:02d}_Caucasian_female_{emotion}_frontal.png", emotion, i)
+    told = info(tmp_path)
+    assert told["classes"] == ["angry", "happy"]
+    assert sum(sizes(told)) == 20
+
+
+def test_every_picture_that_read_reads_is_read(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    tree(tmp_path, SAME, 10, ext="jpg")
+    tree(tmp_path, SAME, 2, seed=50, ext="avif")
+    tree(tmp_path, SAME, 1, seed=60, ext="jp2")
+    assert sum(sizes(info(tmp_path))) == 91
+
+
+def test_all_broken_pictures_are_listed_at_once_or_left_out(
+    tmp_path: Path, info: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree(tmp_path, SAME, 10)
+    bad = [tmp_path / "sad" / "broken.jpg", tmp_path / "happy" / "empty.png", tmp_path / "fear" / "post.jpg"]
+    for path, content in zip(bad, (b"\xff\xd8\xff\xe0garbage", b"", b"%!PS-Adobe-3.0 EPSF-3.0\n"), strict=True):
+        path.write_bytes(content)
+    assert main(["data", "info", str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert "3 of 73 pictures are broken" in captured.err
+    assert all(str(path) in captured.err for path in bad)
+    assert "--skip-broken" in captured.err
+    told = info(tmp_path, "--skip-broken")
+    assert sum(sizes(told)) == 70
+    assert told["left_out"] == {"broken pictures": 3}
+    assert load(tmp_path, skip_broken=True).left_out == {"broken pictures": 3}  # from the cache, too
+
+
+def test_pipes_and_devices_are_never_opened(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    tree(tmp_path, SAME, 10)
+    os.mkfifo(tmp_path / "sad" / "pipe.jpg")
+    (tmp_path / "sad" / "zero.png").symlink_to("/dev/zero")
+    (tmp_path / "sad" / "gone.png").symlink_to(tmp_path / "absent.png")
+    (tmp_path / "sad" / "loop").symlink_to(tmp_path)
+    told = info(tmp_path)
+    assert sum(sizes(told)) == 70
+    assert told["left_out"] == {"pipes, devices and broken links": 3}
+
+
+def test_wide_and_tall_pictures_are_squared_as_in_reading(tmp_path: Path) -> None:
+    from mien.data.image import open_picture, to_square_gray
+
+    tree(tmp_path, SAME, 2)
+    photo = np.random.default_rng(0).integers(0, 256, (76, 56), dtype=np.uint8)
+    Image.fromarray(photo).save(tmp_path / "angry" / "0.png")
+    expected = to_square_gray(open_picture(tmp_path / "angry" / "0.png"), 48)
+    assert np.array_equal(load(tmp_path).images[0], expected)

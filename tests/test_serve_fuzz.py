@@ -19,7 +19,7 @@ from serve_fixtures import PHOTO, serving, write_run
 ADDRESSES = ("/v1/read", "/v1/classify", "/v1/explain")
 OPERATIONS = [
     ("POST", "/v1/read"), ("POST", "/v1/classify"), ("POST", "/v1/explain"), ("GET", "/v1/model"), ("GET", "/v1/runs"),
-    ("GET", "/v1/runs/{name}"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"),
+    ("GET", "/v1/runs/{name}"), ("GET", "/v1/compare"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"),
 ]  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def test_a_photo_that_is_too_large_is_scaled_down_before_it_is_sent(browser: Any
 def test_the_docs_work_offline_and_can_be_tried(visit: Visit) -> None:
     page = visit.page
     page.get_by_role("link", name="API").click()
-    expect(page.locator(".operation")).to_have_count(9)
+    expect(page.locator(".operation")).to_have_count(11)
     read = page.locator("details.operation", has_text="/v1/read").first
     read.locator("summary").click()
     read.locator("input[type=file]").set_input_files([{"name": "a.jpg", "mimeType": "image/jpeg", "buffer": PHOTO}])
@@ -97,6 +97,6 @@ def test_the_page_works_under_a_prefix(browser: Any, tmp_path: Path) -> None:
         visit.page.get_by_role("button", name=re.compile("Try the sample")).click()
         expect(visit.page.locator(".face")).to_have_count(1)
         visit.page.get_by_role("link", name="API").click()
-        expect(visit.page.locator(".operation")).to_have_count(9)
+        expect(visit.page.locator(".operation")).to_have_count(11)
         assert visit.faults == visit.foreign == []
         visit.context.close()

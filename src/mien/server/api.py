@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
@@ -21,19 +21,20 @@ from mien.inference.reader import Face
 from mien.labels import color
 from mien.server import runs, schemas
 from mien.server.batcher import Batcher, unreadable
+from mien.server.compare import compare_runs
 from mien.server.problems import KINDS, MEDIA_TYPE, Problem
 from mien.server.settings import Settings, runs_folder
-from mien.server.upload import Intake, Picture, pictures_of
+from mien.server.upload import Intake, Upload, pictures_of, video_of
 
 _BINARY: dict[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream", "format": "binary"}
 
 
-def _body(what: str, most: int) -> dict[str, Any]:
-    """What the OpenAPI document says of a body that the route reads itself. most: pictures in a form."""
+def _body(what: str, most: int, media: str = "image", field: str = "pictures") -> dict[str, Any]:
+    """What the OpenAPI document says of a body that the route reads itself. most: files in a form."""
     files = {"type": "array", "items": _BINARY, "minItems": 1, "maxItems": most}
-    form = {"type": "object", "properties": {"pictures": files}, "required": ["pictures"]}
-    parts = {"schema": form, "encoding": {"pictures": {"contentType": "image/*"}}}
-    content = {"image/*": {"schema": _BINARY}, "multipart/form-data": parts}
+    form = {"type": "object", "properties": {field: files}, "required": [field]}
+    parts = {"schema": form, "encoding": {field: {"contentType": f"{media}/*"}}}
+    content = {f"{media}/*": {"schema": _BINARY}, "multipart/form-data": parts}
     return {"requestBody": {"required": True, "description": what, "content": content}}
 
 
@@ -137,6 +138,30 @@ def routes(settings: Settings) -> APIRouter:
              "heat": heat, "overlay": png(found.overlay)}
         )  # fmt: skip
 
+    @router.post(
+        "/videos", tags=["reading"], response_model=schemas.VideoAnswer,
+        responses=problems(*[kind for kind in UPLOAD if kind != "unreadable-picture"], "unreadable-video"),
+        openapi_extra=_body("A video as it is, or as the one file of a form.", 1, "video", "video"),
+    )  # fmt: skip
+    async def videos(
+        request: Request,
+        every: float = Query(0.2, ge=0.04, le=60, description="Seconds of the video between two frames that are read"),
+    ) -> Response:
+        """Read a video: a timeline of its faces, each with the same id from frame to frame and smoothed probabilities.
+
+        What lies beyond the server's limits of length and time is left out, and `note` says so.
+        """
+        batcher: Batcher = request.app.state.batcher
+        intake: Intake = request.app.state.intake
+        with intake.body() as body:
+            video = await video_of(request, settings, batcher, body)
+            with batcher.place():
+                try:
+                    timeline = await batcher.read_video(video.data, every)
+                except MienError as error:
+                    raise Problem("unreadable-video", str(error)) from error
+        return _json(runs.plain({"model": batcher.reader.model.name, "name": video.name, **timeline}))
+
     @router.get("/model", tags=["server"], response_model=schemas.ModelAnswer, responses=problems(*ALWAYS))
     async def model(request: Request) -> Response:
         """The model's card: classes, size, accuracy, how it was trained; and the server's limits."""
@@ -162,6 +187,20 @@ def routes(settings: Settings) -> APIRouter:
         if run is None:
             raise Problem("not-found", "there is no run of that name; /v1/runs lists them")
         return _tagged(request, run)
+
+    @router.get(
+        "/compare", tags=["studies"], response_model=schemas.CompareAnswer, responses=problems(*ALWAYS, "not-found")
+    )
+    async def compare(
+        request: Request,
+        run: Annotated[list[str], Query(min_length=2, max_length=32, description="Names of two runs or more")],
+    ) -> Response:
+        """Runs against the first of them: differences in accuracy with intervals, where they saw the same images."""
+        job = request.app.state.batcher.files.submit(compare_runs, runs_folder(settings), tuple(run))
+        answer = await asyncio.wrap_future(job)
+        if answer is None:
+            raise Problem("not-found", "there is no run of one of these names; /v1/runs lists them")
+        return _tagged(request, answer)
 
     return router
 
@@ -197,7 +236,8 @@ def card(batcher: Batcher, settings: Settings) -> dict[str, Any]:
         "training": training,
         "sha256": _sha256(model.path, model.path.stat().st_mtime_ns if model.path.exists() else 0),
         "limits": {"bytes": settings.max_bytes, "pixels": settings.max_pixels, "pictures": settings.max_pictures,
-                   "faces": settings.max_faces, "seconds": settings.timeout},
+                   "faces": settings.max_faces, "seconds": settings.timeout,
+                   "video_bytes": settings.max_video_bytes, "video_seconds": settings.max_video_seconds},
     }  # fmt: skip
 
 
@@ -208,7 +248,7 @@ def png(array: np.ndarray) -> str:
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def _problem(picture: Picture, error: MienError, pictures: Sequence[Picture], settings: Settings) -> dict[str, Any]:
+def _problem(picture: Upload, error: MienError, pictures: Sequence[Upload], settings: Settings) -> dict[str, Any]:
     problem = Problem("unreadable-picture", unreadable(error, picture.data))
     if len(pictures) == 1:
         raise problem

@@ -26,6 +26,7 @@ from mien.server.metrics import FACES, Metrics
 from mien.server.pool import DaemonPool
 from mien.server.problems import Problem
 from mien.server.settings import Settings
+from mien.server.video import read_video
 
 CLOSING_SECONDS = 3.0  # that closing waits for work at hand
 
@@ -50,6 +51,8 @@ class Batcher:
         self.threads = settings.threads or max(1, (os.cpu_count() or 1) // settings.workers)
         self.decoder = Decoder(settings.max_pixels, settings.decode_timeout)
         self.pool = DaemonPool(self.threads, "mien-detect")
+        self.video_threads = max(1, self.threads // 2)
+        self.videos = DaemonPool(self.video_threads, "mien-video")
         self.files = DaemonPool(2, "mien-files")  # run folders and forms: never behind pictures
         self.stopping = threading.Event()  # set when the server is told to end; what was taken in is finished
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
@@ -62,6 +65,7 @@ class Batcher:
         self.closing = False
         self.inside = 0  # requests that are worked on or wait for it
         self._coming = 0  # requests whose pictures are still being searched
+        self._videos = 0  # videos that are being read
         self._seconds = 0.1  # a request takes, lately
 
     @contextmanager
@@ -131,6 +135,21 @@ class Batcher:
         finally:
             job.cancel()
 
+    async def read_video(self, data: bytes, every: float) -> dict[str, Any]:
+        """The timeline of a video; see mien.server.video.read_video. Raises MienError, and Problem busy."""
+        if self._videos >= self.video_threads:
+            self.metrics.add("mien_refused_total")
+            detail = "videos are being read already; try again in 20 s"
+            raise Problem("busy", detail, {"Retry-After": "20"})
+        self._videos += 1
+        try:
+            job = self.videos.submit(read_video, data, every, self.reader, self.settings, self.stopping)
+            timeline = await asyncio.wrap_future(job)
+        finally:
+            self._videos -= 1
+        self.metrics.add("mien_faces_total", sum(len(frame["faces"]) for frame in timeline["frames"]))
+        return timeline
+
     def warm_up(self, picture: bytes) -> None:
         """Read a picture once, without counting it."""
         self.reader.read(self.decoder.decode(picture))
@@ -140,7 +159,7 @@ class Batcher:
         self.closing = True
         self.stopping.set()
         until = time.monotonic() + CLOSING_SECONDS
-        for pool in (self.pool, self.files):
+        for pool in (self.pool, self.videos, self.files):
             pool.close(max(0.0, until - time.monotonic()))
         for _ in self._workers:
             self._requests.put(None)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -69,21 +70,8 @@ class _Process:
 
     def __init__(self, max_pixels: int, seconds: float) -> None:
         self.seconds = seconds
-        root = str(Path(mien.__file__).parents[1])
-        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "mien.server.decode_process", str(max_pixels), str(seconds)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # libtiff and others write of strangers' pictures there
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            start_new_session=True,  # Ctrl-C is for the server alone
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._jobs, self._answers = self._process.stdin, self._process.stdout
-        for pipe in (self._jobs, self._answers):
-            _widen(pipe)
+        arguments = [str(max_pixels), str(seconds)]
+        self._process, self._jobs, self._answers = start_child("mien.server.decode_process", arguments)
 
     @property
     def alive(self) -> bool:
@@ -97,8 +85,8 @@ class _Process:
             for part in (JOB.pack(len(data)), data):
                 self._jobs.write(part)
             self._jobs.flush()
-            width, height, length = ANSWER.unpack(_read_exactly(self._answers, ANSWER.size))
-            body = _read_exactly(self._answers, length or 3 * width * height)
+            width, height, length = ANSWER.unpack(read_exactly(self._answers, ANSWER.size))
+            body = read_exactly(self._answers, length or 3 * width * height)
         except (OSError, EOFError, ValueError):  # ValueError: a pipe that was closed meanwhile
             raise MienError(self._last_words()) from None
         finally:
@@ -124,16 +112,40 @@ class _Process:
 
     def _last_words(self) -> str:
         """Why the process has ended."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)
-        code = self._process.poll()
+        limited = killed_by_limit(self._process)
         self.end()
-        if code in (-getattr(signal, "SIGPROF", 27), -getattr(signal, "SIGKILL", 9)):
+        if limited:
             return f"this takes more than {self.seconds:g} s to decode; save it anew, as a plain JPEG or PNG"
         return "this is damaged: its decoder failed"
 
 
-def _read_exactly(file: IO[bytes], count: int) -> bytearray:
+def start_child(module: str, arguments: Sequence[str]) -> tuple["subprocess.Popen[bytes]", IO[bytes], IO[bytes]]:
+    """Run a module of mien in a child process. Returns it, its standard input and its standard output."""
+    root = str(Path(mien.__file__).parents[1])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", module, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # libtiff and others write of strangers' pictures there
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        start_new_session=True,  # Ctrl-C is for the server alone
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    for pipe in (process.stdin, process.stdout):
+        _widen(pipe)
+    return process, process.stdin, process.stdout
+
+
+def killed_by_limit(process: "subprocess.Popen[bytes]") -> bool:
+    """Whether a child that ended was killed: by its clock of CPU time, or from outside."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(1)
+    return process.poll() in (-getattr(signal, "SIGPROF", 27), -getattr(signal, "SIGKILL", 9))
+
+
+def read_exactly(file: IO[bytes], count: int) -> bytearray:
     """So many bytes. Raises EOFError where there are fewer."""
     data = bytearray(count)
     view = memoryview(data)

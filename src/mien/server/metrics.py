@@ -8,7 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-ROUTES = ("/v1/read", "/v1/classify", "/v1/explain", "/v1/model", "/v1/runs", "/v1/runs/{name}", "page", "other")
+ROUTES = (
+    "/v1/read", "/v1/classify", "/v1/explain", "/v1/videos", "/v1/model", "/v1/runs", "/v1/runs/{name}", "/v1/compare",
+    "page", "other",
+)  # fmt: skip
+TIMED = ROUTES[:4]
 STATUSES = (200, 204, 206, 304, 307, 400, 401, 403, 404, 405, 408, 413, 415, 416, 422, 500, 503, 0)  # 0: any other
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 FACES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -30,7 +34,7 @@ def _layout() -> Iterator[str]:
     for route in ROUTES:
         for status in STATUSES:
             yield f'mien_requests_total{{route="{route}",status="{status or "other"}"}}'
-    for route in ROUTES[:3]:
+    for route in TIMED:
         yield from _histogram("mien_request_seconds", SECONDS, f'route="{route}"')
     yield 'mien_pictures_total{result="read"}'
     yield 'mien_pictures_total{result="failed"}'
@@ -100,7 +104,7 @@ class Metrics:
         route = route if route in ROUTES else "other"
         shown = status if status in STATUSES else "other"
         self.add(f'mien_requests_total{{route="{route}",status="{shown}"}}')
-        if route in ROUTES[:3]:
+        if route in TIMED:
             self.observe("mien_request_seconds", f'route="{route}"', SECONDS, seconds)
 
     def value(self, series: str) -> float:

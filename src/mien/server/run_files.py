@@ -80,6 +80,11 @@ def read_history(run: Run) -> tuple[list[dict[str, float]], str | None]:
         return [], _printable(str(reason).replace(str(path), path.name))[:160]
 
 
+def check_file(run: Run, name: str) -> bool:
+    """Whether a run has a file of that name. Raises MienError where it is not one to be read."""
+    return _read_text(run, name) is not None
+
+
 def _run_folders(folder: Path, deep: int) -> Iterator[tuple[Path, str | None]]:
     try:
         with os.scandir(folder) as entries:

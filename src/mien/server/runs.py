@@ -56,13 +56,13 @@ def detail(folder: Path, name: str) -> dict[str, Any] | None:
         **summary(run),
         "classes": _classes(recipe),
         "history": {column: [row.get(column) for row in rows] for column in columns},
-        "kept_epoch": _integer(metrics.get("kept_epoch")),
-        "temperature": _number(metrics.get("temperature")),
+        "kept_epoch": as_integer(metrics.get("kept_epoch")),
+        "temperature": as_number(metrics.get("temperature")),
         "verdict_detail": {**verdict.to_dict(), "title": verdict.title} if verdict else None,
         "evaluations": _evaluations(metrics),
         "settings": _scalars(recipe),
         "data": _scalars(recipe.get("data")),
-        "machine": _dict(recipe.get("machine")),
+        "machine": as_object(recipe.get("machine")),
         "mien": recipe.get("mien"),
     }
 
@@ -91,29 +91,29 @@ def _cached_row(run: Run, stamps: tuple[tuple[int, int], ...]) -> tuple[dict[str
     verdict = _verdict(rows, metrics, recipe)
     last = rows[-1] if rows else {}
     best = max(rows, key=_val_accuracy, default={})
-    single = _figures(metrics, "validation")
+    single = figures_of(metrics, "validation")
     seconds = [row["seconds"] for row in rows if math.isfinite(row["seconds"])]
     row = {
         "name": run.name,
-        "recipe": _text(metrics.get("recipe")) or _text(recipe.get("name")),
-        "group": _text(metrics.get("group")) or _text(recipe.get("group")),
-        "network": _text(recipe.get("network")),
-        "seed": _integer(recipe.get("seed")),
+        "recipe": as_text(metrics.get("recipe")) or as_text(recipe.get("name")),
+        "group": as_text(metrics.get("group")) or as_text(recipe.get("group")),
+        "network": as_text(recipe.get("network")),
+        "seed": as_integer(recipe.get("seed")),
         "epochs": len(rows),
-        "planned_epochs": _integer(recipe.get("epochs")),
-        "parameters": _integer(metrics.get("parameters")),
-        "drawn": (metrics.get("drawn", _dict(recipe.get("data")).get("drawn"))) is True,
+        "planned_epochs": as_integer(recipe.get("epochs")),
+        "parameters": as_integer(metrics.get("parameters")),
+        "drawn": (metrics.get("drawn", as_object(recipe.get("data")).get("drawn"))) is True,
         "train_accuracy": last.get("train_accuracy"),
         "val_accuracy": last.get("val_accuracy"),
         "val_loss": last.get("val_loss"),
         "gap": last.get("generalisation_gap"),
         "best_val_accuracy": best.get("val_accuracy"),
         "best_epoch": best.get("epoch"),
-        "accuracy": _number(single.get("accuracy")),
-        "accuracy_interval": _interval(single.get("accuracy_interval")),
-        "macro_f1": _number(single.get("macro_f1")),
-        "ece": _number(single.get("ece")),
-        "test_accuracy": _number(_figures(metrics, "test").get("accuracy")),
+        "accuracy": as_number(single.get("accuracy")),
+        "accuracy_interval": as_interval(single.get("accuracy_interval")),
+        "macro_f1": as_number(single.get("macro_f1")),
+        "ece": as_number(single.get("ece")),
+        "test_accuracy": as_number(figures_of(metrics, "test").get("accuracy")),
         "verdict": verdict.kind if verdict else None,
         "verdict_title": verdict.title if verdict else None,
         "seconds": sum(seconds) or None,
@@ -137,15 +137,15 @@ def _files(run: Run) -> tuple[dict[str, Any], list[dict[str, float]], dict[str, 
 
 def _wrong_types(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> str | None:
     """What is not of the type that mien writes, of what the table shows."""
-    single = _figures(metrics, "validation")
+    single = figures_of(metrics, "validation")
     for file, values, names, check in (
-        ("recipe.json", recipe, ("seed", "epochs"), _integer),
-        ("recipe.json", recipe, ("name", "group", "network"), _text),
-        ("metrics.json", metrics, ("epochs", "parameters", "kept_epoch"), _integer),
-        ("metrics.json", metrics, ("temperature",), _number),
-        ("metrics.json", metrics, ("recipe", "group"), _text),
-        ("metrics.json", single, ("accuracy", "macro_f1", "ece"), _number),
-        ("metrics.json", single, ("accuracy_interval",), _interval),
+        ("recipe.json", recipe, ("seed", "epochs"), as_integer),
+        ("recipe.json", recipe, ("name", "group", "network"), as_text),
+        ("metrics.json", metrics, ("epochs", "parameters", "kept_epoch"), as_integer),
+        ("metrics.json", metrics, ("temperature",), as_number),
+        ("metrics.json", metrics, ("recipe", "group"), as_text),
+        ("metrics.json", single, ("accuracy", "macro_f1", "ece"), as_number),
+        ("metrics.json", single, ("accuracy_interval",), as_interval),
     ):
         for name in names:
             if values.get(name) is not None and check(values[name]) is None:
@@ -161,7 +161,7 @@ def _verdict(
     """As it was written down at the end of the training; before that, what the curves say so far."""
     written = metrics.get("verdict")
     if isinstance(written, dict) and metrics.get("epochs") == len(rows):
-        kind, epoch = _text(written.get("kind")), _integer(written.get("epoch"))
+        kind, epoch = as_text(written.get("kind")), as_integer(written.get("epoch"))
         if kind:
             return Verdict(kind, epoch, str(written.get("evidence", "")), str(written.get("advice", "")))  # type: ignore[arg-type]
     if not rows:
@@ -183,13 +183,14 @@ def _evaluations(metrics: Mapping[str, Any]) -> dict[str, dict[str, dict[str, An
     """Figures by part and view; what is no object is left out."""
     return {
         part: {view: figures for view, figures in views.items() if isinstance(figures, dict)}
-        for part, views in _dict(metrics.get("evaluations")).items()
+        for part, views in as_object(metrics.get("evaluations")).items()
         if isinstance(views, dict)
     }
 
 
-def _figures(metrics: Mapping[str, Any], part: str) -> dict[str, Any]:
-    return _dict(_dict(_dict(metrics.get("evaluations")).get(part)).get("single"))
+def figures_of(metrics: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """The figures of one part of the data, of the single view; empty where there are none."""
+    return as_object(as_object(as_object(metrics.get("evaluations")).get(part)).get("single"))
 
 
 def _thinned(values: Sequence[float], most: int) -> list[float]:
@@ -211,27 +212,32 @@ def _val_accuracy(row: Mapping[str, float]) -> float:
     return value if math.isfinite(value) else -1.0
 
 
-def _number(value: Any) -> float | None:
+def as_number(value: Any) -> float | None:
+    """The value where it is a finite number, else None."""
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300 else None
 
 
-def _integer(value: Any) -> int | None:
+def as_integer(value: Any) -> int | None:
+    """The value where it is a whole number that JavaScript has exactly, else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= EXACT else None
 
 
-def _text(value: Any) -> str | None:
+def as_text(value: Any) -> str | None:
+    """The value where it is a text, shortened, else None."""
     return value[:LONGEST] if isinstance(value, str) else None
 
 
-def _interval(value: Any) -> list[float] | None:
-    if isinstance(value, list) and len(value) == 2 and all(_number(each) is not None for each in value):
+def as_interval(value: Any) -> list[float] | None:
+    """The value where it is a list of two numbers, else None."""
+    if isinstance(value, list) and len(value) == 2 and all(as_number(each) is not None for each in value):
         return value
     return None
 
 
 def _scalars(value: Any) -> dict[str, Any]:
-    return {name: item for name, item in _dict(value).items() if not isinstance(item, (dict, list))}
+    return {name: item for name, item in as_object(value).items() if not isinstance(item, (dict, list))}
 
 
-def _dict(value: Any) -> dict[str, Any]:
+def as_object(value: Any) -> dict[str, Any]:
+    """The value where it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}

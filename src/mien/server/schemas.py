@@ -72,7 +72,39 @@ class ExplainAnswer(BaseModel):
     overlay: str = Field(description="The heat laid over the face, 288x288 PNG in base64")
 
 
+class TrackedFace(BaseModel):
+    """A face of a frame, with its probabilities smoothed over time."""
+
+    id: int = Field(description="The same from frame to frame; who leaves and comes back gets a new one")
+    emotion: str
+    confidence: float = Field(ge=0, le=1)
+    probabilities: dict[str, float]
+    box: list[int] = Field(min_length=4, max_length=4, description="x, y, width, height in pixels of the upright frame")
+    score: float | None
+    landmarks: dict[str, list[float]]
+
+
+class VideoFrame(BaseModel):
+    time: float = Field(description="Seconds from the start of the video")
+    faces: list[TrackedFace]
+
+
+class VideoAnswer(BaseModel):
+    """The timeline of a video: the frames that were read, in order."""
+
+    model: str
+    name: str
+    width: int
+    height: int
+    length: float | None = Field(description="Seconds, where the file tells and the whole video was read")
+    every: float = Field(description="Seconds between two frames that were read")
+    note: str | None = Field(description="What was left out, in a sentence; null where nothing was")
+    frames: list[VideoFrame]
+
+
 class Limits(BaseModel):
+    video_bytes: int
+    video_seconds: float
     bytes: int
     pixels: int
     pictures: int
@@ -146,6 +178,36 @@ class RunAnswer(RunSummary):
     data: dict[str, Any]
     machine: dict[str, Any]
     mien: Any
+
+
+class Difference(BaseModel):
+    """Of a run's accuracy from that of the first run."""
+
+    accuracy: float = Field(description="The run's minus the first one's")
+    interval: list[float] = Field(description="95 % interval: low, high")
+    method: str = Field(
+        description="paired bootstrap, where predictions of both runs are stored; else Newcombe, unpaired"
+    )
+    p_value: float | None = Field(description="McNemar's exact test; null without stored predictions")
+    only_first: int | None = Field(description="Images that the first run alone has right")
+    only_this: int | None = Field(description="Images that this run alone has right")
+    verdict: str = Field(description="better, worse or undecided: by whether the interval excludes 0")
+
+
+class ComparedRun(BaseModel):
+    name: str
+    n: int | None
+    accuracy: float | None
+    accuracy_interval: list[float] | None
+    macro_f1: float | None
+    reason: str | None = Field(description="Why it is not comparable with the first run; null where it is")
+    difference: Difference | None
+
+
+class CompareAnswer(BaseModel):
+    part: str
+    view: str
+    runs: list[ComparedRun] = Field(description="The first is the one that the others are compared with")
 
 
 class Health(BaseModel):

@@ -1,4 +1,4 @@
-"""The pictures in a request: read into memory within limits, taken apart there. Nothing touches the disk."""
+"""The pictures and videos in a request: read into memory within limits, taken apart there. Nothing touches the disk."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -21,8 +21,8 @@ LARGE = 1_000_000  # bytes of a body that is taken apart in a thread of its own
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture as it was sent. name: the file's name, as the client tells it; only ever repeated, never opened."""
+class Upload:
+    """One picture or video as it was sent. name: the file's name, as the client tells it; only ever repeated, never opened."""
 
     name: str
     data: bytes
@@ -76,32 +76,46 @@ class Body:
         return whole
 
 
-async def pictures_of(request: Request, settings: Settings, batcher: Batcher, body: Body) -> list[Picture]:
+async def pictures_of(request: Request, settings: Settings, batcher: Batcher, body: Body) -> list[Upload]:
     """The pictures of a request: its body as one, or the parts of multipart/form-data that hold files.
 
     Raises Problem: wrong-type, too-large, too-slow, busy, bad-request for no or too many pictures and broken multipart.
     """
+    return await _files_of(request, "image", settings.max_bytes, settings.max_pictures, settings, batcher, body)
+
+
+async def video_of(request: Request, settings: Settings, batcher: Batcher, body: Body) -> Upload:
+    """The one video of a request, sent as pictures are. Raises Problem as pictures_of does."""
+    if not settings.max_video_bytes:
+        raise Problem("wrong-type", "this server reads no videos; see --max-video-bytes")
+    (video,) = await _files_of(request, "video", settings.max_video_bytes, 1, settings, batcher, body)
+    return video
+
+
+async def _files_of(
+    request: Request, media: str, limit: int, most: int, settings: Settings, batcher: Batcher, body: Body
+) -> list[Upload]:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     multipart = kind == b"multipart/form-data"
-    if not (multipart or kind.startswith(b"image/") or kind in (b"application/octet-stream", b"")):
+    if not (multipart or kind.startswith(f"{media}/".encode()) or kind in (b"application/octet-stream", b"")):
         shown = kind.decode("latin-1")[:60]
-        raise Problem("wrong-type", f"a body of type {shown!r}; send image/..., or multipart/form-data with files")
-    data = await read_body(request, body, settings.max_bytes, settings)
+        detail = f"a body of type {shown!r}; send {media}/..., or multipart/form-data with files"
+        raise Problem("wrong-type", detail)
+    data = await read_body(request, body, limit, settings)
     if not multipart:
         if not data:
-            raise Problem("bad-request", "the body is empty; send a picture")
-        return [Picture("", data)]
+            raise Problem("bad-request", f"the body is empty; send {'a picture' if media == 'image' else 'a video'}")
+        return [Upload("", data)]
     boundary = options.get(b"boundary", b"")
     if not 1 <= len(boundary) <= 200:
         raise Problem("bad-request", "multipart/form-data without a boundary in Content-Type")
     if len(data) < LARGE:
-        pictures = split_parts(data, boundary, settings.max_pictures)
+        files = split_parts(data, boundary, most, media)
     else:  # this takes a while: other requests go on meanwhile
-        job = batcher.files.submit(split_parts, data, boundary, settings.max_pictures)
-        pictures = await asyncio.wrap_future(job)
-    if not pictures:
-        raise Problem("bad-request", "no file in the form; send each picture as a part with a filename")
-    return pictures
+        files = await asyncio.wrap_future(batcher.files.submit(split_parts, data, boundary, most, media))
+    if not files:
+        raise Problem("bad-request", "no file in the form; send each file as a part with a filename")
+    return files
 
 
 async def read_body(request: Request, body: Body, limit: int, settings: Settings) -> bytes:
@@ -152,17 +166,17 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
             return
 
 
-def split_parts(body: bytes, boundary: bytes, most: int) -> list[Picture]:
+def split_parts(body: bytes, boundary: bytes, most: int, media: str = "image") -> list[Upload]:
     """The files in a multipart body (RFC 7578); parts without a filename are passed over. Raises Problem bad-request."""
     mark = b"\r\n--" + boundary
     first = -2 if body.startswith(mark[2:]) else body.find(mark)  # no line break stands before the first one
     if first == -1:
         raise Problem("bad-request", "the multipart body does not hold its boundary")
     at = first + len(mark)
-    pictures: list[Picture] = []
+    files: list[Upload] = []
     for _ in range(MAX_PARTS):
         if body.startswith(b"--", at):
-            return pictures
+            return files
         line = body.find(b"\r\n", at, at + 100)
         head = body.find(b"\r\n\r\n", line, line + MAX_HEADER)
         if line < 0 or body[at:line].strip(b" \t") or head < 0:
@@ -172,9 +186,10 @@ def split_parts(body: bytes, boundary: bytes, most: int) -> list[Picture]:
             raise Problem("bad-request", "the multipart body is cut short: its last boundary is missing")
         name = _filename(body[line + 2 : head])
         if name is not None:
-            if len(pictures) == most:
-                raise Problem("bad-request", f"more than {most} pictures in one request; send them in several")
-            pictures.append(Picture(name, body[head + 4 : end]))
+            if len(files) == most:
+                noun = "pictures" if media == "image" else "videos"
+                raise Problem("bad-request", f"more than {most} {noun} in one request; send them in several")
+            files.append(Upload(name, body[head + 4 : end]))
         at = end + len(mark)
     raise Problem("bad-request", f"more than {MAX_PARTS} parts in one form")
 

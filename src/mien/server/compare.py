@@ -1,0 +1,151 @@
+"""Runs against each other: differences in validation accuracy with intervals and tests, where they saw the same images.
+
+Where both runs have their predictions stored the comparison is paired: a bootstrap over the images (Efron & Tibshirani
+1993) and McNemar's exact test (McNemar 1947). Else the interval is that of two independent proportions (Newcombe 1998).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import MienError
+from mien.evaluation import results
+from mien.evaluation.metrics import wilson
+from mien.server.run_files import Run, check_file, find_runs, read_json
+from mien.server.runs import as_integer, as_object, figures_of, summary
+
+PART, VIEW = "validation", "single"
+BOOTSTRAP = 4000  # resamples
+
+
+@dataclass(frozen=True)
+class _Evaluated:
+    """A run and what it was evaluated on. data: what must be equal for two runs to be comparable.
+
+    predictions: columns of predictions-validation.csv, sorted by row; None where it has none.
+    """
+
+    row: Mapping[str, Any]
+    figures: Mapping[str, Any]
+    data: Mapping[str, Any]
+    predictions: Mapping[str, NDArray[Any]] | None
+
+    @property
+    def n(self) -> int | None:
+        return as_integer(self.figures.get("n"))
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        assert self.predictions is not None
+        right: NDArray[np.bool_] = self.predictions["label"] == self.predictions["predicted"]
+        return right
+
+
+def compare_runs(folder: Path, names: Sequence[str]) -> dict[str, Any] | None:
+    """What /v1/compare answers: each run, and its difference from the first. None where a run is not there."""
+    found = find_runs(folder)
+    if not all(name in found for name in names):
+        return None
+    runs = [_evaluated(found[name]) for name in dict.fromkeys(names)]
+    return {"part": PART, "view": VIEW, "runs": [_compared(runs[0], run) for run in runs]}
+
+
+def _evaluated(run: Run) -> _Evaluated:
+    recipe, _ = read_json(run, "recipe.json")
+    metrics, _ = read_json(run, "metrics.json")
+    data = as_object(recipe.get("data")) | as_object(metrics.get("data"))
+    return _Evaluated(
+        row=summary(run),
+        figures=figures_of(metrics, PART),
+        data={"fingerprint": data.get("fingerprint"), "split": recipe.get("split"), "fold": recipe.get("fold")},
+        predictions=_predictions(run),
+    )
+
+
+def _predictions(run: Run) -> dict[str, NDArray[Any]] | None:
+    try:
+        if not check_file(run, f"predictions-{PART}.csv"):
+            return None
+        columns = results.read_predictions(run.path / f"predictions-{PART}.csv")
+    except (MienError, OSError, OverflowError):
+        return None
+    order = np.argsort(columns["row"], kind="stable")
+    return {name: values[order] for name, values in columns.items()}
+
+
+def _compared(first: _Evaluated, run: _Evaluated) -> dict[str, Any]:
+    reason = None if run is first else _reason(first, run)
+    difference = None if run is first or reason else _difference(first, run)
+    kept = ("name", "accuracy", "accuracy_interval", "macro_f1")
+    return {**{key: run.row[key] for key in kept}, "n": run.n, "reason": reason, "difference": difference}
+
+
+def _reason(first: _Evaluated, run: _Evaluated) -> str | None:
+    """Why the two are not comparable; None where they are."""
+    for each in (first, run):
+        if not each.n or each.row["accuracy"] is None:
+            return f"{each.row['name']} has not been evaluated on its {PART} part"
+        if not each.data["fingerprint"]:
+            return f"{each.row['name']} does not say which data it was evaluated on"
+    a, b = first.row["name"], run.row["name"]
+    if first.data["fingerprint"] != run.data["fingerprint"]:
+        return f"{a} and {b} were evaluated on different data"
+    same_rows = _same_images(first, run)
+    if same_rows is False or (same_rows is None and (first.data != run.data or first.n != run.n)):
+        return f"{a} and {b} were evaluated on different parts of the data"
+    return None
+
+
+def _same_images(first: _Evaluated, run: _Evaluated) -> bool | None:
+    """Whether the stored predictions are of the same images; None where not both are stored."""
+    a, b = first.predictions, run.predictions
+    if a is None or b is None:
+        return None
+    return all(np.array_equal(a[name], b[name]) for name in ("row", "label"))
+
+
+def _difference(first: _Evaluated, run: _Evaluated) -> dict[str, Any]:
+    if _same_images(first, run):
+        only_first = int((first.right & ~run.right).sum())
+        only_this = int((run.right & ~first.right).sum())
+        value = (only_this - only_first) / len(run.right)
+        interval = _paired_bootstrap(only_first, only_this, len(run.right))
+        paired = {"method": "paired bootstrap", "p_value": _mcnemar(only_first, only_this),
+                  "only_first": only_first, "only_this": only_this}  # fmt: skip
+    else:
+        value = float(run.row["accuracy"] - first.row["accuracy"])
+        interval = _newcombe(first.row["accuracy"], first.n or 1, run.row["accuracy"], run.n or 1)
+        paired = {"method": "Newcombe, unpaired", "p_value": None, "only_first": None, "only_this": None}
+    verdict = "better" if interval[0] > 0 else "worse" if interval[1] < 0 else "undecided"
+    return {"accuracy": value, "interval": list(interval), **paired, "verdict": verdict}
+
+
+def _paired_bootstrap(only_first: int, only_this: int, n: int) -> tuple[float, float]:
+    """95 % interval of the difference of two accuracies on the same n images, resampled; always of the same seed."""
+    shares = np.array([only_first, only_this, n - only_first - only_this]) / n
+    counts = np.random.default_rng(0).multinomial(n, shares, size=BOOTSTRAP)
+    low, high = np.quantile((counts[:, 1] - counts[:, 0]) / n, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _mcnemar(only_first: int, only_this: int) -> float:
+    """Two-sided p-value of McNemar's exact test: whether the images that one alone has right fall to both alike."""
+    n, few = only_first + only_this, min(only_first, only_this)
+    logs = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2) for k in range(few + 1)]
+    return min(1.0, 2 * math.fsum(map(math.exp, logs)))
+
+
+def _newcombe(accuracy: float, n: int, other: float, other_n: int) -> tuple[float, float]:
+    """95 % interval of `other` minus `accuracy`, of independent samples, from their Wilson intervals."""
+    low, high = wilson(round(accuracy * n), n)
+    other_low, other_high = wilson(round(other * other_n), other_n)
+    difference = other - accuracy
+    return (
+        difference - math.hypot(other - other_low, high - accuracy),
+        difference + math.hypot(other_high - other, accuracy - low),
+    )

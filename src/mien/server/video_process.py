@@ -1,0 +1,89 @@
+"""The child process that decodes one video of a stranger, within limits of CPU time and memory.
+
+The file comes on standard input, the frames that are to be read go to standard output, each when the one before was taken:
+
+    frame    time and duration in seconds, width, height, 0; then width * height * 3 bytes RGB
+    end      0, 0, 0, 0, length; then so many bytes of JSON: {"error"} or {"length", "warning"}, null where there is none
+"""
+
+import json
+import os
+import shutil
+import signal
+import struct
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from mien.errors import MienError, MienWarning
+from mien.server.decode_process import BYTES_PER_PIXEL, SLACK, limit_memory, start_clock
+
+FRAME = struct.Struct("<ddIII")
+
+
+def main() -> None:
+    """Arguments: the most pixels of a frame, seconds of video between two frames, seconds of CPU time."""
+    max_pixels, every, seconds = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+    for name in ("SIGINT", "SIGTERM"):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "wb")
+    with stored_input() as path:
+        start_clock(seconds)
+        try:
+            end: dict[str, object] = send_frames(answers, path, max_pixels, every)
+        except MienError as error:
+            end = {"error": str(error).replace(path, "this")}
+        except MemoryError:
+            end = {"error": "decoding it takes more memory than a video of its size should"}
+        text = json.dumps(end).encode()
+        answers.write(FRAME.pack(0, 0, 0, 0, len(text)) + text)
+        answers.flush()
+        os._exit(0)  # ffmpeg's threads may hang where the file is damaged
+
+
+def send_frames(answers: BinaryIO, path: str, max_pixels: int, every: float) -> dict[str, object]:
+    """Write every frame that is due. Returns the video's length in seconds and what is missing at its end."""
+    import av
+
+    from mien.inference.video import open_video, read_frames
+
+    av.logging.set_level(av.logging.PANIC)
+    limit_memory(SLACK + BYTES_PER_PIXEL * max_pixels)
+    warning: str | None = None
+    with warnings.catch_warnings(record=True) as caught, open_video(path, max_pixels) as video:
+        warnings.simplefilter("always")
+        for frame, due in read_frames(video, every):
+            if due:
+                image = frame.image
+                answers.write(FRAME.pack(frame.time, frame.duration, *image.size, 0))
+                answers.write(image.tobytes())
+                answers.flush()
+        length = video.length
+    for each in caught:
+        if issubclass(each.category, MienWarning):
+            warning = str(each.message).replace(path, "this")
+    return {"length": length or None, "warning": warning}
+
+
+@contextmanager
+def stored_input() -> Iterator[str]:
+    """A name under which ffmpeg finds what comes on standard input: in memory on Linux, else a file that is deleted."""
+    if hasattr(os, "memfd_create"):
+        handle = os.memfd_create("video")
+        with os.fdopen(handle, "wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+            file.flush()
+            yield f"/proc/self/fd/{handle}"
+        return
+    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
+        path = os.path.join(folder, "video")
+        with open(path, "wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield path
+
+
+if __name__ == "__main__":
+    main()

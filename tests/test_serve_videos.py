@@ -1,0 +1,138 @@
+"""Videos posted to the API: a timeline within limits of size, length and time; nothing but single films is opened."""
+
+import io
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from mien import Reader
+from mien.errors import MienError
+from mien.server.settings import Settings
+from mien.server.video import read_video
+from read_fixtures import PORTRAIT, make_model
+from serve_fixtures import client_of
+
+MP4 = {"Content-Type": "video/mp4"}
+
+
+def film(seconds: float = 1.0, fps: int = 10, side: int = 256) -> bytes:
+    """An MP4 of the portrait, then of a gray picture for as long."""
+    import av
+
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container, Image.open(PORTRAIT) as portrait:
+        stream = container.add_stream("mpeg4", rate=fps)
+        stream.width = stream.height = side
+        face = np.asarray(portrait.convert("RGB").resize((side, side)))
+        for index in range(round(2 * seconds * fps)):
+            pixels = face if index < seconds * fps else np.full_like(face, 128)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def video() -> bytes:
+    return film()
+
+
+def test_a_video_is_answered_with_its_timeline(tmp_path: Path, video: bytes) -> None:
+    with client_of(tmp_path) as client:
+        answers = [
+            client.post("/v1/videos?every=0.25", content=video, headers=MP4).json(),
+            client.post("/v1/videos?every=0.25", files={"video": ("me.mp4", video)}).json(),
+        ]
+        assert [answer.pop("name") for answer in answers] == ["", "me.mp4"]
+        assert answers[0] == answers[1]
+        (answer, _) = answers
+        assert (answer["width"], answer["height"], answer["note"]) == (256, 256, None)
+        assert answer["length"] == pytest.approx(2)
+        times = [frame["time"] for frame in answer["frames"]]
+        assert len(times) in (7, 8, 9)
+        assert times == sorted(times)
+        early = [frame for frame in answer["frames"] if frame["time"] < 0.95]
+        late = [frame for frame in answer["frames"] if frame["time"] >= 1]
+        assert all(len(frame["faces"]) == 1 for frame in early)
+        assert {face["id"] for frame in early for face in frame["faces"]} == {1}
+        assert not any(frame["faces"] for frame in late)
+        assert 'mien_requests_total{route="/v1/videos",status="200"} 2' in client.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "kind"),
+    [
+        (b"no film", MP4, 422, "unreadable-video"),
+        (PORTRAIT.read_bytes(), MP4, 422, "unreadable-video"),
+        (b"", MP4, 400, "bad-request"),
+        (b"x", {"Content-Type": "image/jpeg"}, 415, "wrong-type"),
+        (bytes(2_000_000), MP4, 413, "too-large"),
+        (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", {"Content-Type": "video/mpegurl"}, 422, "unreadable-video"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", MP4, 422, "unreadable-video"),
+    ],
+)
+def test_what_is_no_video_is_a_problem(
+    tmp_path: Path, body: bytes, headers: dict[str, str], status: int, kind: str
+) -> None:
+    with client_of(tmp_path, max_video_bytes=1_000_000) as client:
+        answer = client.post("/v1/videos", content=body, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["type"] == f"/docs#{kind}"
+    assert "/proc" not in answer.text
+    assert "/tmp" not in answer.text
+
+
+def test_a_cut_video_gives_what_there_is_of_it_or_a_problem(tmp_path: Path, video: bytes) -> None:
+    with client_of(tmp_path) as client:
+        for size in (40, len(video) // 2, len(video) - 100):
+            answer = client.post("/v1/videos", content=video[:size], headers=MP4)
+            assert answer.status_code in (200, 422), answer.text
+
+
+def test_videos_can_be_refused(tmp_path: Path, video: bytes) -> None:
+    with client_of(tmp_path, max_video_bytes=0) as client:
+        assert client.post("/v1/videos", content=video, headers=MP4).status_code == 415
+        assert client.get("/v1/model").json()["limits"]["video_bytes"] == 0
+
+
+def read(tmp_path: Path, video: bytes, stopping: bool = False, **settings: float) -> dict:
+    event = threading.Event()
+    if stopping:
+        event.set()
+    reader = Reader(make_model(tmp_path / "tiny.onnx"))
+    return read_video(video, 0.1, reader, Settings(**settings), event)  # type: ignore[arg-type]
+
+
+def test_a_video_is_read_up_to_its_limits_and_the_rest_is_told(tmp_path: Path, video: bytes) -> None:
+    short = read(tmp_path, video, max_video_seconds=1)
+    assert short["note"] == "only the first 1 s were read"
+    assert max(frame["time"] for frame in short["frames"]) <= 1
+    assert "the server is stopping" in read(tmp_path, video, stopping=True)["note"]
+    with pytest.raises(MienError, match="256x256"):
+        read(tmp_path, video, max_pixels=10_000)
+
+
+def test_a_video_that_takes_too_long_is_cut_and_said_to_be(tmp_path: Path) -> None:
+    long = film(seconds=30, fps=30)
+    timeline = read(tmp_path, long, video_timeout=1.0, decode_timeout=1.0)
+    assert "limit" in timeline["note"]
+    assert 0 < len(timeline["frames"]) < 600
+
+
+def test_one_video_at_a_time_in_one_thread(tmp_path: Path, video: bytes) -> None:
+    with client_of(tmp_path, threads=1) as client:
+        client.app.state.batcher._videos = 1  # type: ignore[attr-defined]
+        answer = client.post("/v1/videos", content=video, headers=MP4)
+        assert (answer.status_code, answer.json()["type"]) == (503, "/docs#busy")
+        assert answer.headers["retry-after"]
+        client.app.state.batcher._videos = 0  # type: ignore[attr-defined]
+
+
+def test_the_document_describes_videos(tmp_path: Path) -> None:
+    with client_of(tmp_path) as client:
+        assert isinstance(client, TestClient)
+        operation = client.get("/openapi.json").json()["paths"]["/v1/videos"]["post"]
+    assert set(operation["requestBody"]["content"]) == {"video/*", "multipart/form-data"}

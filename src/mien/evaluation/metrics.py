@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 
 from mien.errors import MienError
 from mien.evaluation.calibration import reliability
+from mien.evaluation.statistics import wilson
 from mien.labels import EMOTIONS
+
+__all__ = ["ClassScore", "Evaluation", "ece", "evaluate", "table", "wilson"]
 
 BINS = 15  # of the expected calibration error, as in Guo et al. 2017
 
@@ -105,17 +107,6 @@ def evaluate(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[st
 def ece(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> float:
     """Expected calibration error over bins of equal width, 0..1; 0 is honest (Guo et al. 2017)."""
     return reliability(probabilities, labels, bins).ece
-
-
-def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's score interval for a proportion, 95 % by default (Wilson 1927); (0, 1) where n is 0."""
-    if n == 0:
-        return 0.0, 1.0
-    p = hits / n
-    centre = p + z * z / (2 * n)
-    reach = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    return max(0.0, (centre - reach) / scale), min(1.0, (centre + reach) / scale)
 
 
 def table(evaluation: Evaluation) -> str:

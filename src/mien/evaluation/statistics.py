@@ -1,0 +1,154 @@
+"""Statistics of comparisons: intervals, paired tests and bootstraps over images and seeds, several tests at once.
+
+Correctness is bool: (N,) for one training, (S, N) for S seeds of it, over the same N images in the same order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, lgamma, log, sqrt
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import MienError
+
+SAMPLES = 10_000  # of a bootstrap or a permutation test
+CHUNK = 250  # bootstrap samples at once: memory stays flat
+NOTHING = 0.01  # an effect within one point counts as none
+Claim = Literal["increases", "decreases", "does nothing"]
+Ruling = Literal["confirmed", "refuted", "undecided"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference between two trainings, second minus first, with its 95 % interval; all as shares, 0.01 is one point.
+
+    p: two-sided, of McNemar's exact test; None where several seeds are compared.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    p: float | None = None
+
+    @property
+    def significant(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return not self.low <= 0 <= self.high
+
+    def to_dict(self) -> dict[str, float | None]:
+        return {"estimate": self.estimate, "low": self.low, "high": self.high, "p": self.p}
+
+
+def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson's score interval for a proportion, 95 % by default (Wilson 1927); (0, 1) where n is 0."""
+    if n == 0:
+        return 0.0, 1.0
+    p = hits / n
+    center = p + z * z / (2 * n)
+    reach = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return max(0.0, (center - reach) / scale), min(1.0, (center + reach) / scale)
+
+
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Two-sided p of McNemar's exact test (McNemar 1947): are two classifiers right equally often on the same images?
+
+    first, second: (N,) bool, whether each image is classified rightly. 1.0 where they never differ. Raises MienError for
+    other shapes.
+    """
+    first, second = _pair(first, second)
+    if first.ndim != 1:
+        raise MienError("McNemar's test compares one training with one other; for several seeds use paired_bootstrap")
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    n, least = only_first + only_second, min(only_first, only_second)
+    tail = sum(exp(lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) - n * log(2)) for k in range(least + 1))
+    return min(1.0, 2 * tail)
+
+
+def paired_bootstrap(
+    first: NDArray[np.bool_], second: NDArray[np.bool_], samples: int = SAMPLES, seed: int = 0, level: float = 0.95
+) -> Difference:
+    """Accuracy of the second minus that of the first, with a percentile interval from resampling images and seeds.
+
+    first, second: (N,) or (S, N) bool, the numbers of seeds may differ. Every sample draws images with replacement, the
+    same for both, and seeds with replacement, of each apart (Efron & Tibshirani 1993; as in Bouthillier et al. 2021, both
+    sources of variance count). Raises MienError where the images are not as many.
+    """
+    a, b = _pair(first, second)
+    p = mcnemar(a, b) if a.ndim == b.ndim == 1 else None
+    a, b = np.atleast_2d(a).astype(np.float64), np.atleast_2d(b).astype(np.float64)
+    rng, n = np.random.default_rng(seed), a.shape[1]
+    differences = np.empty(samples)
+    for start in range(0, samples, CHUNK):
+        size = min(CHUNK, samples - start)
+        drawn = rng.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n) / n
+        accuracies = [_over_seeds(weights @ runs.T, rng) for runs in (a, b)]
+        differences[start : start + size] = accuracies[1] - accuracies[0]
+    low, high = np.quantile(differences, [(1 - level) / 2, (1 + level) / 2])
+    return Difference(float(b.mean() - a.mean()), float(low), float(high), p)
+
+
+def permutation_test(
+    correct: NDArray[np.bool_], groups: NDArray[np.int64], samples: int = SAMPLES, seed: int = 0
+) -> float:
+    """p of the largest difference in accuracy between groups, under random assignment of images to them.
+
+    correct: (N,) bool. groups: (N,) int, 0..G-1, each with one image or more.
+    """
+    rng = np.random.default_rng(seed)
+    sizes = np.bincount(groups)
+    hits = np.asarray(correct, np.float64)
+
+    def spread(order: NDArray[np.float64]) -> float:
+        accuracy = np.bincount(groups, order) / sizes
+        return float(accuracy.max() - accuracy.min())
+
+    observed = spread(hits)
+    as_large = sum(spread(rng.permutation(hits)) >= observed - 1e-12 for _ in range(samples))
+    return (1 + as_large) / (1 + samples)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p values adjusted for being several, in the same order (Holm 1979): under 0.05 all claims hold with 95 %."""
+    order = np.argsort(p_values)
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order.tolist()):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = largest
+    return adjusted
+
+
+def rule(difference: Difference, claim: Claim, nothing: float = NOTHING) -> Ruling:
+    """What an interval says of a claim, by a rule written down before.
+
+    "increases", "decreases": confirmed where the interval lies on that side of 0, refuted where on the other. "does
+    nothing": confirmed where the interval lies within `nothing` of 0, refuted where it lies outside of that. Else undecided.
+    """
+    if claim == "does nothing":
+        if -nothing <= difference.low and difference.high <= nothing:
+            return "confirmed"
+        return "refuted" if difference.low > nothing or difference.high < -nothing else "undecided"
+    low, high = (difference.low, difference.high) if claim == "increases" else (-difference.high, -difference.low)
+    return "confirmed" if low > 0 else "refuted" if high < 0 else "undecided"
+
+
+def _pair(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    a, b = np.asarray(first, bool), np.asarray(second, bool)
+    if not (1 <= a.ndim <= 2 and 1 <= b.ndim <= 2 and a.shape[-1] == b.shape[-1] and a.size and b.size):
+        raise MienError(
+            f"correctness of shapes {a.shape} and {b.shape} cannot be paired; it is of the same images, (N,)"
+        )
+    return a, b
+
+
+def _over_seeds(accuracies: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Accuracies (B, S) of each seed on each sample of images: their mean over seeds drawn with replacement, (B,)."""
+    seeds = accuracies.shape[1]
+    if seeds == 1:
+        return accuracies[:, 0]
+    drawn = rng.integers(0, seeds, accuracies.shape)
+    mean: NDArray[np.float64] = np.take_along_axis(accuracies, drawn, axis=1).mean(axis=1)
+    return mean

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mien.data import Dataset
+    from mien.evaluation.groups import GroupReport
     from mien.evaluation.results import EvaluationResult
 
 
@@ -33,6 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="also with the recall of these classes raised, for 0.25 points of accuracy where fitted")  # fmt: skip
     parser.add_argument("--corruptions", action="store_true",
                         help="a table of accuracy under blur, noise, brightness, JPEG, occlusion, ... instead")  # fmt: skip
+    parser.add_argument("--groups", type=Path, metavar="CSV",
+                        help="also by group: a csv with a column row or file, and one an attribute (docs/bias.md)")  # fmt: skip
+    parser.add_argument(
+        "--quality", action="store_true", help="also by brightness, contrast and sharpness of the images"
+    )
+    parser.add_argument("--coverage", type=float, metavar="SHARE",
+                        help="also conformal sets that hold the right class for this share of images, such as 0.9")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print everything as JSON instead of a table")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE",
                         help="also write everything as JSON (with --corruptions, a table unless FILE ends in .json)")  # fmt: skip
@@ -64,21 +72,70 @@ def _evaluate(args: argparse.Namespace, dataset: "Dataset") -> None:
     from mien.cli.progress import Counter
     from mien.evaluation.evaluate import evaluate
 
-    results = {}
+    results, records = {}, {}
     for source in args.source:
         with Counter("faces") as progress:
             result = evaluate(source, dataset, (args.part,), args.tta, args.adjusted, args.threads, progress)
         if Path(source).is_dir() and result.data["trained_on"]:
             result.save(source)
         results[source] = result
-    records = {source: result.to_dict() for source, result in results.items()}
+        records[source] = {**result.to_dict(), **_further(args, dataset, result)}
     everything = records if len(records) > 1 else next(iter(records.values()))
     _write(args, json.dumps(everything, indent=2) + "\n")
     if args.json:
         print(json.dumps(everything, indent=2))
         return
-    for number, result in enumerate(results.values()):
+    for number, (source, result) in enumerate(results.items()):
         print(("\n" if number else "") + summary_table(result))
+        if "coverage" in records[source]:
+            print("\n" + _coverage_line(records[source]["coverage"]))
+        if args.groups or args.quality:
+            from mien.evaluation import groups
+
+            print("\n" + groups.table(_group_reports(args, dataset, result)))
+
+
+def _further(args: argparse.Namespace, dataset: "Dataset", result: "EvaluationResult") -> dict[str, Any]:
+    """What --groups, --quality and --coverage add to the record: `groups`, `coverage`."""
+    from mien.evaluation import conformal
+
+    (part,) = result.parts.values()
+    view = next(iter(part.probabilities))
+    further: dict[str, Any] = {}
+    if args.coverage is not None:
+        measured = conformal.measure_coverage(part.calibrated(view), part.labels, args.coverage)
+        further["coverage"] = measured.to_dict()
+    if args.groups or args.quality:
+        further["groups"] = [report.to_dict() for report in _group_reports(args, dataset, result)]
+    return further
+
+
+def _group_reports(args: argparse.Namespace, dataset: "Dataset", result: "EvaluationResult") -> list["GroupReport"]:
+    from mien.evaluation import groups
+
+    (part,) = result.parts.values()
+    found: dict[str, Any] = {}
+    if args.groups:
+        found |= {name: column[part.rows] for name, column in groups.read_groups(args.groups, dataset).items()}
+    if args.quality:
+        found |= groups.quality_groups(dataset.images[part.rows])
+    return groups.evaluate_groups(part.calibrated(next(iter(part.probabilities))), part.labels, part.classes, found)
+
+
+def _coverage_line(coverage: Mapping[str, Any]) -> str:
+    low, high = coverage["interval"]
+    single = (
+        ""
+        if coverage["single_accuracy"] is None
+        else (
+            f"; {coverage['sizes'][0]:.0%} of the sets have one class, which is right for {coverage['single_accuracy']:.1%}"
+        )
+    )
+    return (
+        f"sets with {coverage['promised']:.0%} coverage: the right class is in {coverage['measured']:.1%} of them "
+        f"({low:.1%} to {high:.1%}), {coverage['mean_size']:.2f} classes on average{single} (threshold "
+        f"{coverage['threshold']:.4f}; each half measured with that of the other)"
+    )
 
 
 def summary_table(result: "EvaluationResult") -> str:

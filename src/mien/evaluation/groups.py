@@ -1,0 +1,228 @@
+"""Bias report: accuracy, recall and calibration by group of people or by quality of the image, and a test of the gap.
+
+Groups come from a csv that the user has (`read_groups`), or from the images themselves (`quality_groups`). What such a report
+can and cannot show is in docs/bias.md.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data import Dataset
+from mien.data.dataset import SIZE
+from mien.data.image import open_picture, to_square_gray
+from mien.errors import MienError
+from mien.evaluation import metrics
+from mien.evaluation.statistics import holm, permutation_test, wilson
+
+Groups = Mapping[str, NDArray[np.str_]]  # attribute -> the group of every row, "" where it is not known
+
+SMALL = 100  # images below which a group's figures are flagged
+LEAST = 30  # images below which a group takes no part in the gap and its test
+FILE_COLUMNS = ("file", "path", "image", "filename")
+QUALITIES = ("brightness", "contrast", "sharpness")
+
+
+@dataclass(frozen=True)
+class GroupFigures:
+    """One group: n images, accuracy with Wilson's 95 % interval, recall of each class and the images behind it, calibration
+    error; small: too few images for firm conclusions."""
+
+    name: str
+    n: int
+    accuracy: float
+    interval: tuple[float, float]
+    recall: Mapping[str, float]
+    support: Mapping[str, int]
+    ece: float
+    small: bool
+
+
+@dataclass(frozen=True)
+class GroupReport:
+    """The groups of one attribute, the worst first. gap: largest accuracy minus smallest, among groups of LEAST images or
+    more. p: of that gap, were images dealt to groups by chance; adjusted: for the other attributes (Holm)."""
+
+    attribute: str
+    groups: tuple[GroupFigures, ...]
+    unknown: int
+    gap: float
+    p: float
+    adjusted: float = 1.0
+
+    def to_dict(self) -> dict[str, object]:
+        groups = [
+            {"name": g.name, "n": g.n, "accuracy": g.accuracy, "accuracy_interval": list(g.interval), "ece": g.ece,
+             "recall": dict(g.recall), "support": dict(g.support), "small": g.small}
+            for g in self.groups
+        ]  # fmt: skip
+        return {"attribute": self.attribute, "gap": self.gap, "p": self.p, "p_adjusted": self.adjusted,
+                "unknown": self.unknown, "groups": groups}  # fmt: skip
+
+
+def read_groups(path: str | Path, dataset: Dataset) -> dict[str, NDArray[np.str_]]:
+    """Groups of a data set's images, {attribute: (N,) str}, "" where the csv says nothing.
+
+    path: a csv with a header and a column an attribute (age, skin, glasses, ...). A column `row` holds the number of each
+    image in the data set, from 0; or a column `file` its path, from the csv's folder or the data set's, matched by pixels;
+    without either, the csv has a line for every image, in order. Raises MienError, naming file and line, where that fails.
+    """
+    path = Path(path)
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            header, *lines = [line for line in csv.reader(file) if any(cell.strip() for cell in line)] or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MienError(
+            f"cannot read the groups {path}: {error}; give a csv with a header", parameter="groups"
+        ) from error
+    names = [name.strip() for name in header]
+    for number, line in enumerate(lines, start=2):
+        if len(line) != len(names):
+            raise MienError(f"{path}, row {number}: {len(line)} values where {len(names)} belong", parameter="groups")
+    lower = [name.lower() for name in names]
+    key = next((i for i, name in enumerate(lower) if name == "row" or name in FILE_COLUMNS), None)
+    attributes = [i for i in range(len(names)) if i != key]
+    if not attributes or not lines:
+        raise MienError(
+            f"{path} holds no groups; give a header with a column row or file and one an attribute, and a line an image",
+            parameter="groups",
+        )
+    if key is None:
+        if len(lines) != len(dataset):
+            raise MienError(
+                f"{path} has {len(lines):,} lines for {len(dataset):,} images; give a line for each, or a column row or file",
+                parameter="groups",
+            )
+        places = [[i] for i in range(len(lines))]
+    elif lower[key] == "row":
+        places = [[_row(line[key], number, path, len(dataset))] for number, line in enumerate(lines, start=2)]
+    else:
+        places = _by_file([line[key] for line in lines], path, dataset)
+    columns = {names[i]: np.full(len(dataset), "", dtype=object) for i in attributes}
+    for line, rows in zip(lines, places, strict=True):
+        for i in attributes:
+            columns[names[i]][rows] = line[i].strip()
+    return {name: column.astype(str) for name, column in columns.items()}
+
+
+def quality_groups(images: NDArray[np.uint8]) -> dict[str, NDArray[np.str_]]:
+    """Thirds of the images (N, S, S) by brightness (mean), contrast (standard deviation) and sharpness (standard deviation
+    of the Laplacian, for a given contrast): "low", "middle", "high". Needs no labels of groups."""
+    pixels = images.astype(np.float32)
+    inner = pixels[:, 1:-1, 1:-1]
+    laplacian = pixels[:, :-2, 1:-1] + pixels[:, 2:, 1:-1] + pixels[:, 1:-1, :-2] + pixels[:, 1:-1, 2:] - 4 * inner
+    contrast = pixels.std(axis=(1, 2))
+    measures = (pixels.mean(axis=(1, 2)), contrast, laplacian.std(axis=(1, 2)) / np.maximum(contrast, 1))
+    result = {}
+    for name, values in zip(QUALITIES, measures, strict=True):
+        low, high = np.quantile(values, [1 / 3, 2 / 3])
+        result[name] = np.where(values <= low, "low", np.where(values <= high, "middle", "high"))
+    return result
+
+
+def evaluate_groups(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    groups: Groups,
+    samples: int = 2000,
+) -> list[GroupReport]:
+    """A report an attribute, that with the smallest p first.
+
+    probabilities: (N, C), calibrated for a meaningful calibration error. labels: (N,) int. groups: {attribute: (N,) str}.
+    Images whose group is "" are counted and left out. Raises MienError where an attribute has fewer than two groups.
+    """
+    reports = []
+    correct = probabilities.argmax(axis=1) == labels
+    for attribute, names in groups.items():
+        found = sorted(set(names[names != ""].tolist()))
+        if len(found) < 2:
+            raise MienError(
+                f"the attribute '{attribute}' has {len(found)} group{'s' * (len(found) != 1)} among the "
+                f"{len(labels):,} images; a comparison needs two or more",
+                parameter="groups",
+            )
+        figures = [_figures(name, probabilities[names == name], labels[names == name], classes) for name in found]
+        figures.sort(key=lambda group: (group.accuracy, group.name))
+        large = [group for group in figures if group.n >= LEAST]
+        gap, p = 0.0, 1.0
+        if len(large) >= 2:
+            gap = large[-1].accuracy - large[0].accuracy
+            numbers = {group.name: i for i, group in enumerate(large)}
+            keep = np.array([name in numbers for name in names.tolist()])
+            p = permutation_test(correct[keep], np.array([numbers[name] for name in names[keep].tolist()]), samples)
+        reports.append(GroupReport(attribute, tuple(figures), int((names == "").sum()), gap, p))
+    adjusted = holm([report.p for report in reports])
+    results = [
+        GroupReport(r.attribute, r.groups, r.unknown, r.gap, r.p, a) for r, a in zip(reports, adjusted, strict=True)
+    ]
+    return sorted(results, key=lambda report: (report.p, -report.gap))
+
+
+def table(reports: Sequence[GroupReport]) -> str:
+    """The reports as lines for a terminal, the worst group of each attribute first."""
+    lines: list[str] = []
+    for report in reports:
+        verdict = "more than chance explains" if report.adjusted < 0.05 else "chance alone may explain it"
+        lines += ["", f"{report.attribute}: gap {100 * report.gap:.1f} points between groups of {LEAST} "
+                  f"images or more, {verdict} (p = {report.adjusted:.3f}, Holm)"]  # fmt: skip
+        width = max(5, *(len(group.name) for group in report.groups))
+        lines.append(
+            f"{'group':<{width}}  {'images':>7}  {'accuracy':>8}  {'95 % interval':>15}  {'ECE':>6}  lowest recall"
+        )
+        for group in report.groups:
+            low, high = group.interval
+            known = {name: value for name, value in group.recall.items() if group.support[name]}
+            worst = min(known, key=lambda name: known[name])
+            note = f"{worst} {known[worst]:.0%} of {group.support[worst]:,}" + ("; few images" if group.small else "")
+            lines.append(f"{group.name:<{width}}  {group.n:>7,}  {group.accuracy:>8.1%}  {f'{low:.1%} to {high:.1%}':>15}  "
+                         f"{group.ece:>6.3f}  {note}")  # fmt: skip
+        if report.unknown:
+            lines.append(f"left out: {report.unknown:,} images without a group")
+    return "\n".join(lines).lstrip("\n")
+
+
+def _figures(
+    name: str, probabilities: NDArray[np.float64], labels: NDArray[np.int64], classes: Sequence[str]
+) -> GroupFigures:
+    evaluation = metrics.evaluate(probabilities, labels, classes)
+    return GroupFigures(
+        name,
+        evaluation.n,
+        evaluation.accuracy,
+        wilson(int(np.trace(evaluation.confusion)), evaluation.n),
+        {score.name: score.recall for score in evaluation.per_class},
+        {score.name: score.support for score in evaluation.per_class},
+        evaluation.ece,
+        evaluation.n < SMALL,
+    )
+
+
+def _row(text: str, number: int, path: Path, n: int) -> int:
+    if not text.strip().isdigit() or int(text) >= n:
+        raise MienError(f"{path}, row {number}: '{text[:40]}' is no image; rows are 0 to {n - 1:,}", parameter="groups")
+    return int(text)
+
+
+def _by_file(files: Sequence[str], path: Path, dataset: Dataset) -> list[list[int]]:
+    """Rows of the data set with the pixels of each picture; its exact copies get the same group."""
+    rows: dict[bytes, list[int]] = {}
+    for i in range(len(dataset)):
+        rows.setdefault(dataset.images[i].tobytes(), []).append(i)
+    places = []
+    for number, name in enumerate(files, start=2):
+        candidates = [folder / name.strip() for folder in (path.parent, Path(dataset.source))]
+        picture = next((candidate for candidate in candidates if candidate.is_file()), None)
+        if picture is None:
+            raise MienError(f"{path}, row {number}: there is no file {name.strip()[:80]}", parameter="groups")
+        found = rows.get(to_square_gray(open_picture(picture), SIZE).tobytes())
+        if found is None:
+            raise MienError(
+                f"{path}, row {number}: {picture} is none of the images of {dataset.source}", parameter="groups"
+            )
+        places.append(found)
+    return places

@@ -34,5 +34,5 @@ from mien.evaluation import history
 rows = history.read(runs[0].folder / "history.csv")
 for row in rows:
     print(
-        f"epoch {row['epoch']:>3.0f}   train {row['train_accuracy']:.3f}   validation {row['val_accuracy']:.3f}   gap {row['generalisation_gap']:+.3f}"
+        f"epoch {row['epoch']:>3.0f}   train {row['train_accuracy']:.3f}   validation {row['val_accuracy']:.3f}   gap {row['generalization_gap']:+.3f}"
     )

@@ -17,7 +17,7 @@
 # Load every finished run, take the one that does best on PublicTest, and predict Kaggle's test.csv.
 
 # %%
-from story import DATA, EPOCHS, RUNS, TRACKER, faces
+from story import DATA, RUNS, faces, trained
 
 dataset = faces()
 
@@ -25,18 +25,17 @@ dataset = faces()
 import numpy as np
 
 from mien.evaluation import metrics
-from mien.training.predict import probabilities
+from mien.evaluation.classifier import open_classifier
 from mien.training.run import load_run
-from mien.training.study import plan, run_study
 
 finished = [load_run(p.parent) for p in sorted(RUNS.glob("*/metrics.json"))]
-finished = [run for run in finished if run.record["data"]["fingerprint"] == dataset.fingerprint] or list(
-    run_study(plan(RUNS, ["hybrid"], ["modern"], seed=1, epochs=EPOCHS), dataset, track=TRACKER)
+finished = [run for run in finished if run.record["data"]["fingerprint"] == dataset.fingerprint] or trained(
+    dataset, "hybrid", trainings=("modern",)
 )
 public = np.flatnonzero((dataset.usage == "PublicTest") & (dataset.labels >= 0))
 found = {}
 for run in finished:
-    p = probabilities(run.model(), dataset.images[public], run.recipe.mean, run.recipe.std, tta="flip")
+    p = open_classifier(run.folder).probabilities(dataset.images[public], "flip")
     found[run.name] = metrics.evaluate(p, dataset.labels[public], dataset.classes)
     print(f"{run.name:<24}{found[run.name].accuracy:.3f} on PublicTest, picture and mirror averaged")
 

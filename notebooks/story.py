@@ -9,8 +9,8 @@ from IPython.display import Image, Markdown, display
 from mien import data
 from mien.data import Dataset
 from mien.evaluation import report
-from mien.training.run import Run
-from mien.training.study import plan, run_study
+from mien.training.run import Run, load_run, train
+from mien.training.study import plan, with_epochs
 
 DATA = Path(os.environ.get("MIEN_DATA", "../data"))  # Kaggle's files
 RUNS = Path(os.environ.get("MIEN_RUNS", "../runs"))  # finished trainings are taken from here, others are made
@@ -35,8 +35,13 @@ def show(picture: Path) -> None:
 
 def trained(dataset: Dataset, *networks: str, trainings: tuple[str, ...] = ("study",)) -> list[Run]:
     """Runs of these networks, trained here if they are not there yet; shows curves, verdicts and one table."""
-    planned = plan(RUNS, list(networks), list(trainings), seed=1, epochs=EPOCHS)
-    runs = list(run_study(planned, dataset, seed=1, track=TRACKER))
+    planned = [run for run in plan(RUNS, ["a"], [1], networks) if run.training in trainings]
+    if EPOCHS:
+        planned = with_epochs(planned, EPOCHS)
+    for run in planned:
+        if not run.finished:
+            train(run.recipe, dataset, run.folder, seed=run.seed, track=TRACKER)
+    runs = [load_run(run.folder) for run in planned]
     for run in runs:
         show(run.folder / "figures" / "curves.png")
         verdict = run.metrics()["verdict"]

@@ -1,10 +1,11 @@
-"""Augmentation: what it keeps, what it moves, and that the generator alone decides."""
+"""Augmentation: what it keeps, what it moves, and that each image's own numbers alone decide."""
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from mien.training.augment import Augmentation, augment, erase, light, mix  # noqa: E402
+from mien.training.augment import NUMBERS, augment, brightness_contrast, draw, mixup, mixup_draw, random_erasing  # noqa: E402
+from mien.training.recipes import Augmentation  # noqa: E402
 
 
 def faces(n: int = 6, side: int = 48) -> "torch.Tensor":
@@ -12,11 +13,11 @@ def faces(n: int = 6, side: int = 48) -> "torch.Tensor":
     return (ramp[None, :] * 0.5 + ramp[:, None] * 0.3).expand(n, 1, side, side).clone()
 
 
-def seeded(seed: int = 0) -> "torch.Generator":
-    return torch.Generator().manual_seed(seed)
+def seeded(n: int = 6, seed: int = 0) -> "torch.Tensor":
+    return draw(n, seed, 0)
 
 
-ALL = Augmentation(flip=True, rotate=12, shift=0.1, scale=0.1, light=0.2, erase=0.5)
+ALL = Augmentation(flip=True, rotate=12, translate=0.1, scale=0.1, brightness_contrast=0.2, random_erasing=0.5)
 
 
 def test_nothing_switched_on_changes_nothing():
@@ -24,26 +25,26 @@ def test_nothing_switched_on_changes_nothing():
     assert augment(x, Augmentation(), seeded()) is x
 
 
-def test_the_generator_decides_alone():
+def test_an_image_s_own_numbers_decide_alone():
     x = faces()
     torch.manual_seed(1)
-    a = augment(x, ALL, seeded(3))
+    a = augment(x, ALL, seeded(seed=3))
     torch.manual_seed(2)
-    b = augment(x, ALL, seeded(3))
+    b = augment(x, ALL, seeded(seed=3))
     assert torch.equal(a, b)
-    assert not torch.equal(a, augment(x, ALL, seeded(4)))
+    assert not torch.equal(a, augment(x, ALL, seeded(seed=4)))
 
 
 def test_flip_mirrors_some_and_leaves_the_others():
     x = faces(64)
-    y = augment(x, Augmentation(flip=True), seeded())
+    y = augment(x, Augmentation(flip=True), seeded(64))
     same = (y - x).abs().amax(dim=(1, 2, 3)) < 1e-5
     mirrored = (y - x.flip(3)).abs().amax(dim=(1, 2, 3)) < 1e-5
     assert (same | mirrored).all()
     assert 16 < int(mirrored.sum()) < 48
 
 
-@pytest.mark.parametrize("how", [Augmentation(rotate=20), Augmentation(shift=0.1), Augmentation(scale=0.2)])
+@pytest.mark.parametrize("how", [Augmentation(rotate=20), Augmentation(translate=0.1), Augmentation(scale=0.2)])
 def test_each_movement_moves_and_stays_in_range(how):
     x = faces()
     y = augment(x, how, seeded())
@@ -59,28 +60,41 @@ def test_a_smaller_size_is_the_same_picture_smaller():
     assert torch.allclose(y, faces(side=32), atol=0.03)
 
 
-def test_light_keeps_the_order_of_pixels():
+def test_brightness_and_contrast_keep_the_order_of_pixels():
     x = faces()
-    y = light(x, 0.2, seeded())
+    y = brightness_contrast(x, 0.2, seeded()[:, :2])
     in_order = y.flatten(1).gather(1, x.flatten(1).argsort(1))
     assert (in_order.diff(dim=1) > -1e-5).all()
 
 
-def test_erase_touches_its_share_and_at_most_a_fifth_of_each():
+def test_erasing_touches_its_share_and_at_most_a_fifth_of_each():
     x = torch.full((400, 1, 48, 48), 9.0)
-    changed = (erase(x, 0.25, seeded()) != x).flatten(1).float().mean(1)
+    changed = (random_erasing(x, 0.25, seeded(400)[:, :6]) != x).flatten(1).float().mean(1)
     assert 0.15 < float((changed > 0).float().mean()) < 0.35
     assert float(changed.max()) < 0.25
 
 
-def test_mixup_blends_pictures_and_targets_by_the_same_shares():
-    x = torch.arange(64.0)[:, None, None, None].expand(64, 1, 48, 48)  # each picture is its own number
+def test_an_image_is_augmented_the_same_in_any_batch():
+    x, chance = faces(12) + torch.randn(12, 1, 48, 48) * 0.1, seeded(12)
+    together = augment(x, ALL, chance, 40)
+    rows = torch.tensor([7, 2, 11])
+    assert torch.allclose(augment(x[rows], ALL, chance[rows], 40), together[rows], atol=1e-6)
+
+
+def test_every_epoch_has_other_numbers():
+    assert draw(5, 1, 0).shape == (5, NUMBERS)
+    assert torch.equal(draw(5, 1, 0), draw(5, 1, 0))
+    assert not torch.equal(draw(5, 1, 0), draw(5, 1, 1))
+
+
+def test_mixup_blends_images_and_targets_by_the_same_shares():
+    x = torch.arange(64.0)[:, None, None, None].expand(64, 1, 48, 48)  # each image is its own number
     target = torch.eye(64)
-    mixed, t = mix(x, target, 0.4, seed=5)
+    mixed, t = mixup(x, target, *mixup_draw(64, 0.4, seed=5))
     assert torch.allclose(t.sum(1), torch.ones(64))
     assert torch.allclose(mixed[:, 0, 0, 0], t @ torch.arange(64.0), atol=1e-4)
     assert (t.argmax(1) == torch.arange(64)).all()
     assert (t.amax(1) < 0.999).any()
-    again = mix(x, target, 0.4, seed=5)
+    again = mixup(x, target, *mixup_draw(64, 0.4, seed=5))
     assert torch.equal(mixed, again[0])
-    assert not torch.equal(mixed, mix(x, target, 0.4, seed=6)[0])
+    assert not torch.equal(mixed, mixup(x, target, *mixup_draw(64, 0.4, seed=6))[0])

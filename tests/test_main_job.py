@@ -1,5 +1,6 @@
 """The two jobs made of many: the quickstart, from nothing to submission.csv, and the study of the whole family."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from mien import data
 from mien.cli.main import main
 from mien.evaluation import submission
 from mien.training import quickstart
-from mien.training.study import VARIATIONS, plan
+from mien.training.study import LINES, plan
 
 QUICK = ["--epochs", "1", "--tracker", "none", "--threads", "1"]
 
@@ -54,16 +55,16 @@ def test_quickstart_refuses_a_place_without_data(tmp_path, capsys):
 def test_the_study_trains_reports_and_does_nothing_twice(tmp_path, capsys):
     data.draw_files(tmp_path / "data", n=800, seed=1)
     argv = ["study", "--data", str(tmp_path / "data"), "--networks", "normal", "hybrid", "--runs", str(tmp_path / "runs"),
-            "--output", str(tmp_path / "results"), *QUICK]  # fmt: skip
+            "--lines", "a", "--seeds", "1", "--jobs", "2", "--output", str(tmp_path / "results"), *QUICK]  # fmt: skip
     assert main(argv) == 0
     table = (tmp_path / "results" / "study.md").read_text()
     assert table.count("| normal |") == 2
-    assert table.count("| hybrid |") == 2
+    assert table.count("| hybrid |") == 3
     assert (tmp_path / "results" / "study.png").is_file()
     names = {p.name for p in (tmp_path / "results" / "runs").iterdir()}
-    assert names == {"study-normal-1", "study-hybrid-1", "normal-1", "hybrid-1"}
+    assert names == {"study-normal-1", "study-hybrid-1", "study-hybrid-element-1", "normal-1", "hybrid-1"}
     kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("weights.safetensors")}
-    assert len(kept) == 4
+    assert len(kept) == 5
     assert main([*argv, "--report-only"]) == 0
     assert main(argv) == 0
     assert kept == {p: p.stat().st_mtime_ns for p in kept}
@@ -73,10 +74,22 @@ def test_the_study_trains_reports_and_does_nothing_twice(tmp_path, capsys):
     assert "was trained on other data" in capsys.readouterr().err
 
 
-def test_every_variation_changes_its_recipe_and_has_a_folder_of_its_own():
-    planned = plan(Path("runs"), ["dropout", "hybrid"], ["study", "variations"], seed=1)
-    assert len({p.folder for p in planned}) == len(planned) == 2 + len(VARIATIONS)
-    plain = {p.recipe.name: p.recipe for p in planned if p.training == "study"}
-    for p in planned:
-        if p.training != "study":
-            assert p.recipe != plain[p.recipe.name]
+def test_every_training_of_the_plan_has_a_folder_of_its_own_and_no_two_are_the_same():
+    planned = plan(Path("runs"))
+    assert len({run.folder for run in planned}) == len(planned)
+    recipes = [(run.recipe, run.seed) for run in planned]
+    assert len(set(recipes)) == len(recipes)
+    assert [run.line for run in planned] == sorted((run.line for run in planned), key=LINES.index)
+
+
+def test_line_b_adds_each_regularizer_alone_and_removes_each_alone():
+    recipes = {run.training: run.recipe for run in plan(Path("runs"), ["b"], [1])}
+    bare, full = recipes["bare"], recipes["full"]
+    for training, recipe in recipes.items():
+        base = bare if training.startswith("bare") else full
+        changed = {f.name for f in dataclasses.fields(recipe) if getattr(recipe, f.name) != getattr(base, f.name)}
+        assert (
+            changed <= {"conv_drop", "fc_drop", "drop_kind"} or changed <= {"translate", "scale"} or len(changed) <= 1
+        )
+    assert (bare.batch_norm, bare.head, bare.conv_drop, bare.augmentation.moves) == (False, "dense", 0.0, False)
+    assert (full.batch_norm, full.head, full.drop_kind, full.label_smoothing) == (True, "global_avg", "channel", 0.05)

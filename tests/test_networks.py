@@ -9,7 +9,7 @@ onnx = pytest.importorskip("onnx")
 from mien.errors import MienError  # noqa: E402
 from mien.inference.model import open_model  # noqa: E402
 from mien.training import networks, onnx_export, predict, quantize  # noqa: E402
-from mien.training.finetune import starting_weights  # noqa: E402
+from mien.training.finetune import pretrained_state_dict  # noqa: E402
 from mien.training.recipes import recipe  # noqa: E402
 
 PARAMETERS = {
@@ -132,13 +132,44 @@ def test_the_study_s_order_of_relu_and_pool_gives_the_same():
 
 def test_a_network_with_other_layers_is_refused_as_a_start():
     with pytest.raises(MienError, match="another network"):
-        starting_weights("hybrid", recipe("champion"), [f"c{i}" for i in range(7)])
+        pretrained_state_dict("hybrid", recipe("champion"), [f"c{i}" for i in range(7)])
 
 
 def test_hybrid_drops_whole_maps_or_single_values():
     kinds = {kind: networks.build("hybrid", drop_kind=kind) for kind in ("channel", "element")}
     assert sum(isinstance(m, torch.nn.Dropout2d) for m in kinds["channel"]) == 3
     assert sum(isinstance(m, torch.nn.Dropout) for m in kinds["element"]) == 4
+    torch.manual_seed(0)
+    maps = networks.ChannelDropout(0.25)(torch.ones(64, 32, 6, 6)).flatten(2)
+    assert ((maps == 0).all(2) | torch.isclose(maps, torch.tensor(1 / 0.75)).all(2)).all()
+    assert 0.2 < float((maps == 0).all(2).float().mean()) < 0.3
+
+
+@pytest.mark.parametrize("kind", ["channel", "element"])
+def test_what_is_dropped_of_an_image_does_not_depend_on_how_many_processes_share_the_batch(kind):
+    x = torch.rand(10, 8, 6, 6).add_(1).contiguous(memory_format=torch.channels_last)
+    layer = networks.drop(0.3, kind)
+    torch.manual_seed(1)
+    whole = layer(x)
+    for rank in range(3):
+        networks.set_shard(layer, networks.Shard(rank, 3, 10))
+        torch.manual_seed(1)
+        mine = layer(x[rank::3].contiguous(memory_format=torch.channels_last))
+        assert torch.allclose(mine, whole[rank::3])
+
+
+@pytest.mark.parametrize("name", ["deep", "hybrid"])
+def test_batch_norm_and_the_head_can_be_chosen(name):
+    plain = networks.build(name, batch_norm=False, head="dense", conv_drop=0.0)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in plain.modules())
+    full = networks.build(name, batch_norm=True, head="global_avg", drop_kind="channel")
+    norms, convolutions = (
+        sum(isinstance(m, kind) for m in full.modules()) for kind in (torch.nn.BatchNorm2d, torch.nn.Conv2d)
+    )
+    assert norms == convolutions
+    x = torch.zeros(2, 1, 48, 48)
+    assert plain.eval()(x).shape == full.eval()(x).shape == (2, 7)
+    assert full(x[:, :, :32, :32]).shape == (2, 7)  # global pooling takes images of any size
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -1,4 +1,4 @@
-"""What a training shows while it runs: a live bar on a terminal, a line an epoch anywhere else."""
+"""The progress of a training: a live bar on a terminal, a line an epoch anywhere else."""
 
 import sys
 import time
@@ -8,9 +8,11 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mien.training.trainer import Progress as TrainingProgress
+
 
 class Live:
-    """Pass `on_step` and `on_epoch` to a training inside `with Live(name, epochs) as live:`."""
+    """A callback of a training, inside `with Live(name, epochs) as live:`."""
 
     def __init__(self, name: str, epochs: int) -> None:
         self.name, self.epochs = name, epochs
@@ -32,12 +34,14 @@ class Live:
     ) -> None:
         self.bar.stop()
 
-    def on_step(self, epoch: int, step: int, steps: int) -> None:
+    def on_step(self, progress: TrainingProgress) -> None:
         self.done += 1
         rate = self.done / max(time.monotonic() - self.began, 1e-9)
         self.bar.update(
-            self.task, total=self.epochs * steps, completed=epoch * steps + step,
-            note=f"epoch {epoch + 1}/{self.epochs}  {rate:.1f} steps/s",
+            self.task, total=self.epochs * progress.steps,
+            completed=(progress.epoch - 1) * progress.steps + progress.step,
+            note=f"epoch {progress.epoch}/{self.epochs}  loss {progress.train_loss:.3f}  "
+            f"accuracy {progress.train_accuracy:.3f}  {rate:.1f} steps/s",
         )  # fmt: skip
 
     def on_epoch(self, row: Mapping[str, float]) -> None:
@@ -47,3 +51,8 @@ class Live:
             f"validation {row['val_accuracy']:.3f} (loss {row['val_loss']:.3f})   "
             f"{row['images_per_second']:,.0f} images/s"
         )
+
+    def on_phase(self, phase: str) -> None:
+        """What is being done after the last epoch."""
+        self.bar.update(self.task, note=phase)
+        self.bar.console.print(f"{self.name}  {phase}")

@@ -12,11 +12,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="Kaggle's files (default: data/ if they are there, else drawn faces)")
     parser.add_argument("--epochs", type=int, help="default: 8")
     parser.add_argument("--run", type=Path, default=Path("runs/quickstart"), help="the run folder")
-    parser.add_argument("--tracker", choices=("wandb", "trackio", "none"), default="wandb")
+    parser.add_argument("--tracker", choices=("wandb", "trackio", "tensorboard", "none"), default="wandb")
     parser.add_argument("--threads", type=int, default=0)
 
 
 def run(args: argparse.Namespace) -> None:
+    from mien.cli.allocator import keep_large_blocks
+
+    keep_large_blocks()
     from mien.cli.live import Live
     from mien.evaluation.diagnose import Verdict
     from mien.training.quickstart import find_data, quickstart
@@ -31,9 +34,7 @@ def run(args: argparse.Namespace) -> None:
     print(f"1/4  data       {data}")
     print(f"2/4  training   the hybrid, {epochs} epochs", flush=True)
     with Live("quickstart", epochs) as live:
-        made = quickstart(
-            data, args.run, changes, Runtime(threads=args.threads), args.tracker, live.on_epoch, live.on_step
-        )
+        made = quickstart(data, args.run, changes, Runtime(threads=args.threads), args.tracker, (live,), live.on_phase)
     if not made.trained:
         print("     (already trained on these data: nothing to do again)")
     print(f"     verdict    {Verdict.from_dict(made.run.metrics()['verdict'])}")

@@ -1,49 +1,73 @@
-"""Train the family of networks, the study's way and the modern way, and write one table and one figure.
+"""Run the study: one queue of trainings that answers where overfitting comes from and what mends it.
 
-    mien study --data data/
-    mien study --data data/ --networks deep globalpool hybrid --trainings study
+    mien study --data data/ --seeds 1 2 3 --jobs 2
+    mien study --data data/ --lines a --networks deep globalpool hybrid --seeds 1
     mien study --report-only
 
-Finished trainings are kept, interrupted ones are resumed: run it again until it is done.
+Lines: a, the seven networks, trained the study's way and the modern way; b, each regularizer added alone and removed alone; d, what
+mends the deep network; e, the modern hybrid on more and more images. Finished trainings are skipped, interrupted ones are
+resumed: run it again until it is done. A file named HALT in the runs folder ends the queue after the running trainings.
 """
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-
-NETWORKS = ("normal", "baseline", "deep", "dropout", "dropout_heavy", "globalpool", "hybrid")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), metavar="NAME")
-    parser.add_argument(
-        "--trainings", nargs="+", default=["study", "modern"], choices=("study", "modern", "variations")
-    )
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    from mien.training.study import LINES, NETWORKS
+
+    parser.add_argument("--data", type=Path, default=Path("data"), help="Kaggle's files (default: data)")
+    parser.add_argument("--lines", nargs="+", default=list(LINES), choices=LINES, help="what to run (default: all)")
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), metavar="NAME", help="default: all seven")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default: 1 2 3")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, each a process (default: 1)")
+    parser.add_argument("--runs", type=Path, default=Path("runs/study"), help="run folders (default: runs/study)")
     parser.add_argument("--output", type=Path, default=Path("results/study"), help="where study.md and study.png go")
-    parser.add_argument("--tracker", choices=("wandb", "trackio", "none"), default="wandb")
-    parser.add_argument("--epochs", type=int, help="cut every training to so many epochs (for a trial)")
-    parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--precision", default="auto")
-    parser.add_argument("--max-minutes", type=float, default=0.0, help="budget of each training; 0: none")
+    parser.add_argument("--tracker", choices=("wandb", "trackio", "tensorboard", "none"), default="wandb")
+    parser.add_argument("--epochs", type=int, help="cut every training to so many epochs (for a trial, no result)")
+    parser.add_argument("--threads", type=int, default=0, help="of each training; 0 leaves torch's own choice")
+    parser.add_argument("--precision", default="auto", help="of all trainings (default: auto)")
     parser.add_argument("--report-only", action="store_true", help="train nothing, report what is finished")
+    parser.add_argument("--plan-only", action="store_true", help="print the commands of the trainings, run none")
 
 
 def run(args: argparse.Namespace) -> None:
     from mien import data
-    from mien.cli.live import Live
+    from mien.errors import require
     from mien.evaluation import report
-    from mien.training.runtime import Runtime
-    from mien.training.study import plan, run_study, write_report
+    from mien.training.queue import Outcome, command, hours_left, run_queue
+    from mien.training.study import StudyRun, plan, with_epochs, write_report
 
-    planned = plan(args.runs, args.networks, args.trainings, args.seed, args.epochs)
+    require(args.jobs >= 1, "jobs", args.jobs, "1 or more")
+    planned = plan(args.runs, args.lines, args.seeds, args.networks)
+    if args.epochs is not None:
+        planned = with_epochs(planned, args.epochs)
+    machine = ["--tracker", args.tracker, "--threads", str(args.threads), "--precision", args.precision]
+    if args.plan_only:
+        for training in planned:
+            mark = "# done: " if training.finished else ""
+            print(mark + " ".join(command(training, args.data, machine)))
+        return
     if not args.report_only:
-        dataset = data.load(args.data)
-        runtime = Runtime(threads=args.threads, precision=args.precision, max_minutes=args.max_minutes)
-        live = lambda p: Live(p.folder.name, p.recipe.epochs)  # noqa: E731
-        for done in run_study(planned, dataset, args.seed, runtime, args.tracker, live):
-            print(f"finished: {done.folder}")
+        fingerprint = data.load(args.data).fingerprint
+
+        def told(outcome: Outcome, left: "Sequence[StudyRun]") -> None:
+            state = "finished" if outcome.code == 0 else f"failed ({outcome.error})"
+            done = [training for training in planned if training.finished]
+            hours = hours_left(left, done, args.jobs)
+            print(
+                f"{state}: {outcome.run.folder.name} in {outcome.seconds / 60:.0f} min; {len(done)} of {len(planned)} done, "
+                f"about {hours:.1f} h left",
+                flush=True,
+            )
+
+        waiting = sum(not training.finished for training in planned)
+        print(f"{waiting} of {len(planned)} trainings to do, {args.jobs} at a time", flush=True)
+        run_queue(
+            planned, args.data, machine, args.jobs, lambda: (args.runs / "HALT").exists(), told, fingerprint
+        )  # fmt: skip
     rows = write_report(planned, args.output)
     print(report.study_markdown(rows))
-    print(f"kept in {args.output / 'study.md'} and {args.output / 'study.png'}")
+    print(f"kept in {args.output / 'study.md'} and {args.output / 'study.png'}", file=sys.stdout)

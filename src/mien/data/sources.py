@@ -148,7 +148,11 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
             faults.insert(0, _no_faces(file))
     drawn = (path / MARKER).exists()
     if files:
-        others = [str(fault).split(" has no ")[0].rsplit(os.sep, 1)[-1] for fault in faults if " has no 'pixels' column" in str(fault)]
+        others = [
+            str(fault).split(" has no ")[0].rsplit(os.sep, 1)[-1]
+            for fault in faults
+            if " has no 'pixels' column" in str(fault)
+        ]
         layout = _choose(path, files, drawn)
         told = (f"left out: {', '.join(sorted(others)[:6])}, which holds no pixels",) if others else ()
         return replace(layout, decisions=(*layout.decisions, *told))

@@ -129,6 +129,22 @@ def parts_of(dataset: Dataset) -> tuple[Split, str]:
     return parts, f"the data's own parts are used (split official): {sizes}"
 
 
+def take_fraction(rows: NDArray[np.int64], labels: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.int64]:
+    """The share `fraction` (0..1] of `rows` (n,), of each class and at least one, in the order of `rows`.
+
+    labels: (N,) of the whole data set. A smaller fraction of one seed is part of a larger one.
+    """
+    if fraction == 1:
+        return rows
+    rank = np.random.default_rng(seed).permutation(len(rows))
+    keep = np.zeros(len(rows), bool)
+    for label in np.unique(labels[rows]):
+        of_class = np.flatnonzero(labels[rows] == label)
+        n = max(1, round(fraction * len(of_class)))
+        keep[of_class[np.argsort(rank[of_class])[:n]]] = True
+    return rows[keep]
+
+
 def _official(
     dataset: Dataset, known: NDArray[np.bool_], groups: NDArray[np.int64], seed: int, grouped: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

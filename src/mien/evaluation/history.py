@@ -1,4 +1,8 @@
-"""history.csv: one row per epoch, the record that every curve and verdict is made from."""
+"""history.csv: one row per epoch, the record that every curve and verdict is made from.
+
+test_loss and test_accuracy are val_loss and val_accuracy of the same epoch, under the names of the study that mien carries on:
+its "test" is the part that is held out while training. The figures of a third part stand in metrics.json.
+"""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -13,11 +17,17 @@ COLUMNS = (
     "train_accuracy",
     "val_loss",
     "val_accuracy",
-    "generalisation_gap",  # train_accuracy - val_accuracy
+    "test_loss",
+    "test_accuracy",
+    "generalization_gap",  # train_accuracy - val_accuracy
     "learning_rate",
     "images_per_second",
     "seconds",
 )
+_COLUMNS_1 = (  # of mien 0.1
+    "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "generalisation_gap", "learning_rate",
+    "images_per_second", "seconds",
+)  # fmt: skip
 
 
 def write(rows: Sequence[Mapping[str, float]], path: str | Path) -> None:
@@ -50,22 +60,26 @@ def read(path: str | Path) -> list[dict[str, float]]:
             lines = list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MienError(f"cannot read the history {path}: {error}; point to a run's history.csv") from error
-    if not lines or tuple(lines[0]) != COLUMNS:
+    columns = tuple(lines[0]) if lines else ()
+    if columns not in (COLUMNS, _COLUMNS_1):
         raise MienError(f"{path}: header is not that of a history.csv ({','.join(COLUMNS)})")
     rows: list[dict[str, float]] = []
     for number, line in enumerate(lines[1:], start=2):
         where = f"{path}, row {number}"
-        if len(line) != len(COLUMNS):
-            raise MienError(f"{where}: {len(line)} values where {len(COLUMNS)} belong; remove or repair the row")
+        if len(line) != len(columns):
+            raise MienError(f"{where}: {len(line)} values where {len(columns)} belong; remove or repair the row")
         row: dict[str, float] = {}
-        for name, text in zip(COLUMNS, line, strict=True):
+        for name, text in zip(columns, line, strict=True):
             try:
                 row[name] = int(text) if name == "epoch" else float(text)
             except ValueError as error:
                 raise MienError(f"{where}: {name} is {text!r}, not a number; remove or repair the row") from error
         if rows and row["epoch"] <= rows[-1]["epoch"]:
             raise MienError(f"{where}: epoch {row['epoch']} follows {rows[-1]['epoch']}; epochs must rise")
-        rows.append(row)
+        if columns == _COLUMNS_1:
+            row["generalization_gap"] = row.pop("generalisation_gap")
+            row |= {"test_loss": row["val_loss"], "test_accuracy": row["val_accuracy"]}
+        rows.append({name: row[name] for name in COLUMNS})
     return rows
 
 

@@ -121,7 +121,12 @@ class Reader:
             path = YUNET if detector == "yunet" else Path(detector)
             self._find = open_detector(path, threads, min_score, sharp=align)
         self.untrusted = untrusted
-        options: dict[str, Any] = {"flip": flip, "max_pixels": max_pixels, "min_score": min_score, "untrusted": untrusted}
+        options: dict[str, Any] = {
+            "flip": flip,
+            "max_pixels": max_pixels,
+            "min_score": min_score,
+            "untrusted": untrusted,
+        }
         # Many pictures at a time with one thread each do more than one picture with many threads.
         self._one = self if self.threads == 1 else Reader(model, detector, 1, margin=margin, align=align, **options)
 

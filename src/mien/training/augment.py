@@ -1,63 +1,57 @@
-"""Augmentation: pure functions on a whole batch at once. Each part can be switched off by setting it to zero.
+"""Data augmentation: pure functions on a whole batch at once, each switched off by zero.
 
-A batch is float32 (N, 1, H, W), normalised; random numbers come from the generator that is passed in, so that a batch
-is augmented the same way whenever the generator starts from the same seed.
+A batch is float32 (N, 1, H, W), normalized. All chance comes in as uniform numbers (N, NUMBERS), a row an image, so that what
+happens to an image depends on its row alone: not on the batch it stands in, nor on the process that works on it.
 """
 
-from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mien.training.recipes import Augmentation
+from mien.training.seeds import generator
 
-@dataclass(frozen=True)
-class Augmentation:
-    """How much of what. Everything zero or False: pictures pass unchanged."""
-
-    flip: bool = False  # mirror half of the pictures
-    rotate: float = 0.0  # degrees to either side, uniform
-    shift: float = 0.0  # share of the side, in x and in y, uniform to either side
-    scale: float = 0.0  # 0.1: between 1/1.1 and 1.1 times as large
-    light: float = 0.0  # 0.2: contrast between 0.8 and 1.2, brightness by +-0.2 of the normalised range
-    erase: float = 0.0  # share of the pictures that lose a rectangle of 2 to 20 % of their area
-
-    @property
-    def moves(self) -> bool:
-        """Whether pixels change places."""
-        return bool(self.flip or self.rotate or self.shift or self.scale)
+NUMBERS = 13  # uniform numbers an image: 5 for the affine map, 2 for the light, 6 for erasing
+_NOISE = 1 << 18  # normal numbers that erased rectangles are filled from
 
 
-def augment(x: Tensor, how: Augmentation, generator: torch.Generator, size: int | None = None) -> Tensor:
-    """Augment a batch (N, 1, H, W) into one of (N, 1, size, size); `size` None keeps H.
+def draw(images: int, seed: int, epoch: int) -> Tensor:
+    """The chance of one epoch: (images, NUMBERS) float32 in [0, 1), a function of seed, epoch and row."""
+    return torch.rand(images, NUMBERS, generator=generator(seed, epoch, 1))
 
-    Flip, rotation, shift, scale and the change of size are one affine map and one pass of bilinear sampling; what lies
-    outside the picture repeats its border.
+
+def augment(x: Tensor, how: Augmentation, chance: Tensor, size: int | None = None) -> Tensor:
+    """Augment a batch (N, 1, H, W) into one of (N, 1, size, size); `size` None keeps H. chance: (N, NUMBERS) in [0, 1).
+
+    Flip, rotation, translation, scale and the change of size are one affine map and one pass of bilinear sampling; what
+    lies outside the image repeats its border.
     """
     size = size or x.shape[-1]
     if how.moves or size != x.shape[-1]:
-        x = affine(x, how, generator, size)
-    if how.light:
-        x = light(x, how.light, generator)
-    if how.erase:
-        x = erase(x, how.erase, generator)
+        x = affine(x, how, chance[:, :5], size)
+    if how.brightness_contrast:
+        x = brightness_contrast(x, how.brightness_contrast, chance[:, 5:7])
+    if how.random_erasing:
+        x = random_erasing(x, how.random_erasing, chance[:, 7:13])
     return x
 
 
-def affine(x: Tensor, how: Augmentation, generator: torch.Generator, size: int) -> Tensor:
-    """Flip, rotate, shift and scale in one pass of bilinear sampling. (N, 1, H, W) -> (N, 1, size, size)."""
+def affine(x: Tensor, how: Augmentation, chance: Tensor, size: int) -> Tensor:
+    """Flip, rotate, translate and scale in one pass of bilinear sampling. (N, 1, H, W) -> (N, 1, size, size)."""
     n = len(x)
-    flip, angle, zoom, dx, dy = torch.rand(5, n, generator=generator) * 2 - 1  # each (N,) in [-1, 1)
+    flip, angle, zoom, dx, dy = (chance * 2 - 1).unbind(1)  # each (N,) in [-1, 1)
     angle = angle * (how.rotate * torch.pi / 180)
     zoom = (1 + how.scale) ** zoom
     mirror = torch.where(flip < 0, -1.0, 1.0) if how.flip else torch.ones(n)
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    # The map takes places of the result to places of the source, both in [-1, 1]: a shift of s is 2 s there.
+    # The map takes places of the result to places of the source, both in [-1, 1]: a move of s is 2 s there.
     theta = torch.stack(
         [
-            torch.stack([cos * mirror, -sin, 2 * how.shift * dx], dim=1),
-            torch.stack([sin * mirror, cos, 2 * how.shift * dy], dim=1),
+            torch.stack([cos * mirror, -sin, 2 * how.translate * dx], dim=1),
+            torch.stack([sin * mirror, cos, 2 * how.translate * dy], dim=1),
         ],
         dim=1,
     )  # (N, 2, 3)
@@ -65,17 +59,17 @@ def affine(x: Tensor, how: Augmentation, generator: torch.Generator, size: int) 
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def light(x: Tensor, amount: float, generator: torch.Generator) -> Tensor:
-    """Random contrast about each picture's mean and random brightness."""
-    contrast, brightness = (torch.rand(2, len(x), 1, 1, 1, generator=generator) * 2 - 1).to(x.device)
+def brightness_contrast(x: Tensor, amount: float, chance: Tensor) -> Tensor:
+    """Random contrast about each image's mean and random brightness."""
+    contrast, brightness = (chance * 2 - 1).to(x.device)[:, :, None, None, None].unbind(1)  # each (N, 1, 1, 1)
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
     return (x - mean) * (1 + amount * contrast) + mean + amount * brightness
 
 
-def erase(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Fill a rectangle of 2 to 20 % of the area with noise in a share of the pictures (Zhong et al. 2020)."""
+def random_erasing(x: Tensor, share: float, chance: Tensor) -> Tensor:
+    """Fill a rectangle of 2 to 20 % of the area with noise in a share of the images (Zhong et al. 2020)."""
     n, _, height, width = x.shape
-    chance, area, aspect, top, left = torch.rand(5, n, generator=generator).to(x.device)
+    erased, area, aspect, top, left, start = chance.to(x.device).unbind(1)
     area = 0.02 + 0.18 * area
     aspect = torch.exp((aspect * 2 - 1) * 1.2)  # height over width, 0.3 to 3.3
     h = (torch.sqrt(area * aspect) * height).clamp(1, height)
@@ -85,27 +79,37 @@ def erase(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
     inside = (
         ((rows >= top[:, None]) & (rows < (top + h)[:, None]))[:, :, None]
         & ((columns >= left[:, None]) & (columns < (left + w)[:, None]))[:, None, :]
-        & (chance < share)[:, None, None]
+        & (erased < share)[:, None, None]
     )[:, None]  # (N, 1, H, W)
-    return torch.where(inside, _noise(x, generator), x)
+    windows = _noise(x.device).unfold(0, height * width, 1)
+    noise = windows[(start * len(windows)).long()].view(n, 1, height, width)
+    return torch.where(inside, noise, x)
 
 
-def _noise(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Normal noise of x's shape with a deviation of 0.5, drawn where x is: on a GPU from a generator of its own, seeded by this one."""
-    if x.device.type != "cpu":
-        seed = int(torch.randint(1 << 62, (), generator=generator))
-        generator = torch.Generator(x.device).manual_seed(seed)
-    return torch.randn(x.shape, generator=generator, device=x.device) * 0.5
+@lru_cache(maxsize=4)
+def _noise(device: torch.device) -> Tensor:
+    """Normal noise (_NOISE,) with a deviation of 0.5, always the same."""
+    return (torch.randn(_NOISE, generator=generator(0)) * 0.5).to(device)
 
 
-def mix(x: Tensor, target: Tensor, alpha: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Each picture blended with another of its batch, and so are their targets (mixup, Zhang et al. 2018).
+def mixup_draw(n: int, alpha: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Partners (n,) int64 and own shares (n,) float32 of a whole batch, drawn from Beta(alpha, alpha).
 
-    x (N, 1, H, W); target (N, C) probabilities. The shares are drawn from Beta(alpha, alpha), one a picture, and the
-    larger one is the picture's own, so that its own label stays the likelier one.
+    The larger share is the image's own, so that its own label stays the likelier one.
     """
     rng = np.random.default_rng(seed)
-    share = rng.beta(alpha, alpha, len(x))
-    own = torch.from_numpy(np.maximum(share, 1 - share).astype(np.float32)).to(x.device)
-    other = torch.from_numpy(rng.permutation(len(x))).to(x.device)
-    return torch.lerp(x[other], x, own[:, None, None, None]), torch.lerp(target[other], target, own[:, None])
+    share = rng.beta(alpha, alpha, n)
+    return torch.from_numpy(rng.permutation(n)), torch.from_numpy(np.maximum(share, 1 - share).astype(np.float32))
+
+
+def mixup(x: Tensor, target: Tensor, partner: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+    """The first len(own) images, each blended with another, and so are their targets (mixup, Zhang et al. 2018).
+
+    x (M, 1, H, W); target (M, C) probabilities; partner (N,) rows of x; own (N,) shares of the first N rows. -> (N, ...).
+    """
+    n, own = len(own), own.to(x.device)
+    partner = partner.to(x.device)
+    return (
+        torch.lerp(x[partner], x[:n], own[:, None, None, None]),
+        torch.lerp(target[partner], target[:n], own[:, None]),
+    )

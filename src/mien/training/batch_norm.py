@@ -1,20 +1,20 @@
-"""Batch norms measured anew, with the weights that are kept."""
+"""Recalibration of batch norm: statistics measured anew with the weights that are kept."""
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from mien.training.predict import normalise
+from mien.training.pixels import to_input
 from mien.training.recipes import Recipe
 from mien.training.seeds import generator
 
 
 @torch.no_grad()
-def settle(model: nn.Module, images: Tensor, r: Recipe, n: int, seed: int, fabric: Fabric) -> None:
-    """Give batch norms the statistics of these very weights on n plain training pictures (0: leave them).
+def recalibrate_batch_norm(model: nn.Module, images: Tensor, recipe: Recipe, n: int, seed: int, fabric: Fabric) -> None:
+    """Give batch norms the statistics of these very weights on n plain training images (0: leave them).
 
     Those gathered in training belong to weights that have changed since, all the more where weights are averaged
-    (Izmailov et al. 2018), and to augmented and blended pictures. images: (N, 48, 48) uint8. Each process does the same.
+    (Izmailov et al. 2018), and to augmented and blended images. images: (N, 48, 48) uint8. Each process does the same.
     """
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     if not n or not norms or len(images) < 2:
@@ -27,8 +27,8 @@ def settle(model: nn.Module, images: Tensor, r: Recipe, n: int, seed: int, fabri
         norm.train()
     rows = torch.randperm(len(images), generator=generator(seed, 0))[:n]
     for part in rows.tensor_split(-(-len(rows) // 256)):
-        x = normalise(images[part], r.mean, r.std)
-        if r.flip:
+        x = to_input(images[part], recipe.mean, recipe.std)
+        if recipe.flip:
             x = torch.cat([x[::2], x[1::2].flip(-1)])
         with fabric.autocast():
             model(x.contiguous(memory_format=torch.channels_last))

@@ -1,29 +1,87 @@
-"""Checkpoints: the full state of a training in one file, written so that a kill at any moment leaves a whole one."""
+"""Checkpoints: the full state of a training in one file with a check sum, and the one before it.
 
+A kill at any moment leaves a whole file; a damaged one is noticed, and the checkpoint before it takes its place.
+"""
+
+import hashlib
+import io
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from mien.errors import MienError
+from mien.errors import MienError, MienWarning
 from mien.files import atomic_write
 
 NAME = "checkpoint.pt"
+PREVIOUS = "checkpoint-previous.pt"
+_MARK = b"mien-sha256:"  # stands at the end of the file, before the digest
+
+
+def exists(folder: Path) -> bool:
+    """Whether a folder holds a checkpoint, whole or not."""
+    return (folder / NAME).is_file() or (folder / PREVIOUS).is_file()
 
 
 def save(folder: Path, state: dict[str, Any]) -> None:
-    """Write tensors, numbers, strings, lists and dicts to folder/checkpoint.pt, in place of an older one."""
+    """Write tensors, numbers, strings, lists and dicts to folder/checkpoint.pt; the one there becomes the previous one."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    payload = buffer.getbuffer()
+    digest = hashlib.sha256(payload).digest()
     with atomic_write(folder / NAME) as temporary:
-        torch.save(state, temporary)
+        with open(temporary, "wb") as file:
+            file.write(payload)
+            file.write(_MARK + digest)
+        if (folder / NAME).is_file():
+            (folder / NAME).replace(folder / PREVIOUS)
 
 
 def load(folder: Path) -> dict[str, Any]:
-    """Read it back (no code is run from the file). Raises MienError where there is none or it cannot be read."""
-    path = folder / NAME
-    if not path.is_file():
-        raise MienError(f"{path} does not exist; is {folder} a run that was started with 'mien train'?")
+    """Read the newest whole checkpoint (no code is run from the file), with a warning where it is the one before the last.
+
+    Raises MienError where there is none or none is whole.
+    """
+    faults = []
+    for name in (NAME, PREVIOUS):
+        path = folder / name
+        try:
+            state = _read(path)
+        except FileNotFoundError:
+            continue
+        except MienError as error:
+            faults.append(error)
+            continue
+        if faults:
+            warnings.warn(f"{faults[0]}; going on from the checkpoint before it", MienWarning, stacklevel=2)
+        return state
+    if faults:
+        raise MienError(f"{faults[0]}, and there is no whole one before it; train anew under another --name")
+    raise MienError(f"{folder / NAME} does not exist; is {folder} a run that was started with 'mien train'?")
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise MienError(f"{path} cannot be read ({error.strerror})") from error
+    end = len(content) - len(_MARK) - hashlib.sha256().digest_size
+    if content[end : end + len(_MARK)] == _MARK:
+        payload, digest = content[:end], content[end + len(_MARK) :]
+        if hashlib.sha256(payload).digest() != digest:
+            raise MienError(f"{path} is damaged: its check sum is wrong")
+    elif end >= 0 and _MARK not in content[-200:]:
+        payload = content  # of mien 0.1, without a check sum
+    else:
+        raise MienError(f"{path} is damaged: its check sum is cut off")
+    try:
+        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, KeyError, ValueError, OSError, pickle.UnpicklingError) as error:
-        raise MienError(f"{path} is not a whole checkpoint; start the run anew without --resume") from error
+        raise MienError(f"{path} is not a whole checkpoint") from error
+    if not isinstance(state, dict):
+        raise MienError(f"{path} holds no checkpoint")
+    return state

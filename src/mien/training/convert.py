@@ -12,10 +12,11 @@ from mien.errors import MienError
 from mien.files import atomic_write
 from mien.inference.model import open_model
 from mien.inference.model_file import resolve
-from mien.training import cascade, predict
+from mien.training import cascade
+from mien.training.finish import export_run, logits_of
 from mien.training.onnx_export import describe, description
 from mien.training.quantize import halve, quantise, round_weights
-from mien.training.run import Run, export_run, load_run
+from mien.training.run import Run, load_run
 
 TOLERANCE = 1e-4  # of float32 logits against torch's
 DRAWN = 32  # faces that mien draws to compare on where no data are given
@@ -53,7 +54,11 @@ def convert(
     parts = run.split(dataset) if dataset is not None else None
     with tempfile.TemporaryDirectory() as scratch:
         plain, small = Path(scratch) / "model.onnx", Path(scratch) / "small.onnx"
-        export_run(run, plain)
+        metrics = run.metrics()
+        export_run(
+            run, run.model(), plain, epochs=metrics["epochs"], temperature=metrics["temperature"],
+            accuracy=metrics["evaluations"]["validation"]["single"]["accuracy"],
+        )  # fmt: skip
         if dataset is None or parts is None:
             report = _compare(run, plain, np.array([draw_face("happy", seed) for seed in range(DRAWN)]), "drawn faces")
         else:
@@ -83,7 +88,7 @@ def convert(
 
 def _compare(run: Run, path: Path, faces: np.ndarray, what: str) -> list[str]:
     ours = open_model(path).logits(faces)
-    theirs = predict.logits(run.model(), faces, run.recipe.mean, run.recipe.std)
+    theirs = logits_of(run, run.model(), faces)
     apart = float(np.abs(ours - theirs).max())
     changed = int((ours.argmax(1) != theirs.argmax(1)).sum())
     if apart > TOLERANCE or changed:

@@ -1,7 +1,7 @@
 """The networks, layer by layer: seven of the study, the champion, broad, nano. Input (N, 1, 48, 48) float, output (N, classes) logits.
 
-Convolutions are 3x3 with padding 1 and pools 2x2, where nothing else is said: a map's side goes 48, 24, 12, 6. A network is a function
-that returns an `nn.Sequential`; `@network` enters it in the table `NETWORKS` under its own name.
+Convolutions are 3x3 with padding 1 and pools 2x2, where nothing else is said: a map's side goes 48, 24, 12, 6. A network is a
+function that returns an `nn.Sequential`; `@network` enters it in the table `NETWORKS` under its own name.
 
 Where the study has ReLU before a pool, it stands behind it here: max(relu(x)) = relu(max(x)), values and gradients
 alike, for a quarter of the work. ReLUs work in place, which saves a pass over memory.
@@ -9,52 +9,70 @@ alike, for a quarter of the work. ReLUs work in place, which saves a pass over m
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from mien.errors import MienError
 from mien.training.conv3x3 import Conv3x3
+from mien.training.recipes import OWN, Head, Recipe
 
 DropKind = Literal["channel", "element"]
 
 
 @dataclass(frozen=True)
 class Network:
-    """A row of the table: how to build it, the group its runs are tracked under, what it shows."""
+    """A row of the table: how to build it, and the group its runs are tracked under."""
 
     build: Callable[..., nn.Sequential]
     group: str
-    shows: str
 
 
 NETWORKS: dict[str, Network] = {}
 
 
 def network(group: str) -> Callable[[Callable[..., nn.Sequential]], Callable[..., nn.Sequential]]:
-    """Enter a network in the table under its function's name; its docstring's first line says what it shows."""
+    """Enter a network in the table under its function's name."""
 
     def enter(build: Callable[..., nn.Sequential]) -> Callable[..., nn.Sequential]:
-        shows = (build.__doc__ or "").strip().split("\n")[0]
-        NETWORKS[build.__name__] = Network(build, group, shows)
+        NETWORKS[build.__name__] = Network(build, group)
         return build
 
     return enter
 
 
 def build(
-    name: str, classes: int = 7, conv_drop: float = 0.25, fc_drop: float = 0.5, drop_kind: DropKind = "element"
+    name: str,
+    classes: int = 7,
+    *,
+    conv_drop: float = 0.25,
+    fc_drop: float = 0.5,
+    drop_kind: DropKind = "element",
+    batch_norm: bool | None = None,
+    head: Head | None = None,
 ) -> nn.Sequential:
-    """Build a network of the table with freshly initialised weights (from torch's global random state).
+    """Build a network of the table with freshly initialized weights (from torch's global random state).
 
-    conv_drop, fc_drop: probability of dropping after a pool and before the last layer, 0..1, in the networks that
+    conv_drop, fc_drop: probability of dropping behind a pool and before the last layer, 0..1, in the networks that
     drop at all. drop_kind: "channel" drops whole maps (Dropout2d; Tompson et al. 2015), "element" single values.
-    Raises MienError for a name that is not in the table.
+    batch_norm, head: see Recipe; None is the network's own. Raises MienError for a name that is not in the table.
     """
     if name not in NETWORKS:
-        raise MienError(f"no network '{name}'; there are {', '.join(NETWORKS)}")
-    return NETWORKS[name].build(classes=classes, conv_drop=conv_drop, fc_drop=fc_drop, drop_kind=drop_kind)
+        raise MienError(f"no network '{name}'; there are {', '.join(NETWORKS)}", parameter="network")
+    own_norm, own_head = OWN[name]
+    return NETWORKS[name].build(
+        classes=classes, conv_drop=conv_drop, fc_drop=fc_drop, drop_kind=drop_kind,
+        batch_norm=own_norm if batch_norm is None else batch_norm, head=head or own_head,
+    )  # fmt: skip
+
+
+def build_from(recipe: Recipe, classes: int) -> nn.Sequential:
+    """The network of a recipe, with freshly initialized weights."""
+    return build(
+        recipe.network, classes, conv_drop=recipe.conv_drop, fc_drop=recipe.fc_drop, drop_kind=recipe.drop_kind,
+        batch_norm=recipe.batch_norm, head=recipe.head,
+    )  # fmt: skip
 
 
 def parameters(model: nn.Module) -> int:
@@ -69,31 +87,85 @@ def relu() -> nn.ReLU:
     return nn.ReLU(inplace=True)
 
 
+@dataclass
+class Shard:
+    """The rows of a global batch that this process works on: rank, rank + world_size, ... of `rows`.
+
+    Dropout draws its masks for the whole batch and takes these rows, so that what is dropped of an image does not
+    depend on how many processes share the work.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    rows: int = 0
+
+
 class Dropout(nn.Dropout):
-    """nn.Dropout at a third of its cost on a CPU: one random number of 64 bits decides on four values.
+    """Element dropout at a third of nn.Dropout's cost on a CPU: one random number of 64 bits decides on four values.
 
     p is kept to 1/65536. Elsewhere than on a CPU, and in evaluation, it is torch's own.
     """
 
+    shard: Shard | None = None
+
     def forward(self, x: Tensor) -> Tensor:
+        if not (self.training and self.p):
+            return x
+        shard = self.shard if self.shard is not None and self.shard.world_size > 1 else None
         dense = x.is_contiguous() or (x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last))
-        if not (self.training and self.p and dense and x.device.type == "cpu"):
-            return super().forward(x)
-        out_of = 1 << 16
-        dropped = round(self.p * out_of)
-        if dropped == out_of:
-            return super().forward(x)
-        random = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(1 << 63), None).view(torch.int16)
-        keep = random.as_strided(x.shape, x.stride()) >= dropped - out_of // 2
-        return x * keep.to(x.dtype).mul_(out_of / (out_of - dropped))
+        if x.device.type != "cpu" or not dense or round(self.p * _OUT_OF) == _OUT_OF:
+            if shard is None:
+                return super().forward(x)
+            mask = torch.rand((shard.rows, *x.shape[1:]), device=x.device)[shard.rank :: shard.world_size]
+            return x * (mask >= self.p).to(x.dtype).mul_(1 / (1 - self.p))
+        dropped = round(self.p * _OUT_OF)
+        per_row = x.numel() // len(x)
+        values = per_row * (shard.rows if shard else len(x))
+        random = torch.empty(-(-values // 4), dtype=torch.int64).random_(-(1 << 63), None).view(torch.int16)
+        if shard:
+            random = random[:values].view(shard.rows, per_row)[shard.rank :: shard.world_size].contiguous().view(-1)
+        keep = random.as_strided(x.shape, x.stride()) >= dropped - _OUT_OF // 2
+        return x * keep.to(x.dtype).mul_(_OUT_OF / (_OUT_OF - dropped))
+
+
+_OUT_OF = 1 << 16
+
+
+class ChannelDropout(nn.Dropout2d):
+    """Dropout of whole maps (Tompson et al. 2015): nn.Dropout2d, whose mask is drawn for the whole batch."""
+
+    shard: Shard | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (self.training and self.p):
+            return x
+        shard = self.shard or Shard()
+        rows = shard.rows if shard.world_size > 1 else len(x)
+        keep = torch.rand(rows, x.shape[1], 1, 1, device=x.device)[shard.rank :: shard.world_size] >= self.p
+        return x * keep.to(x.dtype).mul_(1 / (1 - self.p))
+
+
+def set_shard(model: nn.Module, shard: Shard) -> None:
+    """Let every dropout of a network look at this shard."""
+    for module in model.modules():
+        if isinstance(module, Dropout | ChannelDropout):
+            module.shard = shard
 
 
 def drop(p: float, kind: DropKind) -> nn.Module:
-    return nn.Dropout2d(p) if kind == "channel" else Dropout(p)
+    return ChannelDropout(p) if kind == "channel" else Dropout(p)
+
+
+def pool_head(head: Head, channels: int, side: int) -> tuple[list[nn.Module], int]:
+    """The layers from maps (N, channels, side, side) to a row of numbers, and how many numbers that is."""
+    if head == "dense":
+        return [nn.Flatten()], channels * side * side
+    pool = nn.AdaptiveAvgPool2d(1) if head == "global_avg" else nn.AdaptiveMaxPool2d(1)
+    return [pool, nn.Flatten()], channels
 
 
 @network("normal-cnn")
-def normal(classes: int, **_: object) -> nn.Sequential:
+def normal(classes: int, **_: Any) -> nn.Sequential:
     """Three convolutions, no activation between its two last layers."""
     return nn.Sequential(
         conv(1, 32), nn.MaxPool2d(2), relu(),  # 32 x 24 x 24
@@ -104,7 +176,7 @@ def normal(classes: int, **_: object) -> nn.Sequential:
 
 
 @network("baseline-cnn")
-def baseline(classes: int, **_: object) -> nn.Sequential:
+def baseline(classes: int, **_: Any) -> nn.Sequential:
     """Two narrow convolutions: nearly all of its weights stand in the layer behind them."""
     return nn.Sequential(
         conv(1, 16), nn.MaxPool2d(2), relu(),  # 16 x 24 x 24
@@ -114,63 +186,79 @@ def baseline(classes: int, **_: object) -> nn.Sequential:
 
 
 @network("deep-cnn")
-def deep(classes: int, **_: object) -> nn.Sequential:
+def deep(
+    classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, batch_norm: bool, head: Head
+) -> nn.Sequential:
     """Four convolutions and 4.7 million weights behind them: it learns its training set by heart."""
+
+    def norm(channels: int) -> list[nn.Module]:
+        return [nn.BatchNorm2d(channels)] if batch_norm else []
+
+    def dropped() -> list[nn.Module]:
+        return [drop(conv_drop, drop_kind)] if conv_drop else []
+
+    ending, numbers = pool_head(head, 128, 12)
     return nn.Sequential(
-        conv(1, 32), relu(), conv(32, 64), nn.MaxPool2d(2), relu(),  # 64 x 24 x 24
-        conv(64, 128), relu(), conv(128, 128), nn.MaxPool2d(2), relu(),  # 128 x 12 x 12
-        nn.Flatten(), nn.Linear(18432, 256), relu(), nn.Linear(256, classes),
+        conv(1, 32), *norm(32), relu(), conv(32, 64), *norm(64), nn.MaxPool2d(2), relu(), *dropped(),  # 64 x 24 x 24
+        conv(64, 128), *norm(128), relu(),
+        conv(128, 128), *norm(128), nn.MaxPool2d(2), relu(), *dropped(),  # 128 x 12 x 12
+        *ending, nn.Linear(numbers, 256), relu(), *([Dropout(fc_drop)] if fc_drop else []), nn.Linear(256, classes),
     )  # fmt: skip
 
 
 @network("dropout-cnn")
-def dropout(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind) -> nn.Sequential:
+def dropout(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_: Any) -> nn.Sequential:
     """The baseline, wider, with dropout after the last pool and before the last layer."""
     return nn.Sequential(
         conv(1, 32), nn.MaxPool2d(2), relu(),  # 32 x 24 x 24
         conv(32, 64), nn.MaxPool2d(2), relu(), drop(conv_drop, drop_kind),  # 64 x 12 x 12
-        nn.Flatten(), nn.Linear(9216, 128), relu(), nn.Dropout(fc_drop), nn.Linear(128, classes),
+        nn.Flatten(), nn.Linear(9216, 128), relu(), Dropout(fc_drop), nn.Linear(128, classes),
     )  # fmt: skip
 
 
 @network("dropout-cnn")
-def dropout_heavy(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind) -> nn.Sequential:
+def dropout_heavy(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_: Any) -> nn.Sequential:
     """The same with dropout after each pool."""
     return nn.Sequential(
         conv(1, 32), nn.MaxPool2d(2), relu(), drop(conv_drop, drop_kind),  # 32 x 24 x 24
         conv(32, 64), nn.MaxPool2d(2), relu(), drop(conv_drop, drop_kind),  # 64 x 12 x 12
-        nn.Flatten(), nn.Linear(9216, 128), relu(), nn.Dropout(fc_drop), nn.Linear(128, classes),
+        nn.Flatten(), nn.Linear(9216, 128), relu(), Dropout(fc_drop), nn.Linear(128, classes),
     )  # fmt: skip
 
 
 @network("globalpool-cnn")
-def globalpool(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
+def globalpool(classes: int, fc_drop: float, **_: Any) -> nn.Sequential:
     """Five convolutions, then one number a map: the deep network without the weights that learn by heart."""
     return nn.Sequential(
         conv(1, 32), relu(), conv(32, 64), nn.MaxPool2d(2), relu(),  # 64 x 24 x 24
         conv(64, 128), relu(), conv(128, 128), nn.MaxPool2d(2), relu(),  # 128 x 12 x 12
         conv(128, 256), nn.AdaptiveMaxPool2d(1), relu(),  # 256
-        nn.Flatten(), nn.Linear(256, 128), relu(), nn.Dropout(fc_drop), nn.Linear(128, classes),
+        nn.Flatten(), nn.Linear(256, 128), relu(), Dropout(fc_drop), nn.Linear(128, classes),
     )  # fmt: skip
 
 
 @network("hybrid-cnn")
-def hybrid(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind) -> nn.Sequential:
+def hybrid(
+    classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, batch_norm: bool, head: Head
+) -> nn.Sequential:
     """Batch norm, dropout and global average pooling together: the best of the study."""
+
+    def norm(channels: int) -> list[nn.Module]:
+        return [nn.BatchNorm2d(channels)] if batch_norm else []
 
     def block(c_in: int, c_out: int) -> list[nn.Module]:
         return [
-            conv(c_in, c_out), nn.BatchNorm2d(c_out), relu(),
-            conv(c_out, c_out), nn.BatchNorm2d(c_out),
+            conv(c_in, c_out), *norm(c_out), relu(),
+            conv(c_out, c_out), *norm(c_out),
             nn.MaxPool2d(2), relu(), drop(conv_drop, drop_kind),
         ]  # fmt: skip
 
+    ending, numbers = pool_head(head, 128, 6)
     return nn.Sequential(
         *block(1, 32),  # 32 x 24 x 24
         *block(32, 64),  # 64 x 12 x 12
         *block(64, 128),  # 128 x 6 x 6
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(),  # 128
-        nn.Linear(128, 128), relu(), nn.Dropout(fc_drop), nn.Linear(128, classes),
+        *ending, nn.Linear(numbers, 128), relu(), Dropout(fc_drop), nn.Linear(128, classes),
     )  # fmt: skip
 
 
@@ -188,16 +276,16 @@ class Residual(nn.Module):
         return nn.functional.relu(self.branch(x) + x, inplace=True)
 
 
-def unit(c_in: int, c_out: int) -> list[nn.Module]:
+def conv_bn_relu(c_in: int, c_out: int) -> list[nn.Module]:
     return [conv(c_in, c_out, bias=False), nn.BatchNorm2d(c_out), relu()]
 
 
-def pooled(c_in: int, c_out: int) -> list[nn.Module]:
+def conv_bn_pool_relu(c_in: int, c_out: int) -> list[nn.Module]:
     return [conv(c_in, c_out, bias=False), nn.BatchNorm2d(c_out), nn.MaxPool2d(2), relu()]
 
 
 def residual(channels: int, inner: int) -> Residual:
-    return Residual(*unit(channels, inner), conv(inner, channels, bias=False), nn.BatchNorm2d(channels))
+    return Residual(*conv_bn_relu(channels, inner), conv(inner, channels, bias=False), nn.BatchNorm2d(channels))
 
 
 def separable(c_in: int, c_out: int) -> list[nn.Module]:
@@ -209,13 +297,13 @@ def separable(c_in: int, c_out: int) -> list[nn.Module]:
 
 
 @network("champion-cnn")
-def champion(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
+def champion(classes: int, fc_drop: float, **_: Any) -> nn.Sequential:
     """Wide at low resolution, where a CPU is fast, two residual branches, and no layer between the pool and the classes."""
     return _champion(classes, fc_drop, 32, 64, 128, 256, width=32)
 
 
 @network("champion-cnn")
-def broad(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
+def broad(classes: int, fc_drop: float, **_: Any) -> nn.Sequential:
     """The champion twice as wide: three times its work, for a GPU to train and to be a teacher of the others."""
     return _champion(classes, fc_drop, 64, 128, 192, 320, width=64)
 
@@ -224,26 +312,26 @@ def _champion(classes: int, fc_drop: float, a: int, b: int, c: int, d: int, widt
     """a, b, c, d: channels between the two convolutions that work at a side of 48, 24, 12 and 6. width: channels of the first stage."""
     w = width
     return nn.Sequential(
-        *unit(1, a), *pooled(a, w),  # 32 x 24 x 24, where the width is 32
-        *unit(w, b), *pooled(b, 2 * w),  # 64 x 12 x 12
-        *unit(2 * w, 4 * w), residual(4 * w, c), nn.MaxPool2d(2),  # 128 x 6 x 6
-        *unit(4 * w, 8 * w), residual(8 * w, d), nn.AdaptiveAvgPool2d(1), nn.Flatten(),  # 256
-        nn.Dropout(fc_drop), nn.Linear(8 * w, classes),
+        *conv_bn_relu(1, a), *conv_bn_pool_relu(a, w),  # 32 x 24 x 24, where the width is 32
+        *conv_bn_relu(w, b), *conv_bn_pool_relu(b, 2 * w),  # 64 x 12 x 12
+        *conv_bn_relu(2 * w, 4 * w), residual(4 * w, c), nn.MaxPool2d(2),  # 128 x 6 x 6
+        *conv_bn_relu(4 * w, 8 * w), residual(8 * w, d), nn.AdaptiveAvgPool2d(1), nn.Flatten(),  # 256
+        Dropout(fc_drop), nn.Linear(8 * w, classes),
     )  # fmt: skip
 
 
 @network("nano-cnn")
-def nano(classes: int, fc_drop: float, **_: object) -> nn.Sequential:
+def nano(classes: int, fc_drop: float, **_: Any) -> nn.Sequential:
     """Under 100 kB: whole convolutions where maps are large and few, separable ones where they are small and many."""
 
-    def inner(channels: int) -> Residual:
+    def residual_conv(channels: int) -> Residual:
         return Residual(conv(channels, channels, bias=False), nn.BatchNorm2d(channels))
 
     return nn.Sequential(
         conv(1, 16, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(16), relu(),  # 16 x 24 x 24; a norm behind a pool is cheap
-        inner(16), inner(16), inner(16),
-        *pooled(16, 48),  # 48 x 12 x 12
-        inner(48), inner(48), nn.MaxPool2d(2),  # 48 x 6 x 6
+        residual_conv(16), residual_conv(16), residual_conv(16),
+        *conv_bn_pool_relu(16, 48),  # 48 x 12 x 12
+        residual_conv(48), residual_conv(48), nn.MaxPool2d(2),  # 48 x 6 x 6
         *separable(48, 96), relu(), Residual(*separable(96, 96)), Residual(*separable(96, 96)),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(fc_drop), nn.Linear(96, classes),  # 96
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), Dropout(fc_drop), nn.Linear(96, classes),  # 96
     )  # fmt: skip

@@ -18,9 +18,7 @@ from torch import Tensor, nn
 
 from mien.errors import MienError
 from mien.files import atomic_write
-from mien.inference.model_file import state_dict
-
-FORMAT = "1"
+from mien.inference.model_file import FORMAT, state_dict
 
 
 class Exported(nn.Module):
@@ -43,13 +41,15 @@ def export(
     classes: Sequence[str],
     mean: float,
     std: float,
+    input_normalization: str = "none",
     temperature: float = 1.0,
     training: Mapping[str, Any] | None = None,
     size: int = 48,
 ) -> None:
     """Write a trained network as an ONNX model file with mien's metadata; atomically.
 
-    mean, std: of pixels in 0..1, as in training. temperature: what logits are divided by before softmax.
+    mean, std: of pixels in 0..1, as in training. input_normalization: what a reader does to the light of each face before
+    (mien.inference.normalization); it is not in the graph. temperature: what logits are divided by before softmax.
     training: how it was trained, anything JSON can say.
     """
     import onnx
@@ -73,6 +73,7 @@ def export(
         "input_size": str(size),
         "mean": repr(float(mean)),
         "std": repr(float(std)),
+        "input_normalization": input_normalization,
         "temperature": repr(float(temperature)),
         "parameters": str(sum(p.numel() for p in network.parameters())),
         "license": "MIT",
@@ -154,3 +155,15 @@ def drop_unused(graph: Any) -> None:
 def weights(path: Path) -> dict[str, Tensor]:
     """The state dict inside a model file that `export` wrote. Raises MienError where the file is none of mien's."""
     return {name: torch.from_numpy(values) for name, values in state_dict(path).items()}
+
+
+def set_metadata(path: Path, *, temperature: float, validation_accuracy: float) -> None:
+    """Write into a model file what is known only once it has been evaluated."""
+    import onnx
+
+    model = onnx.load(str(path))
+    metadata = description(model)
+    training = {**json.loads(metadata["training"]), "validation_accuracy": validation_accuracy}
+    describe(model, {**metadata, "temperature": repr(float(temperature)), "training": json.dumps(training)})
+    with atomic_write(path) as temporary:
+        onnx.save(model, str(temporary))

@@ -1,16 +1,17 @@
 """The whole main job in minutes: data, training, verdict, evaluation, submission.csv and figures, in one run folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mien.data import Dataset, draw_files, load
 from mien.evaluation import plots
 from mien.evaluation.submit import submit
+from mien.training import checkpoint
 from mien.training.recipes import recipe
-from mien.training.run import Run, load_run, settled, train
+from mien.training.run import Run, adapt_recipe, load_run, train
 from mien.training.runtime import Runtime
-from mien.training.trainer import Row
+from mien.training.trainer import Callback
 
 DRAWN = 4000  # faces drawn where there are no files: enough to learn from, drawn in seconds
 
@@ -43,24 +44,26 @@ def quickstart(
     changes: dict[str, object],
     runtime: Runtime,
     track: str,
-    on_epoch: Callable[[Row], None],
-    on_step: Callable[[int, int, int], None],
+    callbacks: Sequence[Callback] = (),
+    on_phase: Callable[[str], None] = lambda phase: None,
 ) -> Quickstart:
     """Train (or find trained) the recipe `quickstart` on the data, write submission.csv and figures into `folder`."""
     dataset = load(data)
-    r = settled(recipe("quickstart", **changes), dataset)
+    r = adapt_recipe(recipe("quickstart", **changes), dataset)
     before = load_run(folder) if (folder / "recipe.json").is_file() else None
     same = before is not None and before.recipe == r and before.record["data"]["fingerprint"] == dataset.fingerprint
     finished = same and (folder / "metrics.json").is_file()
     if before is not None and not same:
-        for old in ("recipe.json", "checkpoint.pt", "metrics.json", "history.csv"):
+        for old in ("recipe.json", checkpoint.NAME, checkpoint.PREVIOUS, "metrics.json", "history.csv"):
             (folder / old).unlink(missing_ok=True)
     if before is not None and finished:
         run = before
     else:
-        run = train(r, dataset, folder, 1, runtime, track, None, same, on_epoch, on_step) or load_run(folder)
+        run = train(
+            r, dataset, folder, runtime=runtime, track=track, resume=same, callbacks=callbacks, on_phase=on_phase
+        ) or load_run(folder)
         plots.class_averages(dataset, folder / "figures" / "class_averages.png")
     output = folder / "submission.csv"
     if not finished or not output.is_file():
-        submit(folder, data, output, overwrite=True)
+        submit(folder, data, output, format="plain", overwrite=True)
     return Quickstart(run, dataset, output, not finished)

@@ -1,214 +1,351 @@
-"""Recipes: everything that decides how a network is trained, as a value with a name.
+"""Training recipes: every hyperparameter of a training as one frozen value with a name.
 
-`study/...` are the study's own: its hyperparameters, its split (70/15/15 of train.csv), no augmentation, last epoch
-kept. The others train the same networks the modern way on the official split (Training to learn from, PublicTest to
-look at). Measured results stand in results/, written by `mien study`; `mien train RECIPE --field value` overrides.
+`study/...` are the study's own: its hyperparameters, its split (70/15/15 of train.csv), no augmentation, last epoch kept.
+The others train the same networks the modern way on the official split (Training to learn from, PublicTest to look at).
+Measured results stand in results/, written by `mien study`; `mien train RECIPE --field value` overrides a field.
+
+Nothing here imports torch: the command line reads its help from the fields below.
 """
 
 import dataclasses
 import difflib
+import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, get_args, get_origin
 
-from mien.errors import MienError
-from mien.training.augment import Augmentation
+from mien.errors import MienError, require
+from mien.inference.normalization import InputNormalization
+
+Head = Literal["dense", "global_avg", "global_max"]
+
+# What each network is by itself: (batch norm, head). Only the networks of VARIABLE are built in another way on request.
+OWN: dict[str, tuple[bool, Head]] = {
+    "normal": (False, "dense"),
+    "baseline": (False, "dense"),
+    "deep": (False, "dense"),
+    "dropout": (False, "dense"),
+    "dropout_heavy": (False, "dense"),
+    "globalpool": (False, "global_max"),
+    "hybrid": (True, "global_avg"),
+    "champion": (True, "global_avg"),
+    "broad": (True, "global_avg"),
+    "nano": (True, "global_avg"),
+}
+VARIABLE = ("deep", "hybrid")
+WITHOUT_DROPOUT = ("normal", "baseline")  # conv_drop and fc_drop do nothing there
+GROUPS = ("data", "network", "optimization", "regularization", "augmentation", "distillation")
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values a number may take: from low to high; an open end excludes its limit."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    high_open: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.low if self.low_open else value >= self.low
+        below = value < self.high if self.high_open else value <= self.high
+        return above and below and math.isfinite(value)
+
+    def __str__(self) -> str:
+        low, high = f"{self.low:g}", f"{self.high:g}"
+        if self.high == math.inf:
+            return f"above {low}" if self.low_open else f"{low} or more"
+        return f"{low} or more and below {high}" if self.high_open else f"{low} to {high}"
+
+
+POSITIVE = Range(0, low_open=True)
+NOT_NEGATIVE = Range(0)
+COUNT = Range(1)
+SHARE = Range(0, 1)
+BELOW_ONE = Range(0, 1, high_open=True)
+
+
+def _field(default: Any, group: str, text: str, within: Range | None = None, unit: str = "") -> Any:
+    """A field with what its help and its check need: group, a sentence, the range of values and their unit."""
+    metadata = {"group": group, "help": text, "range": within, "unit": unit}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. Every field can be set on the command line: `learning_rate` is `--learning-rate`."""
+    """How to train. Every field is an option of `mien train`: `learning_rate` is `--learning-rate`."""
 
     name: str
-    network: str
-    split: Literal["official", "study", "kfold"] = "official"
-    copies: Literal["warn", "group", "ignore"] = "warn"  # what to do with exact copies that cross the split
-    fold: int = 0  # which of the 5 folds validates, with split kfold
-    epochs: int = 20
-    batch_size: int = 128
-    optimizer: Literal["adam", "adamw", "sgd", "muon"] = "adamw"
-    learning_rate: float = 2e-3  # the peak of the schedule
-    schedule: Literal["constant", "cosine", "onecycle"] = "onecycle"
-    weight_decay: float = 0.05  # adam: L2 in the gradient, on all; adamw, sgd: on matrices and kernels alone
-    momentum: float = 0.9  # sgd, muon (Nesterov)
-    sam: float = 0.0  # radius in which the loss should be low everywhere, at twice the time a step; 0: at one point
-    label_smoothing: float = 0.0
-    labels: Literal["own", "fer+", "both"] = "own"  # the data's, FER+'s votes as soft targets, or the mean of the two
-    teacher: str = ""  # shipped model, model file or run (several: a+b) whose probabilities are part of the target
-    teacher_share: float = 0.5  # how much of the target they are
-    teacher_sees: Literal["picture", "view"] = "picture"  # the plain picture, once, or what the network sees, each time
-    self_share: float = 0.0  # how much of the target its own opinion of an epoch ago is by the last epoch; 0: nothing
-    class_weighting: float = 0.0  # loss weight ~ frequency ** -class_weighting; 0 none, 1 balanced
-    ema: float = 0.0  # decay a step of the averaged weights that are evaluated and kept; 0: none
-    settle: int = 0  # plain training pictures that measure batch norms before each validation (last: all); 0: none
-    early_stopping: int = 0  # stop after so many epochs without a better validation accuracy; 0: never
-    keep: Literal["last", "best"] = "last"  # whose weights the run keeps: the last epoch's, or the best validation's
-    conv_drop: float = 0.25
-    fc_drop: float = 0.5
-    drop_kind: Literal["channel", "element"] = "element"
-    start_size: int = 48  # side in pixels of the first epochs' pictures; grows to 48 (progressive resolution)
-    flip: bool = False
-    rotate: float = 0.0  # degrees
-    shift: float = 0.0  # share of the side
-    scale: float = 0.0
-    light: float = 0.0
-    erase: float = 0.0
-    mixup: float = 0.0  # each picture is blended with another by a share from Beta(mixup, mixup); 0: none
-    mean: float = 0.5  # of pixels in 0..1
-    std: float = 0.5
+    network: str = _field(dataclasses.MISSING, "network", "The network of training/networks.py.")
+    batch_norm: bool = _field(
+        False, "network", f"Batch norm behind each convolution; free to choose for {', '.join(VARIABLE)}."
+    )
+    head: Head = _field(
+        "dense",
+        "network",
+        f"What stands between the last maps and the classifier; free to choose for {', '.join(VARIABLE)}.",
+    )
+    split: Literal["official", "study", "kfold"] = _field(
+        "official",
+        "data",
+        "Which images train and which validate: the data's own parts, 70/15/15 of train.csv, or folds.",
+    )
+    fold: int = _field(0, "data", "The fold that validates, with split kfold.", Range(0, 4))
+    train_fraction: float = _field(
+        1.0, "data", "Share of the training images that is used, of each class, chosen by the seed.",
+        Range(0, 1, low_open=True),
+    )  # fmt: skip
+    duplicates: Literal["warn", "group", "ignore"] = _field(
+        "warn", "data", "Exact copies that cross the split: say so, keep them on one side, or ignore them."
+    )
+    labels: Literal["own", "fer+", "both"] = _field(
+        "own", "data", "The data's labels, FER+'s votes as soft targets, or the mean of the two."
+    )
+    input_normalization: InputNormalization = _field(
+        "none", "data", "What is done to the light of each face, in training and in reading alike."
+    )
+    mean: float = _field(0.5, "data", "Subtracted from the pixels, which are 0 to 1.", Range(0, 1))
+    std: float = _field(0.5, "data", "The pixels are divided by it.", POSITIVE)
+    epochs: int = _field(20, "optimization", "Passes over the training images.", COUNT)
+    batch_size: int = _field(128, "optimization", "Images a step, over all processes together.", COUNT)
+    optimizer: Literal["adam", "adamw", "sgd"] = _field(
+        "adamw", "optimization", "sgd has Nesterov momentum; adam has weight decay in the gradient, as the study had."
+    )
+    learning_rate: float = _field(2e-3, "optimization", "The peak of the schedule.", POSITIVE)
+    schedule: Literal["constant", "cosine", "onecycle"] = _field(
+        "onecycle", "optimization", "onecycle rises over the first 20 % of the steps and falls to zero as a cosine."
+    )
+    momentum: float = _field(0.9, "optimization", "Of sgd.", BELOW_ONE)
+    ema_decay: float = _field(
+        0.0,
+        "optimization",
+        "Decay a step of the averaged weights that are evaluated and kept; 0: no average.",
+        BELOW_ONE,
+    )
+    bn_images: int = _field(
+        0, "optimization", "Plain training images that recalibrate batch norm before each validation; 0: none.",
+        NOT_NEGATIVE, "images",
+    )  # fmt: skip
+    early_stopping: int = _field(
+        0, "optimization", "Stop after so many epochs without a better validation accuracy; 0: never.", NOT_NEGATIVE,
+        "epochs",
+    )  # fmt: skip
+    checkpoint_metric: Literal["last", "val_accuracy"] = _field(
+        "last", "optimization", "Whose weights the run keeps: the last epoch's, or the best validation accuracy's."
+    )
+    progressive_resizing_from: int = _field(
+        48,
+        "optimization",
+        "Side of the images in the first epochs; grows to 48 over 60 % of them.",
+        Range(16, 48),
+        "pixels",
+    )
+    weight_decay: float = _field(
+        0.05,
+        "regularization",
+        "adam: L2 on all parameters; adamw and sgd: on matrices and kernels alone.",
+        NOT_NEGATIVE,
+    )
+    label_smoothing: float = _field(
+        0.0, "regularization", "Share of the target that is spread over all classes.", BELOW_ONE
+    )
+    conv_drop: float = _field(0.25, "regularization", "Probability of dropout behind a pool.", BELOW_ONE)
+    fc_drop: float = _field(0.5, "regularization", "Probability of dropout before the last layer.", BELOW_ONE)
+    drop_kind: Literal["channel", "element"] = _field(
+        "element", "regularization", "What conv_drop drops: whole maps (Dropout2d) or single values."
+    )
+    flip: bool = _field(False, "augmentation", "Mirror half of the images.")
+    rotate: float = _field(0.0, "augmentation", "Largest angle to either side.", Range(0, 180), "degrees")
+    translate: float = _field(0.0, "augmentation", "Largest move in x and in y, as a share of the side.", BELOW_ONE)
+    scale: float = _field(0.0, "augmentation", "0.1: between 1/1.1 and 1.1 times as large.", NOT_NEGATIVE)
+    brightness_contrast: float = _field(
+        0.0, "augmentation", "0.2: contrast between 0.8 and 1.2, brightness by 0.2 of the normalized range.", BELOW_ONE
+    )
+    random_erasing: float = _field(
+        0.0, "augmentation", "Share of the images that lose a rectangle of 2 to 20 % of their area.", SHARE
+    )
+    mixup: float = _field(
+        0.0,
+        "augmentation",
+        "Each image is blended with another by a share from Beta(mixup, mixup); 0: none.",
+        NOT_NEGATIVE,
+    )
+    teacher: str = _field(
+        "",
+        "distillation",
+        "Shipped model, model file or run (several: a+b) whose probabilities are part of the target.",
+    )
+    distillation_weight: float = _field(0.5, "distillation", "How much of the target they are.", SHARE)
+    teacher_input: Literal["clean", "augmented"] = _field(
+        "clean", "distillation", "What the teacher sees: the plain image, once, or what the network sees, at each step."
+    )
 
     @property
-    def augmentation(self) -> Augmentation:
-        return Augmentation(self.flip, self.rotate, self.shift, self.scale, self.light, self.erase)
+    def augmentation(self) -> "Augmentation":
+        return Augmentation(
+            self.flip, self.rotate, self.translate, self.scale, self.brightness_contrast, self.random_erasing
+        )
 
 
-def _study(network: str, lr: float, batch: int, epochs: int) -> Recipe:
-    return Recipe(
-        f"study/{network}", network, split="study", epochs=epochs, batch_size=batch, learning_rate=lr,
+@dataclass(frozen=True)
+class Augmentation:
+    """How much of what is done to an image; the fields are those of a recipe. Everything zero or False: nothing."""
+
+    flip: bool = False
+    rotate: float = 0.0
+    translate: float = 0.0
+    scale: float = 0.0
+    brightness_contrast: float = 0.0
+    random_erasing: float = 0.0
+
+    @property
+    def moves(self) -> bool:
+        """Whether pixels change places."""
+        return bool(self.flip or self.rotate or self.translate or self.scale)
+
+
+def _study(network: str, lr: float, batch: int, epochs: int, **changes: Any) -> Recipe:
+    batch_norm, head = OWN[network]
+    base = Recipe(
+        f"study/{network}", network, batch_norm, head, split="study", epochs=epochs, batch_size=batch, learning_rate=lr,
         optimizer="adam", schedule="constant", weight_decay=1e-5,
     )  # fmt: skip
+    return replace(base, **changes)
 
 
-def _modern(network: str, **changes: object) -> Recipe:
+def _modern(network: str, **changes: Any) -> Recipe:
+    batch_norm, head = OWN[network]
     base = Recipe(
-        network, network, epochs=30, batch_size=128, optimizer="adamw", learning_rate=2e-3, schedule="onecycle",
-        weight_decay=0.05, label_smoothing=0.05, ema=0.998, settle=2048, conv_drop=0.05, fc_drop=0.2,
-        flip=True, rotate=12.0, shift=0.08, scale=0.12, light=0.25, erase=0.25,
+        network, network, batch_norm, head, input_normalization="percentile", epochs=30, batch_size=128,
+        optimizer="adamw", learning_rate=2e-3, schedule="onecycle", weight_decay=0.05, label_smoothing=0.05,
+        ema_decay=0.998, bn_images=2048, conv_drop=0.05, fc_drop=0.2,
+        flip=True, rotate=12.0, translate=0.08, scale=0.12, brightness_contrast=0.25, random_erasing=0.25,
     )  # fmt: skip
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return replace(base, **changes)
 
 
-def _champion(**changes: object) -> Recipe:
+def _champion(network: str = "champion", **changes: Any) -> Recipe:
     """The champion's recipe, from nothing and without a teacher.
 
-    `mien train champion --data data/ --seed 4`: 50 epochs in two hours of one core; 69.1 % on PublicTest, single view, 69.7 % with the
-    mirror (3,589 images, mean of seeds 4 to 6, one by one within 0.1 and 0.5 points; results/champion/seeds.md). The shipped
-    champion goes on from such weights with `distilled`.
+    `mien train champion --data data/ --seed 4` of version 0.1: 50 epochs in two hours of one core; 69.1 % on PublicTest, single
+    view, 69.7 % with the mirror (3,589 images, mean of seeds 4, 8 and 9; results/champion/seeds.md). The shipped champion
+    went on from such weights with teachers.
     """
-    base = _modern(
-        "champion", epochs=50, optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, label_smoothing=0.05, ema=0.999,
-        start_size=32, mixup=0.2, rotate=15.0, shift=0.1, scale=0.15, light=0.3, erase=0.3,
+    recipe = _modern(
+        network, epochs=50, optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, ema_decay=0.999,
+        progressive_resizing_from=32, mixup=0.2, rotate=15.0, translate=0.1, scale=0.15, brightness_contrast=0.3,
+        random_erasing=0.3,
     )  # fmt: skip
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return replace(recipe, **changes)
 
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        _study("normal", 1e-4, 16, 10),
-        _study("baseline", 1e-4, 16, 20),
-        _study("deep", 1e-4, 62, 20),
+        _study("normal", 1e-4, 16, 10, conv_drop=0.0, fc_drop=0.0),
+        _study("baseline", 1e-4, 16, 20, conv_drop=0.0, fc_drop=0.0),
+        _study("deep", 1e-4, 62, 20, conv_drop=0.0, fc_drop=0.0),
         _study("dropout", 1e-3, 16, 20),
         _study("dropout_heavy", 1e-3, 16, 20),
-        _study("globalpool", 1e-3, 16, 10),
-        _study("hybrid", 3e-4, 64, 25),
-        _modern("normal"),
-        _modern("baseline"),
-        _modern("deep", learning_rate=1e-3),
+        _study("globalpool", 1e-3, 16, 10, conv_drop=0.0),
+        # Whole maps, as the study's write-up says; its notebook dropped single elements (--drop-kind element).
+        _study("hybrid", 3e-4, 64, 25, drop_kind="channel"),
+        _modern("normal", conv_drop=0.0, fc_drop=0.0),
+        _modern("baseline", conv_drop=0.0, fc_drop=0.0),
+        _modern("deep", conv_drop=0.0, fc_drop=0.0, learning_rate=1e-3),
         _modern("dropout"),
         _modern("dropout_heavy"),
         # Without batch norm it stands still for thousands of steps at first: small batches get it over with.
-        _modern("globalpool", learning_rate=1e-3, batch_size=16, start_size=32),
-        _modern("hybrid", epochs=60, learning_rate=4e-3, start_size=32),
+        _modern("globalpool", conv_drop=0.0, learning_rate=1e-3, batch_size=16, progressive_resizing_from=32),
+        _modern("hybrid", epochs=60, learning_rate=4e-3, progressive_resizing_from=32),
         _champion(),
-        # One member: train it with several seeds, and average them with `mien submit RUN RUN ...`.
-        _champion(name="ensemble"),
-        # For a GPU (--accelerator gpu --compiled), to be a teacher: three times the champion's work. 69.9 % on PublicTest, single view,
-        # with 60 epochs in four minutes of an H100 that trained three at once (3,589 images, seed 1; section 16 of the log).
+        # For a GPU (--accelerator gpu --compiled), to be a teacher: three times the champion's work. Version 0.1 had 69.9 % on
+        # PublicTest, single view, with 60 epochs in four minutes of an H100 that trained three at once (3,589 images, seed 1).
         _champion(
-            name="broad", network="broad", epochs=120, batch_size=256, learning_rate=0.2, ema=0.998, start_size=48
+            "broad", epochs=120, batch_size=256, learning_rate=0.2, ema_decay=0.998, progressive_resizing_from=48
         ),
-        # In a checkout of the repository: learns from two of them. champion-5: 70.4 % and 70.6 % on PublicTest, from weights of `champion`, 38 epochs
-        # in two hours of one core (section 7 of the log). The shipped champion went on from there with three broad teachers on a GPU: 71.0 % (section 16).
-        _champion(
-            name="distilled",
-            label_smoothing=0.0,
-            teacher="results/champion/champion-2-int8.onnx+results/champion/champion-4-int8.onnx",
-            teacher_share=0.7,
-            teacher_sees="view",
-        ),
-        # Small enough to learn from larger networks for long, which look at each blended view with it. The shipped nano: 69.2 % on PublicTest, single
-        # view (3,589 images, float32), 326 epochs of batches of 512 with two broad teachers, ten minutes of a GPU (section 17 of the log). These are
-        # for a CPU, some two hours of one core; on a GPU take `--teacher champion`, which runs there.
+        # Small enough to learn for long from a larger network, which looks at each blended view with it. The shipped nano: 69.2 %
+        # on PublicTest, single view (3,589 images, float32), 326 epochs of batches of 512 with two broad teachers, ten
+        # minutes of a GPU. These epochs are some two hours of one core; on a GPU take `--teacher champion`.
         _modern(
-            "nano",
-            epochs=95,
-            learning_rate=4e-3,
-            weight_decay=0.02,
-            label_smoothing=0.0,
-            ema=0.999,
-            teacher="champion-int8",
-            teacher_share=0.9,
-            teacher_sees="view",
-            mixup=0.2,
-            fc_drop=0.0,
-            rotate=10.0,
-            scale=0.1,
-            light=0.2,
-            erase=0.0,
+            "nano", epochs=95, learning_rate=4e-3, weight_decay=0.02, label_smoothing=0.0, ema_decay=0.999,
+            teacher="champion-int8", distillation_weight=0.9, teacher_input="augmented", mixup=0.2, fc_drop=0.0,
+            rotate=10.0, scale=0.1, brightness_contrast=0.2, random_erasing=0.0,
         ),
         # A first look in minutes, not a result: what `mien quickstart` trains. At twice the learning rate, rounding
         # alone decides whether a start on a few thousand faces stands still for epochs.
-        _modern("hybrid", name="quickstart", epochs=8, batch_size=64, ema=0.98, erase=0.0, start_size=32),
+        _modern(
+            "hybrid", name="quickstart", epochs=8, batch_size=64, ema_decay=0.98, random_erasing=0.0,
+            progressive_resizing_from=32,
+        ),
     )
-}
+}  # fmt: skip
 
-TYPES = {field.name: field.type for field in dataclasses.fields(Recipe)}
+ADDED: tuple[str, ...] = ()  # fields that came to format 2 after its first runs; a record without them has the default
+
+FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}
 
 
 def recipe(name: str, **changes: object) -> Recipe:
-    """The recipe of that name with fields changed. Raises MienError for an unknown name, field or value."""
+    """The recipe of that name with fields changed. Raises MienError for an unknown name, field or value.
+
+    Where the network is changed, batch_norm and head become that network's own unless they are given too.
+    """
     if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(RECIPES)}"
-        raise MienError(f"no recipe '{name}'; {hint}")
+        raise MienError(f"no recipe '{name}'; {_near(name, RECIPES)}", parameter="recipe")
     for field in changes:
-        if field not in TYPES:
-            near = difflib.get_close_matches(field, TYPES, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(TYPES)}"
-            raise MienError(f"a recipe has no field '{field}'; {hint}")
+        if field not in FIELDS:
+            raise MienError(f"a recipe has no field '{field}'; {_near(field, FIELDS)}")
+    if changes.get("network") in OWN:
+        batch_norm, head = OWN[str(changes["network"])]
+        changes = {"batch_norm": batch_norm, "head": head, **changes}
     changed = replace(RECIPES[name], **changes)  # type: ignore[arg-type]
     check(changed)
     return changed
 
 
-def check(r: Recipe) -> None:
+def from_record(fields: dict[str, Any]) -> Recipe:
+    """The recipe in a run's recipe.json (format 2). Raises MienError for a field that is not known or missing."""
+    for field in fields:
+        if field not in FIELDS:
+            raise MienError(f"a recipe has no field '{field}'; it is of another version of mien")
+    missing = [field for field in FIELDS if field not in fields and field not in ADDED]
+    if missing:
+        raise MienError(f"the recipe lacks {', '.join(missing)}")
+    for field, value in fields.items():
+        kind = FIELDS[field].type
+        wanted = str if get_origin(kind) is Literal else kind
+        accepted = (int, float) if wanted is float else (wanted,)
+        if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):  # type: ignore[arg-type]
+            raise MienError(f"the recipe's {field} is {value!r}, which is of another type")
+    return Recipe(**fields)
+
+
+def check(recipe: Recipe) -> None:
     """Raises MienError, naming the field, where a value makes no sense."""
-    for field, ok, should in (
-        ("epochs", r.epochs >= 1, "at least 1"),
-        ("batch_size", r.batch_size >= 1, "at least 1"),
-        ("learning_rate", 0 < r.learning_rate < float("inf"), "above 0"),
-        ("weight_decay", r.weight_decay >= 0, "0 or more"),
-        ("momentum", 0 <= r.momentum < 1, "in [0, 1)"),
-        ("sam", 0 <= r.sam < float("inf"), "0 or more"),
-        ("label_smoothing", 0 <= r.label_smoothing < 1, "in [0, 1)"),
-        ("teacher_share", 0 <= r.teacher_share <= 1, "0 to 1"),
-        ("self_share", 0 <= r.self_share <= 1, "0 to 1"),
-        ("ema", 0 <= r.ema < 1, "in [0, 1)"),
-        ("settle", r.settle >= 0, "0 or more"),
-        ("early_stopping", r.early_stopping >= 0, "0 or more"),
-        ("conv_drop", 0 <= r.conv_drop < 1, "in [0, 1)"),
-        ("fc_drop", 0 <= r.fc_drop < 1, "in [0, 1)"),
-        ("fold", 0 <= r.fold < 5, "0 to 4"),
-        ("start_size", 16 <= r.start_size <= 48, "16 to 48"),
-        ("rotate", 0 <= r.rotate <= 180, "0 to 180 degrees"),
-        ("shift", 0 <= r.shift < 1, "in [0, 1)"),
-        ("scale", r.scale >= 0, "0 or more"),
-        ("light", 0 <= r.light < 1, "in [0, 1)"),
-        ("erase", 0 <= r.erase <= 1, "0 to 1"),
-        ("mixup", 0 <= r.mixup < float("inf"), "0 or more"),
-        ("std", r.std > 0, "above 0"),
-    ):
-        if not ok:
-            raise MienError(f"{field} = {getattr(r, field)} cannot be; it should be {should}")
-    if r.self_share and r.mixup:
+    for name, field in FIELDS.items():
+        value, within = getattr(recipe, name), field.metadata.get("range")
+        if within is not None:
+            require(value in within, name, value, str(within))
+        if get_origin(field.type) is Literal:
+            choices = get_args(field.type)
+            require(value in choices, name, value, f"one of {', '.join(choices)}")
+    if recipe.network not in OWN:
+        raise MienError(f"no network '{recipe.network}'; {_near(recipe.network, OWN)}", parameter="network")
+    batch_norm, head = OWN[recipe.network]
+    if recipe.network not in VARIABLE and (recipe.batch_norm, recipe.head) != (batch_norm, head):
         raise MienError(
-            "self_share needs an opinion of each picture, and mixup shows blends of two; set one of them to 0"
+            f"the network '{recipe.network}' has batch_norm {batch_norm} and head {head}; "
+            f"only {' and '.join(VARIABLE)} can be built in another way",
+            parameter="head" if recipe.head != head else "batch_norm",
         )
-    if r.start_size < 48 and r.network not in SIZE_FREE:
+    if recipe.progressive_resizing_from < 48 and recipe.head == "dense":
         raise MienError(
-            f"start_size = {r.start_size} needs a network with global pooling ({', '.join(SIZE_FREE)}), "
-            f"not '{r.network}'; leave it at 48"
+            f"{{parameter}} = {recipe.progressive_resizing_from} needs a network with global pooling, which takes images of "
+            f"any size; '{recipe.network}' has a dense head: leave it at 48",
+            parameter="progressive_resizing_from",
         )
 
 
-SIZE_FREE = ("globalpool", "hybrid", "broad", "champion", "nano")  # these take pictures of any side
+def _near(name: str, names: Any) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"

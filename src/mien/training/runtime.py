@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 
-from mien.errors import MienError
+from mien.errors import require
 from mien.training import conv3x3
-from mien.training.recipes import Recipe
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
@@ -27,25 +26,17 @@ class Runtime:
     max_minutes: float = 0.0  # end after the epoch in which this budget is spent; 0: no budget
 
 
-def check_runtime(runtime: Runtime, r: Recipe, seed: int) -> None:
-    """Raises MienError, naming the option, where a value makes no sense."""
-    for option, value, ok, should in (
-        ("--seed", seed, seed >= 0, "0 or more"),
-        ("--threads", runtime.threads, runtime.threads >= 0, "0 (torch's own choice) or more"),
-        ("--devices", runtime.devices, 1 <= runtime.devices <= r.batch_size, f"1 to the batch size, {r.batch_size}"),
-        ("--precision", runtime.precision, runtime.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
-        (
-            "--accelerator",
-            runtime.accelerator,
-            runtime.accelerator in ACCELERATORS,
-            f"one of {', '.join(ACCELERATORS)}",
-        ),
-        ("--max-minutes", runtime.max_minutes, runtime.max_minutes >= 0, "0 (no budget) or more"),
+def check_runtime(runtime: Runtime, batch_size: int, seed: int) -> None:
+    """Raises MienError, naming the parameter, where a value makes no sense."""
+    for parameter, value, ok, should in (
+        ("seed", seed, seed >= 0, "0 or more"),
+        ("threads", runtime.threads, runtime.threads >= 0, "0 (torch's own choice) or more"),
+        ("devices", runtime.devices, 1 <= runtime.devices <= batch_size, f"1 to the batch size, {batch_size}"),
+        ("precision", runtime.precision, runtime.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
+        ("accelerator", runtime.accelerator, runtime.accelerator in ACCELERATORS, f"one of {', '.join(ACCELERATORS)}"),
+        ("max_minutes", runtime.max_minutes, runtime.max_minutes >= 0, "0 (no budget) or more"),
     ):
-        if not ok:
-            raise MienError(f"{option} {value} cannot be; it should be {should}")
-    if r.self_share and runtime.devices > 1:
-        raise MienError("self_share needs all opinions in one process; train with --devices 1, or set it to 0")
+        require(ok, parameter, value, should)
 
 
 def best_precision(accelerator: str) -> str:

@@ -1,4 +1,4 @@
-"""Random states made of small numbers: (seed, epoch, step, process)."""
+"""Random states made of small numbers, such as (seed, epoch, step)."""
 
 import numpy as np
 import torch

@@ -1,122 +1,173 @@
-"""The study: the whole family of networks, each trained the study's way and the modern way; one table, one figure."""
+"""The study: which trainings answer its questions, as one plan of lines, and the record of what is finished.
 
+Lines: a, the seven networks, trained the study's way and the modern way; b, each regularizer added alone to the bare hybrid and
+removed alone from the full one; d, what mends the overfitting of the deep network; e, the modern hybrid on more and more images.
+"""
+
+import dataclasses
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.data import Dataset
-from mien.errors import MienError
+from mien.errors import MienError, require
 from mien.evaluation import plots, report
 from mien.files import atomic_write
-from mien.training.networks import NETWORKS
-from mien.training.recipes import Recipe, recipe
-from mien.training.run import Run, load_run, train
-from mien.training.runtime import Runtime
-from mien.training.trainer import Row
+from mien.training.recipes import OWN, Recipe, recipe
+from mien.training.run import load_run
 
-# One regulariser taken away or added at a time, everything else as in the study: what does each of them do?
-VARIATIONS: dict[str, tuple[str, dict[str, object]]] = {
-    "dropout without dropout": ("study/dropout", {"conv_drop": 0.0, "fc_drop": 0.0}),
-    "hybrid without dropout": ("study/hybrid", {"conv_drop": 0.0, "fc_drop": 0.0}),
-    "hybrid with channel dropout": ("study/hybrid", {"drop_kind": "channel"}),
-    "hybrid with rotation alone": ("study/hybrid", {"rotate": 10.0}),
-    "hybrid with augmentation": (
-        "study/hybrid",
-        {"flip": True, "rotate": 12.0, "shift": 0.08, "scale": 0.12, "light": 0.25, "erase": 0.25},
-    ),
+NETWORKS = ("normal", "baseline", "deep", "dropout", "dropout_heavy", "globalpool", "hybrid")
+LINES = ("a", "b", "d", "e")
+
+# Regularizers of line b, as changes of the bare hybrid.
+REGULARIZERS: dict[str, dict[str, Any]] = {
+    "dropout-element": {"conv_drop": 0.25, "fc_drop": 0.5, "drop_kind": "element"},
+    "dropout-channel": {"conv_drop": 0.25, "fc_drop": 0.5, "drop_kind": "channel"},
+    "batch-norm": {"batch_norm": True},
+    "global-pooling": {"head": "global_avg"},
+    "rotate-5": {"rotate": 5.0},
+    "rotate-10": {"rotate": 10.0},
+    "flip": {"flip": True},
+    "translate-scale": {"translate": 0.08, "scale": 0.12},
+    "brightness": {"brightness_contrast": 0.25},
+    "erasing": {"random_erasing": 0.25},
+    "label-smoothing": {"label_smoothing": 0.05},
 }
+BARE: dict[str, Any] = {"conv_drop": 0.0, "fc_drop": 0.0, "batch_norm": False, "head": "dense"}
+# The full network has all of them; of the two dropouts and the two rotations it can have one.
+FULL: dict[str, Any] = {
+    key: value
+    for name, changes in REGULARIZERS.items()
+    if name not in ("dropout-element", "rotate-5")
+    for key, value in changes.items()
+}
+# What taking one away leaves in its place.
+WITHOUT: dict[str, dict[str, Any]] = {
+    "dropout": {"conv_drop": 0.0, "fc_drop": 0.0},
+    "batch-norm": {"batch_norm": False},
+    "global-pooling": {"head": "dense"},
+    "rotation": {"rotate": 0.0},
+    "flip": {"flip": False},
+    "translate-scale": {"translate": 0.0, "scale": 0.0},
+    "brightness": {"brightness_contrast": 0.0},
+    "erasing": {"random_erasing": 0.0},
+    "label-smoothing": {"label_smoothing": 0.0},
+}
+INSTEAD: dict[str, dict[str, Any]] = {"dropout-element": {"drop_kind": "element"}, "rotate-5": {"rotate": 5.0}}
+MENDS: dict[str, dict[str, Any]] = {
+    "dropout-channel": {"conv_drop": 0.25, "drop_kind": "channel"},
+    "batch-norm": {"batch_norm": True},
+    "global-pooling": {"head": "global_avg"},
+    "augmentation": {
+        key: FULL[key] for key in ("flip", "rotate", "translate", "scale", "brightness_contrast", "random_erasing")
+    },
+}
+FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
 
 
 @dataclass(frozen=True)
-class Planned:
-    """One training of the study and where it goes."""
+class StudyRun:
+    """One training of the study.
 
-    recipe: Recipe
+    line: of the plan. training: "study", "modern", or the variation's name. base: the recipe's name on the command line, and changes:
+    the fields that differ from it. folder: where it goes.
+    """
+
+    line: str
+    training: str
+    base: str
+    changes: dict[str, Any]
+    seed: int
     folder: Path
-    training: str  # "study", "modern", or the variation's name
+
+    @property
+    def recipe(self) -> Recipe:
+        return recipe(self.base, **self.changes)
 
     @property
     def finished(self) -> bool:
         return (self.folder / "metrics.json").is_file()
 
+    def options(self) -> list[str]:
+        """The changes as options of `mien train`."""
+        words: list[str] = []
+        for field, value in self.changes.items():
+            flag = field.replace("_", "-")
+            words += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
+        return words
 
-class Silent:
-    """Shows nothing of a training."""
 
-    def on_epoch(self, row: Row) -> None: ...
-
-    def on_step(self, epoch: int, step: int, steps: int) -> None: ...
-
-
-def plan(runs: Path, networks: list[str], trainings: list[str], seed: int, epochs: int | None = None) -> list[Planned]:
-    """Which trainings the study consists of. Raises MienError for a network or training that is not known."""
-    for name in networks:
-        if name not in NETWORKS:
-            raise MienError(f"no network '{name}'; there are {', '.join(NETWORKS)}")
-    planned: list[Planned] = []
-    for training in trainings:
-        if training == "variations":
-            for name, (base, changes) in VARIATIONS.items():
-                if base.split("/")[-1] in networks:
-                    slug = name.replace(" ", "-")
-                    planned.append(Planned(recipe(base, **changes), runs / f"variation-{slug}-{seed}", name))
-            continue
-        for name in networks:
-            r = recipe(f"study/{name}" if training == "study" else name)
-            planned.append(Planned(r, runs / f"{r.name.replace('/', '-')}-{seed}", training))
-    if epochs:
-        planned = [replace(p, recipe=replace(p.recipe, epochs=epochs)) for p in planned]
+def plan(
+    runs: Path, lines: Sequence[str] = LINES, seeds: Sequence[int] = (1, 2, 3), networks: Sequence[str] = NETWORKS
+) -> list[StudyRun]:
+    """The trainings of these lines, in the order in which they are run. Raises MienError for an unknown line or network."""
+    for network in networks:
+        require(network in OWN, "networks", network, f"one of {', '.join(NETWORKS)}")
+    for line in lines:
+        require(line in LINES, "lines", line, f"one of {', '.join(LINES)}")
+    planned: list[StudyRun] = []
+    for line in lines:
+        for seed in seeds:
+            for name, training, base, changes in _line(line, networks):
+                planned.append(StudyRun(line, training, base, changes, seed, runs / f"{name}-{seed}"))
     return planned
 
 
-def run_study(
-    planned: list[Planned],
-    dataset: Dataset,
-    seed: int = 1,
-    runtime: Runtime | None = None,
-    track: str = "wandb",
-    live: Callable[[Planned], AbstractContextManager[Any]] = lambda planned: nullcontext(Silent()),
-) -> Iterator[Run]:
-    """Train what is not finished yet, in order, resuming what was interrupted; yields each run when it is there.
+def _line(line: str, networks: Sequence[str]) -> Iterable[tuple[str, str, str, dict[str, Any]]]:
+    """Name of the folder, training, base recipe and changes of each training of a line."""
+    if line == "a":
+        for network in networks:
+            yield f"study-{network}", "study", f"study/{network}", {}
+            yield network, "modern", network, {}
+        if "hybrid" in networks:
+            yield "study-hybrid-element", "dropout by element", "study/hybrid", {"drop_kind": "element"}
+    if line == "b" and "hybrid" in networks:
+        yield "ablation-bare", "bare", "study/hybrid", BARE
+        yield "ablation-full", "full", "study/hybrid", FULL
+        for name, changes in REGULARIZERS.items():
+            yield f"ablation-bare-{name}", f"bare + {name}", "study/hybrid", {**BARE, **changes}
+        for name, changes in WITHOUT.items():
+            yield f"ablation-full-no-{name}", f"full - {name}", "study/hybrid", {**FULL, **changes}
+        for name, changes in INSTEAD.items():
+            yield f"ablation-full-{name}", f"full, {name}", "study/hybrid", {**FULL, **changes}
+    if line == "d" and "deep" in networks:
+        for name, changes in MENDS.items():
+            yield f"deep-{name}", f"deep + {name}", "study/deep", changes
+    if line == "e" and "hybrid" in networks:
+        for fraction in FRACTIONS:
+            yield (
+                f"hybrid-1-of-{round(1 / fraction)}",
+                f"1/{round(1 / fraction)}",
+                "hybrid",
+                {"train_fraction": fraction},
+            )
 
-    live: a context for a training that is about to begin, with `on_epoch` and `on_step` to be told of its course.
-    Raises MienError where a folder holds a run on other data.
-    """
-    for p in planned:
-        if p.finished:
-            run = load_run(p.folder)
-            if run.record["data"]["fingerprint"] != dataset.fingerprint:
-                raise MienError(
-                    f"{p.folder} was trained on other data than {dataset.source}; choose another --runs folder"
-                )
-            yield run
-            continue
-        resume = (p.folder / "recipe.json").is_file()
-        with live(p) as shown:
-            done = train(p.recipe, dataset, p.folder, seed, runtime, track, None, resume, shown.on_epoch, shown.on_step)
-        if done is not None:
-            yield done
+
+def keep_records(planned: Sequence[StudyRun], output: Path) -> list[StudyRun]:
+    """Copy recipe.json, history.csv and metrics.json of what is finished to output/runs/, where it is committed from."""
+    finished = [run for run in planned if run.finished]
+    for run in finished:
+        for name in ("recipe.json", "history.csv", "metrics.json"):
+            with atomic_write(output / "runs" / run.folder.name / name) as temporary:
+                shutil.copyfile(run.folder / name, temporary)
+    return finished
 
 
-def write_report(planned: list[Planned], output: Path) -> list[report.StudyRow]:
-    """study.md and study.png of what is finished, and the record of each run under runs/: all but weights and states.
-
-    Raises MienError where nothing is finished.
-    """
-    finished = [p for p in planned if p.finished]
+def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.StudyRow]:
+    """study.md and study.png of what is finished, and its records. Raises MienError where nothing is finished."""
+    finished = keep_records(planned, output)
     if not finished:
         raise MienError("no training of the study is finished yet; run mien study")
-    for p in finished:
-        for name in ("recipe.json", "history.csv", "metrics.json", "figures/curves.png", "figures/confusion.png"):
-            with atomic_write(output / "runs" / p.folder.name / Path(name).name) as temporary:
-                shutil.copyfile(p.folder / name, temporary)
-    rows = report.study_rows((p.folder, p.training) for p in finished)
+    rows = report.study_rows((run.folder, run.training) for run in finished)
     with atomic_write(output / "study.md") as temporary:
         temporary.write_text(report.study_markdown(rows))
-    drawn = any(load_run(p.folder).record["data"]["drawn"] for p in finished)
+    drawn = any(load_run(run.folder).record["data"]["drawn"] for run in finished)
     shown = [row for row in rows if row.training in ("study", "modern")] or rows
     plots.study_table(shown, output / "study.png", drawn=drawn)
     return rows
+
+
+def with_epochs(planned: Sequence[StudyRun], epochs: int) -> list[StudyRun]:
+    """The same trainings cut to so many epochs: a trial, no result."""
+    return [dataclasses.replace(run, changes={**run.changes, "epochs": epochs}) for run in planned]

@@ -1,92 +1,193 @@
-"""Where runs are tracked: Weights & Biases, trackio, or nowhere. A tracker has three methods and never stops a run.
+"""Experiment tracking: Weights & Biases, trackio, TensorBoard, or none. A tracker never stops a training.
 
 `history.csv`, `recipe.json` and `metrics.json` in the run folder hold the same numbers, so nothing depends on a service.
 """
 
+import importlib
 import importlib.util
 import netrc
 import os
 import shutil
 import subprocess
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mien.errors import MienError, MienWarning, install_hint
 
 PROJECT = "mien"
 
 
+@dataclass(frozen=True)
+class RunInfo:
+    """What a tracker is told of a run when it begins.
+
+    name, group: as they are shown. config: every hyperparameter and what the run's record says. folder: the run's.
+    id: the tracker's own name of a run that goes on, "" for a new one.
+    """
+
+    name: str
+    group: str
+    config: Mapping[str, Any]
+    folder: Path
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a tracker is told at the end.
+
+    summary: numbers and words. labels, predicted: classes (N,) of the held-out part, by index into `classes`. figures: PNG files by
+    name. files: what makes up the model artifact.
+    """
+
+    summary: Mapping[str, Any]
+    classes: Sequence[str] = ()
+    labels: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    predicted: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    figures: Mapping[str, Path] = field(default_factory=dict)
+    files: Sequence[Path] = ()
+
+
 class Tracker(Protocol):
     """start once, log once an epoch, finish once."""
 
-    def start(self, name: str, group: str, config: Mapping[str, Any], folder: Path) -> None: ...
+    def start(self, run: RunInfo) -> str:
+        """Begin or go on; returns the tracker's own name of the run, "" where it has none."""
 
-    def log(self, row: Mapping[str, float]) -> None: ...
+    def log(self, row: Mapping[str, float]) -> None:
+        """One row of the history."""
 
-    def finish(self, summary: Mapping[str, Any], figures: Mapping[str, Path], model: Path | None) -> None: ...
+    def finish(self, outcome: Outcome) -> str:
+        """The end; returns a line that tells the user how to look at it, or "" ."""
 
 
 class NoTracker:
     """Tracks nothing."""
 
-    def start(self, name: str, group: str, config: Mapping[str, Any], folder: Path) -> None: ...
+    def start(self, run: RunInfo) -> str:
+        return ""
 
     def log(self, row: Mapping[str, float]) -> None: ...
 
-    def finish(self, summary: Mapping[str, Any], figures: Mapping[str, Path], model: Path | None) -> None: ...
+    def finish(self, outcome: Outcome) -> str:
+        return ""
 
 
 class WandbTracker:
-    """Weights & Biases: project mien, one group a network, figures as media, the model as a versioned Artifact."""
+    """Weights & Biases: one group a network, the confusion matrix, figures, the model as a versioned artifact.
 
-    def start(self, name: str, group: str, config: Mapping[str, Any], folder: Path) -> None:
-        os.environ.setdefault("WANDB_SILENT", "true")
+    The project is mien, or WANDB_PROJECT's. Without a key runs are kept offline. A run that is resumed keeps its id; offline, each
+    session is a folder of its own with that id, and `wandb sync` puts them together.
+    """
+
+    def start(self, run: RunInfo) -> str:
         import wandb
 
         offline = os.environ.get("WANDB_MODE") is None and not _has_wandb_key()
         self.run = wandb.init(
-            project=PROJECT, name=name, group=group, config=dict(config), dir=str(folder), reinit="finish_previous",
-            mode="offline" if offline else None,
-            settings=wandb.Settings(console="off", x_disable_stats=True, init_timeout=60),
+            project=os.environ.get("WANDB_PROJECT") or PROJECT, name=run.name, group=run.group, config=dict(run.config),
+            dir=str(run.folder), reinit="finish_previous", mode="offline" if offline else None,
+            id=run.id or None, resume="allow" if run.id else None,
+            settings=wandb.Settings(console="off", x_disable_stats=True, init_timeout=60, silent=True),
         )  # fmt: skip
         self.run.define_metric("epoch")
         self.run.define_metric("*", step_metric="epoch")
+        return str(self.run.id)
 
     def log(self, row: Mapping[str, float]) -> None:
         self.run.log(dict(row))
 
-    def finish(self, summary: Mapping[str, Any], figures: Mapping[str, Path], model: Path | None) -> None:
+    def finish(self, outcome: Outcome) -> str:
         import wandb
 
-        self.run.summary.update(dict(summary))
-        self.run.log({name: wandb.Image(str(path)) for name, path in figures.items()})
-        if model is not None:
-            artifact = wandb.Artifact(f"{PROJECT}-{_plain(str(self.run.name))}", type="model", metadata=dict(summary))
-            artifact.add_file(str(model))
+        self.run.summary.update(dict(outcome.summary))
+        media: dict[str, Any] = {name: wandb.Image(str(path)) for name, path in outcome.figures.items()}
+        if len(outcome.labels):
+            media["confusion_matrix"] = wandb.plot.confusion_matrix(
+                y_true=outcome.labels.tolist(), preds=outcome.predicted.tolist(), class_names=list(outcome.classes)
+            )
+        self.run.log(media)
+        if outcome.files:
+            name = f"{PROJECT}-{_plain(str(self.run.name))}"
+            artifact = wandb.Artifact(name, type="model", metadata=dict(outcome.summary))
+            for path in outcome.files:
+                artifact.add_file(str(path))
             self.run.log_artifact(artifact)
         offline, folder = bool(self.run.settings._offline), Path(self.run.dir).parent
         self.run.finish()
-        if offline:
-            print(f"tracked offline; to send it to Weights & Biases: wandb login && wandb sync {folder}")
+        if not offline:
+            return ""
+        return f"tracked offline; to send it to Weights & Biases: wandb login && wandb sync {folder}"
 
 
 class TrackioTracker:
     """trackio: the same calls, kept in a local SQLite file; `trackio show` opens its dashboard."""
 
-    def start(self, name: str, group: str, config: Mapping[str, Any], folder: Path) -> None:
+    def start(self, run: RunInfo) -> str:
         self.trackio = importlib.import_module("trackio")
-        self.run = self.trackio.init(project=PROJECT, name=name, group=group, config=dict(config), embed=False)
+        resume = "allow" if run.id else "never"
+        self.trackio.init(
+            project=PROJECT,
+            name=run.id or run.name,
+            group=run.group,
+            config=dict(run.config),
+            embed=False,
+            resume=resume,
+        )
+        return run.id or run.name
 
     def log(self, row: Mapping[str, float]) -> None:
         self.trackio.log(dict(row))
 
-    def finish(self, summary: Mapping[str, Any], figures: Mapping[str, Path], model: Path | None) -> None:
-        self.trackio.log({f"final/{k}": v for k, v in summary.items() if isinstance(v, int | float)})
-        self.trackio.log({name: self.trackio.Image(str(path)) for name, path in figures.items()})
+    def finish(self, outcome: Outcome) -> str:
+        numbers = {f"final/{k}": v for k, v in outcome.summary.items() if isinstance(v, int | float)}
+        self.trackio.log(numbers)
+        self.trackio.log({name: self.trackio.Image(str(path)) for name, path in outcome.figures.items()})
+        save = getattr(self.trackio, "save", None)  # files came to trackio late
+        if save is not None:
+            for path in outcome.files:
+                save(str(path), project=PROJECT)
         self.trackio.finish()
-        print("tracked with trackio; to look: trackio show --project mien")
+        return f"tracked with trackio; to look: trackio show --project {PROJECT}"
+
+
+class TensorBoardTracker:
+    """TensorBoard: event files in the run folder's tensorboard/; `tensorboard --logdir` opens its page."""
+
+    def start(self, run: RunInfo) -> str:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.folder = run.folder / "tensorboard"
+        self.writer = SummaryWriter(str(self.folder))  # type: ignore[no-untyped-call]
+        if not run.id:
+            config = "\n".join(f"    {key}: {value}" for key, value in run.config.items())
+            self.writer.add_text("config", f"    group: {run.group}\n{config}")  # type: ignore[no-untyped-call]
+        return run.name
+
+    def log(self, row: Mapping[str, float]) -> None:
+        epoch = int(row["epoch"])
+        for name, value in row.items():
+            if name != "epoch":
+                self.writer.add_scalar(name, value, epoch)  # type: ignore[no-untyped-call]
+
+    def finish(self, outcome: Outcome) -> str:
+        numbers = {k: v for k, v in outcome.summary.items() if isinstance(v, int | float)}
+        for name, value in numbers.items():
+            self.writer.add_scalar(f"final/{name}", value)  # type: ignore[no-untyped-call]
+        from PIL import Image
+
+        for name, path in outcome.figures.items():
+            with Image.open(path) as image:
+                pixels = np.asarray(image.convert("RGB"))
+            self.writer.add_image(name, pixels, dataformats="HWC")  # type: ignore[no-untyped-call]
+        self.writer.close()  # type: ignore[no-untyped-call]
+        return f"tracked with TensorBoard; to look: tensorboard --logdir {self.folder.parent}"
 
 
 class Guarded:
@@ -95,40 +196,43 @@ class Guarded:
     def __init__(self, inner: Tracker) -> None:
         self.inner: Tracker = inner
 
-    def start(self, name: str, group: str, config: Mapping[str, Any], folder: Path) -> None:
-        self._try(lambda: self.inner.start(name, group, config, folder))
+    def start(self, run: RunInfo) -> str:
+        return self._try(lambda: self.inner.start(run)) or ""
 
     def log(self, row: Mapping[str, float]) -> None:
         self._try(lambda: self.inner.log(row))
 
-    def finish(self, summary: Mapping[str, Any], figures: Mapping[str, Path], model: Path | None) -> None:
-        self._try(lambda: self.inner.finish(summary, figures, model))
+    def finish(self, outcome: Outcome) -> str:
+        return self._try(lambda: self.inner.finish(outcome)) or ""
 
-    def _try(self, call: Callable[[], None]) -> None:
+    def _try(self, call: Callable[[], str | None]) -> str | None:
         try:
-            call()
+            return call()
         except Exception as error:
             name = type(self.inner).__name__.removesuffix("Tracker").lower()
             line = str(error).strip().split("\n")[0] or type(error).__name__
             warnings.warn(f"{name} failed ({line}); the training goes on without it", MienWarning, stacklevel=3)
             self.inner = NoTracker()
+            return None
 
 
-TRACKERS: dict[str, Callable[[], Tracker]] = {
-    "wandb": WandbTracker,
-    "trackio": TrackioTracker,
-    "none": NoTracker,
+# name -> (class, the extra of mien that brings its package)
+TRACKERS: dict[str, tuple[Callable[[], Tracker], str]] = {
+    "wandb": (WandbTracker, "train"),
+    "trackio": (TrackioTracker, "trackio"),
+    "tensorboard": (TensorBoardTracker, "tensorboard"),
+    "none": (NoTracker, ""),
 }
 
 
 def tracker(name: str) -> Tracker:
     """The tracker of that name, guarded. Raises MienError for an unknown name or a package that is not installed."""
     if name not in TRACKERS:
-        raise MienError(f"no tracker '{name}'; there are {', '.join(TRACKERS)}")
-    if name != "none" and importlib.util.find_spec(name) is None:
-        extra = "train" if name == "wandb" else name
+        raise MienError(f"no tracker '{name}'; there are {', '.join(TRACKERS)}", parameter="tracker")
+    make, extra = TRACKERS[name]
+    if extra and importlib.util.find_spec(name) is None:
         raise MienError(f"{name} is not installed; run: {install_hint(extra)}; or use --tracker none")
-    return Guarded(TRACKERS[name]())
+    return Guarded(make())
 
 
 def _has_wandb_key() -> bool:
@@ -147,11 +251,11 @@ def code_version() -> str:
 
     here = Path(__file__).parent
     if shutil.which("git") and (here.parents[2] / ".git").exists() and (here.parents[2] / "src" / "mien").is_dir():
-        found = subprocess.run(
+        described = subprocess.run(
             ["git", "-C", str(here), "describe", "--always", "--dirty"], capture_output=True, text=True
         )
-        if found.returncode == 0 and found.stdout.strip():
-            return f"{__version__}+{found.stdout.strip()}"
+        if described.returncode == 0 and described.stdout.strip():
+            return f"{__version__}+{described.stdout.strip()}"
     return __version__
 
 

@@ -1,44 +1,79 @@
 """The training loop: one process or many, CPU or GPU, through Lightning Fabric.
 
-All randomness of a step is a function of (seed, epoch, step, process): the order of an epoch, augmentation, dropout.
-So a run that was killed and resumed takes the very steps an uninterrupted one takes, and no random state is stored.
-The whole data set lives in memory as one uint8 tensor; there is no DataLoader and no worker process.
+All chance is a function of small numbers: the order of an epoch and what augmentation does to an image, of (seed, epoch, image);
+mixup and dropout, of (seed, epoch, step) for the whole batch, of which each process takes its rows. So a run that was killed
+and resumed takes the very steps an uninterrupted one takes, several processes take those of one, and no random state is
+stored. The whole data set lives in memory as one uint8 tensor; there is no DataLoader and no worker process.
 """
 
-import copy
-import signal
+import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.errors import MienError
 from mien.training import checkpoint, networks
-from mien.training.augment import augment, mix
-from mien.training.batch_norm import settle
-from mien.training.opinions import Opinions
-from mien.training.optim import average, averaged_parts, class_weights, climb, descend, learning_rate, optimizer
-from mien.training.predict import normalise
+from mien.training.augment import augment, draw, mixup, mixup_draw
+from mien.training.batch_norm import recalibrate_batch_norm
+from mien.training.ema import ModelEma
+from mien.training.networks import Shard
+from mien.training.optim import learning_rate, optimizer
+from mien.training.pixels import to_input
 from mien.training.recipes import Recipe
 from mien.training.seeds import generator, mix_seeds, seed_dropout
+from mien.training.signals import StopRequest, stop_on_signal
 
 SAVE_EVERY = 110.0  # seconds between checkpoints inside an epoch
 SPARE = 5.0  # seconds after a checkpoint in which the end of an epoch is no reason for another
+FORMAT = 2
 
 Row = dict[str, float]
+Teacher = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FaceSet:
+    """Faces to train on or to look at: images (N, 48, 48) uint8, already normalized; labels (N,) int.
+
+    targets: probabilities (N, C) that the loss compares with in place of the labels; None where the labels will do.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    targets: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where an epoch stands: epoch and step from 1, steps in an epoch; the running training loss and accuracy, nan at first."""
+
+    epoch: int
+    step: int
+    steps: int
+    train_loss: float
+    train_accuracy: float
+
+
+class Callback(Protocol):
+    """What is told of a training's course, in the first process."""
+
+    def on_step(self, progress: Progress) -> None: ...
+
+    def on_epoch(self, row: Row) -> None: ...
+
+
+@dataclass(frozen=True)
+class FitResult:
     """What a training leaves: the kept weights, one row an epoch, and which epoch was kept (counted from 1)."""
 
     model: nn.Module
@@ -46,270 +81,343 @@ class Fitted:
     epoch: int
 
 
-def fit(
-    r: Recipe,
-    train: tuple[np.ndarray, np.ndarray],
-    validation: tuple[np.ndarray, np.ndarray],
-    classes: int,
-    seed: int,
-    folder: Path | None = None,
-    fabric: Fabric | None = None,
-    start: dict[str, Tensor] | None = None,
-    compiled: bool = False,
-    on_epoch: Callable[[Row], None] = lambda row: None,
-    on_step: Callable[[int, int, int], None] = lambda epoch, step, steps: None,
-    max_minutes: float = 0.0,
-    target: np.ndarray | None = None,
-    teacher: Callable[[Tensor], Tensor] | None = None,
-) -> Fitted:
-    """Train by a recipe.
+@dataclass
+class Sums:
+    """Loss, hits, images and seconds of the running epoch so far, of this process."""
 
-    train, validation: (images (N, 48, 48) uint8, labels (N,) int). folder: where checkpoints go; if it holds one, the
-    training goes on from there. fabric: a launched Fabric; None is this process alone on the CPU in float32.
-    start: weights to begin with instead of fresh ones. on_epoch gets each row of the history; on_step gets
-    (epoch, step, steps an epoch). max_minutes: end the run after the epoch in which this budget is spent (0: never).
-    target: probabilities (N, classes) that the loss compares with, in place of the labels. teacher: takes each batch as
-    the network gets it to probabilities (M, classes), which have the recipe's teacher_share in the target.
+    loss: float = 0.0
+    hits: float = 0.0
+    images: float = 0.0
+    seconds: float = 0.0
 
-    Raises MienError when the loss stops being a number, and KeyboardInterrupt after saving when asked to stop by
-    SIGINT or SIGTERM.
+
+@dataclass
+class TrainState:
+    """Where a training stands, but for the weights. epoch, step: the next ones, counted from 0."""
+
+    epoch: int = 0
+    step: int = 0
+    sums: Sums = field(default_factory=Sums)
+    history: list[Row] = field(default_factory=list)
+    best: dict[str, Any] | None = None  # val_accuracy, epoch and, where they are kept, weights of the best epoch
+    minutes: float = 0.0  # spent on the training before this process
+    done: bool = False
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**self.__dict__, "sums": asdict(self.sums)}
+
+    @classmethod
+    def from_state_dict(cls, state: dict[str, Any]) -> "TrainState":
+        return cls(**{**state, "sums": Sums(**state["sums"])})
+
+
+class Trainer:
+    """Trains one network by a recipe; made for one `fit`.
+
+    fabric: a launched Fabric; None is this process alone on the CPU in float32. checkpoint_dir: where checkpoints go; if it
+    holds one, the training goes on from there. compiled: torch.compile the network. max_minutes: end after the epoch in
+    which this budget is spent (0: never).
     """
-    fabric = fabric or Fabric(accelerator="cpu", devices=1)
-    device = fabric.device
-    images = torch.from_numpy(np.ascontiguousarray(train[0])).to(device)
-    labels = torch.from_numpy(np.asarray(train[1], dtype=np.int64)).to(device)
-    aim = labels if target is None else torch.from_numpy(np.asarray(target, dtype=np.float32)).to(device)
-    if (r.mixup or r.self_share or teacher) and target is None:
-        aim = F.one_hot(labels, classes).float()
-    if len(images) == 0:
-        raise MienError("there are no training images; check the data and the split")
 
-    torch.manual_seed(mix_seeds(seed, 0))
-    bare = networks.build(r.network, classes, r.conv_drop, r.fc_drop, r.drop_kind)
-    if start is not None:
-        bare.load_state_dict(start)
-    bare = bare.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    averaged = copy.deepcopy(bare).requires_grad_(False) if r.ema else None
-    opt = optimizer(bare, r)
-    state: dict[str, Any] = {"epoch": 0, "step": 0, "sums": [0.0] * 4, "history": [], "best": None, "minutes": 0.0}
-    if folder is not None and (folder / checkpoint.NAME).is_file():
-        state = checkpoint.load(folder)
-        bare.load_state_dict(state["model"])
-        opt.load_state_dict(state["optimizer"])
-        if averaged is not None:
-            averaged.load_state_dict(state["averaged"])
-    parts = averaged_parts(averaged, bare) if averaged is not None else ([], [])
-    model, opt = fabric.setup(bare, opt)
-    forward = torch.compile(model) if compiled else model
-    weight = class_weights(labels, classes, r.class_weighting)
-    weight = weight.to(device) if weight is not None else None
-    compare = partial(F.cross_entropy, weight=weight, label_smoothing=r.label_smoothing)
+    def __init__(
+        self,
+        recipe: Recipe,
+        fabric: Fabric | None = None,
+        seed: int = 1,
+        checkpoint_dir: Path | None = None,
+        *,
+        compiled: bool = False,
+        max_minutes: float = 0.0,
+    ) -> None:
+        self.recipe = recipe
+        self.fabric = fabric or Fabric(accelerator="cpu", devices=1)
+        self.seed = seed
+        self.checkpoint_dir = checkpoint_dir
+        self.compiled = compiled
+        self.max_minutes = max_minutes
+        self.state = TrainState()
+        self.shard = Shard(self.fabric.global_rank, self.fabric.world_size)
+        # Losses are looked at after each step, but on a GPU after sixteen, so that it does not wait for this process.
+        self.together = 1 if self.fabric.device.type == "cpu" else 16
+        self._pending: list[tuple[Tensor, int, int, float]] = []  # (loss and hits, images, step, learning rate)
 
-    steps = -(-len(images) // r.batch_size)
-    history: list[Row] = state["history"]
-    best: dict[str, Any] | None = state["best"]
-    # train loss, train hits, images, seconds so far in the running epoch
-    sums = list(state["sums"]) if fabric.is_global_zero else [0.0] * 4
-    opinions = Opinions(state.get("opinions"), len(images) if r.self_share else 0, classes)
-    minutes_before = state["minutes"]
-    began = last_save = time.monotonic()
+    def fit(
+        self,
+        train_set: FaceSet,
+        validation_set: FaceSet,
+        classes: int,
+        *,
+        pretrained: dict[str, Tensor] | None = None,
+        teacher: Teacher | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> FitResult:
+        """Train to the end, or on from the checkpoint.
 
-    def save(epoch: int, step: int) -> None:
-        if folder is None or not fabric.is_global_zero:
+        pretrained: a state dict to begin with instead of fresh weights. teacher: takes each batch as the network gets it to
+        probabilities (M, classes), which have the recipe's distillation_weight in the target.
+
+        Raises MienError when the loss stops being a number, and KeyboardInterrupt after saving when asked to stop by
+        SIGINT or SIGTERM.
+        """
+        if len(train_set.images) == 0:
+            raise MienError("there are no training images; check the data and the split")
+        self.validation_set, self.teacher, self.callbacks = validation_set, teacher, callbacks
+        self._load_data(train_set, classes)
+        self._build(classes, pretrained)
+        self._began = self._saved = time.monotonic()
+        state = self.state
+        with stop_on_signal() as stop:
+            while state.epoch < self.recipe.epochs and not state.done:
+                self._train_epoch(stop)
+                self._end_epoch(stop)
+        return self._result()
+
+    def _load_data(self, train_set: FaceSet, classes: int) -> None:
+        device, recipe = self.fabric.device, self.recipe
+        self.images = torch.from_numpy(np.ascontiguousarray(train_set.images)).to(device)
+        self.labels = torch.from_numpy(np.asarray(train_set.labels, dtype=np.int64)).to(device)
+        if train_set.targets is not None:
+            self.targets = torch.from_numpy(np.asarray(train_set.targets, dtype=np.float32)).to(device)
+        elif recipe.mixup or self.teacher:
+            self.targets = F.one_hot(self.labels, classes).float()
+        else:
+            self.targets = self.labels
+        self.steps = -(-len(self.images) // recipe.batch_size)
+
+    def _build(self, classes: int, pretrained: dict[str, Tensor] | None) -> None:
+        """Network, average and optimizer: fresh, pretrained, or from the checkpoint."""
+        recipe, device = self.recipe, self.fabric.device
+        torch.manual_seed(mix_seeds(self.seed, 0))
+        bare = networks.build_from(recipe, classes)
+        if pretrained is not None:
+            bare.load_state_dict(pretrained)
+        bare = bare.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        networks.set_shard(bare, self.shard)
+        self.bare = bare
+        self.ema = ModelEma(bare, recipe.ema_decay) if recipe.ema_decay else None
+        opt = optimizer(bare, recipe)
+        if self.checkpoint_dir is not None and checkpoint.exists(self.checkpoint_dir):
+            self._resume(self.checkpoint_dir, opt)
+        self.model, self.optimizer = self.fabric.setup(bare, opt)
+        # A compiled network is compiled for full batches; the odd last one takes the plain path.
+        self.forward = torch.compile(self.model) if self.compiled else self.model
+        self.loss = partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
+
+    def _resume(self, folder: Path, opt: torch.optim.Optimizer) -> None:
+        saved = checkpoint.load(folder)
+        if saved.get("format") != FORMAT:
+            raise MienError(
+                f"{folder / checkpoint.NAME} is of mien 0.1, whose random numbers were others; train anew under another --name"
+            )
+        try:
+            self.bare.load_state_dict(saved["model"])
+            opt.load_state_dict(saved["optimizer"])
+            if self.ema is not None:
+                self.ema.module.load_state_dict(saved["ema"])
+            self.state = TrainState.from_state_dict(saved["state"])
+        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            line = str(error).splitlines()[0]
+            raise MienError(f"{folder / checkpoint.NAME} does not fit this recipe ({line}); train anew") from error
+        if not self.fabric.is_global_zero:
+            self.state.sums = Sums()
+
+    @property
+    def judged(self) -> nn.Module:
+        """The weights that are evaluated and kept: the average's where there is one."""
+        return self.ema.module if self.ema is not None else self.bare
+
+    def _train_epoch(self, stop: StopRequest) -> None:
+        """The steps of the running epoch that are left."""
+        state, recipe = self.state, self.recipe
+        order = torch.randperm(len(self.images), generator=generator(self.seed, state.epoch))
+        chance = draw(len(self.images), self.seed, state.epoch)
+        size = image_size_at(state.epoch, recipe)
+        world = self.fabric.world_size
+        self.model.train()
+        tick = time.monotonic()
+        for step in range(state.step, self.steps):
+            batch = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+            if len(batch) < 2 * world and recipe.batch_size > 1 and len(self.images) > 1:
+                continue  # batch norm cannot normalize one image; all processes skip it together
+            self._train_step(step, batch, chance, size)
+            self._tell_step(step)
+            now = time.monotonic()
+            if now - self._saved > SAVE_EVERY or stop.requested:
+                self._look_at_losses()
+                state.sums.seconds += now - tick
+                tick = now
+                self._save(state.epoch, step + 1)
+            if stop.requested:
+                raise KeyboardInterrupt
+        self._look_at_losses()
+        state.sums.seconds += time.monotonic() - tick
+
+    def _train_step(self, step: int, batch: Tensor, chance: Tensor, size: int) -> None:
+        """One step on the rows of `batch`, of which this process takes its share."""
+        epoch, recipe, fabric = self.state.epoch, self.recipe, self.fabric
+        lr = learning_rate(epoch * self.steps + step, recipe.epochs * self.steps, recipe)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        step_seed = mix_seeds(self.seed, epoch, step)
+        self.shard.rows = len(batch)
+        mine = batch[fabric.global_rank :: fabric.world_size]
+        x, target = self._inputs(batch, mine, chance, size, step_seed)
+        seed_dropout(step_seed, fabric.device)
+        forward = self.forward if len(mine) == recipe.batch_size else self.model
+        logits = forward(x.contiguous(memory_format=torch.channels_last))
+        loss = self.loss(logits, target)
+        hits = (logits.argmax(1) == self.labels[mine]).sum()
+        self._pending.append((torch.stack([loss.detach().float(), hits.float()]), len(mine), step, lr))
+        if len(self._pending) == self.together:
+            self._look_at_losses()
+        self.optimizer.zero_grad(set_to_none=True)
+        fabric.backward(loss * (len(mine) * fabric.world_size / len(batch)))
+        self.optimizer.step()
+        if self.ema is not None:
+            self.ema.update(epoch * self.steps + step)
+
+    def _inputs(self, batch: Tensor, mine: Tensor, chance: Tensor, size: int, step_seed: int) -> tuple[Tensor, Tensor]:
+        """What the network gets for the rows `mine` of the batch, and what it should say: (M, 1, size, size), targets."""
+        recipe = self.recipe
+        rows = mine
+        if recipe.mixup:
+            partner, own = mixup_draw(len(batch), recipe.mixup, step_seed)
+            here = slice(self.fabric.global_rank, None, self.fabric.world_size)
+            partner, own = partner[here], own[here]
+            if self.fabric.world_size > 1:  # partners may be another process's
+                rows, partner = torch.cat([mine, batch[partner]]), torch.arange(len(mine), 2 * len(mine))
+        x = augment(to_input(self.images[rows], recipe.mean, recipe.std), recipe.augmentation, chance[rows], size)
+        target = self.targets[rows]
+        if recipe.mixup:
+            x, target = mixup(x, target, partner, own)
+        if self.teacher is not None:
+            target = torch.lerp(target, self.teacher(x), recipe.distillation_weight)
+        return x, target
+
+    def _look_at_losses(self) -> None:
+        """Add up the losses of the steps since last time. Raises MienError where one is no number."""
+        if not self._pending:
             return
-        full = {
-            "model": bare.state_dict(), "optimizer": opt.state_dict(), "epoch": epoch, "step": step, "sums": sums,
-            "done": done, "averaged": averaged.state_dict() if averaged is not None else None, "history": history, "best": best,
-            "opinions": opinions.state(), "minutes": minutes_before + (time.monotonic() - began) / 60,
-        }  # fmt: skip
-        checkpoint.save(folder, full)
-
-    together = _steps_together(device)
-    # (loss and hits, images, step, learning rate) of steps that are not in the sums yet
-    pending: list[tuple[Tensor, int, int, float]] = []
-
-    def count(epoch: int) -> None:
-        if not pending:
-            return
-        for (value, hits), (_, n, step, lr) in zip(torch.stack([p[0] for p in pending]).tolist(), pending, strict=True):
-            if not np.isfinite(value):
+        sums = self.state.sums
+        values = torch.stack([pending[0] for pending in self._pending]).tolist()
+        for (loss, hits), (_, n, step, lr) in zip(values, self._pending, strict=True):
+            if not math.isfinite(loss):
                 raise MienError(
-                    f"the loss became {value} in epoch {epoch + 1}, step {step + 1}; try a lower --learning-rate "
+                    f"the loss became {loss} in epoch {self.state.epoch + 1}, step {step + 1}; try a lower --learning-rate "
                     f"(it was {lr:.2g} there) or --precision 32-true"
                 )
-            sums[0] += value * n
-            sums[1] += hits
-            sums[2] += n
-        pending.clear()
+            sums.loss += loss * n
+            sums.hits += hits
+            sums.images += n
+        self._pending.clear()
 
-    done = bool(state.get("done"))
-    with _polite_stop() as asked:
-        epoch, first = state["epoch"], state["step"]
-        while epoch < r.epochs and not done:
-            order = torch.randperm(len(images), generator=generator(seed, epoch))
-            size = picture_size(epoch, r)
-            model.train()
-            lr = learning_rate(epoch * steps + max(first - 1, 0), r.epochs * steps, r)
-            tick = time.monotonic()
-            for step in range(first, steps):
-                batch = order[step * r.batch_size : (step + 1) * r.batch_size]
-                mine = batch[fabric.global_rank :: fabric.world_size]
-                if len(batch) < 2 * fabric.world_size and r.batch_size > 1 and len(images) > 1:
-                    continue  # batch norm cannot normalise one picture; all processes skip it together
-                lr = learning_rate(epoch * steps + step, r.epochs * steps, r)
-                for group in opt.param_groups:
-                    group["lr"] = lr
-                here = mix_seeds(seed, epoch, step, fabric.global_rank)
-                seed_dropout(here, device)
-                x = augment(normalise(images[mine], r.mean, r.std), r.augmentation, generator(here), size)
-                y, t = labels[mine], aim[mine]
-                if r.mixup:
-                    x, t = mix(x, t, r.mixup, here)
-                if teacher is not None:
-                    t = torch.lerp(t, teacher(x), r.teacher_share)
-                if r.self_share:
-                    t = opinions.into(t, mine, r.self_share * epoch / r.epochs)
-                # A compiled network is compiled for full batches; the odd last one takes the plain path.
-                run = forward if len(mine) == r.batch_size else model
-                x = x.contiguous(memory_format=torch.channels_last)
-                z = run(x)
-                loss = compare(z, t)
-                hits = (z.argmax(1) == y).sum()
-                pending.append((torch.stack([loss.detach().float(), hits.float()]), len(mine), step, lr))
-                if len(pending) == together:
-                    count(epoch)
-                opt.zero_grad(set_to_none=True)
-                share = len(mine) * fabric.world_size / len(batch)
-                fabric.backward(loss * share)
-                if r.sam:
-                    before = climb(opt, r.sam)
-                    opt.zero_grad(set_to_none=True)
-                    seed_dropout(here, device)
-                    fabric.backward(compare(run(x), t) * share)
-                    descend(before)
-                opt.step()
-                if averaged is not None:
-                    average(*parts, r.ema, epoch * steps + step)
-                if r.self_share:
-                    opinions.note(mine, z)
-                on_step(epoch, step + 1, steps)
-                now = time.monotonic()
-                if now - last_save > SAVE_EVERY or asked():
-                    count(epoch)
-                    sums[3] += now - tick
-                    tick = last_save = now
-                    save(epoch, step + 1)
-                if asked():
-                    raise KeyboardInterrupt
-            count(epoch)
-            sums[3] += time.monotonic() - tick
-            opinions.turn()
-            judged = averaged if averaged is not None else bare
-            if fabric.world_size > 1:  # each process has its own batch-norm statistics; judged are those that are kept
-                for held in judged.buffers():
-                    held.copy_(fabric.broadcast(held, src=0))
-            settle(judged, images, r, r.settle, seed, fabric)
-            row = _row(epoch + 1, lr, sums, _evaluate(judged, validation, r, fabric), fabric)
-            if best is None or row["val_accuracy"] > best["val_accuracy"]:
-                best = {"val_accuracy": row["val_accuracy"], "epoch": epoch + 1}
-                if r.keep == "best":
-                    best["weights"] = {k: v.clone() for k, v in judged.state_dict().items()}
-            history.append(row)
-            spent = minutes_before + (time.monotonic() - began) / 60
-            late = bool(r.early_stopping) and epoch + 1 - best["epoch"] >= r.early_stopping
-            epoch, first, sums = epoch + 1, 0, [0.0] * 4
-            done = _agree(late or bool(max_minutes and spent >= max_minutes), fabric)
-            if done or epoch == r.epochs or asked() or time.monotonic() - last_save > SPARE:
-                save(epoch, 0)
-                last_save = time.monotonic()
-            on_epoch(row)
-            if asked():
-                raise KeyboardInterrupt
+    def _tell_step(self, step: int) -> None:
+        sums = self.state.sums
+        n = sums.images or math.nan
+        progress = Progress(self.state.epoch + 1, step + 1, self.steps, sums.loss / n, sums.hits / n)
+        if self.fabric.is_global_zero:
+            for callback in self.callbacks:
+                callback.on_step(progress)
 
-    kept = averaged if averaged is not None else bare
-    kept_epoch = len(history)
-    if r.keep == "best" and best is not None:
-        kept.load_state_dict(best["weights"])
-        kept_epoch = best["epoch"]
-    settle(kept, images, r, len(images) if r.settle else 0, seed, fabric)
-    return Fitted(kept.eval(), history, kept_epoch)
+    def _end_epoch(self, stop: StopRequest) -> None:
+        """Validate, write down, save, and tell."""
+        state, recipe, fabric = self.state, self.recipe, self.fabric
+        if fabric.world_size > 1:  # each process has its own batch-norm statistics; judged are those that are kept
+            for statistics in self.judged.buffers():
+                statistics.copy_(fabric.broadcast(statistics, src=0))
+        recalibrate_batch_norm(self.judged, self.images, recipe, recipe.bn_images, self.seed, fabric)
+        last_step = (state.epoch + 1) * self.steps - 1
+        lr = learning_rate(last_step, recipe.epochs * self.steps, recipe)
+        row = _row(state.epoch + 1, lr, state.sums, self._validate(), fabric)
+        if state.best is None or row["val_accuracy"] > state.best["val_accuracy"]:
+            state.best = {"val_accuracy": row["val_accuracy"], "epoch": state.epoch + 1}
+            if recipe.checkpoint_metric == "val_accuracy":
+                state.best["weights"] = {k: v.clone() for k, v in self.judged.state_dict().items()}
+        state.history.append(row)
+        late = bool(recipe.early_stopping) and state.epoch + 1 - state.best["epoch"] >= recipe.early_stopping
+        spent = state.minutes + (time.monotonic() - self._began) / 60
+        over = late or bool(self.max_minutes and spent >= self.max_minutes)
+        state.epoch, state.step, state.sums = state.epoch + 1, 0, Sums()
+        state.done = _total([float(over)], fabric)[0] > 0  # all processes stop together
+        last = state.done or state.epoch == recipe.epochs
+        if last or stop.requested or time.monotonic() - self._saved > SPARE:
+            self._save(state.epoch, 0)
+        if fabric.is_global_zero:
+            for callback in self.callbacks:
+                callback.on_epoch(row)
+        if stop.requested and not last:
+            raise KeyboardInterrupt
+
+    @torch.no_grad()
+    def _validate(self) -> tuple[float, float]:
+        """Mean cross-entropy and accuracy. Each process takes its share, none twice: exact for any number of them."""
+        images, labels = self.validation_set.images, self.validation_set.labels
+        recipe, fabric, model = self.recipe, self.fabric, self.judged
+        mine = np.array_split(np.arange(len(images)), fabric.world_size)[fabric.global_rank]
+        sums = np.zeros(3)
+        batch = 256 if fabric.device.type == "cpu" else 2048
+        model.eval()
+        for start in range(0, len(mine), batch):
+            rows = mine[start : start + batch]
+            faces = torch.from_numpy(images[rows]).to(fabric.device)
+            y = torch.from_numpy(np.asarray(labels[rows], dtype=np.int64)).to(fabric.device)
+            x = to_input(faces, recipe.mean, recipe.std).contiguous(memory_format=torch.channels_last)
+            with fabric.autocast():
+                logits = model(x).float()
+            loss = F.cross_entropy(logits, y, reduction="sum").item()
+            sums += [loss, (logits.argmax(1) == y).sum().item(), len(rows)]
+        loss, hits, n = _total(sums.tolist(), fabric)
+        return (loss / n, hits / n) if n else (math.nan, math.nan)
+
+    def _save(self, epoch: int, step: int) -> None:
+        self._saved = time.monotonic()
+        if self.checkpoint_dir is None or not self.fabric.is_global_zero:
+            return
+        spent = self.state.minutes + (time.monotonic() - self._began) / 60
+        state = {**self.state.state_dict(), "epoch": epoch, "step": step, "minutes": spent}
+        full = {
+            "format": FORMAT, "model": self.bare.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "ema": self.ema.module.state_dict() if self.ema is not None else None, "state": state,
+        }  # fmt: skip
+        checkpoint.save(self.checkpoint_dir, full)
+
+    def _result(self) -> FitResult:
+        recipe, kept = self.recipe, self.judged
+        epoch = len(self.state.history)
+        if recipe.checkpoint_metric == "val_accuracy" and self.state.best is not None:
+            kept.load_state_dict(self.state.best["weights"])
+            epoch = self.state.best["epoch"]
+        n = len(self.images) if recipe.bn_images else 0
+        recalibrate_batch_norm(kept, self.images, recipe, n, self.seed, self.fabric)
+        return FitResult(kept.eval(), self.state.history, epoch)
 
 
-def picture_size(epoch: int, r: Recipe) -> int:
-    """Side of the training pictures in an epoch: from start_size to 48 in steps of 8 over the first 60 %."""
-    sizes = [*range(r.start_size, 48, 8), 48]
-    return sizes[min(len(sizes) - 1, int(epoch / r.epochs / 0.6 * (len(sizes) - 1)))]
+def image_size_at(epoch: int, recipe: Recipe) -> int:
+    """Side of the training images in an epoch: from progressive_resizing_from to 48 in steps of 8 over the first 60 %."""
+    sizes = [*range(recipe.progressive_resizing_from, 48, 8), 48]
+    return sizes[min(len(sizes) - 1, int(epoch / recipe.epochs / 0.6 * (len(sizes) - 1)))]
 
 
-def _steps_together(device: torch.device) -> int:
-    """After how many steps their losses are looked at: on a GPU after some, so that it does not wait for this process each time."""
-    return 1 if device.type == "cpu" else 16
-
-
-@torch.no_grad()
-def _evaluate(model: nn.Module, data: tuple[np.ndarray, np.ndarray], r: Recipe, fabric: Fabric) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy. Each process takes its share, none twice: exact for any number of them."""
-    mine = np.array_split(np.arange(len(data[0])), fabric.world_size)[fabric.global_rank]
-    sums = torch.zeros(3, dtype=torch.float64)
-    batch = 256 if fabric.device.type == "cpu" else 2048
-    model.eval()
-    for start in range(0, len(mine), batch):
-        rows = mine[start : start + batch]
-        faces = torch.from_numpy(data[0][rows]).to(fabric.device)
-        y = torch.from_numpy(np.asarray(data[1][rows], dtype=np.int64)).to(fabric.device)
-        with fabric.autocast():
-            z = model(normalise(faces, r.mean, r.std).contiguous(memory_format=torch.channels_last)).float()
-        sums += torch.tensor(
-            [F.cross_entropy(z, y, reduction="sum").item(), (z.argmax(1) == y).sum().item(), len(rows)],
-            dtype=torch.float64,
-        )
-    loss, hits, n = _total(sums, fabric)
-    return (loss / n, hits / n) if n else (float("nan"), float("nan"))
-
-
-def _row(epoch: int, lr: float, sums: list[float], validation: tuple[float, float], fabric: Fabric) -> Row:
-    loss, hits, n = _total(torch.tensor(sums[:3], dtype=torch.float64), fabric)
+def _row(epoch: int, lr: float, sums: Sums, validation: tuple[float, float], fabric: Fabric) -> Row:
+    loss, hits, n = _total([sums.loss, sums.hits, sums.images], fabric)
     return {
         "epoch": epoch,
         "train_loss": loss / n,
         "train_accuracy": hits / n,
         "val_loss": validation[0],
         "val_accuracy": validation[1],
-        "generalisation_gap": hits / n - validation[1],
+        "test_loss": validation[0],
+        "test_accuracy": validation[1],
+        "generalization_gap": hits / n - validation[1],
         "learning_rate": lr,
-        "images_per_second": n / max(sums[3], 1e-9),
-        "seconds": sums[3],
+        "images_per_second": n / max(sums.seconds, 1e-9),
+        "seconds": sums.seconds,
     }
 
 
-def _total(sums: Tensor, fabric: Fabric) -> list[float]:
+def _total(values: list[float], fabric: Fabric) -> list[float]:
+    """The sums of these numbers over all processes."""
     if fabric.world_size == 1:
-        return sums.tolist()
-    return fabric.all_reduce(sums.to(fabric.device), reduce_op="sum").tolist()  # type: ignore[union-attr]
-
-
-def _agree(stop: bool, fabric: Fabric) -> bool:
-    """All processes stop together, when the first one wants to."""
-    return _total(torch.tensor([float(stop)], dtype=torch.float64), fabric)[0] > 0
-
-
-@contextmanager
-def _polite_stop() -> Iterator[Callable[[], bool]]:
-    """While it lasts, the first SIGINT or SIGTERM only raises a flag; a second SIGINT interrupts at once."""
-    stop = False
-
-    def ask(number: int, frame: Any) -> None:
-        nonlocal stop
-        if stop and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop = True
-
-    try:
-        before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: signals are somebody else's
-        before = {}
-    try:
-        yield lambda: stop
-    finally:
-        for s, handler in before.items():
-            signal.signal(s, handler)
+        return values
+    summed = fabric.all_reduce(torch.tensor(values, dtype=torch.float64, device=fabric.device), reduce_op="sum")
+    return summed.tolist()  # type: ignore[union-attr]

@@ -1,0 +1,54 @@
+"""A lock on a run folder: one training at a time works in it, and what a killed one left half-written is tidied."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mien.errors import MienError
+
+NAME = ".lock"
+_TEMPORARY = re.compile(r"\..+-[0-9a-f]{8}(\.\w+)?")  # see files.atomic_write
+
+
+@contextmanager
+def lock_folder(folder: Path | None) -> Iterator[None]:
+    """Hold the folder, which is made where it is missing; None holds nothing. Raises MienError where another training does.
+
+    The lock is the system's own on an open file: it ends with the process, however that ends.
+    """
+    if folder is None:
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = open(folder / NAME, "a")  # noqa: SIM115
+    except OSError as error:
+        raise MienError(f"cannot write into {folder}: {error.strerror}; choose another --runs folder") from error
+    with file:
+        if not _lock(file.fileno()):
+            raise MienError(f"another training works in {folder}; wait for it, or choose another --name")
+        for path in folder.iterdir():
+            if _TEMPORARY.fullmatch(path.name):
+                with suppress(OSError):
+                    path.unlink()
+        yield
+
+
+def _lock(handle: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        except OSError:
+            return False
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # A file system without locks is no reason not to train.
+        return error.errno not in (11, 13) and not isinstance(error, BlockingIOError)
+    return True

@@ -358,7 +358,7 @@ def test_fine_tuning_begins_with_the_given_weights_on_classes_of_one_s_own(place
             Image.fromarray(faces.images[i]).save(path)
     for source in (place / "first", place / "first" / "model.onnx"):
         name = f"tuned-{source.name}"
-        assert main(["train", "quickstart", "--data", str(tmp_path / "mine"), "--from", str(source), "--epochs", "2",
+        assert main(["train", "quickstart", "--data", str(tmp_path / "mine"), "--pretrained", str(source), "--epochs", "2",
                      "--teacher", str(source), "--tracker", "none", "--runs", str(tmp_path), "--name", name]) == 0  # fmt: skip
         told = capsys.readouterr().err
         assert "splitting it 70/15/15" in told
@@ -369,7 +369,7 @@ def test_fine_tuning_begins_with_the_given_weights_on_classes_of_one_s_own(place
 
 def test_a_tuning_killed_before_its_first_checkpoint_begins_again_with_the_given_weights(place, tmp_path):
     run = tmp_path / "tuned"
-    assert main(["train", "quickstart", "--data", str(place / "data"), "--from", str(place / "first"), "--epochs", "1",
+    assert main(["train", "quickstart", "--data", str(place / "data"), "--pretrained", str(place / "first"), "--epochs", "1",
                  "--tracker", "none", "--runs", str(tmp_path), "--name", "tuned", "--threads", "1"]) == 0  # fmt: skip
     assert json.loads((run / "recipe.json").read_text())["from"] == str(place / "first")
     before = load_file(run / "weights.safetensors")
@@ -390,7 +390,7 @@ def test_a_tuning_killed_before_its_first_checkpoint_begins_again_with_the_given
     (["train", "hybrid", "--epochs", "0", "--data", "{data}"], "epochs = 0"),
     (["train", "hybrid", "--data", "nowhere"], "nowhere"),
     (["train", "--resume", "nowhere"], "recipe.json does not exist"),
-    (["train", "--resume", "{place}/first", "--from", "hybrid"], "leave the recipe's name"),
+    (["train", "--resume", "{place}/first", "--pretrained", "hybrid"], "leave the recipe's name"),
     (["train", "--resume", "{place}/first", "--epochs", "50"], "leave the recipe's name, its fields"),
     (["train", "quickstart", "--data", "{data}", "--precision", "fp16"], "--precision = fp16"),
     (["train", "quickstart", "--data", "{data}", "--devices", "0"], "--devices = 0"),
@@ -399,7 +399,7 @@ def test_a_tuning_killed_before_its_first_checkpoint_begins_again_with_the_given
     (["train", "quickstart", "--data", "{data}", "--accelerator", "mps"], "cannot train on 1 x 'mps'"),
     (["train", "quickstart", "--data", "{data}", "--labels", "fer+"], "put FER"),
     (["train", "quickstart", "--data", "{data}", "--runs", "{place}", "--name", "first"], "holds a run already"),
-    (["train", "quickstart", "--data", "{data}", "--from", "nothing"], "no model 'nothing'"),
+    (["train", "quickstart", "--data", "{data}", "--pretrained", "nothing"], "no model 'nothing'"),
     (["train", "quickstart", "--data", "{data}", "--teacher", "nothing"], "no model 'nothing'"),
     (["train", "deep", "--data", "{data}", "--pretrained", "{place}/first"], "another network"),
     (["evaluate", "nowhere", "--data", "{data}"], "no model 'nowhere'"),

@@ -3,6 +3,7 @@
 mien data info data/                  what is there: counts, copies, contradictions
 mien data info photos/ --sheet a.png  and a contact sheet
 mien data info photos/ --json         the same counts for programs
+mien data audit data/ -o audit/       duplicates, non-faces and label errors, on a page to decide on
 mien data crop photos/ -o faces/      cut the faces out of photos
 mien data fetch                       FER2013 from Kaggle into data/
 mien data draw data/drawn             faces drawn by mien, for demonstrations
@@ -15,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien.cli import data_audit
 from mien.errors import MienError
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def loading_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="what", required=True, metavar="{info,crop,fetch,draw,cache}")
+    commands = parser.add_subparsers(dest="what", required=True, metavar="{info,audit,crop,fetch,draw,cache}")
     info = commands.add_parser("info", help="what is there and how it was read; duplicates, contradicting labels")
     info.add_argument("path", help="a csv, parquet or npz file, a folder of such, or a folder of pictures")
     info.add_argument("--json", action="store_true", help="classes, parts, decisions and what was left out, as JSON")
@@ -45,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     info.add_argument("--votes", metavar="CSV", help="FER+'s fer2013new.csv: also count what taggers call no face")
     info.add_argument("--no-cache", action="store_true", help="read the source itself, and keep nothing")
     add_loading_arguments(info)
+    data_audit.add_arguments(commands.add_parser("audit", help="find duplicates, non-faces and label errors"))
     fetch = commands.add_parser("fetch", help="download FER2013 from Kaggle (needs a token)")
     fetch.add_argument("directory", nargs="?", default="data", help="where to put the files (default: data)")
     draw = commands.add_parser("draw", help="draw faces for demonstrations, as Kaggle's files")
@@ -56,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    {"info": _info, "fetch": _fetch, "draw": _draw, "cache": _cache}[args.what](args)
+    {"info": _info, "audit": data_audit.run, "fetch": _fetch, "draw": _draw, "cache": _cache}[args.what](args)
 
 
 def _info(args: argparse.Namespace) -> None:

@@ -1,0 +1,143 @@
+"""mien data audit: look for duplicates, images of nothing, non-faces and label errors, and write a page to decide on."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mien.errors import MienError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mien.data import Dataset
+
+EPILOG = """examples:
+  mien data audit data/ -o audit/                                  duplicates, images of nothing, non-faces
+  mien data audit data/ -o audit/ --probabilities out_of_fold.npz  likely label errors too
+  mien data audit data/ -o audit/ --model runs/mine                the same, where no cross-validation was run
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `mien data audit`."""
+    from mien.cli.data import add_loading_arguments
+
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = (
+        "Find exact and near duplicates (also across parts and with contradicting labels), images of one gray and\n"
+        "placeholders, images without a face, and likely label errors; writes audit.json, audit.csv, split.csv, and\n"
+        "audit.html, a page with keys to keep, relabel or drop. Nothing of it leaves this machine."
+    )
+    parser.epilog = EPILOG
+    parser.add_argument("path", help="a csv, parquet or npz file, a folder of such, or a folder of pictures")
+    parser.add_argument("-o", "--output", metavar="DIR", required=True, type=Path, help="folder for the files")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--probabilities",
+        metavar="FILE.npz",
+        type=Path,
+        help="class probabilities of models that did not see the labels (cross-validation), a row for each image or for "
+        "each Training image: finds likely label errors",
+    )
+    source.add_argument(
+        "--model", metavar="MODEL", help="take a model's own probabilities; one that saw the labels finds fewer errors"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count() or 1, help="threads (default: as many as there are cores)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the files of an earlier audit in DIR")
+    parser.add_argument("--no-cache", action="store_true", help="read the source itself, and keep nothing")
+    add_loading_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Audit the data set and say what was found."""
+    from mien.cli.data import loading_options
+    from mien.cli.progress import Progress
+    from mien.data import load
+    from mien.errors import require
+    from mien.evaluation.audit_report import FILES, write_audit
+    from mien.evaluation.audit_rows import audit_rows
+
+    require(args.threads >= 1, "threads", args.threads, "1 or more")
+    existing = [name for name in FILES if (args.output / name).exists()]
+    if existing and not args.overwrite:
+        raise MienError(f"{args.output / existing[0]} exists; replace it with --overwrite, or choose another folder")
+    dataset = load(args.path, cache=not args.no_cache, **loading_options(args))
+    probabilities, note = None, ""
+    if args.probabilities:
+        probabilities = read_probabilities(args.probabilities)
+    elif args.model:
+        probabilities, note = _of_model(dataset, args.model, args.threads)
+    steps = Progress(2 * len(dataset), "rows")  # each is compared with the others, and looked at for a face
+    audit = audit_rows(dataset, probabilities, args.threads, lambda what, count: steps.step(count, f", {what}"))
+    steps.clear()
+    record = write_audit(audit, args.output)
+    print(_table(record))
+    if note:
+        print(f"\n{note}")
+    if record["label_errors"] is None:
+        print("\nLabel errors were not looked for; give --probabilities of a cross-validation, or --model.")
+    print(
+        f"\n{record['left_out_of_train']:,} training rows are suggested to be dropped; validation and test rows never."
+    )
+    print(f"look and decide: {args.output / 'audit.html'}")
+    print(f"then train with: --split {args.output / 'split.csv'}")
+
+
+def read_probabilities(path: Path) -> "NDArray[np.floating[Any]]":
+    """The array `probabilities` of an .npz file, or its only array. Raises MienError where there is none."""
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = list(getattr(file, "files", []))
+            if "probabilities" not in names and len(names) != 1:
+                raise MienError(f"{path} holds no array named probabilities", parameter="probabilities")
+            array = file["probabilities" if "probabilities" in names else names[0]]
+    except MienError:
+        raise
+    except OSError as error:
+        reason = error.strerror or "it is no .npz file"
+        raise MienError(f"cannot read {path}: {reason}", parameter="probabilities") from error
+    except Exception as error:  # a damaged archive raises what zipfile, zlib or numpy like
+        raise MienError(f"{path} is no .npz file of numbers", parameter="probabilities") from error
+    if array.dtype.kind != "f":
+        raise MienError(f"{path} holds {array.dtype}, not floating-point numbers", parameter="probabilities")
+    return np.asarray(array)
+
+
+def _of_model(dataset: "Dataset", source: str, threads: int) -> "tuple[NDArray[np.float64], str]":
+    """A model's probabilities of all rows, and what to know about them."""
+    from mien.cli.progress import Progress
+    from mien.evaluation.classifier import open_classifier
+
+    classifier = open_classifier(source, threads)
+    if classifier.classes != dataset.classes:
+        raise MienError(
+            f"{classifier.name} knows the classes {', '.join(classifier.classes)}, the data have "
+            f"{', '.join(dataset.classes)}",
+            parameter="model",
+        )
+    steps = Progress(len(dataset), "faces")
+    probabilities = classifier.probabilities(dataset.images, on_progress=steps.step)
+    steps.clear()
+    saw = "was trained on these labels" if classifier.fingerprint == dataset.fingerprint else "may know these labels"
+    return probabilities, (
+        f"{classifier.name} {saw}; a model believes the labels that it saw, and finds fewer errors among them than the "
+        "probabilities of a cross-validation do (--probabilities)."
+    )
+
+
+def _table(record: dict[str, Any]) -> str:
+    """Counts of reasons by part."""
+    n, reasons = record["data"]["n"], record["reasons"]
+    columns = list(next(iter(reasons.values())))
+    lines = [f"{record['flagged']:,} of {n:,} images have a reason to be looked at", ""]
+    lines.append(f"{'reason':<22}" + "".join(f"{name:>12}" for name in columns))
+    for reason, counts in reasons.items():
+        if reason != "label error" or record["label_errors"] is not None:
+            lines.append(f"{reason:<22}" + "".join(f"{counts[name]:>12,}" for name in columns))
+    return "\n".join(lines)

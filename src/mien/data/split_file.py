@@ -1,0 +1,86 @@
+"""Split files: a csv with a line for each row of a data set, its part, its label, and whether it is kept.
+
+    row,part,label,keep
+    0,train,angry,1
+    1,train,sad,0
+
+part is train, validation, test or empty (in no part); label a class name, or empty where unknown; keep 1 or 0.
+"""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.dataset import UNKNOWN, Dataset
+from mien.data.duplicates import duplicate_groups
+from mien.data.splits import Split
+from mien.errors import MienError
+from mien.files import atomic_write
+
+COLUMNS = ["row", "part", "label", "keep"]
+PARTS = ("train", "validation", "test")
+
+
+def write_split(path: str | Path, dataset: Dataset, part: NDArray[np.str_], keep: NDArray[np.bool_]) -> None:
+    """Write a split file, whole or not at all. part: (N,) names of PARTS or "". keep: (N,) bool."""
+    labels = [dataset.classes[label] if label >= 0 else "" for label in dataset.labels.tolist()]
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(zip(range(len(dataset)), part.tolist(), labels, keep.astype(int).tolist(), strict=True))
+
+
+def read_split(path: str | Path, dataset: Dataset) -> tuple[Dataset, Split]:
+    """The data set with the labels of a split file, and its parts, of kept rows alone.
+
+    Train and validation hold labeled rows only. Raises MienError where the file cannot be read, is no split file, does
+    not have a line for each row of the data set, in order, names a class or a part that there is not, or leaves
+    nothing to train on or to validate with.
+    """
+    lines = _lines(Path(path))
+    if len(lines) != len(dataset):
+        raise MienError(
+            f"{path} has {len(lines):,} rows, {dataset.source or 'the data'} has {len(dataset):,}; a split file belongs to "
+            "one data set, in its order"
+        )
+    class_index = {name: i for i, name in enumerate(dataset.classes)} | {"": UNKNOWN}
+    labels = np.empty(len(lines), np.int64)
+    rows: dict[str, list[int]] = {part: [] for part in PARTS}
+    for i, line in enumerate(lines):
+        where = f"{path}, line {i + 2}"
+        if len(line) != len(COLUMNS) or line[0] != str(i):
+            raise MienError(f"{where}: expected row,part,label,keep of row {i}, not {','.join(line)[:60]!r}")
+        _, part, label, keep = line
+        if part not in (*PARTS, ""):
+            raise MienError(f"{where}: there is no part {part[:40]!r}; choose {', '.join(PARTS)}, or leave it empty")
+        if label not in class_index:
+            raise MienError(f"{where}: there is no class {label[:40]!r}; choose one of {', '.join(dataset.classes)}")
+        if keep not in ("0", "1"):
+            raise MienError(f"{where}: keep is 1 or 0, not {keep[:40]!r}")
+        labels[i] = class_index[label]
+        if part and keep == "1" and (label or part == "test"):
+            rows[part].append(i)
+    for part in ("train", "validation"):
+        if not rows[part]:
+            raise MienError(f"{path} keeps no labeled rows of the part {part}; give some rows that part and keep 1")
+    train, validation, test = (np.array(rows[part], dtype=np.int64) for part in PARTS)
+    groups = duplicate_groups(dataset.images)
+    leaked = int(np.isin(groups[np.concatenate([validation, test])], groups[train]).sum())
+    return replace(dataset, labels=labels), Split("file", train, validation, test, leaked)
+
+
+def _lines(path: Path) -> list[list[str]]:
+    """The rows under the header. Raises MienError where there is no such file, or the header is another."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.reader(file))
+    except OSError as error:
+        raise MienError(f"cannot read {path}: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise MienError(f"{path} is no csv file: {error}") from error
+    if not lines or lines[0] != COLUMNS:
+        raise MienError(f"{path} is no split file; its first line should be {','.join(COLUMNS)}")
+    return [line for line in lines[1:] if line]

@@ -1,0 +1,74 @@
+"""Label errors by confident learning (Northcutt, Jiang and Chuang, "Confident Learning", JAIR 70, 2021).
+
+An image is confidently of class j where its probability of j is at least the mean probability of j among the images
+labeled j. Counting those by given label estimates how many labels of each class are wrong, and in which way; as many
+images are flagged, those with the largest margin of j over the given label ("prune by noise rate"). The probabilities
+must come from models that did not see the labels, as those of cross-validation.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import require
+
+
+@dataclass(frozen=True)
+class LabelErrors:
+    """Rows whose label is likely wrong, the least believable first, (M,) int64, and the class suggested for each, (M,).
+
+    joint: (C, C) estimated number of images by given label (row) and true class (column).
+    """
+
+    rows: NDArray[np.int64]
+    suggested: NDArray[np.int64]
+    joint: NDArray[np.float64]
+
+
+def find_label_errors(labels: NDArray[np.int64], probabilities: NDArray[np.floating]) -> LabelErrors:
+    """Rows whose given label is likely wrong.
+
+    labels: (N,) in 0..C - 1. probabilities: (N, C), rows of which sum to 1, out of fold. Raises MienError where the
+    shapes do not fit, or a label or a probability is out of range.
+    """
+    chances = np.asarray(probabilities, dtype=np.float64)
+    fits = chances.ndim == 2 and len(chances) == len(labels)
+    require(fits, "probabilities", f"an array of shape {chances.shape}", f"a row for each of {len(labels):,} labels")
+    in_range = bool(np.isfinite(chances).all() and (chances >= 0).all() and (chances <= 1.001).all())
+    require(in_range, "probabilities", "values outside 0 to 1", "probabilities")
+    n_classes = chances.shape[1]
+    known = len(labels) == 0 or bool(labels.min() >= 0 and labels.max() < n_classes)
+    require(known, "labels", f"{labels.min(initial=0)} to {labels.max(initial=0)}", f"classes 0 to {n_classes - 1}")
+
+    joint = confident_joint(labels, chances)
+    counts = np.floor(joint + 0.5).astype(np.int64)
+    flagged = np.zeros(len(labels), dtype=bool)
+    for given in range(n_classes):
+        rows = np.flatnonzero(labels == given)
+        if len(rows) <= 1:
+            continue
+        for true in range(n_classes):
+            if true != given and counts[given, true]:
+                margin = chances[rows, true] - chances[rows, given]
+                flagged[rows[np.argsort(-margin, kind="stable")[: counts[given, true]]]] = True
+    suggested = chances.argmax(axis=1)
+    errors = np.flatnonzero(flagged & (suggested != labels))
+    errors = errors[np.argsort(chances[errors, labels[errors]], kind="stable")]
+    return LabelErrors(errors, suggested[errors], joint)
+
+
+def confident_joint(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Estimated number of images by given label and true class, (C, C); rows sum to the number of images so labeled."""
+    n_classes = probabilities.shape[1]
+    counts = np.bincount(labels, minlength=n_classes)
+    # A class that nobody is labeled with has no threshold to pass.
+    thresholds = np.array([probabilities[labels == j, j].mean() if counts[j] else np.inf for j in range(n_classes)])
+    confident = probabilities >= thresholds - 1e-6
+    believed = np.where(confident, probabilities, -1.0).argmax(axis=1)
+    sure = confident.any(axis=1)
+    joint = np.zeros((n_classes, n_classes))
+    np.add.at(joint, (labels[sure], believed[sure]), 1)
+    np.fill_diagonal(joint, np.maximum(joint.diagonal(), 1))
+    calibrated: NDArray[np.float64] = joint / joint.sum(axis=1, keepdims=True) * counts[:, None]
+    return calibrated

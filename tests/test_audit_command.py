@@ -1,0 +1,254 @@
+"""`mien data audit`: its files, its page, the split file, and what it refuses."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.cli.main import main
+from mien.data import Dataset, draw_files, load
+from mien.data.split_file import read_split, write_split
+from mien.errors import MienError
+from mien.evaluation.audit_report import COLUMNS, FILES, page
+from mien.evaluation.audit_rows import REASONS, audit_rows
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 drawn faces; row 95 of train.csv is an exact copy of row 3."""
+    path = tmp_path_factory.mktemp("data")
+    draw_files(path, 120, seed=2)
+    for name in ("train.csv", "icml_face_data.csv"):
+        lines = (path / name).read_text().splitlines()
+        pixels = lines[4].rpartition(",")[2]
+        lines[96] = lines[96].rpartition(",")[0] + "," + pixels
+        (path / name).write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def probabilities(folder: Path) -> np.ndarray:
+    dataset = load(folder, cache=False)
+    chances = np.full((120, 7), 0.02)
+    chances[np.arange(120), dataset.labels] = 0.88
+    chances[10] = 0.02
+    chances[10, (dataset.labels[10] + 1) % 7] = 0.88
+    return chances
+
+
+@pytest.fixture(scope="module")
+def output(folder: Path, probabilities: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("audit")
+    np.savez(place / "folds.npz", probabilities=probabilities.astype(np.float16))
+    argv = ["data", "audit", str(folder), "-o", str(place / "out"), "--no-cache", "--threads", "1"]
+    assert main([*argv, "--probabilities", str(place / "folds.npz")]) == 0
+    return place / "out"
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_the_folder_holds_exactly_the_files_of_an_audit(output: Path) -> None:
+    assert sorted(path.name for path in output.iterdir()) == sorted(FILES)
+
+
+def test_the_json_counts_what_the_csv_lists(output: Path) -> None:
+    record = json.loads((output / "audit.json").read_text())
+    header, *rows = rows_of(output / "audit.csv")
+    assert tuple(header) == COLUMNS
+    assert record["flagged"] == len(rows)
+    for reason in REASONS:
+        assert record["reasons"][reason]["all"] == sum(reason in row[3].split("; ") for row in rows)
+    assert record["reasons"]["exact duplicate"]["all"] == 2
+    assert record["label_errors"]["n"] == record["reasons"]["label error"]["all"] >= 1
+    assert record["data"]["n"] == record["statistics"]["all"]["n"] == 120
+    assert record["data"]["drawn"] is True
+    wrong = next(row for row in rows if row[0] == "10")
+    assert "label error" in wrong[3]
+    assert wrong[4] == "0"
+    assert (float(wrong[7]), float(wrong[8])) == (pytest.approx(0.02, abs=2e-3), pytest.approx(0.88, abs=2e-3))
+
+
+def test_the_split_file_reads_back_as_what_the_audit_keeps(output: Path, folder: Path) -> None:
+    dataset = load(folder, cache=False)
+    record = json.loads((output / "audit.json").read_text())
+    again, split = read_split(output / "split.csv", dataset)
+    np.testing.assert_array_equal(again.labels, dataset.labels)
+    assert len(split.train) == 96 - record["left_out_of_train"]
+    assert len(split.validation) == len(split.test) == 12
+    assert split.leaked == 0
+    assert 10 not in split.train
+    assert (3 in split.train) + (95 in split.train) <= 1
+
+
+def test_the_page_is_one_file_that_asks_for_nothing_and_holds_the_images(output: Path) -> None:
+    text = (output / "audit.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)\s*=\s*["']?(https?:|//)|@import|fetch\(|XMLHttpRequest""", text)
+    assert "data:image/jpeg;base64," in text
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1])
+    assert [each["name"] for each in data["reasons"]] == list(REASONS)
+    assert sum(run[1] for run in data["runs"]) == 120
+    assert len(data["items"]) == len(rows_of(output / "audit.csv")) - 1
+
+
+def test_class_names_cannot_break_out_of_the_page(folder: Path) -> None:
+    dataset = load(folder, cache=False)
+    dataset = replace(dataset, classes=("</script><script>alert(1)</script>", *dataset.classes[1:]))
+    text = page(audit_rows(dataset))
+    assert "alert(1)</script>" not in text
+    assert text.count("<script") == 2
+
+
+def test_the_page_decides_by_keys_and_saves_a_split(output: Path, folder: Path, tmp_path: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = os.environ.get("MIEN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no Chromium here")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for width, scheme in ((1280, "dark"), (390, "light")):
+            tab = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+            faults: list[str] = []
+            tab.on("pageerror", lambda error, faults=faults: faults.append(str(error)))
+            tab.goto(output.joinpath("audit.html").as_uri())
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width
+            assert tab.locator(".card").count() == 2  # the two exact duplicates
+            for key in ("ArrowRight", "d", "ArrowRight", "2"):
+                tab.keyboard.press(key)
+            states = [card.get_attribute("data-decision") for card in tab.locator(".card").all()]
+            assert states == ["drop", "relabel"]
+            tab.reload()  # decisions are kept
+            assert tab.locator('.card[data-decision="drop"]').count() == 1
+            with tab.expect_download() as download:
+                tab.click("#save-split")
+            download.value.save_as(tmp_path / f"{width}.csv")
+            tab.locator(".card").nth(1).focus()
+            tab.keyboard.press("u")
+            assert tab.locator('.card[data-decision="none"]').count() == 1
+            assert not faults
+        browser.close()
+    dataset = load(folder, cache=False)
+    again, split = read_split(tmp_path / "1280.csv", dataset)
+    assert 3 not in split.train
+    assert 95 in split.train
+    assert again.labels[95] == 1
+    assert np.flatnonzero(again.labels != dataset.labels).tolist() in ([95], [])
+
+
+def test_without_probabilities_no_label_errors_are_claimed(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["data", "audit", str(folder), "-o", str(tmp_path), "--no-cache"]) == 0
+    out = capsys.readouterr().out
+    assert "Label errors were not looked for" in out
+    assert json.loads((tmp_path / "audit.json").read_text())["label_errors"] is None
+
+
+def test_a_model_that_saw_the_labels_is_named_as_such(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["data", "audit", str(folder), "-o", str(tmp_path), "--no-cache", "--model", "nano"]) == 0
+    assert "finds fewer errors" in capsys.readouterr().out
+
+
+def test_an_earlier_audit_is_replaced_only_when_told_to(
+    output: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["data", "audit", str(folder), "-o", str(output), "--no-cache"]
+    before = (output / "audit.json").read_bytes()
+    assert main(argv) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert (output / "audit.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot read"),
+        (b"nothing", "npz"),
+        ({"a": np.ones(3), "b": np.ones(3)}, "no array named probabilities"),
+        ({"probabilities": np.ones((120, 7), np.int64)}, "floating-point"),
+        ({"probabilities": np.full((119, 7), 1 / 7)}, "a row for each image"),
+    ],
+)
+def test_probabilities_that_are_none_are_refused_in_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: object, words: str
+) -> None:
+    path = tmp_path / "folds.npz"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, dict):
+        np.savez(path, **content)
+    argv = ["data", "audit", str(folder), "-o", str(tmp_path / "out"), "--no-cache", "--probabilities", str(path)]
+    assert main(argv) == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def small(folder: Path) -> Dataset:
+    return load(folder, cache=False).subset(np.arange(80, 120))
+
+
+def test_a_split_file_takes_other_labels_and_drops_rows(small: Dataset, tmp_path: Path) -> None:
+    part = np.array(["train"] * 20 + ["validation"] * 10 + ["test"] * 9 + [""])
+    keep = np.arange(40) != 5
+    relabeled = replace(small, labels=np.where(np.arange(40) == 2, 6, small.labels))
+    write_split(tmp_path / "split.csv", relabeled, part, keep)
+    again, split = read_split(tmp_path / "split.csv", small)
+    np.testing.assert_array_equal(again.labels, relabeled.labels)
+    assert split.train.tolist() == [i for i in range(20) if i != 5]
+    assert split.validation.tolist() == list(range(20, 30))
+    assert split.test.tolist() == list(range(30, 39))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("row,part", "index,part", "first line"),
+        ("0,train", "1,train", "line 2: expected row,part,label,keep of row 0"),
+        ("0,train", "0,learn", "no part 'learn'"),
+        ("0,train,", "0,train,bored", "no class"),
+        ("\n39,", "\n", "line 41"),
+        ("validation", "test", "no labeled rows of the part validation"),
+    ],
+)
+def test_a_split_file_that_is_wrong_says_where(small: Dataset, tmp_path: Path, old: str, new: str, words: str) -> None:
+    path = tmp_path / "split.csv"
+    part = np.array(["train"] * 20 + ["validation"] * 10 + ["test"] * 10)
+    write_split(path, small, part, np.ones(40, bool))
+    text = path.read_text()
+    path.write_text(text.replace(old, new) if old == "validation" else text.replace(old, new, 1))
+    with pytest.raises(MienError, match=words) as caught:
+        read_split(path, small)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_split_file_of_other_data_is_refused(small: Dataset, tmp_path: Path) -> None:
+    write_split(tmp_path / "split.csv", small, np.full(40, "train"), np.ones(40, bool))
+    with pytest.raises(MienError, match=r"40 rows, .* has 39"):
+        read_split(tmp_path / "split.csv", small.subset(np.arange(39)))
+    with pytest.raises(MienError, match="cannot read"):
+        read_split(tmp_path / "none.csv", small)
+
+
+def test_an_audit_imports_no_torch(folder: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from mien.cli.main import main; main(sys.argv[1:]); "
+        "print([name for name in ('torch', 'cv2', 'matplotlib', 'scipy', 'cleanlab') if name in sys.modules])"
+    )
+    argv = ["data", "audit", str(folder), "-o", str(tmp_path), "--no-cache"]
+    done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"

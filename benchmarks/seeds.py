@@ -1,6 +1,6 @@
 """One recipe trained with several seeds: accuracy of each run, their mean, and its 95 % interval over seeds (Student's t).
 
-python results/champion/seeds.py results/champion/runs/champion-4 results/champion/runs/champion-8 ... > results/champion/seeds.md
+python benchmarks/seeds.py results/champion/runs/champion-4 results/champion/runs/champion-8 ... > results/champion/seeds.md
 """
 
 import json

@@ -1,13 +1,14 @@
 # make quickstart   sets everything up and runs the main job: data to submission.csv
+# make page         builds a web page without a server into site/
 # make test         sets everything up, checks style and types, runs the tests
-# Both use their own virtual environment in .venv and do nothing twice.
+# All use their own virtual environment in .venv and do nothing twice.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q
 
-.PHONY: quickstart test lint types unit notebooks clean
+.PHONY: quickstart test lint types unit notebooks page clean
 
 quickstart: $(VENV)/.train
 	$(BIN)/mien quickstart $(ARGS)
@@ -25,6 +26,10 @@ types: $(VENV)/.dev
 
 unit: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Builds the page that reads faces in the visitor's browser into site/. Its runtime comes from npm.
+page: $(VENV)/.train
+	$(BIN)/mien page -o site $(ARGS)
 
 # Runs the six notebooks on the Kaggle files in data/ (or MIEN_DATA) and keeps their outputs.
 notebooks: $(VENV)/.dev

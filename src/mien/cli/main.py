@@ -22,6 +22,7 @@ COMMANDS = {
     "export": ("export", "turn a run into an ONNX model that `mien read --model` takes"),
     "read": ("read", "faces and their emotions from photos, folders, video or a camera"),
     "serve": ("serve", "a web page and a REST endpoint on this machine"),
+    "page": ("page", "a web page without a server, which reads faces in the visitor's browser"),
 }
 
 

@@ -137,21 +137,16 @@ def _page_data(models: Sequence[Model], large: dict[str, bytes], version: str) -
 
 def _card(model: Model) -> dict[str, Any]:
     """What the page says of a model, and needs to read with it."""
-    told = model.metadata
-    try:
-        training = json.loads(told.get("training", "{}"))
-    except ValueError:
-        training = {}
-    accuracy = training.get("validation_accuracy") if isinstance(training, dict) else None
+    info = model.info
     return {
-        "name": model.name,
-        "classes": list(model.classes),
-        "colors": [color(name, i) for i, name in enumerate(model.classes)],
-        "input_size": model.input_size,
-        "input_normalization": told.get("input_normalization", "none"),
-        "temperature": model.temperature,
-        "parameters": int(told["parameters"]) if told.get("parameters", "").isdigit() else None,
-        "accuracy": accuracy if isinstance(accuracy, (int, float)) else None,
+        "name": info.name,
+        "classes": list(info.classes),
+        "colors": [color(name, i) for i, name in enumerate(info.classes)],
+        "input_size": info.input_size,
+        "input_normalization": info.input_normalization,
+        "temperature": info.temperature,
+        "parameters": info.parameters,
+        "accuracy": info.validation_accuracy,
     }
 
 

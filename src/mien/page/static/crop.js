@@ -1,15 +1,18 @@
 // From a detected face to the gray square that the classifier was trained on, as mien.inference.crop does it.
 
 import { cut, toGray } from "./decode.js";
+import { round } from "./numbers.js";
 import { BILINEAR, resize } from "./resample.js";
 
 const MARGIN = 1.15; // side of the frame over the longer side of the box
+const GRID = 8; // frames lie on eighths of a pixel: the last digits of a box do not move them
 
 /** Cut one face out of an image: {width: size, height: size, channels: 1, data}. */
 export function cropFace(image, face, size) {
-  let side = MARGIN * Math.max(face.width, face.height);
-  let left = face.x + face.width / 2 - side / 2;
-  let top = face.y + face.height / 2 - side / 2;
+  const longer = MARGIN * Math.max(face.width, face.height);
+  let left = round((face.x + face.width / 2 - longer / 2) * GRID) / GRID;
+  let top = round((face.y + face.height / 2 - longer / 2) * GRID) / GRID;
+  let side = Math.max(1, round(longer * GRID)) / GRID;
   const excess = side - Math.max(image.width, image.height);
   if (excess > 0) {
     left += excess / 2;

@@ -2,6 +2,7 @@
 // A face is {x, y, width, height, landmarks: [[x, y] * 5], score}, in pixels of the picture.
 
 import { cut } from "./decode.js";
+import { round } from "./numbers.js";
 import { BICUBIC, BILINEAR, resize, resizeInSteps } from "./resample.js";
 
 const MIN_SCORE = 0.65;
@@ -13,12 +14,6 @@ const DETAIL = 1920;
 const ENOUGH = 480; // from here to FIRST a picture is looked at as it is
 const OVERLAP = 192; // of neighboring tiles
 const STRIDES = [8, 16, 32];
-
-/** Rounded to the nearest whole number, halves to the even one, as Python does. */
-export function round(value) {
-  const whole = Math.round(value);
-  return Math.abs(value % 1) === 0.5 && whole % 2 ? whole - 1 : whole;
-}
 
 /** The faces in an image, largest first. run: see `yunet`. */
 export async function detect(run, image) {

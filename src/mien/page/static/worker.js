@@ -3,8 +3,9 @@
 import { logitsOf, softmax } from "./classifier.js";
 import { cropFace } from "./crop.js";
 import { decode, pixelsOf, png, toGray } from "./decode.js";
-import { detect, round, yunet } from "./detector.js";
+import { detect, yunet } from "./detector.js";
 import { load } from "./loader.js";
+import { digits, round } from "./numbers.js";
 import { explain } from "./occlusion.js";
 import { env, InferenceSession, Tensor } from "./ort.mjs";
 import { PAGE } from "./page_data.js";
@@ -86,7 +87,6 @@ async function read(image, withCrops) {
   return { width, height, faces: ordered };
 }
 
-const digits = (value) => Number(value.toPrecision(7));
 const tenths = (value) => Math.round(10 * value) / 10;
 
 /** x, y, width, height in whole pixels inside the picture. */

@@ -59,7 +59,9 @@ def pictures() -> Iterator[Picture]:
     """All 200, photographs and drawn ones mixed, so that every stretch of the list has some of each."""
     photographs, drawn = list(_photographs()), list(_drawn())
     step = len(photographs) / len(drawn)
-    order = sorted([*((i, p) for i, p in enumerate(photographs)), *((i * step, p) for i, p in enumerate(drawn))], key=_first)
+    order = sorted(
+        [*((i, p) for i, p in enumerate(photographs)), *((i * step, p) for i, p in enumerate(drawn))], key=_first
+    )
     yield from (picture for _, picture in order)
 
 
@@ -188,4 +190,3 @@ def _drawn() -> Iterator[Picture]:
         scene = Image.effect_noise((480, 360), 30 + i).convert("RGB")
         scene.paste(person.convert("RGB"), (20 * (i % 13), 8 * (i % 19)))
         yield Picture(f"drawn-scene-{i}.jpg", encoded(scene, quality=80), False, "a drawn face before noise")
-

@@ -107,6 +107,6 @@ function tellProgress() {
 setUpTheme();
 tellProgress();
 window.addEventListener("hashchange", show);
-document.addEventListener("server-back", tellModel);
+for (const news of ["server-back", "model-changed"]) document.addEventListener(news, tellModel);
 show();
 tellModel();

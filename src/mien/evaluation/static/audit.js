@@ -104,9 +104,14 @@ function card(item) {
   };
   parts.push(element("div", { className: "buttons" }, [button("Keep", "keep"), button("Drop", "drop"), choose]));
   if (others.length) {
-    const few = others.slice(0, 6).map((other) =>
-      element("figure", {}, [face(other), element("figcaption", { textContent: `${other.row} ${labelName(other.label)} ${other.part}` })]),
-    );
+    const few = others
+      .slice(0, 6)
+      .map((other) =>
+        element("figure", {}, [
+          face(other),
+          element("figcaption", { textContent: `${other.row} ${labelName(other.label)} ${other.part}` }),
+        ]),
+      );
     if (others.length > 6) few.push(element("span", { textContent: `and ${others.length - 6} more` }));
     parts.push(element("div", { className: "others" }, few));
   }
@@ -127,8 +132,12 @@ function show(focusOn) {
   if (first && focusOn !== undefined) first.focus();
   $("nothing").hidden = here.length > 0;
   const each = data.reasons[reason];
-  $("heading").textContent = each ? `${each.name[0].toUpperCase()}${each.name.slice(1)}: ${each.text}` : "Nothing to doubt";
-  $("page").textContent = here.length ? `${number(page * PAGE + 1)} to ${number(page * PAGE + here.length)} of ${number(shown.length)}` : "";
+  $("heading").textContent = each
+    ? `${each.name[0].toUpperCase()}${each.name.slice(1)}: ${each.text}`
+    : "Nothing to doubt";
+  $("page").textContent = here.length
+    ? `${number(page * PAGE + 1)} to ${number(page * PAGE + here.length)} of ${number(shown.length)}`
+    : "";
   $("previous").disabled = page === 0;
   $("next").disabled = (page + 1) * PAGE >= shown.length;
   for (const button of $("reasons").querySelectorAll("button")) {
@@ -141,7 +150,9 @@ function tell(saved = true) {
   const counts = { keep: 0, relabel: 0, drop: 0 };
   for (const [decision] of decisions.values()) counts[decision] += 1;
   const words = `Decided: ${number(counts.keep)} keep, ${number(counts.relabel)} relabel, ${number(counts.drop)} drop.`;
-  const where = saved ? "Decisions stay in this browser; " : "This browser keeps no decisions for this page; save them before you close it. ";
+  const where = saved
+    ? "Decisions stay in this browser; "
+    : "This browser keeps no decisions for this page; save them before you close it. ";
   $("state").textContent = `${words} ${where}split.csv takes them, and the suggestion for the rest.`;
 }
 
@@ -226,18 +237,26 @@ function splitLines() {
 
 function decisionLines() {
   const rows = [...decisions].sort((a, b) => a[0] - b[0]);
-  return ["row,decision,label", ...rows.map(([row, [decision, label]]) => `${row},${decision},${csvLabel(label ?? items.get(row)?.label ?? -1)}`)];
+  return [
+    "row,decision,label",
+    ...rows.map(([row, [decision, label]]) => `${row},${decision},${csvLabel(label ?? items.get(row)?.label ?? -1)}`),
+  ];
 }
 
 function start() {
   const style = data.sheets.map((sheet, i) => `.sheet-${i} { background-image: url("${sheet}"); }`).join("\n");
   document.head.append(element("style", { textContent: style }));
   document.title = `Audit of ${data.name}`;
-  $("about").textContent = `${data.name}: ${number(items.size)} of ${number(data.n)} images have a reason to be looked at.`;
+  $("about").textContent =
+    `${data.name}: ${number(items.size)} of ${number(data.n)} images have a reason to be looked at.`;
   $("notes").textContent = data.notes;
   $("reasons").append(
     ...data.reasons.map((each, i) => {
-      const button = element("button", { type: "button", disabled: each.count === 0, textContent: `${each.name} ${number(each.count)}` });
+      const button = element("button", {
+        type: "button",
+        disabled: each.count === 0,
+        textContent: `${each.name} ${number(each.count)}`,
+      });
       button.dataset.reason = i;
       button.addEventListener("click", () => {
         reason = i;
@@ -248,19 +267,26 @@ function start() {
     }),
   );
   $("of-label").append(...data.classes.map((name, i) => element("option", { value: String(i), textContent: name })));
-  $("of-part").append(...data.parts.filter(Boolean).map((name) => element("option", { value: name, textContent: name })));
+  $("of-part").append(
+    ...data.parts.filter(Boolean).map((name) => element("option", { value: name, textContent: name })),
+  );
   for (const id of ["of-label", "of-part", "of-decision"]) {
     $(id).addEventListener("change", () => {
       page = 0;
       show();
     });
   }
-  const digits = data.classes.slice(0, 9).flatMap((name, i) => [element("kbd", { textContent: String(i + 1) }), ` ${name}, `]);
+  const digits = data.classes
+    .slice(0, 9)
+    .flatMap((name, i) => [element("kbd", { textContent: String(i + 1) }), ` ${name}, `]);
   $("digits").append(...digits);
   const columns = ["brightness", "contrast", "sharpness"];
   const heads = ["class", "images", ...columns].map((text) => element("th", { scope: "col", textContent: text }));
   const cell = (figures) =>
-    element("td", {}, [`${figures.mean.toFixed(1)} `, element("small", { textContent: `${figures.p5.toFixed(0)} to ${figures.p95.toFixed(0)}` })]);
+    element("td", {}, [
+      `${figures.mean.toFixed(1)} `,
+      element("small", { textContent: `${figures.p5.toFixed(0)} to ${figures.p95.toFixed(0)}` }),
+    ]);
   $("classes").append(
     element("thead", {}, [element("tr", {}, heads)]),
     element(

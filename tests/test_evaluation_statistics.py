@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from mien.errors import MienError
-from mien.evaluation.statistics import Difference, holm, mcnemar, paired_bootstrap, permutation_test, rule, wilson
+from mien.evaluation.statistics import (
+    Difference,
+    holm,
+    mcnemar,
+    newcombe,
+    paired_bootstrap,
+    permutation_test,
+    rule,
+    wilson,
+)
 
 
 def test_mcnemar_is_the_binomial_test_on_discordant_images() -> None:
@@ -83,3 +92,15 @@ def test_wilson_lies_within_0_and_1() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
     assert wilson(5, 5)[1] == 1.0
     assert 0 < wilson(1, 5)[0] < 0.2 < wilson(1, 5)[1]
+
+
+def test_newcombe_is_that_of_the_paper() -> None:
+    found = newcombe(48, 80, 56, 70)  # Newcombe 1998, table II, 56/70 minus 48/80: 0.2, 0.0524 to 0.3339
+    assert (found.estimate, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
+
+
+def test_one_training_against_another_is_resampled_as_several_are() -> None:
+    rng = np.random.default_rng(2)
+    first, second = rng.random(800) < 0.7, rng.random(800) < 0.72
+    fast, plain = paired_bootstrap(first, second), paired_bootstrap(first[None], second[None])
+    assert (fast.low, fast.high) == pytest.approx((plain.low, plain.high), abs=0.003)

@@ -1,8 +1,9 @@
 """Split conformal prediction: sets of classes that hold the right one with a promised probability, and abstention.
 
-Adaptive prediction sets (Romano, Sesia & Candes 2020; Angelopoulos & Bates 2021): classes are taken from the most probable
-downwards until their probabilities sum to a threshold, and the threshold is fitted on images that were not trained on. The
-promise holds for images of the same kind as those, on average over them, not for every class or group.
+Adaptive prediction sets (Romano, Sesia & Candes 2020; Angelopoulos & Bates 2021): a class is in the set while the more
+probable ones sum to a threshold at most, and the threshold is fitted on images that were not trained on. Without the paper's
+random tie-breaking, so that a face always gets the same set; leaving the class's own probability out of the sum keeps the most
+probable class in every set and the coverage exact where it is above the accuracy. The promise holds for images of the same kind as those, on average over them, not for every class or group.
 """
 
 from dataclasses import dataclass
@@ -20,12 +21,12 @@ Labels = NDArray[np.int64]
 COVERAGE = 0.9
 
 
-def cumulative(probabilities: Probabilities) -> Probabilities:
-    """(N, C) -> (N, C): for each class the sum of its probability and of all larger ones."""
+def more_probable(probabilities: Probabilities) -> Probabilities:
+    """(N, C) -> (N, C): for each class the sum of the probabilities of all more probable ones; 0 for the most probable."""
     order = np.argsort(-probabilities, axis=1, kind="stable")
-    sums = np.cumsum(np.take_along_axis(probabilities, order, axis=1), axis=1)
-    result = np.empty_like(sums)
-    np.put_along_axis(result, order, sums, axis=1)
+    ranked = np.take_along_axis(probabilities, order, axis=1)
+    result = np.empty_like(ranked)
+    np.put_along_axis(result, order, np.cumsum(ranked, axis=1) - ranked, axis=1)
     return result
 
 
@@ -42,14 +43,13 @@ def fit_threshold(probabilities: Probabilities, labels: Labels, coverage: float 
         raise MienError(
             f"{n} images are too few for sets with {coverage:.0%} coverage; give {ceil(coverage / (1 - coverage) - 1e-9)}"
         )
-    scores = cumulative(np.asarray(probabilities, np.float64))[np.arange(n), labels]
+    scores = more_probable(np.asarray(probabilities, np.float64))[np.arange(n), labels]
     return float(np.partition(scores, rank - 1)[rank - 1])
 
 
 def prediction_sets(probabilities: Probabilities, threshold: float) -> NDArray[np.bool_]:
     """(N, C) probabilities -> (N, C) bool, which classes are in each image's set; the most probable always is."""
-    sets = cumulative(np.asarray(probabilities, np.float64)) <= threshold + 1e-12
-    sets[np.arange(len(sets)), np.argmax(probabilities, axis=1)] = True
+    sets: NDArray[np.bool_] = more_probable(np.asarray(probabilities, np.float64)) <= threshold + 1e-12
     return sets
 
 

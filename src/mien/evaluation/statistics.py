@@ -5,7 +5,7 @@ Correctness is bool: (N,) for one training, (S, N) for S seeds of it, over the s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, lgamma, log, sqrt
+from math import exp, hypot, lgamma, log, sqrt
 from typing import Literal
 
 import numpy as np
@@ -77,7 +77,11 @@ def paired_bootstrap(
     sources of variance count). Raises MienError where the images are not as many.
     """
     a, b = _pair(first, second)
-    p = mcnemar(a, b) if a.ndim == b.ndim == 1 else None
+    if a.ndim == b.ndim == 1:
+        # Only how many images of each kind are drawn matters: that is multinomial.
+        n, counts = len(a), np.array([(a & ~b).sum(), (b & ~a).sum(), (a == b).sum()])
+        drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=samples)
+        return _interval((drawn[:, 1] - drawn[:, 0]) / n, float(b.mean() - a.mean()), level, mcnemar(a, b))
     a, b = np.atleast_2d(a).astype(np.float64), np.atleast_2d(b).astype(np.float64)
     rng, n = np.random.default_rng(seed), a.shape[1]
     differences = np.empty(samples)
@@ -87,8 +91,19 @@ def paired_bootstrap(
         weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n) / n
         accuracies = [_over_seeds(weights @ runs.T, rng) for runs in (a, b)]
         differences[start : start + size] = accuracies[1] - accuracies[0]
-    low, high = np.quantile(differences, [(1 - level) / 2, (1 + level) / 2])
-    return Difference(float(b.mean() - a.mean()), float(low), float(high), p)
+    return _interval(differences, float(b.mean() - a.mean()), level, None)
+
+
+def newcombe(hits: int, n: int, other_hits: int, other_n: int) -> Difference:
+    """Second proportion minus the first, of independent images, with the 95 % interval of Newcombe (1998, method 10)."""
+    first, second = hits / n, other_hits / other_n
+    low, high = wilson(hits, n)
+    other_low, other_high = wilson(other_hits, other_n)
+    return Difference(
+        second - first,
+        second - first - hypot(second - other_low, high - first),
+        second - first + hypot(other_high - second, first - low),
+    )
 
 
 def permutation_test(
@@ -142,6 +157,11 @@ def _pair(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[NDArray[
             f"correctness of shapes {a.shape} and {b.shape} cannot be paired; it is of the same images, (N,)"
         )
     return a, b
+
+
+def _interval(differences: NDArray[np.float64], estimate: float, level: float, p: float | None) -> Difference:
+    low, high = np.quantile(differences, [(1 - level) / 2, (1 + level) / 2])
+    return Difference(estimate, float(low), float(high), p)
 
 
 def _over_seeds(accuracies: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -4,7 +4,6 @@ Where both runs have their predictions stored the comparison is paired: a bootst
 1993) and McNemar's exact test (McNemar 1947). Else the interval is that of two independent proportions (Newcombe 1998).
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MienError
-from mien.evaluation import results
-from mien.evaluation.metrics import wilson
+from mien.evaluation import results, statistics
 from mien.server.run_files import Run, check_file, find_runs, read_json
 from mien.server.runs import as_integer, as_object, figures_of, summary
 
 PART, VIEW = "validation", "single"
-BOOTSTRAP = 4000  # resamples
 
 
 @dataclass(frozen=True)
@@ -113,39 +110,18 @@ def _difference(first: _Evaluated, run: _Evaluated) -> dict[str, Any]:
     if _same_images(first, run):
         only_first = int((first.right & ~run.right).sum())
         only_this = int((run.right & ~first.right).sum())
-        value = (only_this - only_first) / len(run.right)
-        interval = _paired_bootstrap(only_first, only_this, len(run.right))
-        paired = {"method": "paired bootstrap", "p_value": _mcnemar(only_first, only_this),
+        difference = statistics.paired_bootstrap(first.right, run.right)
+        paired = {"method": "paired bootstrap", "p_value": difference.p,
                   "only_first": only_first, "only_this": only_this}  # fmt: skip
     else:
-        value = float(run.row["accuracy"] - first.row["accuracy"])
-        interval = _newcombe(first.row["accuracy"], first.n or 1, run.row["accuracy"], run.n or 1)
+        n, other_n = first.n or 1, run.n or 1
+        hits, other_hits = round(first.row["accuracy"] * n), round(run.row["accuracy"] * other_n)
+        difference = statistics.newcombe(hits, n, other_hits, other_n)
         paired = {"method": "Newcombe, unpaired", "p_value": None, "only_first": None, "only_this": None}
-    verdict = "better" if interval[0] > 0 else "worse" if interval[1] < 0 else "undecided"
-    return {"accuracy": value, "interval": list(interval), **paired, "verdict": verdict}
-
-
-def _paired_bootstrap(only_first: int, only_this: int, n: int) -> tuple[float, float]:
-    """95 % interval of the difference of two accuracies on the same n images, resampled; always of the same seed."""
-    shares = np.array([only_first, only_this, n - only_first - only_this]) / n
-    counts = np.random.default_rng(0).multinomial(n, shares, size=BOOTSTRAP)
-    low, high = np.quantile((counts[:, 1] - counts[:, 0]) / n, (0.025, 0.975))
-    return float(low), float(high)
-
-
-def _mcnemar(only_first: int, only_this: int) -> float:
-    """Two-sided p-value of McNemar's exact test: whether the images that one alone has right fall to both alike."""
-    n, few = only_first + only_this, min(only_first, only_this)
-    logs = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2) for k in range(few + 1)]
-    return min(1.0, 2 * math.fsum(map(math.exp, logs)))
-
-
-def _newcombe(accuracy: float, n: int, other: float, other_n: int) -> tuple[float, float]:
-    """95 % interval of `other` minus `accuracy`, of independent samples, from their Wilson intervals."""
-    low, high = wilson(round(accuracy * n), n)
-    other_low, other_high = wilson(round(other * other_n), other_n)
-    difference = other - accuracy
-    return (
-        difference - math.hypot(other - other_low, high - accuracy),
-        difference + math.hypot(other_high - other, accuracy - low),
-    )
+    verdict = "better" if difference.low > 0 else "worse" if difference.high < 0 else "undecided"
+    return {
+        "accuracy": difference.estimate,
+        "interval": [difference.low, difference.high],
+        **paired,
+        "verdict": verdict,
+    }

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from mien.server import compare
+from mien.evaluation import statistics
 from serve_fixtures import client_of, write_run
 
 
@@ -76,7 +76,12 @@ def test_the_paired_interval_is_that_of_the_images_resampled(tmp_path: Path) -> 
     outcomes = np.r_[np.full(30, 1), np.full(18, -1), np.zeros(152)]
     rng = np.random.default_rng(1)
     means = outcomes[rng.integers(0, 200, (4000, 200))].mean(axis=1)
-    assert compare._paired_bootstrap(18, 30, 200) == pytest.approx(np.quantile(means, (0.025, 0.975)), abs=0.01)
+    first, second = (
+        np.r_[np.ones(18), np.zeros(30), np.ones(152)] > 0,
+        np.r_[np.zeros(18), np.ones(30), np.ones(152)] > 0,
+    )
+    difference = statistics.paired_bootstrap(first, second)
+    assert (difference.low, difference.high) == pytest.approx(np.quantile(means, (0.025, 0.975)), abs=0.01)
 
 
 def test_equal_predictions_are_undecided(client: TestClient, tmp_path: Path) -> None:

@@ -95,8 +95,11 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -
     probability.
     """
     probabilities = np.asarray(probabilities, dtype=np.float64)
-    confidence = probabilities.max(axis=1)
-    correct = (probabilities.argmax(axis=1) == np.asarray(labels)).astype(np.float64)
+    return reliability_of(probabilities.max(axis=1), probabilities.argmax(axis=1) == np.asarray(labels), bins)
+
+
+def reliability_of(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> Reliability:
+    """The same from the confidence of each prediction, (N,) float, 0..1, and whether it is right, (N,) bool."""
     edges = np.linspace(0, 1, bins + 1)
     # Intervals open at the left, as Guo et al. have them; a confidence a hair above 1 counts as 1.
     place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)

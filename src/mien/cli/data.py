@@ -34,13 +34,23 @@ def add_loading_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skip-broken", action="store_true", help="leave out, and count, pictures that cannot be read")
 
 
+def load_dataset(path: Path, args: argparse.Namespace) -> "Dataset":
+    """Load a data set by the options of `add_loading_arguments`, and say on standard error how it was read."""
+    from mien.data import load
+
+    dataset = load(path, **loading_options(args))
+    for line in dataset.decisions:
+        print(f"mien: data: {line}", file=sys.stderr)
+    return dataset
+
+
 def loading_options(args: argparse.Namespace) -> dict[str, Any]:
     """Keyword arguments of `mien.data.load` by the options of `add_loading_arguments`."""
     return {"classes": args.classes, "skip_broken": args.skip_broken}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="what", required=True, metavar="{info,audit,crop,fetch,draw,cache}")
+    commands = parser.add_subparsers(dest="what", required=True, metavar="{info,crop,audit,fetch,draw,cache}")
     info = commands.add_parser("info", help="what is there and how it was read; duplicates, contradicting labels")
     info.add_argument("path", help="a csv, parquet or npz file, a folder of such, or a folder of pictures")
     info.add_argument("--json", action="store_true", help="classes, parts, decisions and what was left out, as JSON")

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from mien.cli.data import add_loading_arguments
+
     parser.add_argument("source", nargs="+", metavar="MODEL",
                         help="a run folder, a model.onnx, or the name of a shipped model; several are measured one by one")  # fmt: skip
     parser.add_argument("--data", type=Path, default=Path("data"), help="labeled faces in any layout (default: data)")
+    add_loading_arguments(parser)
     parser.add_argument("--part", choices=("train", "validation", "test", "all"), default="validation",
                         help="of the model's own split; all: every labeled image (default: validation)")  # fmt: skip
     parser.add_argument("--split", dest="old_part", help=argparse.SUPPRESS)
@@ -51,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     import warnings
 
-    from mien import data
+    from mien.cli.data import load_dataset
     from mien.errors import MienError, MienWarning
 
     if args.old_part:
@@ -59,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
         args.part = args.old_part
     if args.output and args.output.exists() and not args.overwrite:
         raise MienError(f"{args.output} exists; replace it with --overwrite")
-    dataset = data.load(args.data)
+    dataset = load_dataset(args.data, args)
     if args.corruptions:
         _corruptions(args, dataset)
     elif args.labels == "fer+":

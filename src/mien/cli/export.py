@@ -13,6 +13,8 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from mien.cli.data import add_loading_arguments
+
     parser.add_argument("run", type=Path, help="a run folder")
     parser.add_argument("-o", "--output", type=Path, default=Path("model.onnx"))
     kind = parser.add_mutually_exclusive_group()
@@ -29,14 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ask", type=float, default=0.2, help="with --first: about which share of faces this one is asked (0.2)"
     )
     parser.add_argument("--data", type=Path, help="the data of the run, to check parity and to calibrate on")
+    add_loading_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     from mien import data
+    from mien.cli.data import loading_options
     from mien.training.convert import convert
 
     report = convert(
-        args.run, args.output, data.load(args.data) if args.data else None, args.kind, args.first, args.ask
+        args.run,
+        args.output,
+        data.load(args.data, **loading_options(args)) if args.data else None,
+        args.kind,
+        args.first,
+        args.ask,
     )
     print(f"{args.output}: {args.output.stat().st_size:,} bytes")
     for line in report:

@@ -27,6 +27,7 @@ RUNTIME_HELP = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from mien.cli.data import add_loading_arguments
     from mien.evaluation.record import RENAMED
     from mien.training.recipes import FIELDS, GROUPS, RECIPES
     from mien.training.runtime import Runtime
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="Kaggle's files or class folders (default: data)"
     )
+    add_loading_arguments(parser)
     parser.add_argument("--seed", type=int, help="whole number of 0 or more (default: 1)")
     parser.add_argument(
         "--name", help="name of the run folder (default: RECIPE-SEED, with a number where that is finished)"
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     from mien.cli.allocator import keep_large_blocks
 
     keep_large_blocks()
-    from mien import data
+    from mien.cli.data import load_dataset
     from mien.cli.live import Live
     from mien.errors import MienError
     from mien.evaluation import diagnose, history
@@ -93,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
             args.pretrained,
         )
         folder = args.runs / args.name if args.name else _free(args.runs / f"{chosen.name.replace('/', '-')}-{seed}")
-    dataset = data.load(args.data)
+    dataset = load_dataset(args.data, args)
     begun = checkpoint.exists(folder)  # then the weights are in the checkpoint, and their origin may be gone
     state = pretrained_state_dict(pretrained, chosen, dataset.classes, seed) if pretrained and not begun else None
     try:

@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "measure a run: accuracy with its interval, calibration, confusion"),
     "submit": ("submit", "write submission.csv for Kaggle's test.csv"),
     "study": ("study", "train the whole family of networks; one table, one figure"),
+    "report": ("report", "one HTML file about runs, a study or models, with their comparison"),
     "export": ("export", "turn a run into an ONNX model that `mien read --model` takes"),
     "read": ("read", "faces and their emotions from photos, folders, video or a camera"),
     "serve": ("serve", "a web page and a REST endpoint on this machine"),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 520, 300
-LEFT, RIGHT, TOP, BOTTOM = 52, 16, 16, 40
+LEFT, RIGHT, TOP, BOTTOM = 52, 26, 16, 40
 Formatter = Callable[[float], str]
 Points = Sequence[tuple[float, float]]
 
@@ -89,7 +89,7 @@ def reliability_chart(title: str, confidence: NDArray[np.float64], accuracy: NDA
         parts.append(
             f'<g opacity="{opacity}"><title>{tip}</title>'
             f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{HEIGHT - BOTTOM - top:.1f}" '
-            f'fill="var(--train)"/><path class="gap" d="M{(left + right) / 2:.1f} {top:.1f}V{promised:.1f}"/></g>'
+            f'fill="var(--training)"/><path class="gap" d="M{(left + right) / 2:.1f} {top:.1f}V{promised:.1f}"/></g>'
         )
     parts.append(f'<path class="guide" d="M{plot.x(0):.1f} {plot.y(0):.1f}L{plot.x(1):.1f} {plot.y(1):.1f}"/>')
     return _figure(title, "".join(parts), "")
@@ -108,7 +108,7 @@ def interval_chart(title: str, rows: Sequence[tuple[str, float, float, float, st
 
     parts = []
     for tick in _ticks(low, high, 4):
-        words = f"{100 * tick:+.0f}" if zero else percent(tick)
+        words = f"{100 * tick:+.3g}" if zero and abs(tick) > 1e-9 else "0" if zero else percent(tick)
         parts.append(f'<path class="grid" d="M{place(tick):.1f} 8V{height - 24}"/>'
                      f'<text x="{place(tick):.1f}" y="{height - 8}" text-anchor="middle">{words}</text>')  # fmt: skip
     if zero:
@@ -159,7 +159,7 @@ class _Plot:
 
     def axes(self, x_label: str, x_format: Formatter, y_format: Formatter) -> str:
         parts = []
-        for tick in _ticks(self.low_y, self.high_y, 5):
+        for tick in _ticks(self.low_y, self.high_y, 7):
             parts.append(f'<path class="grid" d="M{LEFT} {self.y(tick):.1f}H{WIDTH - RIGHT}"/>'
                          f'<text x="{LEFT - 6}" y="{self.y(tick) + 4:.1f}" text-anchor="end">{y_format(tick)}</text>')  # fmt: skip
         for tick in _ticks(self.low_x, self.high_x, 6):

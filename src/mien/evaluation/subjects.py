@@ -1,0 +1,150 @@
+"""What a report is about: runs, studies and model files, with their curves, evaluations and predictions read in."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data import Dataset
+from mien.errors import MienError
+from mien.evaluation import history, record, results
+from mien.evaluation.diagnose import Verdict, diagnose_record
+from mien.evaluation.evaluate import evaluate
+from mien.evaluation.statistics import Difference, newcombe, paired_bootstrap
+
+DEEP = 3  # folders below a study's in which its runs are looked for
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run or a model. evaluation: its record, format 2 (results.py). recipe: its recipe.json, format 2, {} for a model
+    file. rows: its history, [] for a model file. predictions: columns of predictions-PART.csv, by part."""
+
+    name: str
+    evaluation: Mapping[str, Any]
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    rows: Sequence[Mapping[str, float]] = ()
+    predictions: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+    verdict: Verdict | None = None
+
+    @property
+    def part(self) -> str:
+        """The part that the report speaks of first: validation, where it was evaluated."""
+        parts = list(self.evaluation["evaluations"])
+        return "validation" if "validation" in parts else parts[0]
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """Figures of that part, single view or the first that there is."""
+        views = self.evaluation["evaluations"][self.part]
+        figures: Mapping[str, Any] = views.get("single") or next(iter(views.values()))
+        return figures
+
+    @property
+    def ground(self) -> tuple[Any, ...]:
+        """What must be equal for two subjects to have been measured on the same images, as far as files tell."""
+        data = {**self.recipe.get("data", {}), **{k: v for k, v in self.evaluation["data"].items() if v}}
+        return self.part, data.get("fingerprint"), self.figures["n"], self.recipe.get("split"), self.recipe.get("fold")
+
+
+def read_subjects(
+    sources: Sequence[str | Path],
+    dataset: Dataset | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Subject]:
+    """The runs and models of the sources: run folders, folders with runs below them, model files, shipped names.
+
+    dataset: with it everything that has a model file is evaluated now; without it runs are reported as their files have
+    them, and models cannot be. Raises MienError where a source is none of these, holds nothing finished, or lacks data.
+    """
+    subjects: list[Subject] = []
+    for source in sources:
+        path = Path(source)
+        if not path.is_dir():
+            subjects.append(_model(source, dataset, on_progress))
+        elif (path / "metrics.json").is_file():
+            subjects.append(_run(path, path.name, dataset, on_progress))
+        else:
+            found = _runs_below(path, DEEP)
+            if not found:
+                raise MienError(
+                    f"{path} holds no finished run: no metrics.json in it or in folders below; finish one with mien train"
+                )
+            subjects += [_run(run, run.relative_to(path).as_posix(), dataset, on_progress) for run in found]
+    return subjects
+
+
+def compare(first: Subject, other: Subject) -> Difference | str:
+    """Accuracy of the other minus that of the first: paired where the predictions of both are at hand, of independent
+    images else. Or why they cannot be compared."""
+    a, b = first.predictions.get(first.part), other.predictions.get(other.part)
+    if a is not None and b is not None and first.part == other.part:
+        if not (np.array_equal(a["row"], b["row"]) and np.array_equal(a["label"], b["label"])):
+            return "measured on other images"
+        return paired_bootstrap(a["label"] == a["predicted"], b["label"] == b["predicted"])
+    if first.ground != other.ground:
+        return "measured on other images"
+    hits = [round(subject.figures["accuracy"] * subject.figures["n"]) for subject in (first, other)]
+    return newcombe(hits[0], first.figures["n"], hits[1], other.figures["n"])
+
+
+def _model(source: str | Path, dataset: Dataset | None, on_progress: Callable[[int, int], None]) -> Subject:
+    if dataset is None:
+        from mien.inference.model_file import resolve
+
+        resolve(source)
+        raise MienError(
+            f"{source} is a model file, which holds no evaluation: give labeled images", parameter="dataset"
+        )
+    result = evaluate(
+        source, dataset, ("validation", "test") if _has_parts(dataset) else ("all",), on_progress=on_progress
+    )
+    return Subject(result.model, result.to_dict(), predictions=_predictions(result))
+
+
+def _run(folder: Path, name: str, dataset: Dataset | None, on_progress: Callable[[int, int], None]) -> Subject:
+    recipe = record.read_record(folder)
+    evaluation = results.read_record(folder / "metrics.json")
+    rows = history.read(folder / "history.csv")
+    predictions = {}
+    if dataset is not None and (folder / "model.onnx").is_file():
+        result = evaluate(folder, dataset, ("validation", "test"), on_progress=on_progress)
+        evaluation = {**evaluation, **result.to_dict()}
+        predictions = _predictions(result)
+    else:
+        for part in evaluation["evaluations"]:
+            path = folder / f"predictions-{part}.csv"
+            if path.is_file():
+                predictions[part] = results.read_predictions(path)
+    verdict = diagnose_record(rows, evaluation) if rows else None
+    return Subject(name, evaluation, recipe, rows, predictions, verdict)
+
+
+def _predictions(result: results.EvaluationResult) -> dict[str, dict[str, NDArray[Any]]]:
+    tables = {}
+    for name, part in result.parts.items():
+        probabilities = next(iter(part.probabilities.values()))
+        tables[name] = {"row": part.rows, "label": part.labels, "predicted": probabilities.argmax(axis=1),
+                        "confidence": probabilities.max(axis=1)}  # fmt: skip
+    return tables
+
+
+def _has_parts(dataset: Dataset) -> bool:
+    return bool(((dataset.usage == "PublicTest") & (dataset.labels >= 0)).any())
+
+
+def _runs_below(folder: Path, deep: int) -> list[Path]:
+    found: list[Path] = []
+    for name in sorted(os.listdir(folder)):
+        path = folder / name
+        if name.startswith(".") or not path.is_dir() or path.is_symlink():
+            continue
+        if (path / "metrics.json").is_file():
+            found.append(path)
+        elif deep > 1:
+            found += _runs_below(path, deep - 1)
+    return found

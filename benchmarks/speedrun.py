@@ -103,10 +103,12 @@ def mien(name: str) -> tuple[float, float]:
     from mien.training import networks
     from mien.training.recipes import recipe
     from mien.training.runtime import best_precision
-    from mien.training.trainer import fit, picture_size
+    from mien.training.schedules import image_size_at
+    from mien.training.state import FaceSet, Progress
+    from mien.training.trainer import Trainer
 
     r = recipe(name)
-    sizes = [picture_size(epoch, r) for epoch in range(r.epochs)]
+    sizes = [image_size_at(epoch, r) for epoch in range(r.epochs)]
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (r.batch_size * (STEPS + WARMUP), 48, 48), dtype=np.uint8)
     labels = rng.integers(0, 7, len(images))
@@ -115,19 +117,28 @@ def mien(name: str) -> tuple[float, float]:
     for size in sorted(set(sizes)):
         share = sizes.count(size) / len(sizes)
         ticks = [time.perf_counter()]
-        once = recipe(name, epochs=9, start_size=size)  # its first epoch has this size, and there it is cut off
+        once = recipe(
+            name, epochs=9, progressive_resizing_from=size
+        )  # its first epoch has this size, and there it is cut off
 
         class Enough(Exception):
             pass
 
-        def step(epoch: int, done: int, steps: int, ticks: list[float] = ticks, enough: type = Enough) -> None:
-            ticks.append(time.perf_counter())
-            if done == steps:
-                raise enough
+        class Clock:
+            def __init__(self, ticks: list[float], enough: type) -> None:
+                self.ticks, self.enough = ticks, enough
+
+            def on_step(self, progress: Progress) -> None:
+                self.ticks.append(time.perf_counter())
+                if progress.step == progress.steps:
+                    raise self.enough
+
+            def on_epoch(self, row: object) -> None: ...
 
         fabric = Fabric(accelerator="cpu", devices=1, precision=best_precision("cpu"))  # type: ignore[arg-type]
         with contextlib.suppress(Enough):
-            fit(once, (images, labels), (images[:64], labels[:64]), 7, 0, None, fabric, on_step=step, target=target)
+            faces, few = FaceSet(images, labels, target), FaceSet(images[:64], labels[:64])
+            Trainer(once, fabric).fit(faces, few, 7, callbacks=(Clock(ticks, Enough),))
         seconds += share / rate(ticks, r.batch_size)
         gflop += share * work(networks.build(r.network), size)
     return 1 / seconds, gflop

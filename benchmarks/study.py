@@ -16,7 +16,8 @@ from lightning_fabric import Fabric
 
 from mien.cli.allocator import keep_large_blocks
 from mien.training.recipes import recipe
-from mien.training.trainer import FaceSet, Trainer
+from mien.training.state import FaceSet
+from mien.training.trainer import Trainer
 
 
 class Clock:

@@ -72,6 +72,18 @@ def notebook(threads: int) -> float:
     return BATCH / statistics.median(took[WARMUP:])
 
 
+class Clock:
+    """Notes when each step ends."""
+
+    def __init__(self, ticks: list[float]) -> None:
+        self.ticks = ticks
+
+    def on_step(self, progress: object) -> None:
+        self.ticks.append(time.perf_counter())
+
+    def on_epoch(self, row: object) -> None: ...
+
+
 def mien(threads: int, precision: str, compiled: bool, profile: bool) -> float:
     """Images per second of mien's own loop."""
     import numpy as np
@@ -80,7 +92,8 @@ def mien(threads: int, precision: str, compiled: bool, profile: bool) -> float:
 
     from mien.training.recipes import recipe
     from mien.training.runtime import best_precision
-    from mien.training.trainer import fit
+    from mien.training.state import FaceSet
+    from mien.training.trainer import Trainer
 
     torch.set_num_threads(threads)
     rng = np.random.default_rng(0)
@@ -90,8 +103,8 @@ def mien(threads: int, precision: str, compiled: bool, profile: bool) -> float:
     ticks = [time.perf_counter()]
 
     def run() -> None:
-        fit(recipe("study/hybrid", epochs=1), (images, labels), (images[:64], labels[:64]), 7, 0, None, fabric, None,
-            compiled, on_step=lambda *_: ticks.append(time.perf_counter()))  # fmt: skip
+        trainer = Trainer(recipe("study/hybrid", epochs=1), fabric, compiled=compiled)
+        trainer.fit(FaceSet(images, labels), FaceSet(images[:64], labels[:64]), 7, callbacks=(Clock(ticks),))
 
     if profile:
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as watch:

@@ -16,10 +16,11 @@ torch = pytest.importorskip("torch")
 
 from mien.errors import MienError  # noqa: E402
 from mien.training import checkpoint  # noqa: E402
-from mien.training.optim import learning_rate  # noqa: E402
 from mien.training.pixels import to_input  # noqa: E402
 from mien.training.recipes import RECIPES, Recipe, recipe  # noqa: E402
-from mien.training.trainer import FaceSet, FitResult, Progress, Trainer, image_size_at  # noqa: E402
+from mien.training.schedules import image_size_at, learning_rate  # noqa: E402
+from mien.training.state import FaceSet, FitResult, Progress  # noqa: E402
+from mien.training.trainer import Trainer  # noqa: E402
 
 QUICK = recipe(
     "hybrid", epochs=3, batch_size=16, progressive_resizing_from=32, conv_drop=0.1, ema_decay=0.9, learning_rate=3e-3,

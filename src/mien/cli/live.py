@@ -8,7 +8,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mien.training.trainer import Progress as TrainingProgress
+from mien.training.state import Progress as TrainingProgress
 
 
 class Live:

@@ -19,8 +19,8 @@ from mien.files import write_json
 from mien.inference.normalization import normalize_input
 from mien.training import networks, predict
 from mien.training.onnx_export import export, set_metadata
+from mien.training.state import FitResult, Row
 from mien.training.tracking import Outcome, Tracker
-from mien.training.trainer import FitResult, Row
 
 if TYPE_CHECKING:
     from mien.training.run import Run

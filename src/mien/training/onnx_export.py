@@ -92,13 +92,17 @@ def export(
 def quiet() -> Iterator[None]:
     """torch's exporter tells of its progress and of packages that it can do without; nobody needs to read it."""
     noise = StringIO()
-    logging.disable(logging.WARNING)
+    loggers = [logging.getLogger(name) for name in ("torch", "torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), redirect_stdout(noise), redirect_stderr(noise):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.disable(logging.NOTSET)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def describe(model: Any, metadata: Mapping[str, str]) -> None:

@@ -1,6 +1,4 @@
-"""Optimizers and learning-rate schedules, each as a plain function of the recipe."""
-
-import math
+"""Optimizers, as a plain function of the recipe."""
 
 import torch
 from torch import nn
@@ -25,16 +23,3 @@ def optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.SGD(
         groups, recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True
     )
-
-
-def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
-    """The learning rate of a step out of `steps`. "onecycle" (Smith 2018): up over the first 20 %, cosine to zero."""
-    t = step / max(1, steps)
-    if recipe.schedule == "constant":
-        return recipe.learning_rate
-    if recipe.schedule == "cosine":
-        return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * t))
-    rise = 0.2
-    if t < rise:
-        return recipe.learning_rate * (0.05 + 0.95 * t / rise)
-    return recipe.learning_rate * (0.5 * (1 + math.cos(math.pi * (t - rise) / (1 - rise))) + 1e-3)

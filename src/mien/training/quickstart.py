@@ -11,7 +11,7 @@ from mien.training import checkpoint
 from mien.training.recipes import recipe
 from mien.training.run import Run, adapt_recipe, load_run, train
 from mien.training.runtime import Runtime
-from mien.training.trainer import Callback
+from mien.training.state import Callback
 
 DRAWN = 4000  # faces drawn where there are no files: enough to learn from, drawn in seconds
 

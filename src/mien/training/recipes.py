@@ -9,12 +9,12 @@ Nothing here imports torch: the command line reads its help from the fields belo
 
 import dataclasses
 import difflib
-import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
 from mien.errors import MienError, require
 from mien.inference.normalization import InputNormalization
+from mien.training.fields import BELOW_ONE, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range, described
 
 Head = Literal["dense", "global_avg", "global_max"]
 
@@ -37,145 +37,111 @@ GROUPS = ("data", "network", "optimization", "regularization", "augmentation", "
 
 
 @dataclass(frozen=True)
-class Range:
-    """The values a number may take: from low to high; an open end excludes its limit."""
-
-    low: float = -math.inf
-    high: float = math.inf
-    low_open: bool = False
-    high_open: bool = False
-
-    def __contains__(self, value: float) -> bool:
-        above = value > self.low if self.low_open else value >= self.low
-        below = value < self.high if self.high_open else value <= self.high
-        return above and below and math.isfinite(value)
-
-    def __str__(self) -> str:
-        low, high = f"{self.low:g}", f"{self.high:g}"
-        if self.high == math.inf:
-            return f"above {low}" if self.low_open else f"{low} or more"
-        return f"{low} or more and below {high}" if self.high_open else f"{low} to {high}"
-
-
-POSITIVE = Range(0, low_open=True)
-NOT_NEGATIVE = Range(0)
-COUNT = Range(1)
-SHARE = Range(0, 1)
-BELOW_ONE = Range(0, 1, high_open=True)
-
-
-def _field(default: Any, group: str, text: str, within: Range | None = None, unit: str = "") -> Any:
-    """A field with what its help and its check need: group, a sentence, the range of values and their unit."""
-    metadata = {"group": group, "help": text, "range": within, "unit": unit}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-@dataclass(frozen=True)
 class Recipe:
     """How to train. Every field is an option of `mien train`: `learning_rate` is `--learning-rate`."""
 
     name: str
-    network: str = _field(dataclasses.MISSING, "network", "The network of training/networks.py.")
-    batch_norm: bool = _field(
+    network: str = described(dataclasses.MISSING, "network", "The network of training/networks.py.")
+    batch_norm: bool = described(
         False, "network", f"Batch norm behind each convolution; free to choose for {', '.join(VARIABLE)}."
     )
-    head: Head = _field(
+    head: Head = described(
         "dense",
         "network",
         f"What stands between the last maps and the classifier; free to choose for {', '.join(VARIABLE)}.",
     )
-    split: Literal["official", "study", "kfold"] = _field(
+    split: Literal["official", "study", "kfold"] = described(
         "official",
         "data",
         "Which images train and which validate: the data's own parts, 70/15/15 of train.csv, or folds.",
     )
-    fold: int = _field(0, "data", "The fold that validates, with split kfold.", Range(0, 4))
-    train_fraction: float = _field(
+    fold: int = described(0, "data", "The fold that validates, with split kfold.", Range(0, 4))
+    train_fraction: float = described(
         1.0, "data", "Share of the training images that is used, of each class, chosen by the seed.",
         Range(0, 1, low_open=True),
     )  # fmt: skip
-    duplicates: Literal["warn", "group", "ignore"] = _field(
+    duplicates: Literal["warn", "group", "ignore"] = described(
         "warn", "data", "Exact copies that cross the split: say so, keep them on one side, or ignore them."
     )
-    labels: Literal["own", "fer+", "both"] = _field(
+    labels: Literal["own", "fer+", "both"] = described(
         "own", "data", "The data's labels, FER+'s votes as soft targets, or the mean of the two."
     )
-    input_normalization: InputNormalization = _field(
+    input_normalization: InputNormalization = described(
         "none", "data", "What is done to the light of each face, in training and in reading alike."
     )
-    mean: float = _field(0.5, "data", "Subtracted from the pixels, which are 0 to 1.", Range(0, 1))
-    std: float = _field(0.5, "data", "The pixels are divided by it.", POSITIVE)
-    epochs: int = _field(20, "optimization", "Passes over the training images.", COUNT)
-    batch_size: int = _field(128, "optimization", "Images a step, over all processes together.", COUNT)
-    optimizer: Literal["adam", "adamw", "sgd"] = _field(
+    mean: float = described(0.5, "data", "Subtracted from the pixels, which are 0 to 1.", Range(0, 1))
+    std: float = described(0.5, "data", "The pixels are divided by it.", POSITIVE)
+    epochs: int = described(20, "optimization", "Passes over the training images.", COUNT)
+    batch_size: int = described(128, "optimization", "Images a step, over all processes together.", COUNT)
+    optimizer: Literal["adam", "adamw", "sgd"] = described(
         "adamw", "optimization", "sgd has Nesterov momentum; adam has weight decay in the gradient, as the study had."
     )
-    learning_rate: float = _field(2e-3, "optimization", "The peak of the schedule.", POSITIVE)
-    schedule: Literal["constant", "cosine", "onecycle"] = _field(
+    learning_rate: float = described(2e-3, "optimization", "The peak of the schedule.", POSITIVE)
+    schedule: Literal["constant", "cosine", "onecycle"] = described(
         "onecycle", "optimization", "onecycle rises over the first 20 % of the steps and falls to zero as a cosine."
     )
-    momentum: float = _field(0.9, "optimization", "Of sgd.", BELOW_ONE)
-    ema_decay: float = _field(
+    momentum: float = described(0.9, "optimization", "Of sgd.", BELOW_ONE)
+    ema_decay: float = described(
         0.0,
         "optimization",
         "Decay a step of the averaged weights that are evaluated and kept; 0: no average.",
         BELOW_ONE,
     )
-    bn_images: int = _field(
+    bn_images: int = described(
         0, "optimization", "Plain training images that recalibrate batch norm before each validation; 0: none.",
         NOT_NEGATIVE, "images",
     )  # fmt: skip
-    early_stopping: int = _field(
+    early_stopping: int = described(
         0, "optimization", "Stop after so many epochs without a better validation accuracy; 0: never.", NOT_NEGATIVE,
         "epochs",
     )  # fmt: skip
-    checkpoint_metric: Literal["last", "val_accuracy"] = _field(
+    checkpoint_metric: Literal["last", "val_accuracy"] = described(
         "last", "optimization", "Whose weights the run keeps: the last epoch's, or the best validation accuracy's."
     )
-    progressive_resizing_from: int = _field(
+    progressive_resizing_from: int = described(
         48,
         "optimization",
         "Side of the images in the first epochs; grows to 48 over 60 % of them.",
         Range(16, 48),
         "pixels",
     )
-    weight_decay: float = _field(
+    weight_decay: float = described(
         0.05,
         "regularization",
         "adam: L2 on all parameters; adamw and sgd: on matrices and kernels alone.",
         NOT_NEGATIVE,
     )
-    label_smoothing: float = _field(
+    label_smoothing: float = described(
         0.0, "regularization", "Share of the target that is spread over all classes.", BELOW_ONE
     )
-    conv_drop: float = _field(0.25, "regularization", "Probability of dropout behind a pool.", BELOW_ONE)
-    fc_drop: float = _field(0.5, "regularization", "Probability of dropout before the last layer.", BELOW_ONE)
-    drop_kind: Literal["channel", "element"] = _field(
+    conv_drop: float = described(0.25, "regularization", "Probability of dropout behind a pool.", BELOW_ONE)
+    fc_drop: float = described(0.5, "regularization", "Probability of dropout before the last layer.", BELOW_ONE)
+    drop_kind: Literal["channel", "element"] = described(
         "element", "regularization", "What conv_drop drops: whole maps (Dropout2d) or single values."
     )
-    flip: bool = _field(False, "augmentation", "Mirror half of the images.")
-    rotate: float = _field(0.0, "augmentation", "Largest angle to either side.", Range(0, 180), "degrees")
-    translate: float = _field(0.0, "augmentation", "Largest move in x and in y, as a share of the side.", BELOW_ONE)
-    scale: float = _field(0.0, "augmentation", "0.1: between 1/1.1 and 1.1 times as large.", NOT_NEGATIVE)
-    brightness_contrast: float = _field(
+    flip: bool = described(False, "augmentation", "Mirror half of the images.")
+    rotate: float = described(0.0, "augmentation", "Largest angle to either side.", Range(0, 180), "degrees")
+    translate: float = described(0.0, "augmentation", "Largest move in x and in y, as a share of the side.", BELOW_ONE)
+    scale: float = described(0.0, "augmentation", "0.1: between 1/1.1 and 1.1 times as large.", NOT_NEGATIVE)
+    brightness_contrast: float = described(
         0.0, "augmentation", "0.2: contrast between 0.8 and 1.2, brightness by 0.2 of the normalized range.", BELOW_ONE
     )
-    random_erasing: float = _field(
+    random_erasing: float = described(
         0.0, "augmentation", "Share of the images that lose a rectangle of 2 to 20 % of their area.", SHARE
     )
-    mixup: float = _field(
+    mixup: float = described(
         0.0,
         "augmentation",
         "Each image is blended with another by a share from Beta(mixup, mixup); 0: none.",
         NOT_NEGATIVE,
     )
-    teacher: str = _field(
+    teacher: str = described(
         "",
         "distillation",
         "Shipped model, model file or run (several: a+b) whose probabilities are part of the target.",
     )
-    distillation_weight: float = _field(0.5, "distillation", "How much of the target they are.", SHARE)
-    teacher_input: Literal["clean", "augmented"] = _field(
+    distillation_weight: float = described(0.5, "distillation", "How much of the target they are.", SHARE)
+    teacher_input: Literal["clean", "augmented"] = described(
         "clean", "distillation", "What the teacher sees: the plain image, once, or what the network sees, at each step."
     )
 

@@ -37,9 +37,10 @@ from mien.training.finish import finish
 from mien.training.lock import lock_folder
 from mien.training.recipes import Recipe, from_record
 from mien.training.runtime import Runtime, best_precision, check_runtime, machine
+from mien.training.state import Callback, FaceSet, Progress, Row
 from mien.training.targets import targets
 from mien.training.tracking import RunInfo, Tracker, code_version, tracker
-from mien.training.trainer import Callback, FaceSet, Progress, Row, Trainer
+from mien.training.trainer import Trainer
 
 
 @dataclass(frozen=True)

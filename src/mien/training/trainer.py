@@ -8,17 +8,14 @@ stored. The whole data set lives in memory as one uint8 tensor; there is no Data
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.errors import MienError
@@ -27,88 +24,27 @@ from mien.training.augment import augment, draw, mixup, mixup_draw
 from mien.training.batch_norm import recalibrate_batch_norm
 from mien.training.ema import ModelEma
 from mien.training.networks import Shard
-from mien.training.optim import learning_rate, optimizer
+from mien.training.optim import optimizer
 from mien.training.pixels import to_input
 from mien.training.recipes import Recipe
+from mien.training.schedules import image_size_at, learning_rate
 from mien.training.seeds import generator, mix_seeds, seed_dropout
 from mien.training.signals import StopRequest, stop_on_signal
+from mien.training.state import (
+    Callback,
+    FaceSet,
+    FitResult,
+    Progress,
+    Sums,
+    Teacher,
+    TrainState,
+    history_row,
+    total_over_processes,
+)
 
 SAVE_EVERY = 110.0  # seconds between checkpoints inside an epoch
 SPARE = 5.0  # seconds after a checkpoint in which the end of an epoch is no reason for another
 FORMAT = 2
-
-Row = dict[str, float]
-Teacher = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class FaceSet:
-    """Faces to train on or to look at: images (N, 48, 48) uint8, already normalized; labels (N,) int.
-
-    targets: probabilities (N, C) that the loss compares with in place of the labels; None where the labels will do.
-    """
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    targets: NDArray[np.float64] | None = None
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where an epoch stands: epoch and step from 1, steps in an epoch; the running training loss and accuracy, nan at first."""
-
-    epoch: int
-    step: int
-    steps: int
-    train_loss: float
-    train_accuracy: float
-
-
-class Callback(Protocol):
-    """What is told of a training's course, in the first process."""
-
-    def on_step(self, progress: Progress) -> None: ...
-
-    def on_epoch(self, row: Row) -> None: ...
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """What a training leaves: the kept weights, one row an epoch, and which epoch was kept (counted from 1)."""
-
-    model: nn.Module
-    history: list[Row]
-    epoch: int
-
-
-@dataclass
-class Sums:
-    """Loss, hits, images and seconds of the running epoch so far, of this process."""
-
-    loss: float = 0.0
-    hits: float = 0.0
-    images: float = 0.0
-    seconds: float = 0.0
-
-
-@dataclass
-class TrainState:
-    """Where a training stands, but for the weights. epoch, step: the next ones, counted from 0."""
-
-    epoch: int = 0
-    step: int = 0
-    sums: Sums = field(default_factory=Sums)
-    history: list[Row] = field(default_factory=list)
-    best: dict[str, Any] | None = None  # val_accuracy, epoch and, where they are kept, weights of the best epoch
-    minutes: float = 0.0  # spent on the training before this process
-    done: bool = False
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**self.__dict__, "sums": asdict(self.sums)}
-
-    @classmethod
-    def from_state_dict(cls, state: dict[str, Any]) -> "TrainState":
-        return cls(**{**state, "sums": Sums(**state["sums"])})
 
 
 class Trainer:
@@ -328,7 +264,7 @@ class Trainer:
         recalibrate_batch_norm(self.judged, self.images, recipe, recipe.bn_images, self.seed, fabric)
         last_step = (state.epoch + 1) * self.steps - 1
         lr = learning_rate(last_step, recipe.epochs * self.steps, recipe)
-        row = _row(state.epoch + 1, lr, state.sums, self._validate(), fabric)
+        row = history_row(state.epoch + 1, lr, state.sums, self._validate(), fabric)
         if state.best is None or row["val_accuracy"] > state.best["val_accuracy"]:
             state.best = {"val_accuracy": row["val_accuracy"], "epoch": state.epoch + 1}
             if recipe.checkpoint_metric == "val_accuracy":
@@ -338,7 +274,7 @@ class Trainer:
         spent = state.minutes + (time.monotonic() - self._began) / 60
         over = late or bool(self.max_minutes and spent >= self.max_minutes)
         state.epoch, state.step, state.sums = state.epoch + 1, 0, Sums()
-        state.done = _total([float(over)], fabric)[0] > 0  # all processes stop together
+        state.done = total_over_processes([float(over)], fabric)[0] > 0  # all processes stop together
         last = state.done or state.epoch == recipe.epochs
         if last or stop.requested or time.monotonic() - self._saved > SPARE:
             self._save(state.epoch, 0)
@@ -366,7 +302,7 @@ class Trainer:
                 logits = model(x).float()
             loss = F.cross_entropy(logits, y, reduction="sum").item()
             sums += [loss, (logits.argmax(1) == y).sum().item(), len(rows)]
-        loss, hits, n = _total(sums.tolist(), fabric)
+        loss, hits, n = total_over_processes(sums.tolist(), fabric)
         return (loss / n, hits / n) if n else (math.nan, math.nan)
 
     def _save(self, epoch: int, step: int) -> None:
@@ -390,34 +326,3 @@ class Trainer:
         n = len(self.images) if recipe.bn_images else 0
         recalibrate_batch_norm(kept, self.images, recipe, n, self.seed, self.fabric)
         return FitResult(kept.eval(), self.state.history, epoch)
-
-
-def image_size_at(epoch: int, recipe: Recipe) -> int:
-    """Side of the training images in an epoch: from progressive_resizing_from to 48 in steps of 8 over the first 60 %."""
-    sizes = [*range(recipe.progressive_resizing_from, 48, 8), 48]
-    return sizes[min(len(sizes) - 1, int(epoch / recipe.epochs / 0.6 * (len(sizes) - 1)))]
-
-
-def _row(epoch: int, lr: float, sums: Sums, validation: tuple[float, float], fabric: Fabric) -> Row:
-    loss, hits, n = _total([sums.loss, sums.hits, sums.images], fabric)
-    return {
-        "epoch": epoch,
-        "train_loss": loss / n,
-        "train_accuracy": hits / n,
-        "val_loss": validation[0],
-        "val_accuracy": validation[1],
-        "test_loss": validation[0],
-        "test_accuracy": validation[1],
-        "generalization_gap": hits / n - validation[1],
-        "learning_rate": lr,
-        "images_per_second": n / max(sums.seconds, 1e-9),
-        "seconds": sums.seconds,
-    }
-
-
-def _total(values: list[float], fabric: Fabric) -> list[float]:
-    """The sums of these numbers over all processes."""
-    if fabric.world_size == 1:
-        return values
-    summed = fabric.all_reduce(torch.tensor(values, dtype=torch.float64, device=fabric.device), reduce_op="sum")
-    return summed.tolist()  # type: ignore[union-attr]

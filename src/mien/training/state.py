@@ -1,0 +1,109 @@
+"""What a training is made of besides its weights: data, progress, sums of an epoch, the state that a checkpoint keeps."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Row = dict[str, float]
+Teacher = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """Faces to train on or to look at: images (N, 48, 48) uint8, already normalized; labels (N,) int.
+
+    targets: probabilities (N, C) that the loss compares with in place of the labels; None where the labels will do.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    targets: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where an epoch stands: epoch and step from 1, steps in an epoch; the running training loss and accuracy, nan at first."""
+
+    epoch: int
+    step: int
+    steps: int
+    train_loss: float
+    train_accuracy: float
+
+
+class Callback(Protocol):
+    """What is told of a training's course, in the first process."""
+
+    def on_step(self, progress: Progress) -> None: ...
+
+    def on_epoch(self, row: Row) -> None: ...
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a training leaves: the kept weights, one row an epoch, and which epoch was kept (counted from 1)."""
+
+    model: nn.Module
+    history: list[Row]
+    epoch: int
+
+
+@dataclass
+class Sums:
+    """Loss, hits, images and seconds of the running epoch so far, of this process."""
+
+    loss: float = 0.0
+    hits: float = 0.0
+    images: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass
+class TrainState:
+    """Where a training stands, but for the weights. epoch, step: the next ones, counted from 0."""
+
+    epoch: int = 0
+    step: int = 0
+    sums: Sums = field(default_factory=Sums)
+    history: list[Row] = field(default_factory=list)
+    best: dict[str, Any] | None = None  # val_accuracy, epoch and, where they are kept, weights of the best epoch
+    minutes: float = 0.0  # spent on the training before this process
+    done: bool = False
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**self.__dict__, "sums": asdict(self.sums)}
+
+    @classmethod
+    def from_state_dict(cls, state: dict[str, Any]) -> "TrainState":
+        return cls(**{**state, "sums": Sums(**state["sums"])})
+
+
+def history_row(epoch: int, lr: float, sums: Sums, validation: tuple[float, float], fabric: Fabric) -> Row:
+    loss, hits, n = total_over_processes([sums.loss, sums.hits, sums.images], fabric)
+    return {
+        "epoch": epoch,
+        "train_loss": loss / n,
+        "train_accuracy": hits / n,
+        "val_loss": validation[0],
+        "val_accuracy": validation[1],
+        "test_loss": validation[0],
+        "test_accuracy": validation[1],
+        "generalization_gap": hits / n - validation[1],
+        "learning_rate": lr,
+        "images_per_second": n / max(sums.seconds, 1e-9),
+        "seconds": sums.seconds,
+    }
+
+
+def total_over_processes(values: list[float], fabric: Fabric) -> list[float]:
+    """The sums of these numbers over all processes."""
+    if fabric.world_size == 1:
+        return values
+    summed = fabric.all_reduce(torch.tensor(values, dtype=torch.float64, device=fabric.device), reduce_op="sum")
+    return summed.tolist()  # type: ignore[union-attr]

@@ -15,6 +15,7 @@ import mien
 from mien.cli.main import main as command
 from mien.data.synthetic.generate import draw_face
 from mien.inference.annotate import annotate
+from mien.inference.video_writer import open_video_writer
 
 IMAGES = Path(__file__).parent / "images"
 PORTRAIT = Path(mien.__file__).parent / "inference/sample/astronaut.jpg"
@@ -41,28 +42,37 @@ def main() -> None:
     annotate(canvas, reader.read(canvas)).save(IMAGES / "group.jpg", quality=85)
     with tempfile.TemporaryDirectory() as folder:
         film = draw_film(Path(folder) / "drawn film.avi")
-        command(["read", str(film), "--timeline", str(Path(folder) / "course"), "--quiet", "--model", model])
+        command(
+            [
+                "read",
+                str(film),
+                "--timeline",
+                str(Path(folder) / "course"),
+                "--baseline",
+                "3s",
+                "--quiet",
+                "--model",
+                model,
+            ]
+        )
         Image.open(Path(folder) / "course.png").quantize(96).save(IMAGES / "timeline.png", optimize=True)
 
 
 def draw_film(path: Path) -> Path:
     """Twenty seconds, five frames a second: two drawn people whose faces fade from one act to the next."""
-    import cv2
-
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 5, (640, 320))
-    for frame in range(100):
-        canvas = np.full((320, 640), 60, np.uint8)
-        act, part = divmod(frame, 10)
-        for place, (seed, acts) in enumerate(ACTS.items()):
-            now, following = acts[act], acts[min(act + 1, len(acts) - 1)]
-            if now:
-                face = draw_face(now, seed, 260, plain=True).astype(float)
-                if following and part >= 6:
-                    share = (part - 5) / 5
-                    face = (1 - share) * face + share * draw_face(following, seed, 260, plain=True)
-                canvas[30:290, 30 + 310 * place : 290 + 310 * place] = face.astype(np.uint8)
-        writer.write(np.dstack([canvas] * 3))
-    writer.release()
+    with open_video_writer(path, 5) as writer:
+        for frame in range(100):
+            canvas = np.full((320, 640), 60, np.uint8)
+            act, part = divmod(frame, 10)
+            for place, (seed, acts) in enumerate(ACTS.items()):
+                now, following = acts[act], acts[min(act + 1, len(acts) - 1)]
+                if now:
+                    face = draw_face(now, seed, 260, plain=True).astype(float)
+                    if following and part >= 6:
+                        share = (part - 5) / 5
+                        face = (1 - share) * face + share * draw_face(following, seed, 260, plain=True)
+                    canvas[30:290, 30 + 310 * place : 290 + 310 * place] = face.astype(np.uint8)
+            writer.write(Image.fromarray(canvas).convert("RGB"), frame / 5, 1 / 5)
     return path
 
 

@@ -152,10 +152,11 @@ def read_one(
                     film.keep_whole_sound()
         except KeyboardInterrupt:
             end = "stopped"
-        people.end(max(time, video.tally.shown_until) if end != "stopped" else time)
+        last = time if end == "stopped" else max(time, video.tally.shown_until)
+        people.end(last)
         progress.clear()
     if table_path and plot:
-        plot_timeline(table_path, plot, Path(video.name).name)
+        plot_timeline(table_path, plot, Path(video.name).name, last)
     return people.rows(), end
 
 

@@ -1,11 +1,13 @@
-"""The course of a film on one page: for each face, how its probabilities moved. Drawn from the timeline's CSV."""
+"""Timeline plot: for each face of a film, its probabilities over time, and with a baseline their change. From the CSV."""
 
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from mien.cli.table import clock
@@ -16,39 +18,95 @@ from mien.labels import color
 
 LANES = 6  # the faces seen longest
 WIDTH, LANE, GAP, LEFT, RIGHT, TOP, BOTTOM = 1500, 120, 26, 132, 40, 118, 64  # pixels
+BINS = WIDTH - LEFT - RIGHT
+CHANGE = 76  # pixels, the lane of changes and the gap above it
 FINE = 2  # drawn this much larger and then reduced, for smooth edges
 PAPER, GRID, TEXT, FAINT, EMPTY = (255, 255, 255), (226, 229, 235), (32, 36, 46), (118, 125, 140), (244, 245, 248)
 
 
 @dataclass(frozen=True)
 class _Lane:
-    """One face over time. means: (bins, C) mean probabilities, NaN where it was not seen."""
+    """One face over time, a value for each of BINS columns, NaN where it was not seen.
+
+    means: (BINS, C) probabilities. changes: (BINS, C) changes against its baseline; None without one.
+    """
 
     id: int
-    seen: int
-    means: np.ndarray
+    means: NDArray[np.float64]
+    changes: NDArray[np.float64] | None
 
 
-def plot_timeline(timeline: Path, path: Path, title: str) -> None:
-    """Draw the CSV that `read_film` writes as a picture: one lane for each of the six faces seen longest.
+class _Bins:
+    """Values that run straight from one look at the film to the next, averaged over columns of equal time."""
 
-    A lane is a stack of probabilities, each in its class's colour, adding up to 1; it is empty where the face was
-    not seen. The file is read row by row, so films of any length need the same memory.
+    def __init__(self, span: tuple[float, float], width: int) -> None:
+        self._start, self._scale = span[0], BINS / (span[1] - span[0])
+        self._sums, self._weights = np.zeros((BINS, width)), np.zeros(BINS)
+
+    def add(self, first: float, last: float, start: NDArray[np.float64], end: NDArray[np.float64]) -> None:
+        """From `start` at the time `first` to `end` at the time `last`."""
+        left, right = (first - self._start) * self._scale, (last - self._start) * self._scale
+        columns = np.arange(max(0, int(left)), min(BINS - 1, int(right)) + 1)
+        low, high = np.maximum(columns, left), np.minimum(columns + 1, right)
+        inside = high > low
+        columns, low, high = columns[inside], low[inside], high[inside]
+        part = (((low + high) / 2 - left) / max(right - left, 1e-12))[:, None]
+        self._sums[columns] += (high - low)[:, None] * ((1 - part) * start + part * end)
+        self._weights[columns] += high - low
+
+    def means(self) -> NDArray[np.float64]:
+        """(BINS, width), NaN where nothing was added."""
+        weights = self._weights[:, None]
+        return np.where(weights > 0, self._sums / np.maximum(weights, 1e-12), np.nan)
+
+
+def plot_timeline(timeline: Path, path: Path, title: str, end: float = 0.0) -> None:
+    """Draw the CSV that `mien read --timeline` writes as a picture: one lane for each of the six faces seen longest.
+
+    A lane is a stack of probabilities, each in its class's color, adding up to 1; it is empty where the face was
+    not seen. With a baseline there is a second lane below: what rose against it above the line, what fell below.
+    end: of the film, in seconds. The file is read row by row, so films of any length need the same memory.
     Raises MienError where the file is no such timeline or `path` cannot be written.
     """
-    classes, times, counts = _survey(timeline)
-    last = max(times[1], times[0] + 1e-3)
-    bins = WIDTH - LEFT - RIGHT
-    # A bin is never shorter than the step between two looks, or lanes would be combs.
-    steps = max(1, min(bins, round((last - times[0]) / times[2]) + 1 if times[2] > 0 else 1))
-    chosen = sorted(sorted(counts, key=lambda id: (-counts[id], id))[:LANES])
-    lanes = _bin(timeline, classes, chosen, counts, (times[0], last), steps)
-    image = _draw(lanes, classes, (times[0], last), title, len(counts))
+    survey = _survey(timeline)
+    last = end if end > survey.last else survey.last + survey.step
+    span = (survey.first, max(last, survey.first + 1e-3))
+    longest = sorted(survey.seconds, key=lambda id: (-survey.seconds[id], id))[:LANES]
+    lanes = _lanes(timeline, survey, sorted(longest), span)
+    image = _draw(lanes, survey.classes, span, title, len(survey.seconds))
     with atomic_write(path) as temporary:
         try:
             image.save(temporary, format="PNG")
         except OSError as error:
             raise MienError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """What a timeline holds. step: the mean time between two looks. seconds: for which each face was seen, by id."""
+
+    classes: list[str]
+    has_changes: bool
+    first: float
+    last: float
+    step: float
+    seconds: dict[int, float]
+
+
+def _looks(timeline: Path) -> Iterator[tuple[float, dict[int, dict[str, str]]]]:
+    """Each look at the film: its time, and the rows of its faces by id."""
+    time: float | None = None
+    faces: dict[int, dict[str, str]] = {}
+    for row in _rows(timeline):
+        now = float(row["time"])
+        if time is not None and now != time:
+            yield time, faces
+            faces = {}
+        time = now
+        if row["id"]:
+            faces[int(row["id"])] = row
+    if time is not None:
+        yield time, faces
 
 
 def _rows(timeline: Path) -> Iterator[dict[str, str]]:
@@ -58,41 +116,51 @@ def _rows(timeline: Path) -> Iterator[dict[str, str]]:
                 yield row
 
 
-def _survey(timeline: Path) -> tuple[list[str], tuple[float, float, float], dict[int, int]]:
-    """The classes; the first and last time and the usual step between two; how often each face was seen."""
+def _survey(timeline: Path) -> _Survey:
     with open(timeline, newline="", encoding="utf-8", errors="surrogateescape") as file:
         columns = next(csv.reader(file), [])
     classes = [name[2:] for name in columns if name.startswith("p_")]
     if not classes or "time" not in columns or "id" not in columns:
         raise MienError(f"{timeline} is not the timeline of a film (mien read FILM --csv)")
     first, last, looks = 0.0, 0.0, 0
-    counts: dict[int, int] = {}
-    for row in _rows(timeline):
-        now = float(row["time"])
-        first, looks = (now, 1) if looks == 0 else (first, looks + (now > last))
-        last = max(last, now)
-        if row["id"]:
-            counts[int(row["id"])] = counts.get(int(row["id"]), 0) + 1
-    return classes, (first, last, (last - first) / max(1, looks - 1)), counts
+    before: list[int] = []
+    seconds: dict[int, float] = {}
+    for now, faces in _looks(timeline):
+        first = now if looks == 0 else first
+        for id in before:
+            seconds[id] += now - last
+        for id in faces:
+            seconds.setdefault(id, 0.0)
+        before, last, looks = list(faces), now, looks + 1
+    return _Survey(classes, f"change_{classes[0]}" in columns, first, last, (last - first) / max(1, looks - 1), seconds)
 
 
-def _bin(
-    timeline: Path, classes: list[str], chosen: list[int], counts: dict[int, int], span: tuple[float, float], bins: int
-) -> list[_Lane]:
-    sums = {id: np.zeros((bins, len(classes))) for id in chosen}
-    for row in _rows(timeline):
-        if row["id"] and int(row["id"]) in sums:
-            where = round((float(row["time"]) - span[0]) / (span[1] - span[0]) * (bins - 1))
-            sums[int(row["id"])][where] += [float(row[f"p_{name}"]) for name in classes]
-    lanes = []
-    for id in chosen:
-        total = sums[id].sum(axis=1, keepdims=True)  # probabilities add up to 1 a row: this counts the rows
-        lanes.append(_Lane(id, counts[id], np.where(total > 0, sums[id] / np.maximum(total, 1e-9), np.nan)))
-    return lanes
+def _lanes(timeline: Path, survey: _Survey, chosen: list[int], span: tuple[float, float]) -> list[_Lane]:
+    means = {id: _Bins(span, len(survey.classes)) for id in chosen}
+    changes = {id: _Bins(span, len(survey.classes)) for id in chosen}
+    before: dict[int, dict[str, str]] = {}
+    last = span[0]
+    for now, faces in chain(_looks(timeline), [(span[1], {})]):
+        for id, row in before.items():
+            following = faces.get(id, row)  # a face that is gone at the next look was seen as it was until then
+            for bins, prefix in ((means, "p_"), (changes, "change_")):
+                if id in bins and (start := _values(row, prefix, survey.classes)) is not None:
+                    end = _values(following, prefix, survey.classes)
+                    bins[id].add(last, now, start, start if end is None else end)
+        before, last = faces, now
+    return [_Lane(id, means[id].means(), changes[id].means() if survey.has_changes else None) for id in chosen]
+
+
+def _values(row: dict[str, str], prefix: str, classes: list[str]) -> NDArray[np.float64] | None:
+    if not row.get(f"{prefix}{classes[0]}"):
+        return None
+    return np.array([float(row[f"{prefix}{name}"]) for name in classes])
 
 
 def _draw(lanes: list[_Lane], classes: list[str], span: tuple[float, float], title: str, people: int) -> Image.Image:
-    height = TOP + max(1, len(lanes)) * (LANE + GAP) - GAP + BOTTOM
+    tall = LANE + (CHANGE if any(lane.changes is not None for lane in lanes) else 0)
+    height = TOP + max(1, len(lanes)) * (tall + GAP) - GAP + BOTTOM
+    scale = _change_scale(lanes)
     image = Image.new("RGB", (WIDTH * FINE, height * FINE), PAPER)
     draw = ImageDraw.Draw(image)
 
@@ -118,39 +186,64 @@ def _draw(lanes: list[_Lane], classes: list[str], span: tuple[float, float], tit
         draw.line(at(x, TOP - 8, x, bottom + 8), fill=GRID, width=FINE)
         write(x, bottom + 24, clock(moment).removesuffix(".0" if whole else ""), 15, FAINT, "mm")
     for number, lane in enumerate(lanes):
-        top = TOP + number * (LANE + GAP)
-        means = np.nanmean(lane.means, axis=0)
-        best = int(means.argmax())
+        top = TOP + number * (tall + GAP)
+        best = int(np.nanmean(lane.means, axis=0).argmax())
         write(LEFT - 20, top + LANE / 2 - 12, f"#{lane.id}", 22, TEXT, "rm")
         write(LEFT - 20, top + LANE / 2 + 14, classes[best], 15, FAINT, "rm")
-        strip = _lane_image(lane.means, classes).resize(
-            ((WIDTH - LEFT - RIGHT) * FINE, LANE * FINE), Image.Resampling.BOX
-        )
-        mask = Image.new("L", strip.size, 0)
-        ImageDraw.Draw(mask).rounded_rectangle((0, 0, strip.width - 1, strip.height - 1), 6 * FINE, fill=255)
-        image.paste(strip, (LEFT * FINE, top * FINE), mask)
+        _paste_rounded(image, _stack(lane.means, classes), top)
+        if lane.changes is not None:
+            top += LANE + 6
+            write(LEFT - 20, top + (CHANGE - 6) / 2 - 8, "change", 15, FAINT, "rm")
+            write(LEFT - 20, top + (CHANGE - 6) / 2 + 10, f"\u00b1{scale * 100:.0f} points", 13, FAINT, "rm")
+            _paste_rounded(image, _diverging(lane.changes / scale, classes), top)
     if not lanes:
         write(WIDTH / 2, TOP + LANE / 2, "no face found", 20, FAINT, "mm")
     return image.resize((WIDTH, height), Image.Resampling.LANCZOS)
 
 
-def _lane_image(means: np.ndarray, classes: list[str]) -> Image.Image:
-    """(bins, C) probabilities as stacked colours, LANE * FINE rows high, a column or more a bin."""
-    columns = (WIDTH - LEFT - RIGHT) * FINE
-    where = np.linspace(0, len(means) - 1, columns)
-    # Between two looks the shares run straight from one to the other; a gap stays a gap.
-    low, high = np.floor(where).astype(int), np.ceil(where).astype(int)
-    part = (where - low)[:, None]
-    mixed = means[low] * (1 - part) + means[high] * part
-    near = means[np.rint(where).astype(int)]
-    mixed = np.where(np.isnan(mixed), near, mixed)
-    edges = np.cumsum(mixed, axis=1)  # (columns, C)
+def _paste_rounded(image: Image.Image, strip: Image.Image, top: float) -> None:
+    mask = Image.new("L", strip.size, 0)
+    ImageDraw.Draw(mask).rounded_rectangle((0, 0, strip.width - 1, strip.height - 1), 6 * FINE, fill=255)
+    image.paste(strip, (LEFT * FINE, round(top * FINE)), mask)
+
+
+def _stack(means: NDArray[np.float64], classes: list[str]) -> Image.Image:
+    """(BINS, C) probabilities as stacked colors, LANE * FINE rows high; the first class at the top."""
+    edges = np.cumsum(means, axis=1)  # (BINS, C)
     rows = (np.arange(LANE * FINE) + 0.5) / (LANE * FINE)
-    layer = (rows[:, None, None] > edges[None]).sum(axis=2).clip(max=len(classes) - 1)  # first class at the top
-    paint = np.array([rgb(color(name, index)) for index, name in enumerate(classes)], np.uint8)
-    pixels = paint[layer]
-    pixels[:, np.isnan(mixed).any(axis=1)] = EMPTY
-    return Image.fromarray(pixels)
+    layer = (rows[:, None, None] > edges[None]).sum(axis=2).clip(max=len(classes) - 1)
+    pixels = _paint(classes)[layer]
+    pixels[:, np.isnan(means).any(axis=1)] = EMPTY
+    return Image.fromarray(pixels.repeat(FINE, axis=1))
+
+
+def _diverging(changes: NDArray[np.float64], classes: list[str]) -> Image.Image:
+    """(BINS, C) changes, -1..1, as colors stacked up from a middle line where they rose, and down where they fell."""
+    half = (CHANGE - 6) * FINE // 2
+    heights = (np.arange(half) + 0.5) / half
+    pixels = np.full((2 * half, len(changes), 3), EMPTY, np.uint8)
+    for sign, order in ((1, heights[::-1]), (-1, heights)):
+        edges = np.cumsum(np.nan_to_num(np.maximum(sign * changes, 0)), axis=1)
+        layer = (order[:, None, None] >= edges[None]).sum(axis=2)  # (half, BINS); C where nothing is
+        colors = np.vstack([_paint(classes), np.array([EMPTY], np.uint8)])[layer]
+        pixels[:half] = colors if sign > 0 else pixels[:half]
+        pixels[half:] = colors if sign < 0 else pixels[half:]
+    pixels[half - 1 : half + 1] = GRID
+    return Image.fromarray(pixels.repeat(FINE, axis=1))
+
+
+def _change_scale(lanes: list[_Lane]) -> float:
+    """The change, of 1, that fills half of a lane."""
+    largest = 0.0
+    for lane in lanes:
+        if lane.changes is not None and not np.isnan(lane.changes).all():
+            largest = max(largest, float(np.nanmax(np.maximum(lane.changes, 0).sum(axis=1))))
+    return next((scale for scale in (0.1, 0.25, 0.5) if largest <= scale), 1.0)
+
+
+def _paint(classes: list[str]) -> NDArray[np.uint8]:
+    """(C, 3), the color of each class."""
+    return np.array([rgb(color(name, index)) for index, name in enumerate(classes)], np.uint8)
 
 
 def _ticks(first: float, last: float) -> list[float]:

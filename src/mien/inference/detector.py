@@ -2,7 +2,7 @@
 
 YuNet: Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 20, 2023.
 The weights are OpenCV Zoo's face_detection_yunet_2023mar with free height and width (models/yunet-LICENSE.txt).
-onnxruntime takes less than half of the time of cv2.FaceDetectorYN for them, and may be called from many threads.
+onnxruntime takes less than half of the time of OpenCV's FaceDetectorYN for them, and may be called from many threads.
 """
 
 from collections.abc import Iterator

@@ -20,6 +20,7 @@ from PIL import Image
 from mien.data.image import MAX_PIXELS, check_size
 from mien.errors import MienError, MienWarning, require
 from mien.files import refuse_address
+from mien.inference.video_clock import Clock, max_jump
 from mien.inference.video_source import CAMERA, codec_in, open_camera, open_container, source_command
 
 if TYPE_CHECKING:
@@ -122,37 +123,6 @@ class Frame:
         return _upright(Image.fromarray(pixels), frame)
 
 
-class Clock:
-    """Timestamps in, seconds out: from 0, growing with every frame, without the jumps that recorders leave.
-
-    step: seconds to the next frame where a timestamp is missing. max_jump: a longer step forward is a new recording
-    that was appended to the old one (transport streams, DVDs), and not a frame that was held.
-    """
-
-    def __init__(self, start: float, step: float, max_jump: float) -> None:
-        self.offset, self.step, self.max_jump = -start, step, max_jump
-        self.last: float | None = None
-
-    def seconds(self, stamp: float | None) -> float:
-        """The time of the next frame or packet, from its timestamp in seconds."""
-        if self.last is None:
-            self.last = max(0.0, stamp + self.offset) if stamp is not None else 0.0
-            return self.last
-        now = self.last + self.step if stamp is None else stamp + self.offset
-        if now <= self.last - 1 or now > self.last + self.max_jump:
-            self.offset += self.last + self.step - now
-            now = self.last + self.step
-        self.last = now if now > self.last else self.last + self.step / 2
-        return self.last
-
-
-def max_jump(video: Video) -> float:
-    """Seconds between two frames above which the timestamps began anew: transport streams and DVDs are put together."""
-    from av.format import Flags
-
-    return 10.0 if Flags(video.container.format.flags) & Flags.ts_discont else 86_400.0
-
-
 @contextmanager
 def open_video(name: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Iterator[Video]:
     """Open a film's file, or a camera: "camera:0".
@@ -240,10 +210,8 @@ def _described(
 
 def _claimed_end(container: "InputContainer", stream: "VideoStream") -> float:
     """The timestamp at which the picture ends, in seconds, by the file's header; 0 where that does not say."""
-    matroska = container.format.name.startswith("matroska")
-    if (
-        container.format.name == "avi" and stream.frames and stream.average_rate
-    ):  # the duration is what the file can hold
+    kind = container.format.name.split(",")[0]
+    if kind == "avi" and stream.frames and stream.average_rate:  # its duration is no more than the file can hold
         return float(stream.frames / stream.average_rate)
     if stream.duration and stream.time_base:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
@@ -254,7 +222,8 @@ def _claimed_end(container: "InputContainer", stream: "VideoStream") -> float:
     known = sum(getattr(each, "bit_rate", None) or 0 for each in container.streams)
     if known and known == container.bit_rate:  # no header says so: ffmpeg divided the file's size by the bit rate
         return 0.0
-    begin = 0 if matroska else container.start_time or 0  # Matroska counts from 0, wherever the film begins
+    # The headers of these count from 0, wherever the film begins.
+    begin = 0 if kind in ("matroska", *ROUGH_LENGTH) else container.start_time or 0
     return (begin + container.duration) / 1e6
 
 
@@ -268,7 +237,9 @@ def _decode(container: "InputContainer", stream: "VideoStream", tally: Tally, li
                 if packet.pts is not None and packet.time_base:
                     end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                     tally.end = max(tally.end, end)
-                if packet.stream_index != stream.index:
+                if packet.stream.index != stream.index:
+                    continue
+                if not packet.size and packet.dts is not None:  # "the same picture still"; to a decoder, the end
                     continue
                 tally.packets += bool(packet.size)
                 try:
@@ -296,7 +267,7 @@ def _film_frames(video: Video) -> Iterator[Frame]:
     """A frame is given when the next one is known, and with it how long this one stays on the screen."""
     from av.video.reformatter import VideoReformatter
 
-    clock = Clock(video.start, 1 / video.fps, max_jump(video))
+    clock = Clock(video.start, 1 / video.fps, max_jump(video.container))
     aspect, reformatter = _aspect(video), VideoReformatter()  # one for all frames: each keeps tables
     pending: Frame | None = None
     for index, decoded in enumerate(video.decoded):

@@ -71,9 +71,11 @@ def open_container(name: str) -> "InputContainer":
     except OSError as error:
         raise MienError(f"cannot open {name}: {error.strerror}") from error
     # "file:" and an absolute path: no name is taken for a protocol.
+    # Motion JPEG without a container would be taken for one picture.
+    forced = "mjpeg" if Path(name).suffix.lower() in (".mjpeg", ".mjpg") else None
     options = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file"}
     try:
-        return av.open(f"file:{os.path.abspath(name)}", "r", options=options, metadata_errors="replace")
+        return av.open(f"file:{os.path.abspath(name)}", "r", forced, options, metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
         raise MienError(f"{name} is not a film of a known format, or it is damaged or cut short") from error
 

@@ -1,7 +1,7 @@
 """Video encoding by PyAV (ffmpeg): pictures with their times in, a film with the sound of another one out."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,8 @@ from PIL import Image, ImageOps
 
 from mien.errors import MienError
 from mien.files import atomic_write
-from mien.inference.video import Video, max_jump
+from mien.inference.video import Video
+from mien.inference.video_clock import max_jump
 from mien.inference.video_source import open_container
 
 if TYPE_CHECKING:
@@ -149,10 +150,11 @@ class _Sound:
     def start(self) -> None:
         """Add the stream to the output, before its first packet of any kind."""
         source: Any = self._source
-        if source.codec_context is None:
+        if source is None or source.codec_context is None:
             return
         try:
-            if self._output.format.name == "avi" and source.codec.canonical_name not in AVI_SOUND:
+            codec, kind = source.codec.canonical_name, self._output.format.name
+            if (kind == "avi" and codec not in AVI_SOUND) or (kind == "mp4" and codec.startswith("pcm")):
                 raise ValueError
             self._target = self._output.add_stream_from_template(source)
         except ValueError:  # the container cannot hold this codec
@@ -181,16 +183,13 @@ class _Sound:
     def _put(self, packet: "Packet[Any]") -> None:
         import av
 
-        if not self._encodes:
-            packet.stream = self._target
-            self._output.mux(packet)
-            return
-        try:
-            frames = self._source.decode(packet)
-        except av.FFmpegError:  # damaged sound: a moment of silence
-            return
-        for frame in frames:
-            self._output.mux(self._target.encode(frame))
+        with suppress(av.InvalidDataError):  # damaged sound: a moment of silence
+            if self._encodes:
+                for frame in self._source.decode(packet):
+                    self._output.mux(self._target.encode(frame))
+            else:
+                packet.stream = self._target
+                self._output.mux(packet)
 
     def _read(self) -> "Iterator[tuple[float, Packet[Any]]]":
         """Each packet with its time in seconds, its timestamps counted from the film's start and growing."""
@@ -198,7 +197,7 @@ class _Sound:
 
         tick: Any = self._source.time_base
         shift = -round(Fraction(self._video.start) / tick)
-        longest = round(max_jump(self._video) / tick)
+        longest = round(max_jump(self._input) / tick)
         last: int | None = None
         try:
             for packet in self._input.demux(self._source):

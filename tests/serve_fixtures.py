@@ -39,8 +39,8 @@ def serving(tmp_path: Path, **settings: Any) -> Iterator[str]:
     """The address of a server on a free port, in a thread of this process."""
     settings.setdefault("runs", str(tmp_path / "runs"))
     model = make_model(tmp_path / "tiny.onnx")
-    made = Settings(model=str(model), **settings)
-    config = uvicorn.Config(create_app(made), port=0, log_level="error", ws="none", http=protocol(made))  # type: ignore[arg-type]
+    checked = Settings(model=str(model), **settings)
+    config = uvicorn.Config(create_app(checked), port=0, log_level="error", ws="none", http=protocol(checked))  # type: ignore[arg-type]
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -77,13 +77,15 @@ def test_crops_come_on_demand_and_can_be_explained(client: TestClient) -> None:
     crop = base64.b64decode(face["crop"])
     with Image.open(io.BytesIO(crop)) as image:
         assert (image.mode, image.size) == ("L", (48, 48))
-    found = client.post("/v1/explain", content=crop).json()
-    assert found["emotion"] == face["emotion"]
-    assert found["belief"] == pytest.approx(face["confidence"], abs=1e-6)
-    heat = np.array(found["heat"])
+    explanation = client.post("/v1/explain", content=crop).json()
+    assert explanation["emotion"] == face["emotion"]
+    assert explanation["probability"] == pytest.approx(face["confidence"], abs=1e-6)
+    heat = np.array(explanation["saliency"])
+    for old, new in {"belief": "probability", "drop": "probability_drop", "heat": "saliency"}.items():
+        assert explanation[old] == explanation[new]
     assert heat.shape == (48, 48)
     assert 0 <= heat.min() <= heat.max() <= 1
-    with Image.open(io.BytesIO(base64.b64decode(found["overlay"]))) as overlay:
+    with Image.open(io.BytesIO(base64.b64decode(explanation["overlay"]))) as overlay:
         assert overlay.size == (288, 288)
     assert client.post("/v1/explain?emotion=fear", content=crop).json()["emotion"] == "fear"
 

@@ -31,11 +31,11 @@ def process(tmp_path: Path, *options: str, **environment: str) -> Iterator[tuple
     assert server.stderr is not None
     said = ""
     try:
-        while not (found := re.search(r"http://[^/\s]+:(\d+)/\S* \(API", said)):
+        while not (ready := re.search(r"http://[^/\s]+:(\d+)/\S* \(API", said)):
             line = server.stderr.readline()
             assert line, f"the server ended: {said}"
             said += line
-        yield server, int(found[1]), said
+        yield server, int(ready[1]), said
     finally:
         server.terminate()
         server.wait(30)
@@ -125,12 +125,15 @@ def test_nothing_of_a_picture_is_logged(tmp_path: Path) -> None:
         )
         connection.request("POST", "/v1/read", form, {"Content-Type": "multipart/form-data; boundary=b"})
         assert b"my-diary.jpg" in connection.getresponse().read()
+        connection.request("GET", "/%1b%5b31mred")  # what a terminal would obey
+        connection.getresponse().read()
         connection.close()
         server.terminate()
         server.wait(30)
         log = server.stderr.read()
     assert "POST /v1/read" in log
     assert "diary" not in log
+    assert "\x1b" not in log
     assert len(log) < 1000
 
 

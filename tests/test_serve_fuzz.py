@@ -72,14 +72,14 @@ def corpus() -> dict[str, bytes]:
     small = portrait().resize((160, 160))
     whole = {kind: save(small, kind) for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "ICO")}
     noise = random.Random(0)
-    found = {f"{kind} cut": data[: len(data) // 3] for kind, data in whole.items()}
+    files = {f"{kind} cut": data[: len(data) // 3] for kind, data in whole.items()}
     for kind, data in whole.items():
         spoilt = bytearray(data)
         for _ in range(40):
             spoilt[noise.randrange(20, len(spoilt))] = noise.randrange(256)
-        found[f"{kind} spoilt"] = bytes(spoilt)
-        found[f"{kind} head"] = data[:24]
-    return found | {
+        files[f"{kind} spoilt"] = bytes(spoilt)
+        files[f"{kind} head"] = data[:24]
+    return files | {
         "one byte": b"\0",
         "noise": noise.randbytes(5000),
         "zeros": bytes(100_000),

@@ -68,9 +68,9 @@ def test_a_running_training_is_followed_epoch_by_epoch(client: TestClient, tmp_p
     write_run(folder, epochs=12, planned=20, done=False, overfits=True)
     row = table(client)["deep"]
     assert (row["epochs"], row["verdict"]) == (12, "overfit")
-    found = client.get("/v1/runs/deep").json()["verdict_detail"]
-    assert found["title"] == f"overfit since epoch {found['epoch']}"
-    assert found["epoch"] in (1, 2, 3, 4)
+    verdict = client.get("/v1/runs/deep").json()["verdict_detail"]
+    assert verdict["title"] == f"overfit since epoch {verdict['epoch']}"
+    assert verdict["epoch"] in (1, 2, 3, 4)
 
 
 def test_an_unfinished_run_that_went_quiet_is_stopped(client: TestClient, tmp_path: Path) -> None:
@@ -161,6 +161,22 @@ def test_metrics_of_odd_shape_do_no_harm(client: TestClient, tmp_path: Path) -> 
     (folder / "metrics.json").write_text(json.dumps({"evaluations": [1], "verdict": {"kind": 1}, "epochs": 6}))
     assert table(client)["odd"]["accuracy"] is None
     assert client.get("/v1/runs/odd").json()["evaluations"] == {}
+
+
+def test_metrics_of_0_1_and_of_today_are_read_alike(client: TestClient, tmp_path: Path) -> None:
+    old = write_run(tmp_path / "runs" / "old") / "metrics.json"
+    metrics = json.loads(old.read_text())
+    figures = metrics["evaluations"]["validation"]["single"]
+    views = {"single": figures, "ten": figures, "ten, no copies": figures}
+    old.write_text(json.dumps(metrics | {"evaluations": {"validation": views}}))
+    new = write_run(tmp_path / "runs" / "new") / "metrics.json"
+    views = {"single": figures, "shift10": {**figures, "without_duplicates": figures}}
+    new.write_text(json.dumps(metrics | {"format": 2, "evaluations": {"validation": views}}))
+    evaluations = [client.get(f"/v1/runs/{name}").json()["evaluations"] for name in ("old", "new")]
+    assert evaluations[0] == evaluations[1]
+    assert table(client)["old"]["accuracy"] == table(client)["new"]["accuracy"] == pytest.approx(0.6)
+    new.write_text(json.dumps(metrics | {"format": 99}))
+    assert client.get("/v1/runs/new").status_code == 200
 
 
 def test_who_asks_again_is_sent_nothing_until_something_is_new(client: TestClient, tmp_path: Path) -> None:

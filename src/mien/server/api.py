@@ -40,15 +40,16 @@ def _body(what: str, most: int, media: str = "image", field: str = "pictures") -
 
 def problems(*kinds: str) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that may end in these problems."""
-    found: dict[int | str, dict[str, Any]] = {}
+    responses: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
         status, title, _ = KINDS[kind]
-        told = f"{found[status]['description']}; {title.lower()}" if status in found else title
+        description = f"{responses[status]['description']}; {title.lower()}" if status in responses else title
         content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-        found[status] = {"description": told, "content": content}
-    return found
+        responses[status] = {"description": description, "content": content}
+    return responses
 
 
+CLASSIFIED = ("emotion", "confidence", "probabilities")
 ALWAYS = ("bad-request", "no-token", "not-allowed-here")
 UPLOAD = (*ALWAYS, "too-slow", "too-large", "wrong-type", "unreadable-picture", "busy", "took-too-long")
 
@@ -105,9 +106,8 @@ def routes(settings: Settings) -> APIRouter:
             if reading.error:
                 answers.append({"name": picture.name, "problem": _problem(picture, reading.error, pictures, settings)})
                 continue
-            told = reading.faces[0].to_dict()
-            kept = {key: told[key] for key in ("emotion", "confidence", "probabilities")}
-            answers.append({"name": picture.name, **kept})
+            face = reading.faces[0].to_dict()
+            answers.append({"name": picture.name, **{key: face[key] for key in CLASSIFIED}})
         return _json({"model": batcher.reader.model.name, "faces": answers})
 
     @router.post(
@@ -129,14 +129,21 @@ def routes(settings: Settings) -> APIRouter:
                 raise Problem("bad-request", f"query.emotion: one of {', '.join(model.classes)}")
             with batcher.place():
                 try:
-                    found = await batcher.explain(pictures[0].data, emotion)
+                    explanation = await batcher.explain(pictures[0].data, emotion)
                 except MienError as error:
                     raise Problem("unreadable-picture", unreadable(error, pictures[0].data)) from error
-        heat = np.round(found.heat.astype(np.float64), 4).tolist()
+        saliency = np.round(explanation.heat.astype(np.float64), 4).tolist()
+        figures = {"probability": explanation.belief, "probability_drop": explanation.drop, "saliency": saliency}
+        old_names = {"belief": explanation.belief, "drop": explanation.drop, "heat": saliency}
         return _json(
-            {"model": model.name, "emotion": found.emotion, "belief": found.belief, "drop": found.drop,
-             "heat": heat, "overlay": png(found.overlay)}
-        )  # fmt: skip
+            {
+                "model": model.name,
+                "emotion": explanation.emotion,
+                **figures,
+                **old_names,
+                "overlay": png(explanation.overlay),
+            }
+        )
 
     @router.post(
         "/videos", tags=["reading"], response_model=schemas.VideoAnswer,
@@ -220,18 +227,18 @@ def in_reading_order(faces: Sequence[Face]) -> list[Face]:
 def card(batcher: Batcher, settings: Settings) -> dict[str, Any]:
     """What /v1/model answers."""
     model = batcher.reader.model
-    told = model.metadata
-    training = _object(told.get("training", ""))
+    metadata = model.metadata
+    training = _object(metadata.get("training", ""))
     return {
         "name": model.name,
         "mien": __version__,
         "classes": list(model.classes),
         "colors": [color(name, i) for i, name in enumerate(model.classes)],
         "input_size": model.input_size,
-        "parameters": int(told["parameters"]) if told.get("parameters", "").isdigit() else None,
+        "parameters": int(metadata["parameters"]) if metadata.get("parameters", "").isdigit() else None,
         "temperature": model.temperature,
         "flip": settings.flip,
-        "license": told.get("license"),
+        "license": metadata.get("license"),
         "accuracy": _number(training.get("validation_accuracy")),
         "training": training,
         "sha256": _sha256(model.path, model.path.stat().st_mtime_ns if model.path.exists() else 0),

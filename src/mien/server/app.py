@@ -128,10 +128,10 @@ def _openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
     from fastapi.openapi.utils import get_openapi
 
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    found = document["components"]["schemas"]
-    found["Problem"] = schemas.Problem.model_json_schema()
+    components = document["components"]["schemas"]
+    components["Problem"] = schemas.Problem.model_json_schema()
     for name in ("HTTPValidationError", "ValidationError"):
-        found.pop(name, None)
+        components.pop(name, None)
     for operation in (each for path in document["paths"].values() for each in path.values()):
         if "HTTPValidationError" in str(operation["responses"].get("422")):
             del operation["responses"]["422"]  # FastAPI's own; here such a request is answered 400

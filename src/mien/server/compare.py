@@ -45,10 +45,10 @@ class _Evaluated:
 
 def compare_runs(folder: Path, names: Sequence[str]) -> dict[str, Any] | None:
     """What /v1/compare answers: each run, and its difference from the first. None where a run is not there."""
-    found = find_runs(folder)
-    if not all(name in found for name in names):
+    all_runs = find_runs(folder)
+    if not all(name in all_runs for name in names):
         return None
-    runs = [_evaluated(found[name]) for name in dict.fromkeys(names)]
+    runs = [_evaluated(all_runs[name]) for name in dict.fromkeys(names)]
     return {"part": PART, "view": VIEW, "runs": [_compared(runs[0], run) for run in runs]}
 
 

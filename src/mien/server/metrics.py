@@ -116,15 +116,15 @@ class Metrics:
         sums = self._table.sum(axis=0)
         lines: list[str] = []
         above = 0.0
-        told = set()
+        described = set()
         for name, number in zip(SERIES, sums.tolist(), strict=True):
             base = name.split("{")[0]
             family = base.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
             family = family if family in HELP else base
-            if family not in told:
+            if family not in described:
                 kind, text = HELP[family]
                 lines += [f"# HELP {family} {text}", f"# TYPE {family} {kind}"]
-                told.add(family)
+                described.add(family)
             if base.endswith("_bucket"):
                 above += number  # the table counts each bucket on its own, Prometheus wants all up to it
                 number = above

@@ -30,7 +30,7 @@ def serve(settings: Settings, access_log: bool = False, ready: Callable[[str], N
     Raises MienError for settings that make no sense, a model that cannot be opened, and an address in use.
     """
     settings = check(settings)
-    name = open_reader(settings).model.name  # before anything listens: a missing model is told in one line
+    name = open_reader(settings).model.name  # before anything listens: a missing model is one line
     listening = _listen(settings.host, settings.port)
     if not settings.local and not settings.token:
         warnings.warn(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
-from mien.evaluation import history
+from mien.evaluation import history, results
 from mien.evaluation.diagnose import Verdict, diagnose
 from mien.labels import EMOTIONS
 from mien.server.run_files import MOST, Run, find_runs, read_history, read_json
@@ -132,7 +132,18 @@ def _files(run: Run) -> tuple[dict[str, Any], list[dict[str, float]], dict[str, 
     recipe, first = read_json(run, "recipe.json")
     rows, second = read_history(run)
     metrics, third = read_json(run, "metrics.json")
-    return recipe, rows, metrics, first or second or third or _wrong_types(recipe, metrics)
+    wrong = _wrong_types(recipe, metrics)
+    return recipe, rows, _current(metrics), first or second or third or wrong
+
+
+def _current(metrics: dict[str, Any]) -> dict[str, Any]:
+    """metrics.json of any version as this one writes it: names of views as they are today."""
+    if "evaluations" not in metrics:
+        return metrics
+    try:
+        return results.upgrade(metrics)
+    except (MienError, TypeError, AttributeError, KeyError, ValueError):
+        return metrics  # its values are of other types, which is told elsewhere
 
 
 def _wrong_types(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> str | None:

@@ -62,13 +62,16 @@ class ClassifyAnswer(BaseModel):
 
 
 class ExplainAnswer(BaseModel):
-    """Occlusion sensitivity: the face is covered piece by piece, and the belief in the emotion watched."""
+    """Occlusion sensitivity: the face is covered piece by piece, and the probability of the emotion watched."""
 
     model: str
     emotion: str
-    belief: float = Field(description="The emotion's probability with nothing covered")
-    drop: float = Field(description="How much of it goes when the hottest spot is covered")
-    heat: list[list[float]] = Field(description="Rows of the heat map, 0 to 1, of the size the model sees")
+    probability: float = Field(description="The emotion's, with nothing covered")
+    probability_drop: float = Field(description="How much of it goes when the hottest spot is covered")
+    saliency: list[list[float]] = Field(description="Rows of the heat map, 0 to 1, of the size the model sees")
+    belief: float = Field(deprecated=True, description="probability, by its name in mien 0.1")
+    drop: float = Field(deprecated=True, description="probability_drop, by its name in mien 0.1")
+    heat: list[list[float]] = Field(deprecated=True, description="saliency, by its name in mien 0.1")
     overlay: str = Field(description="The heat laid over the face, 288x288 PNG in base64")
 
 

@@ -54,9 +54,9 @@ def read_video(
             if note:
                 break
             size = frame.image.size
-            seen = tracker.update(reader.read(frame.image), frame.time, frame.duration)
-            faces += len(seen)
-            frames.append({"time": round(frame.time, 4), "faces": [face.to_dict() for face in seen]})
+            tracked = tracker.update(reader.read(frame.image), frame.time, frame.duration)
+            faces += len(tracked)
+            frames.append({"time": round(frame.time, 4), "faces": [face.to_dict() for face in tracked]})
     except _Cut as cut:
         if not frames:
             raise MienError(str(cut)) from None

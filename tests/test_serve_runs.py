@@ -176,7 +176,20 @@ def test_metrics_of_0_1_and_of_today_are_read_alike(client: TestClient, tmp_path
     assert evaluations[0] == evaluations[1]
     assert table(client)["old"]["accuracy"] == table(client)["new"]["accuracy"] == pytest.approx(0.6)
     new.write_text(json.dumps(metrics | {"format": 99}))
+    assert "newer than this mien" in table(client)["new"]["error"]
     assert client.get("/v1/runs/new").status_code == 200
+
+
+def test_recipes_of_0_1_and_of_today_are_read_alike(client: TestClient, tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "old", shift=0.08, ema=0.99, data={"fingerprint": "00ff", "copies_crossing": 3})
+    changes = {"format": 2, "translate": 0.08, "ema_decay": 0.99, "data": {"fingerprint": "00ff", "leaked": 3}}
+    write_run(tmp_path / "runs" / "new", **changes)
+    for name in ("old", "new"):
+        run = client.get(f"/v1/runs/{name}").json()
+        assert (run["settings"]["translate"], run["settings"]["ema_decay"], run["data"]["leaked"]) == (0.08, 0.99, 3)
+        assert run["error"] is None
+    write_run(tmp_path / "runs" / "later", format=99)
+    assert "newer than this mien" in table(client)["later"]["error"]
 
 
 def test_who_asks_again_is_sent_nothing_until_something_is_new(client: TestClient, tmp_path: Path) -> None:
@@ -257,7 +270,7 @@ def test_a_link_within_the_folder_is_followed(client: TestClient, tmp_path: Path
         ("metrics.json", {"evaluations": {"validation": {"single": {"accuracy_interval": 1}}}}, "accuracy_interval"),
         ("metrics.json", {"evaluations": [1]}, "metrics.json: evaluations"),
         ("metrics.json", {"verdict": {"kind": [1], "epoch": {}}}, None),
-        ("metrics.json", {"evaluations": {"validation": 1, "test": {"single": []}}}, None),
+        ("metrics.json", {"evaluations": {"validation": 1, "test": {"single": []}}}, "metrics.json: evaluations"),
     ],
 )
 def test_values_of_the_wrong_type_are_told_and_none_reaches_the_table(

@@ -6,6 +6,7 @@ Where both runs have their predictions stored the comparison is paired: a bootst
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mien.server.run_files import Run, check_file, find_runs, read_json
 from mien.server.runs import as_integer, as_object, figures_of, summary
 
 PART, VIEW = "validation", "single"
+SAMPLES = 2000  # of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def _difference(first: _Evaluated, run: _Evaluated) -> dict[str, Any]:
     if _same_images(first, run):
         only_first = int((first.right & ~run.right).sum())
         only_this = int((run.right & ~first.right).sum())
-        difference = statistics.paired_bootstrap(first.right, run.right)
+        difference = _paired(only_first, only_this, len(run.right))
         paired = {"method": "paired bootstrap", "p_value": difference.p,
                   "only_first": only_first, "only_this": only_this}  # fmt: skip
     else:
@@ -125,3 +127,12 @@ def _difference(first: _Evaluated, run: _Evaluated) -> dict[str, Any]:
         **paired,
         "verdict": verdict,
     }
+
+
+@lru_cache(maxsize=1000)
+def _paired(only_first: int, only_this: int, n: int) -> statistics.Difference:
+    """The difference on n images. It depends on how many one alone has right, not on which; kept, for it takes a while."""
+    first, this = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    first[:only_first] = True
+    this[only_first : only_first + only_this] = True
+    return statistics.paired_bootstrap(first, this, samples=SAMPLES)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
-from mien.evaluation import history, results
+from mien.evaluation import history, record, results
 from mien.evaluation.diagnose import Verdict, diagnose
 from mien.labels import EMOTIONS
 from mien.server.run_files import MOST, Run, find_runs, read_history, read_json
@@ -106,7 +106,7 @@ def _cached_row(run: Run, stamps: tuple[tuple[int, int], ...]) -> tuple[dict[str
         "train_accuracy": last.get("train_accuracy"),
         "val_accuracy": last.get("val_accuracy"),
         "val_loss": last.get("val_loss"),
-        "gap": last.get("generalisation_gap"),
+        "gap": last.get("generalization_gap"),
         "best_val_accuracy": best.get("val_accuracy"),
         "best_epoch": best.get("epoch"),
         "accuracy": as_number(single.get("accuracy")),
@@ -132,18 +132,13 @@ def _files(run: Run) -> tuple[dict[str, Any], list[dict[str, float]], dict[str, 
     recipe, first = read_json(run, "recipe.json")
     rows, second = read_history(run)
     metrics, third = read_json(run, "metrics.json")
-    wrong = _wrong_types(recipe, metrics)
-    return recipe, rows, _current(metrics), first or second or third or wrong
-
-
-def _current(metrics: dict[str, Any]) -> dict[str, Any]:
-    """metrics.json of any version as this one writes it: names of views as they are today."""
-    if "evaluations" not in metrics:
-        return metrics
+    error = first or second or third or _wrong_types(recipe, metrics)
     try:
-        return results.upgrade(metrics)
-    except (MienError, TypeError, AttributeError, KeyError, ValueError):
-        return metrics  # its values are of other types, which is told elsewhere
+        recipe = record.upgrade(recipe, "recipe.json") if recipe else recipe
+        metrics = results.upgrade(metrics) if "evaluations" in metrics else metrics
+    except (MienError, TypeError, AttributeError, KeyError, ValueError) as fault:
+        error = error or str(fault)[:160]  # of other types than mien writes, or of a later format
+    return recipe, rows, metrics, error
 
 
 def _wrong_types(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> str | None:
@@ -161,7 +156,10 @@ def _wrong_types(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> str |
         for name in names:
             if values.get(name) is not None and check(values[name]) is None:
                 return f"{file}: {name} is not of the right type"
-    if "evaluations" in metrics and not isinstance(metrics["evaluations"], dict):
+    evaluations = metrics.get("evaluations", {})
+    parts = evaluations.values() if isinstance(evaluations, dict) else [evaluations]
+    views = [view for part in parts for view in (part.values() if isinstance(part, dict) else [part])]
+    if not all(isinstance(view, dict) for view in views):
         return "metrics.json: evaluations is not of the right type"
     return None
 

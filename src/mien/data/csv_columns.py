@@ -96,8 +96,9 @@ def _pixel_columns(names: list[str], usual: dict[str, int], values: list[str], n
         not re.search("[a-z]", field) for field in names if not _WIDE.fullmatch(field) and field
     ):
         return None
-    if all(re.fullmatch(r"\d+", names[i]) for i in wide) and not any(re.search("[a-z]", field) for field in names):
-        return None  # numbers alone are no header
+    bare = [int(names[i]) for i in wide if names[i].isdigit()]
+    if len(bare) == len(wide) and bare != list(range(bare[0], bare[0] + len(bare))):
+        return None  # a row of values, not the numbers of columns
     if len(wide) != PIXELS or wide[-1] - wide[0] + 1 != PIXELS:
         raise MienError(
             f"{name} has {len(wide):,} pixel columns instead of {PIXELS:,} ({SIZE}x{SIZE}); resize its pictures to {SIZE}x{SIZE}"

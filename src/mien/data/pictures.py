@@ -15,7 +15,7 @@ from mien.data.class_names import Naming, name_classes
 from mien.data.dataset import SIZE, USAGES, Dataset
 from mien.data.image import open_picture, to_square_gray
 from mien.data.parts import rank_of
-from mien.errors import MienError
+from mien.errors import MienError, MienWarning
 
 _SHOWN = 100  # broken pictures that an error names
 
@@ -87,20 +87,27 @@ def read(pictures: Pictures, skip_broken: bool = False) -> Dataset:
 
     # Here, not in each thread: filters are shared by all threads, and one that puts them back while another is in its
     # own block leaves warnings ignored for good.
-    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        warnings.simplefilter("ignore")  # odd metadata; a picture too large is an error all the same
+    with warnings.catch_warnings(record=True) as said, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("always")
         faults = list(pool.map(decode, range(len(samples)), chunksize=8))
     broken = [fault for fault in faults if fault is not None]
     if broken and (not skip_broken or len(broken) == len(samples)):
         raise _broken(broken, len(samples))
     left_out = pictures.left_out + Counter({"broken pictures": len(broken)})
+    # What Pillow says of odd metadata is passed over; what the decoder says of pixels is told.
+    depths = [str(note.message) for note in said if issubclass(note.category, MienWarning)]
+    notes = (
+        [f"{len(depths):,} pictures were scaled to 8 bits by the depth that they use, such as: {depths[0]}"]
+        if depths
+        else []
+    )
     kept = np.array([fault is None for fault in faults])
     labels = np.array([naming.index[sample.label] for sample in samples], np.int64)
     usage = np.array([sample.usage for sample in samples], dtype=np.array(USAGES).dtype)
     if broken:
         images, labels, usage = images[kept], labels[kept], usage[kept]
     return Dataset(
-        images, labels, usage, naming.classes, source=str(pictures.root), decisions=tuple(pictures.decisions),
+        images, labels, usage, naming.classes, source=str(pictures.root), decisions=(*pictures.decisions, *notes),
         left_out={reason: n for reason, n in left_out.items() if n},
     )  # fmt: skip
 

@@ -1,0 +1,260 @@
+"""FER2013 in the forms in which it goes about: csv dialects, packed and recoded files, several files, parquet and npz."""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_layouts import SEVEN, USAGES, picture, rows
+from mien.data import Dataset, load
+from mien.data.splits import parts_of
+from mien.errors import MienError
+from mien.labels import EMOTIONS
+
+HEADER = "emotion,pixels,Usage\n"
+ROWS = rows()
+IMAGES = np.array([picture(SEVEN[i % 7], i) for i in range(84)])
+
+
+def body(line: Callable[[int, int, str, str], str]) -> str:
+    return "".join(line(i, *row) + "\n" for i, row in enumerate(ROWS))
+
+
+PLAIN = HEADER + body(lambda i, a, p, u: f"{a},{p},{u}")
+
+
+def fault(path: Path, **options: Any) -> str:
+    with pytest.raises(MienError) as caught:
+        load(path, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def check(dataset: Dataset, usages: list[str] | None = None) -> None:
+    assert dataset.classes == EMOTIONS
+    assert dataset.labels.tolist() == [i % 7 for i in range(84)]
+    assert np.array_equal(dataset.images, IMAGES)
+    assert dataset.usage.tolist() == (usages or USAGES)
+
+
+SHORT = {"Training": "train", "PublicTest": "val", "PrivateTest": "Test"}
+WIDE = "emotion," + ",".join(f"pixel{k}" for k in range(2304)) + "\n"
+DIALECTS = {
+    "names": (HEADER + body(lambda i, a, p, u: f"{SEVEN[a].title()},{p},{u}"), None),
+    "synonyms": (HEADER + body(lambda i, a, p, u: f"{['anger', 'Disgusted', 'fearful', 'joy', 'sadness', 'suprise ', 'neutrality'][a]},{p},{u}"), "'joy' as happy"),
+    "floats": (HEADER + body(lambda i, a, p, u: f"{a}.0,{p},{u}"), "floating-point"),
+    "float pixels": (HEADER + body(lambda i, a, p, u: f"{a},{p.replace(' ', '.0 ')}.0,{u}"), None),
+    "semicolon": (PLAIN.replace(",", ";"), "';'"),
+    "tab": (PLAIN.replace(",", "\t"), "tabs"),
+    "no header": (PLAIN.removeprefix(HEADER), "no header"),
+    "no header, pixels first": (body(lambda i, a, p, u: f"{p},{u},{a}"), "no header"),
+    "quoted list": (HEADER + body(lambda i, a, p, u: f'{a},"[{p.replace(" ", ", ")}]",{u}'), None),
+    "quoted tuple": (HEADER + body(lambda i, a, p, u: f'{a},"({p.replace(" ", ",")})",{u}'), None),
+    "bare list": (HEADER + body(lambda i, a, p, u: f"{a},[{p}],{u}"), None),
+    "wide": (WIDE[:-1] + ",Usage\n" + body(lambda i, a, p, u: f"{a},{p.replace(' ', ',')},{u}"), "column of its own"),
+    "wide, numbered": (WIDE.replace("pixel", "").replace("emotion", "label")[:-1] + ",usage\n" + body(lambda i, a, p, u: f"{a},{p.replace(' ', ',')},{u}"), "'label' holds the labels"),
+    "wide, no header": (body(lambda i, a, p, u: f"{a},{p.replace(' ', ',')},{u}"), "no header"),
+    "wide semicolon": (WIDE.replace(",", ";")[:-1] + ";Usage\n" + body(lambda i, a, p, u: f"{a};{p.replace(' ', ';')};{u}"), None),
+    "lower case": (HEADER.lower() + body(lambda i, a, p, u: f"{a},{p},{u.lower()}"), "'publictest' is validation"),
+    "other names": ("id,Label,image,set\n" + body(lambda i, a, p, u: f"{i},{a},{p},{u}"), "'set' holds the parts"),
+    "split words": ("emotion,pixels,split\n" + body(lambda i, a, p, u: f"{a},{p},{SHORT[u]}"), "'val' is validation"),
+    "carriage returns": (PLAIN.replace("\n", "\r\n"), None),
+    "old Mac": (PLAIN.replace("\n", "\r"), None),
+    "index column": (",emotion,pixels,Usage\n" + body(lambda i, a, p, u: f"{i},{a},{p},{u}"), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_dialects(name: str, tmp_path: Path) -> None:
+    content, said = DIALECTS[name]
+    (tmp_path / "fer2013.csv").write_bytes(content.encode())
+    dataset = load(tmp_path)
+    check(dataset)
+    assert said is None or any(said in line for line in dataset.decisions)
+
+
+@pytest.mark.parametrize(
+    ("name", "packed"),
+    [
+        ("x.csv.gz", gzip.compress), ("x.csv.bz2", bz2.compress), ("x.csv.xz", lzma.compress),
+        ("utf16.csv", lambda raw: raw.decode().encode("utf-16")), ("le.csv", lambda raw: raw.decode().encode("utf-16-le")),
+        ("utf32.csv", lambda raw: raw.decode().encode("utf-32")), ("bom.csv", lambda raw: b"\xef\xbb\xbf" + raw),
+        ("utf16.csv.gz", lambda raw: gzip.compress(raw.decode().encode("utf-16"))),
+    ],
+)  # fmt: skip
+def test_packed_and_recoded(name: str, packed: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(packed(PLAIN.encode()))
+    check(load(tmp_path / name))
+    check(load(tmp_path))
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, bz2.compress, lzma.compress])
+def test_packed_files_that_are_cut_off(packed: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(packed(PLAIN.encode())[:-20])
+    assert "cut off or damaged" in fault(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"7z\xbc\xaf\x27\x1c", "7z archive"), (b"Rar!\x1a\x07", "rar archive"), (b"(\xb5/\xfd", "zstd"),
+        (b"\x89HDF\r\n", "HDF5"), (b"ARROW1\0\0", "parquet"), (b"\x93NUMPY", "npz"), (b"\x80\x04\x95", "pickle"),
+    ],
+)  # fmt: skip
+def test_other_files_are_named(head: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / "data.bin").write_bytes(head + bytes(100))
+    assert words in fault(tmp_path / "data.bin")
+    assert words in fault(tmp_path)
+
+
+def test_contempt_as_an_eighth_class(tmp_path: Path) -> None:
+    (tmp_path / "ckextended.csv").write_text(HEADER + body(lambda i, a, p, u: f"{7 if i % 9 == 0 else a},{p},{u}"))
+    dataset = load(tmp_path)
+    assert dataset.classes == (*EMOTIONS, "contempt")
+    assert (dataset.labels == 7).sum() == 10
+    assert any("7 contempt" in line for line in dataset.decisions)
+
+
+def test_labels_from_one_are_not_shifted(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(HEADER + body(lambda i, a, p, u: f"{a + 1},{p},{u}"))
+    message = fault(tmp_path)
+    assert "labels 1, 2, 3, 4, 5, 6, 7 and no 0" in message
+    assert "--classes rafdb" in message
+    dataset = load(tmp_path, classes="rafdb")
+    assert dataset.classes == EMOTIONS
+    assert [EMOTIONS[label] for label in dataset.labels[:3]] == ["surprise", "fear", "disgust"]
+    check(load(tmp_path, classes=dict(enumerate(EMOTIONS, start=1))))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (HEADER + f"3,{ROWS[0][1]},Training\nhappy,{ROWS[1][1]},Training\n", "emotion '3' where others are names"),
+        (HEADER + f"9,{ROWS[0][1]},Training\n", "emotion '9'"),
+        (HEADER + f"1.5,{ROWS[0][1]},Training\n", "emotion '1.5'"),
+        (HEADER + f"3,{ROWS[0][1]},somewhere\n", "Usage 'somewhere'"),
+        (WIDE.replace("pixel2303", "pixel2304"). replace("pixel5,", "") + "1\n", "2,303 pixel columns instead of 2,304"),
+        ("emotion,pixels\n3,\"[1 2 3 ... 4 5]\"\n", "'...' as pixel 4, not an integer"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read(content: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(content)
+    assert words in fault(tmp_path / "x.csv")
+    assert words in fault(tmp_path)  # from a folder, the reason is the same
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("train", "val", "test"), ("Train_data", "validation")])
+def test_labelled_files_are_the_parts_that_their_names_tell(names: tuple[str, ...], tmp_path: Path) -> None:
+    usages = {
+        "train": "Training",
+        "Train_data": "Training",
+        "val": "PublicTest",
+        "validation": "PublicTest",
+        "test": "PrivateTest",
+    }
+    for k, name in enumerate(names):
+        part = [row for i, row in enumerate(ROWS) if i % len(names) == k]
+        (tmp_path / f"{name}.csv").write_text("emotion,pixels\n" + "".join(f"{a},{p}\n" for a, p, _ in part))
+    dataset = load(tmp_path)
+    assert len(dataset) == 84
+    assert {usage: int((dataset.usage == usage).sum()) for usage in {usages[name] for name in names}} == {
+        usages[name]: 84 // len(names) for name in names
+    }
+    assert all(any(f"{name}.csv" in line for line in dataset.decisions) for name in names)
+    parts, how = parts_of(dataset)
+    if names == ("train", "test"):
+        assert [len(parts.train), len(parts.validation), len(parts.test)] == [35, 7, 42]
+        assert (dataset.usage[parts.test] == "PrivateTest").all()
+        assert "validation is cut from train" in how
+    if names[-1] == "test":
+        assert load(tmp_path / "test.csv").usage.tolist() == ["PrivateTest"] * (84 // len(names))
+
+
+def png(image: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_parquet_as_hugging_face_writes_it(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    names = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"][::-1]
+    features = {"label": {"names": names, "_type": "ClassLabel"}, "image": {"_type": "Image"}}
+    for part, start, stop in (("train", 0, 70), ("test", 70, 84)):
+        table = arrow.table({
+            "image": [{"bytes": png(image), "path": f"{i}.png"} for i, image in enumerate(IMAGES[start:stop])],
+            "label": [6 - i % 7 for i in range(start, stop)],
+        })  # fmt: skip
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+        (tmp_path / "data").mkdir(exist_ok=True)
+        parquet.write_table(table, tmp_path / "data" / f"{part}-00000-of-00001.parquet")
+    dataset = load(tmp_path)
+    check(dataset, ["Training"] * 70 + ["PrivateTest"] * 14)
+    assert any("named by the file itself" in line for line in dataset.decisions)
+    (tmp_path / "data" / "test-00000-of-00001.parquet").write_bytes(b"PAR1 cut off")
+    assert "damaged parquet" in fault(tmp_path)
+
+
+def test_parquet_of_pixels(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = {"emotion": [a for a, _, _ in ROWS], "pixels": [p for _, p, _ in ROWS], "Usage": USAGES}
+    parquet.write_table(arrow.table(columns), tmp_path / "fer2013.parquet")
+    check(load(tmp_path / "fer2013.parquet"))
+    check(load(tmp_path))
+    parquet.write_table(arrow.table({"a": [1]}), tmp_path / "other.parquet")
+    assert "holds no pictures" in fault(tmp_path / "other.parquet")
+
+
+def test_parquet_without_pyarrow_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
+    (tmp_path / "x.parquet").write_bytes(b"PAR1" + bytes(20))
+    assert "pyarrow reads and is not installed" in fault(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"images": IMAGES, "labels": np.arange(84) % 7},
+        {"pixels": IMAGES.reshape(84, 2304), "emotion": (np.arange(84) % 7).astype(np.uint8)},
+        {"X": IMAGES[..., None].astype(np.float32) / 255, "y": (np.arange(84) % 7).reshape(-1, 1)},
+    ],
+)
+def test_npz(arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "faces.npz", **arrays)
+    check(load(tmp_path / "faces.npz"), ["Training"] * 84)
+    check(load(tmp_path), ["Training"] * 84)
+
+
+def test_npz_with_parts_and_unknown_labels(tmp_path: Path) -> None:
+    labels = np.arange(84) % 7
+    np.savez(tmp_path / "a.npz", x_train=IMAGES[:70], y_train=labels[:70], x_test=IMAGES[70:], y_test=labels[70:])
+    check(load(tmp_path), ["Training"] * 70 + ["PrivateTest"] * 14)
+    np.savez(tmp_path / "a.npz", images=IMAGES, labels=np.where(np.arange(84) < 80, labels, 255))
+    assert load(tmp_path).labels.tolist() == [*labels[:80].tolist(), -1, -1, -1, -1]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"images": IMAGES, "labels": np.arange(3)}, "84 pictures and 3 labels"),
+        ({"images": IMAGES, "labels": np.arange(84) % 7 + 1}, "name them with --classes"),
+        ({"images": IMAGES.astype(np.int64) * 9, "labels": np.arange(84) % 7}, "give uint8"),
+        ({"images": np.array([object()] * 3), "labels": np.arange(3)}, "Python objects"),
+        ({"a": np.arange(3)}, "holds no pictures"),
+    ],
+)
+def test_npz_that_does_not_fit(arrays: dict[str, Any], words: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **arrays)
+    assert words in fault(tmp_path / "a.npz")

@@ -190,3 +190,82 @@ def test_pictures_are_read_anew_when_one_changes(kept: Path, tmp_path: Path) -> 
     Image.new("L", (48, 48), 30).save(root / "a" / "1.png")
     assert load(root).images[:, 0, 0].tolist() == [30, 200]
     assert read_picture(root / "a" / "1.png")[0, 0] == 30
+
+
+def test_decisions_and_what_was_left_out_are_kept(kept: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in ("anger", "joy", "anger"):
+        (tmp_path / "faces" / name).mkdir(parents=True, exist_ok=True)
+        Image.new("L", (48, 48), len(name)).save(tmp_path / "faces" / name / "1.png")
+    (tmp_path / "faces" / "joy" / "2.png").write_bytes(b"")
+    first, second = (load(tmp_path / "faces", skip_broken=True) for _ in range(2))
+    assert mapped(second)
+    assert second.decisions == first.decisions != ()
+    assert second.left_out == first.left_out == {"broken pictures": 1}
+    assert load(tmp_path / "faces", skip_broken=True, classes="as-is").classes == ("anger", "joy")
+
+
+def test_a_flipped_bit_anywhere_is_noticed(kept: Path, data: Path) -> None:
+    first = load(data / "train.csv")
+    (path,) = files(kept)
+    whole = path.read_bytes()
+    header = len(whole.split(b"\0")[0])
+    for at in [*range(header), len(whole) // 2, len(whole) - 1]:
+        changed = bytearray(whole)
+        changed[at] ^= 1
+        path.write_bytes(bytes(changed))
+        assert cache.load(path.stem) is None
+    path.write_bytes(whole)
+    assert cache.load(path.stem).fingerprint == first.fingerprint  # type: ignore[union-attr]
+
+
+def test_the_folder_is_its_owners_alone(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MIEN_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    load(data)
+    place = tmp_path / "xdg" / "mien"
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in place.iterdir()} == {0o600}
+    place.chmod(0o777)
+    load(data)
+    assert place.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_others_may_write_is_not_read(kept: Path, data: Path) -> None:
+    load(data)
+    (path,) = files(kept)
+    path.chmod(0o666)
+    assert not mapped(load(data))  # and written anew
+    kept.chmod(0o777)
+    assert cache.own_folder() is None
+    assert not mapped(load(data))
+    kept.chmod(0o700)
+    elsewhere = path.rename(kept.parent / path.name)
+    path.symlink_to(elsewhere)
+    assert not mapped(load(data))
+
+
+def test_without_a_home_nothing_is_kept_and_nothing_fails(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MIEN_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert cache.folder() is None
+    assert len(load(data)) == 40
+
+
+def test_clear(kept: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from mien.cli.main import main
+
+    load(data)
+    assert main(["data", "cache"]) == 0
+    out = capsys.readouterr().out
+    assert str(kept) in out
+    assert "--clear" in out
+    assert main(["data", "cache", "--clear"]) == 0
+    assert list(kept.iterdir()) == []
+    assert "deleted" in capsys.readouterr().out

@@ -1,16 +1,13 @@
 """Train, validation and test rows: the official split, the study's and k folds, and what exact duplicates do to them."""
 
-import csv
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import USAGES, Dataset
 from mien.data.duplicates import duplicate_groups
-from mien.data.parts import part_of
 from mien.errors import MienError, MienWarning
 
 VALIDATION_SHARE = 0.15  # of every class, where a data set has a test set and no validation set
@@ -186,45 +183,6 @@ def cut_validation(
     chosen = np.concatenate(cut)
     out = np.isin(own, chosen if groups is None else groups[chosen])
     return train[~out], train[out]
-
-
-def split_from_file(dataset: Dataset, path: str | Path) -> Split:
-    """A split that a csv file gives: columns row (from 0, as the data set's) and part (train, validation, test, or drop).
-
-    Rows that the file does not name, or drops, are in no part. Raises MienError for another kind of file, a row that is
-    not there or named twice, and for train or validation rows without a label.
-    """
-    parts: dict[str, list[int]] = {usage: [] for usage in USAGES}
-    named = set()
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            if not {"row", "part"} <= {*(reader.fieldnames or ())}:
-                raise MienError(f"{path} has no columns row and part; give a split file (row,part)")
-            for number, line in enumerate(reader, start=2):
-                row, part = str(line["row"] or "").strip(), str(line["part"] or "").strip()
-                if not row.isascii() or not row.isdigit() or int(row) >= len(dataset) or int(row) in named:
-                    raise MienError(
-                        f"{path} line {number}: the row {row[:20]!r} is not there or comes twice; it has 0 to {len(dataset) - 1}"
-                    )
-                named.add(int(row))
-                if part.lower() == "drop":
-                    continue
-                usage = part_of(part)
-                if usage is None:
-                    raise MienError(
-                        f"{path} line {number}: the part {part[:20]!r} is not train, validation, test or drop"
-                    )
-                if usage != "PrivateTest" and dataset.labels[int(row)] < 0:
-                    raise MienError(f"{path} line {number}: row {row} has no label, so it cannot be in {part}")
-                parts[usage].append(int(row))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MienError(
-            f"cannot read the split {path}: {error}; give a csv file with the columns row and part"
-        ) from error
-    train, validation, test = (np.array(sorted(parts[usage]), np.int64) for usage in USAGES)
-    groups = duplicate_groups(dataset.images)
-    return Split("file", train, validation, test, _leaked(groups, train, validation, test))
 
 
 def _leaked(groups: NDArray[np.int64], train: NDArray[np.int64], *held_out: NDArray[np.int64]) -> int:

@@ -146,3 +146,15 @@ def test_the_study_wing_loads_neither_torch_nor_matplotlib() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_accuracy_by_coverage_is_drawn(tmp_path: Path) -> None:
+    from mien.evaluation.conformal import accuracy_by_coverage
+
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(7), 500)
+    curve = accuracy_by_coverage(p, p.argmax(axis=1))
+    path = plots.accuracy_by_coverage({"one": curve, "other": curve}, tmp_path / "a.png", "Abstaining")
+    assert path.stat().st_size > 5000
+    with pytest.raises(MienError, match="at least one"):
+        plots.accuracy_by_coverage({}, tmp_path / "b.png", "Abstaining")

@@ -102,3 +102,14 @@ def test_what_are_no_predictions_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(MienError, match="predictions-test"):
         read_predictions(path)
+
+
+def test_results_show_themselves_without_arrays() -> None:
+    both = result(validation=part(), test=part(seed=1))
+    assert repr(both).startswith("EvaluationResult(some: validation ")
+    assert "array" not in repr(both) + repr(part())
+    assert [(row["part"], row["tta"]) for row in both.rows()] == [
+        ("validation", "single"), ("validation", "flip"), ("test", "single"), ("test", "flip")
+    ]  # fmt: skip
+    assert both._repr_html_().count("<tr>") == 5
+    assert "some, test part" in str(both)

@@ -117,12 +117,12 @@ def _group_reports(args: argparse.Namespace, dataset: "Dataset", result: "Evalua
     from mien.evaluation import groups
 
     (part,) = result.parts.values()
-    found: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
     if args.groups:
-        found |= {name: column[part.rows] for name, column in groups.read_groups(args.groups, dataset).items()}
+        columns |= {name: column[part.rows] for name, column in groups.read_groups(args.groups, dataset).items()}
     if args.quality:
-        found |= groups.quality_groups(dataset.images[part.rows])
-    return groups.evaluate_groups(part.calibrated(next(iter(part.probabilities))), part.labels, part.classes, found)
+        columns |= groups.quality_groups(dataset.images[part.rows])
+    return groups.evaluate_groups(part.calibrated(next(iter(part.probabilities))), part.labels, part.classes, columns)
 
 
 def _coverage_line(coverage: Mapping[str, Any]) -> str:

@@ -35,13 +35,13 @@ class Reliability:
     def ece(self) -> float:
         """Expected calibration error: |accuracy - confidence| averaged over the predictions, 0..1 (Guo et al.
         2017)."""
-        held = self.count > 0
-        gaps = np.abs(self.accuracy[held] - self.confidence[held])
-        return float((gaps * self.count[held]).sum() / self.count.sum())
+        filled = self.count > 0
+        gaps = np.abs(self.accuracy[filled] - self.confidence[filled])
+        return float((gaps * self.count[filled]).sum() / self.count.sum())
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature that minimises the negative log-likelihood of the labels (Guo et al. 2017).
+    """The temperature that minimizes the negative log-likelihood of the labels (Guo et al. 2017).
 
     logits: (N, C) float, finite. labels: (N,) int, 0..C-1. Returns a float within COLDEST..HOTTEST; accuracy
     does not change, only the confidences do. Raises MienError where shapes disagree or numbers are not

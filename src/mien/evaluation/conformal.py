@@ -89,17 +89,17 @@ def measure_coverage(probabilities: Probabilities, labels: Labels, coverage: flo
         threshold = fit_threshold(probabilities[fitted], labels[fitted], coverage)
         sets[judged] = prediction_sets(probabilities[judged], threshold)
     n, classes = probabilities.shape
-    held = sets[np.arange(n), labels]
+    covered = sets[np.arange(n), labels]
     size = sets.sum(axis=1)
     single = size == 1
     correct = probabilities.argmax(axis=1) == labels
     counts = np.bincount(labels, minlength=classes)
     with np.errstate(invalid="ignore"):
-        by_class = np.bincount(labels, held, minlength=classes) / counts
+        by_class = np.bincount(labels, covered, minlength=classes) / counts
     return Coverage(
         promised=coverage,
-        measured=float(held.mean()),
-        interval=wilson(int(held.sum()), n),
+        measured=float(covered.mean()),
+        interval=wilson(int(covered.sum()), n),
         threshold=fit_threshold(probabilities, labels, coverage),
         mean_size=float(size.mean()),
         sizes=tuple((np.bincount(size, minlength=classes + 1)[1:] / n).tolist()),

@@ -6,7 +6,7 @@ can and cannot show is in docs/bias.md.
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -139,14 +139,14 @@ def evaluate_groups(
     reports = []
     correct = probabilities.argmax(axis=1) == labels
     for attribute, names in groups.items():
-        found = sorted(set(names[names != ""].tolist()))
-        if len(found) < 2:
+        present = sorted(set(names[names != ""].tolist()))
+        if len(present) < 2:
             raise MienError(
-                f"the attribute '{attribute}' has {len(found)} group{'s' * (len(found) != 1)} among the "
+                f"the attribute '{attribute}' has {len(present)} group{'s' * (len(present) != 1)} among the "
                 f"{len(labels):,} images; a comparison needs two or more",
                 parameter="groups",
             )
-        figures = [_figures(name, probabilities[names == name], labels[names == name], classes) for name in found]
+        figures = [_figures(name, probabilities[names == name], labels[names == name], classes) for name in present]
         figures.sort(key=lambda group: (group.accuracy, group.name))
         large = [group for group in figures if group.n >= LEAST]
         gap, p = 0.0, 1.0
@@ -157,9 +157,7 @@ def evaluate_groups(
             p = permutation_test(correct[keep], np.array([numbers[name] for name in names[keep].tolist()]), samples)
         reports.append(GroupReport(attribute, tuple(figures), int((names == "").sum()), gap, p))
     adjusted = holm([report.p for report in reports])
-    results = [
-        GroupReport(r.attribute, r.groups, r.unknown, r.gap, r.p, a) for r, a in zip(reports, adjusted, strict=True)
-    ]
+    results = [replace(report, adjusted=p) for report, p in zip(reports, adjusted, strict=True)]
     return sorted(results, key=lambda report: (report.p, -report.gap))
 
 
@@ -219,10 +217,10 @@ def _by_file(files: Sequence[str], path: Path, dataset: Dataset) -> list[list[in
         picture = next((candidate for candidate in candidates if candidate.is_file()), None)
         if picture is None:
             raise MienError(f"{path}, row {number}: there is no file {name.strip()[:80]}", parameter="groups")
-        found = rows.get(to_square_gray(open_picture(picture), SIZE).tobytes())
-        if found is None:
+        matches = rows.get(to_square_gray(open_picture(picture), SIZE).tobytes())
+        if matches is None:
             raise MienError(
                 f"{path}, row {number}: {picture} is none of the images of {dataset.source}", parameter="groups"
             )
-        places.append(found)
+        places.append(matches)
     return places

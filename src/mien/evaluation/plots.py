@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mien.evaluation.report import StudyRow
 
 __all__ = [
+    "accuracy_by_coverage",
     "class_averages",
     "confusion",
     "contact_sheet",
@@ -188,9 +189,9 @@ def reliability(curves: Mapping[str, Reliability], path: str | Path, title: str,
             top, bottom = axes[:, column]
             width = np.diff(curve.edges)
             middle = curve.edges[:-1] + width / 2
-            held = curve.count > 0
+            filled = curve.count > 0
             top.plot([0, 1], [0, 1], color=SOFT, lw=1.2, ls=(0, (4, 3)), zorder=3)
-            for i in np.flatnonzero(held):
+            for i in np.flatnonzero(filled):
                 low, high = sorted((curve.accuracy[i], curve.confidence[i]))
                 over = VALIDATION if curve.confidence[i] > curve.accuracy[i] else ACCENT
                 pale = 1.0 if curve.count[i] >= 20 else 0.3
@@ -211,6 +212,38 @@ def reliability(curves: Mapping[str, Reliability], path: str | Path, title: str,
         shared = max(axis.get_ylim()[1] for axis in axes[1])
         for axis in axes[1]:
             axis.set_ylim(0, shared)
+    return Path(path)
+
+
+def accuracy_by_coverage(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], path: str | Path, title: str, drawn: bool = False
+) -> Path:
+    """Accuracy on the images that a model is surest of, against their share: what abstaining on the others wins.
+
+    curves: name -> conformal.accuracy_by_coverage(...); at least one.
+    """
+    if not curves:
+        raise MienError("no curve of accuracy against coverage to draw; give at least one")
+    with canvas(
+        path,
+        7.2,
+        4.8,
+        title,
+        "Images are answered in the order of their confidence; the others are left to people.",
+        drawn,
+    ) as figure:
+        axis = figure.subplots()
+        for number, (name, (coverage, accuracy)) in enumerate(curves.items()):
+            start = min(len(coverage) - 1, max(20, len(coverage) // 50))  # the first few images say nothing
+            shade = (TRAIN, VALIDATION, ACCENT, SOFT)[number % 4]
+            axis.plot(coverage[start:], accuracy[start:], color=shade, label=name)
+        axis.set(xlim=(0, 1.01))
+        axis.set_xlabel("share of images answered")
+        axis.set_ylabel("accuracy")
+        percent(axis)
+        percent(axis, "x")
+        if len(curves) > 1:
+            axis.legend()
     return Path(path)
 
 

@@ -24,6 +24,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ TINY = 1e-12  # the smallest probability that a logarithm is taken of
 COLUMNS = ("row", "label", "predicted", "confidence")  # of predictions-PART.csv
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PartResult:
     """Probabilities of one part of a data set, and the figures that follow from them.
 
@@ -56,6 +57,9 @@ class PartResult:
     duplicated: NDArray[np.bool_]
     probabilities: Mapping[str, NDArray[np.float64]]
     adjusted: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"PartResult({len(self.rows):,} images, views {', '.join(self.probabilities)})"
 
     def evaluation(self, tta: str) -> Evaluation:
         """Figures of all images of the part."""
@@ -96,7 +100,7 @@ class PartResult:
         return result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EvaluationResult:
     """What `evaluate` measured. to_dict gives the record of the module's docstring; parts have the arrays behind it."""
 
@@ -137,9 +141,41 @@ class EvaluationResult:
             write_predictions(part, paths[-1])
         return paths
 
+    def rows(self) -> list[dict[str, Any]]:
+        """One dict for every part and view: part, tta, n, accuracy, low, high (of its interval), macro_f1, nll, ece,
+        calibrated_ece; ready for pandas.DataFrame."""
+        names = ("n", "accuracy", "macro_f1", "nll", "ece", "calibrated_ece")
+        rows = []
+        for part, views in self.to_dict()["evaluations"].items():
+            for tta, figures in views.items():
+                low, high = figures["accuracy_interval"]
+                rows.append(
+                    {"part": part, "tta": tta, **{name: figures[name] for name in names}, "low": low, "high": high}
+                )
+        return rows
+
+    def __repr__(self) -> str:
+        parts = (f"{name} {part.evaluation(next(iter(part.probabilities))).accuracy:.1%} of {len(part.rows):,}"
+                 for name, part in self.parts.items())  # fmt: skip
+        return f"EvaluationResult({self.model}: {', '.join(parts)})"
+
     def __str__(self) -> str:
-        return "\n\n".join(f"{self.model}, {name} part\n{metrics.table(p.evaluation(tta))}"
-                           for name, p in self.parts.items() for tta in list(p.probabilities)[:1])  # fmt: skip
+        return "\n\n".join(
+            f"{self.model}, {name} part\n{metrics.table(part.evaluation(next(iter(part.probabilities))))}"
+            for name, part in self.parts.items()
+        )
+
+    def _repr_html_(self) -> str:
+        """A table, for notebooks."""
+        lines = "".join(
+            f"<tr><td>{row['part']}</td><td>{row['tta']}</td><td>{row['n']:,}</td><td>{row['accuracy']:.1%}</td>"
+            f"<td>{row['low']:.1%} to {row['high']:.1%}</td><td>{row['macro_f1']:.3f}</td><td>{row['ece']:.3f}</td></tr>"
+            for row in self.rows()
+        )
+        head = "".join(
+            f"<th>{name}</th>" for name in ("part", "views", "images", "accuracy", "95 %", "macro-F1", "ECE")
+        )
+        return f"<p>{escape(self.model)}</p><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
 
 
 def write_predictions(part: PartResult, path: str | Path) -> None:
@@ -148,7 +184,7 @@ def write_predictions(part: PartResult, path: str | Path) -> None:
     probabilities = next(iter(part.probabilities.values()))
     predicted = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
-    lines = [f"{r},{y},{p},{c:.4f}" for r, y, p, c in
+    lines = [f"{row},{label},{guess},{sure:.4f}" for row, label, guess, sure in
              zip(part.rows.tolist(), part.labels.tolist(), predicted.tolist(), confidence.tolist(), strict=True)]  # fmt: skip
     with atomic_write(path) as temporary:
         temporary.write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")

@@ -69,12 +69,12 @@ def read_subjects(
         elif (path / "metrics.json").is_file():
             subjects.append(_run(path, path.name, dataset, on_progress))
         else:
-            found = _runs_below(path, DEEP)
-            if not found:
+            runs = _runs_below(path, DEEP)
+            if not runs:
                 raise MienError(
                     f"{path} holds no finished run: no metrics.json in it or in folders below; finish one with mien train"
                 )
-            subjects += [_run(run, run.relative_to(path).as_posix(), dataset, on_progress) for run in found]
+            subjects += [_run(run, run.relative_to(path).as_posix(), dataset, on_progress) for run in runs]
     return subjects
 
 
@@ -138,13 +138,13 @@ def _has_parts(dataset: Dataset) -> bool:
 
 
 def _runs_below(folder: Path, deep: int) -> list[Path]:
-    found: list[Path] = []
+    runs: list[Path] = []
     for name in sorted(os.listdir(folder)):
         path = folder / name
         if name.startswith(".") or not path.is_dir() or path.is_symlink():
             continue
         if (path / "metrics.json").is_file():
-            found.append(path)
+            runs.append(path)
         elif deep > 1:
-            found += _runs_below(path, deep - 1)
-    return found
+            runs += _runs_below(path, deep - 1)
+    return runs

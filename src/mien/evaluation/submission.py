@@ -103,7 +103,7 @@ def match_test_rows(test: Dataset, labelled: Dataset) -> Match:
         places[test.images[row].tobytes()].append(row)
     labels = np.full(len(test), -1, dtype=np.int64)
     known: dict[str, int] = {}
-    found = 0
+    matched = 0
     for usage in ("PublicTest", "PrivateTest"):
         rows = np.flatnonzero(labelled.usage == usage)
         missing = []
@@ -111,7 +111,7 @@ def match_test_rows(test: Dataset, labelled: Dataset) -> Match:
             stack = places.get(labelled.images[row].tobytes())
             if stack:
                 labels[stack.pop()] = labelled.labels[row]
-                found += 1
+                matched += 1
             else:
                 missing.append(row)
         if missing:
@@ -121,10 +121,10 @@ def match_test_rows(test: Dataset, labelled: Dataset) -> Match:
             )
         known[usage] = int((labelled.labels[rows] >= 0).sum())
     both = all((labelled.usage == usage).any() for usage in known)
-    if both and found != len(test):
+    if both and matched != len(test):
         raise MienError(
             f"{test.source or 'the test rows'} has {len(test):,} rows, PublicTest and PrivateTest of "
-            f"{labelled.source or 'the data'} have {found:,}; take both from one place"
+            f"{labelled.source or 'the data'} have {matched:,}; take both from one place"
         )
     return Match(labels, known)
 

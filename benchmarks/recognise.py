@@ -91,7 +91,7 @@ def prepare(work: Path, data: str | None) -> Path:
     (inputs / "photo.json").write_text(json.dumps({"width": photo.width, "height": photo.height}))
     rng = np.random.default_rng(0)
     if not data:
-        x, y, w, h = open_detector()(photo)[0, :4]
+        x, y, w, h = open_detector()(photo).boxes[0]
         face = photo.convert("L").crop((x - 10, y, x + w + 10, y + h)).resize((48, 48))
         noise = rng.normal(0, 6, (FACES, 48, 48))
         np.save(inputs / "faces.npy", np.clip(np.asarray(face) + noise, 0, 255).astype(np.uint8))

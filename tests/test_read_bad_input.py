@@ -189,7 +189,7 @@ def test_arrays_of_no_sensible_type_or_shape() -> None:
 def test_a_picture_of_one_pixel_has_no_face() -> None:
     for source in (Image.new("RGB", (1, 1)), np.zeros((1, 1), np.uint8), np.zeros((1, 3000, 3), np.uint8)):
         assert reader().read(source) == []
-        assert len(reader().read(source, whole=True)) == 1
+        assert len(reader().read(source, already_cropped=True)) == 1
 
 
 def test_no_face_is_an_empty_list() -> None:

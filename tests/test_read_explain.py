@@ -51,7 +51,7 @@ def test_the_heat_lies_where_the_model_looks(tmp_path: Path) -> None:
     crop = np.full((48, 48), 40, np.uint8)
     crop[6:14, 30:42] = 230
     explanation = explain_crop(model, crop, "lit")
-    heat = explanation.heat
+    heat = explanation.saliency
     assert heat.shape == (48, 48)
     assert heat.dtype == np.float32
     assert heat.min() >= 0
@@ -60,26 +60,26 @@ def test_the_heat_lies_where_the_model_looks(tmp_path: Path) -> None:
     assert 4 <= y <= 16
     assert 28 <= x <= 44
     assert heat[30:, :20].max() < 0.05
-    assert explanation.belief > 0.9
-    assert 0 < explanation.drop <= explanation.belief
+    assert explanation.probability > 0.9
+    assert 0 < explanation.probability_drop <= explanation.probability
     against = explain_crop(model, crop, "unlit")
-    assert against.belief == pytest.approx(1 - explanation.belief)
+    assert against.probability == pytest.approx(1 - explanation.probability)
 
 
 def test_a_face_that_nothing_speaks_for_has_no_heat(tmp_path: Path) -> None:
     explanation = explain_crop(open_model(corner_model(tmp_path / "m.onnx")), np.zeros((48, 48), np.uint8), "lit")
-    assert explanation.heat.max() == 0
-    assert explanation.drop == 0
+    assert explanation.saliency.max() == 0
+    assert explanation.probability_drop == 0
 
 
 def test_explain_takes_a_face_and_gives_an_overlay() -> None:
     (face,) = reader().read(portrait())
     explanation = mien.explain(face)
     assert explanation.emotion == face.emotion
-    assert explanation.belief == pytest.approx(face.confidence, abs=1e-5)
+    assert explanation.probability == pytest.approx(face.confidence, abs=1e-5)
     assert explanation.overlay.shape == (288, 288, 3)
     assert explanation.overlay.dtype == np.uint8
-    assert np.array_equal(explanation.heat, reader().explain(face).heat)
+    assert np.array_equal(explanation.saliency, reader().explain(face).saliency)
     other = next(name for name in face.probabilities if name != face.emotion)
     assert mien.explain(face, other).emotion == other
 

@@ -17,7 +17,7 @@ import mien
 from mien import Reader
 from mien.data.image import to_square_gray
 from mien.errors import MienError
-from mien.inference.crop import crop_face, frame
+from mien.inference.crop import crop_face, frame, roll
 from mien.inference.detector import LANDMARKS, YUNET, open_detector
 from mien.inference.model import open_model
 from mien.inference.model_file import resolve
@@ -62,8 +62,9 @@ def test_opencvs_own_yunet_finds_the_same_faces() -> None:
     pixels = np.ascontiguousarray(np.asarray(portrait())[:, :, ::-1])
     theirs = cv2.FaceDetectorYN.create(str(YUNET), "", (512, 512), 0.65, 0.3).detect(pixels)[1]
     ours = open_detector()(portrait())
-    assert ours.shape == theirs.shape
-    assert np.allclose(ours, theirs, atol=0.05)
+    rows = np.concatenate([ours.boxes, ours.landmarks.reshape(-1, 10), ours.scores[:, None]], axis=1)
+    assert rows.shape == theirs.shape
+    assert np.allclose(rows, theirs, atol=0.05)
 
 
 def test_boxes_can_be_written_as_json_and_nothing_is_rounded_to_zero() -> None:
@@ -83,7 +84,7 @@ def test_faces_can_be_copied_pickled_and_compared() -> None:
     for twin in (copy.deepcopy(face), pickle.loads(pickle.dumps(face))):
         assert twin == face
         assert np.array_equal(twin.crop, face.crop)
-        assert mien.explain(twin).heat.shape == (48, 48)
+        assert mien.explain(twin).saliency.shape == (48, 48)
 
 
 @pytest.mark.parametrize("side", [48, 64, 100, 200, 500, 1500, 4000])
@@ -108,7 +109,7 @@ def test_tight_crops_are_read_as_they_are_and_not_padded() -> None:
     assert difference < 8  # the whole crop again, or nearly
     close = crop_face(tight, np.array([3, 1, 40, 45.0]), 48)
     assert np.array_equal(close, np.asarray(tight))  # a frame that would leave the picture is the picture
-    assert np.array_equal(reader().read(tight, whole=True)[0].crop, np.asarray(tight))
+    assert np.array_equal(reader().read(tight, already_cropped=True)[0].crop, np.asarray(tight))
 
 
 def test_a_crop_never_leaves_the_picture_and_keeps_its_size() -> None:
@@ -124,11 +125,13 @@ def test_a_crop_never_leaves_the_picture_and_keeps_its_size() -> None:
 
 
 def test_a_tilted_face_is_turned_level_when_asked_for() -> None:
-    find = open_detector(sharp=True)
-    level = crop_face(portrait(), find(portrait())[0], 48, align=True)
+    detect = open_detector(refine=True)
+    straight = detect(portrait())
+    level = crop_face(portrait(), straight.boxes[0], 48, angle=roll(straight.landmarks[0]))
     tilted = portrait().rotate(25, Image.Resampling.BICUBIC, center=(220, 118))
-    row = find(tilted)[0]
-    plain, turned = (crop_face(tilted, row, 48, align=align).astype(int) for align in (False, True))
+    faces = detect(tilted)
+    angles = (0.0, roll(faces.landmarks[0]))
+    plain, turned = (crop_face(tilted, faces.boxes[0], 48, angle=angle).astype(int) for angle in angles)
     assert np.abs(turned - level).mean() < 0.75 * np.abs(plain - level).mean()
     (face,) = Reader(tiny_model(), align=True).read(tilted)
     assert np.array_equal(face.crop, turned)
@@ -137,7 +140,7 @@ def test_a_tilted_face_is_turned_level_when_asked_for() -> None:
 
 def test_whole_takes_the_picture_as_the_face() -> None:
     image = Image.new("L", (30, 30), 77)
-    (face,) = reader().read(image, whole=True)
+    (face,) = reader().read(image, already_cropped=True)
     assert face.box == (0, 0, 30, 30)
     assert face.score is None
     assert face.landmarks == {}
@@ -223,7 +226,7 @@ def test_a_model_with_classes_and_size_of_its_own(tmp_path: Path) -> None:
     assert tuple(face.probabilities) == names
     assert face.crop.shape == (64, 64)
     assert mien.classify(np.zeros((2, 64, 64), np.uint8), model=model).shape == (2, 3)
-    assert mien.explain(face).heat.shape == (64, 64)
+    assert mien.explain(face).saliency.shape == (64, 64)
     with pytest.raises(MienError, match="has no class"):
         mien.explain(face, "happy")
 

@@ -25,5 +25,5 @@ def test_finding_and_cutting_out_faces_costs_little_accuracy_on_tight_pictures(f
     plain = np.array([reader.model.classes[best] for best in reader.classify(images).argmax(axis=1)])
     lost = (plain == truth)[found].mean() - (through == truth)[found].mean()
     assert lost < 0.02, f"{lost:.1%} of accuracy lost"
-    as_faces = [faces[0].emotion for faces in reader.read_many(images[:50], whole=True)]
+    as_faces = [faces[0].emotion for faces in reader.read_many(images[:50], already_cropped=True)]
     assert as_faces == plain[:50].tolist()

@@ -193,7 +193,7 @@ def test_a_picture_is_squared_by_its_middle_and_never_squeezed() -> None:
     assert np.array_equal(to_square_gray(wide.transpose(Image.Transpose.ROTATE_90), 48), np.rot90(wide)[24:72])
     assert to_square_gray(portrait().resize((301, 200)), 64).shape == (64, 64)
     assert to_square_gray(Image.new("RGB", (1, 3000)), 48).shape == (48, 48)
-    assert np.array_equal(reader().read(wide, whole=True)[0].crop, to_square_gray(wide, 48))
+    assert np.array_equal(reader().read(wide, already_cropped=True)[0].crop, to_square_gray(wide, 48))
 
 
 def test_16_bit_big_endian_and_32_bit_and_float_tiffs() -> None:

@@ -15,7 +15,7 @@ from mien.cli.records import Writer, to_record
 from mien.cli.resume import Finished
 from mien.errors import MienError
 from mien.files import atomic_write
-from mien.inference.reader import Reader, Reading
+from mien.inference.reader import Reader, ReadResult
 
 EXPLAINED = 12  # faces of one picture that get a heat map: its largest
 WRITABLE = frozenset((".jpg", ".jpeg", ".png", ".webp"))
@@ -66,7 +66,7 @@ def read_pictures(
             if item.source is not None:
                 yield item.source
 
-    def settle(item: Input, reading: Reading[Any]) -> None:
+    def settle(item: Input, reading: ReadResult[Any]) -> None:
         nonlocal outcome
         if reading.error:
             outcome = replace(outcome, failed=outcome.failed + 1)
@@ -85,10 +85,10 @@ def read_pictures(
     for reading in reader.stream(sources(), batch, whole, keep=annotated is not None):
         while ahead[0].error:
             item = ahead.popleft()
-            settle(item, Reading(item.name, error=item.error))
+            settle(item, ReadResult(item.name, error=item.error))
         settle(ahead.popleft(), reading)
     for item in ahead:
-        settle(item, Reading(item.name, error=item.error))
+        settle(item, ReadResult(item.name, error=item.error))
     progress.clear()
     return outcome
 
@@ -110,7 +110,7 @@ def _annotated_name(place: Path) -> Path:
 
 
 def _write_annotated(
-    reader: Reader, reading: Reading[Any], item: Input, path: Path, explained: bool, overwrite: bool
+    reader: Reader, reading: ReadResult[Any], item: Input, path: Path, explained: bool, overwrite: bool
 ) -> None:
     there = os.path.exists(path)
     if isinstance(item.source, Path) and there and os.path.samefile(path, item.source):

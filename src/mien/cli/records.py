@@ -19,7 +19,7 @@ from mien.cli.table import picture_lines
 from mien.data.image import describe
 from mien.errors import MienError
 from mien.files import atomic_write
-from mien.inference.reader import Reading
+from mien.inference.reader import ReadResult
 
 Record: TypeAlias = dict[str, Any]
 FORMATS = ("table", "json", "jsonl", "csv")
@@ -153,8 +153,8 @@ def _standard_output() -> Iterator[BinaryIO]:
     sys.stdout.write(collected.getvalue().decode("utf-8", "replace"))
 
 
-def to_record(reading: Reading[Any], name: str, model: str) -> Record:
-    """A Reading as a record."""
+def to_record(reading: ReadResult[Any], name: str, model: str) -> Record:
+    """A ReadResult as a record."""
     if reading.error:
         return {"source": name, "model": model, "error": str(reading.error)}
     return {

@@ -3,7 +3,10 @@
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+
+from mien.inference.quality import tilt_of
 
 # Measured by benchmarks/crop_margin.py. In FER2013 the frame is 1.03 times the longer side of YuNet's box in the
 # middle, half of all frames between 1.00 and 1.09; but a crop that is too tight costs more than one that is a little
@@ -17,7 +20,7 @@ ALIGN = False
 GRID = 8
 
 
-def frame(box: np.ndarray, margin: float = MARGIN) -> tuple[float, float, float]:
+def frame(box: NDArray[np.float64], margin: float = MARGIN) -> tuple[float, float, float]:
     """The square (left, top, side) around a box (x, y, width, height), in pixels; it may leave the picture.
 
     All three are multiples of an eighth of a pixel.
@@ -29,26 +32,35 @@ def frame(box: np.ndarray, margin: float = MARGIN) -> tuple[float, float, float]
 
 
 def crop_face(
-    image: Image.Image, row: np.ndarray, size: int, margin: float = MARGIN, align: bool = ALIGN
-) -> np.ndarray:
+    image: Image.Image,
+    box: NDArray[np.float64],
+    size: int,
+    margin: float = MARGIN,
+    angle: float = 0.0,
+    turn: int = 0,
+) -> NDArray[np.uint8]:
     """Cut one face out of an RGB or gray image. Returns (size, size) uint8 gray.
 
-    row: x, y, width, height and, for align, x, y of the right and the left eye behind them (a row of `sharpen`).
-    Where the frame leaves the picture, it is moved back inside. A frame larger than the picture shrinks to its longer
-    side (a tight square crop is taken as it is), and what is missing at the shorter one are its edge pixels, repeated.
-    align: turn the face until its eyes are level.
+    box: x, y, width, height. Where the frame leaves the picture, it is moved back inside. A frame larger than the picture
+    shrinks to its longer side (a tight square crop is taken as it is), and what is missing at the shorter one are its edge
+    pixels, repeated. angle: degrees, clockwise, by which the face is tilted and turned back (see `roll`). turn: 0, 90, 180
+    or 270, degrees by which the crop is turned counterclockwise in the end.
     """
-    left, top, side = frame(row, margin)
+    crop = _cut(image, box, size, margin, angle)
+    return np.ascontiguousarray(np.rot90(crop, turn // 90)) if turn else crop
+
+
+def _cut(image: Image.Image, box: NDArray[np.float64], size: int, margin: float, angle: float) -> NDArray[np.uint8]:
+    left, top, side = frame(box, margin)
     excess = side - max(image.size)
     if excess > 0:
         left, top, side = left + excess / 2, top + excess / 2, side - excess
-    angle = roll(row) if align else 0.0
     if abs(angle) >= 1:
         return _turned(image, left, top, side, size, angle)
     left, top = _inside(left, side, image.width), _inside(top, side, image.height)
     region, (x, y) = _region(image, left, top, side)
-    box = (left - x, top - y, left - x + side, top - y + side)
-    return np.asarray(region.resize((size, size), Image.Resampling.BILINEAR, box=_clamped(box, region)))
+    inner = (left - x, top - y, left - x + side, top - y + side)
+    return np.asarray(region.resize((size, size), Image.Resampling.BILINEAR, box=_clamped(inner, region)))
 
 
 def _inside(start: float, side: float, length: int) -> float:
@@ -76,15 +88,13 @@ def _clamped(box: tuple[float, float, float, float], region: Image.Image) -> tup
     return max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(region.width)), min(box[3], float(region.height))
 
 
-def roll(row: np.ndarray) -> float:
-    """Degrees by which the eyes of a row are from level, -90..90; 0 where it has no landmarks."""
-    if len(row) < 15:
-        return 0.0
-    angle = math.degrees(math.atan2(row[7] - row[5], row[6] - row[4]))
-    return (angle + 90) % 180 - 90 if math.isfinite(angle) else 0.0
+def roll(landmarks: NDArray[np.float64]) -> float:
+    """Degrees by which the eyes of (5, 2) landmarks are from level, -90..90; 0 where there are none."""
+    tilt = tilt_of(landmarks)
+    return 0.0 if tilt is None else (tilt + 90) % 180 - 90
 
 
-def _turned(image: Image.Image, left: float, top: float, side: float, size: int, angle: float) -> np.ndarray:
+def _turned(image: Image.Image, left: float, top: float, side: float, size: int, angle: float) -> NDArray[np.uint8]:
     reach = side * math.sqrt(2)
     middle_x, middle_y = left + side / 2, top + side / 2
     region, (x, y) = _region(image, middle_x - reach / 2, middle_y - reach / 2, reach)

@@ -5,7 +5,7 @@ The weights are OpenCV Zoo's face_detection_yunet_2023mar with free height and w
 onnxruntime takes less than half of the time of OpenCV's FaceDetectorYN for them, and may be called from many threads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,16 @@ from mien.errors import MienError
 from mien.inference.detections import LANDMARKS, Detections
 from mien.inference.session import open_session
 
-__all__ = ["LANDMARKS", "MIN_SCORE", "YUNET", "Detector", "detect", "open_detector", "refine_landmarks"]
+__all__ = [
+    "LANDMARKS",
+    "MIN_SCORE",
+    "YUNET",
+    "Detector",
+    "checked_detector",
+    "detect",
+    "open_detector",
+    "refine_landmarks",
+]
 
 YUNET = Path(__file__).parent / "weights" / "yunet.onnx"
 
@@ -80,6 +89,29 @@ def open_detector(
     return Detector(session, min_score, refine, find_turned)
 
 
+def checked_detector(detector: Callable[[NDArray[np.uint8]], Any]) -> Callable[[Image.Image], Detections]:
+    """A caller's own detector, what it gives checked: rows x, y, width, height, then none, a score, or landmarks and score."""
+
+    def detect_with_it(image: Image.Image) -> Detections:
+        answer = detector(np.asarray(image))
+        try:
+            rows = np.asarray([] if answer is None else answer, np.float64)
+        except (TypeError, ValueError) as error:
+            raise MienError("the detector gave no array of numbers: rows x, y, width, height[, score]") from error
+        if rows.size == 0:
+            return Detections.empty()
+        if rows.ndim != 2 or rows.shape[1] not in (4, 5, 15) or not np.isfinite(rows).all():
+            raise MienError(f"the detector gave an array {rows.shape}, not rows x, y, width, height[, score]")
+        if not (rows[:, 2:4] > 0).all():
+            raise MienError("the detector gave a face without width or height")
+        x, y, w, h = rows[:, :4].T
+        rows = rows[(x < image.width) & (y < image.height) & (x + w > 0) & (y + h > 0)]
+        landmarks = rows[:, 4:14].reshape(-1, 5, 2) if rows.shape[1] == 15 else None
+        return Detections.of(rows[:, :4], landmarks, rows[:, -1] if rows.shape[1] > 4 else None).largest_first()
+
+    return detect_with_it
+
+
 def detect(session: Any, image: Image.Image, min_score: float = MIN_SCORE) -> Detections:
     """Find the faces in an RGB image that stand more or less upright; largest first, in pixels of `image`.
 
@@ -134,7 +166,11 @@ def _with_turned(session: Any, image: Image.Image, upright: Detections, min_scor
     """The faces found, each the way up in which it scores best, and those that are seen only when turned."""
     size = _first_size(max(image.size))
     parts, ranks = [upright], [np.where(upright.scores >= SURE, 2.0, upright.scores + TURN_MARGIN)]
-    for turn, how in ((90, Image.Transpose.ROTATE_90), (180, Image.Transpose.ROTATE_180), (270, Image.Transpose.ROTATE_270)):
+    for turn, how in (
+        (90, Image.Transpose.ROTATE_90),
+        (180, Image.Transpose.ROTATE_180),
+        (270, Image.Transpose.ROTATE_270),
+    ):
         turned = image.transpose(how)
         faces = _detect_at(session, turned, size)
         if size > CLOSE_UP and not len(faces.above(min_score)):

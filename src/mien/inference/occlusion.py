@@ -1,16 +1,20 @@
-"""Which pixels spoke: cover a face piece by piece and watch how far the model's belief falls.
+"""Occlusion saliency: cover a face piece by piece, measure the drop in the probability of its class.
 
 Occlusion sensitivity after Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014.
 It asks nothing of the network but its answers, so it works for every model file.
 """
 
-from dataclasses import dataclass
+import html
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from mien.errors import MienError
+from mien.inference.face import png_base64
 from mien.inference.model import Model, softmax
 
 STEPS = 12  # covers along each side: 144 covered faces are classified together
@@ -23,21 +27,26 @@ RAMP = ((20, 11, 52), (132, 32, 107), (229, 92, 48), (246, 215, 70), (252, 255, 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What spoke for `emotion` in one face.
+    """Which pixels raise the probability of `emotion` in one face.
 
-    heat: (S, S) float32, 0..1, where 1 is the spot whose covering costs most belief; all 0 where none costs any.
-    overlay: (288, 288, 3) uint8 RGB, the heat laid over the gray face. belief: the probability with nothing covered.
-    drop: how much of that probability goes with the hottest spot.
+    probability: of the emotion with nothing covered, 0..1. probability_drop: how much of it goes when the most important
+    spot is covered. saliency: (S, S) float32, 0..1, where 1 is that spot; all 0 where covering costs nothing anywhere.
+    overlay: (288, 288, 3) uint8 RGB, the saliency laid over the gray face.
     """
 
     emotion: str
-    belief: float
-    drop: float
-    heat: np.ndarray
-    overlay: np.ndarray
+    probability: float
+    probability_drop: float
+    saliency: NDArray[np.float32] = field(repr=False)
+    overlay: NDArray[np.uint8] = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        """The overlay with its figures; notebooks call this."""
+        words = f"{html.escape(self.emotion)} {self.probability:.0%}, {self.probability_drop:.0%} less where hottest"
+        return f'<img alt="saliency" src="data:image/png;base64,{png_base64(self.overlay)}"><div>{words}</div>'
 
 
-def explain_crop(model: Model, crop: np.ndarray, emotion: str) -> Explanation:
+def explain_crop(model: Model, crop: NDArray[Any], emotion: str) -> Explanation:
     """Explain one gray face (S, S) uint8, as the model sees it. Raises MienError for a class it does not know."""
     if emotion not in model.classes:
         raise MienError(f"the model {model.name} has no class {emotion!r}; it knows {', '.join(model.classes)}")
@@ -63,7 +72,7 @@ def explain_crop(model: Model, crop: np.ndarray, emotion: str) -> Explanation:
     return Explanation(emotion, float(probabilities[0]), drop, heat, lay_over(crop, heat))
 
 
-def lay_over(crop: np.ndarray, heat: np.ndarray, size: int = OVERLAY) -> np.ndarray:
+def lay_over(crop: NDArray[Any], heat: NDArray[Any], size: int = OVERLAY) -> NDArray[Any]:
     """(S, S) uint8 gray and (S, S) heat 0..1 -> (size, size, 3) uint8 RGB."""
     gray = np.asarray(Image.fromarray(crop).resize((size, size), Image.Resampling.BICUBIC), np.float32)
     warmth = Image.fromarray(heat).resize((size, size), Image.Resampling.BICUBIC)
@@ -76,7 +85,7 @@ def lay_over(crop: np.ndarray, heat: np.ndarray, size: int = OVERLAY) -> np.ndar
 
 
 @lru_cache(maxsize=4)
-def _covers(size: int) -> np.ndarray:
+def _covers(size: int) -> NDArray[Any]:
     """(STEPS * STEPS, size, size) float32: soft round covers, 0..1, on a grid over the face."""
     centres = (np.arange(STEPS) + 0.5) * size / STEPS
     pixels = np.arange(size) + 0.5

@@ -1,20 +1,26 @@
 """Pictures in, faces with emotions out: one at a time, or many in order with all their faces classified together."""
 
+import math
+import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from mien.data.image import MAX_PIXELS, Source, open_picture, to_square_gray
-from mien.errors import MienError
-from mien.inference.crop import ALIGN, MARGIN, crop_face
-from mien.inference.detector import LANDMARKS, MIN_SCORE, YUNET, open_detector
+from mien.errors import MienError, MienWarning
+from mien.inference.crop import ALIGN, MARGIN, crop_face, roll
+from mien.inference.detections import LANDMARKS, Detections
+from mien.inference.detector import MIN_SCORE, YUNET, checked_detector, open_detector
+from mien.inference.face import Face
 from mien.inference.model import Model, open_model
 from mien.inference.occlusion import Explanation, explain_crop
+from mien.inference.quality import measure_quality
 from mien.inference.session import CORES
 
 S = TypeVar("S", bound=Source)
@@ -22,39 +28,7 @@ KEPT_PIXELS = 32_000_000  # of pictures that wait for their batch, where the cal
 
 
 @dataclass(frozen=True)
-class Face:
-    """One face and what it shows.
-
-    emotion: the likeliest class. confidence: its probability, 0..1, calibrated by the model's temperature.
-    probabilities: every class, in the model's order. box: x, y, width, height in pixels of the upright picture.
-    score: the detector's, 0..1; None where the whole picture was taken as the face. landmarks: (x, y) of both eyes,
-    the nose and both corners of the mouth, where known. crop: (S, S) uint8, the gray face as the model saw it.
-    model: the model's file.
-    """
-
-    emotion: str
-    confidence: float
-    probabilities: dict[str, float]
-    box: tuple[int, int, int, int]
-    score: float | None
-    landmarks: dict[str, tuple[float, float]]
-    crop: np.ndarray = field(repr=False, compare=False)
-    model: str = field(repr=False, compare=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All but crop and model, as plain numbers, lists and strings that json can write."""
-        return {
-            "emotion": self.emotion,
-            "confidence": _digits(self.confidence),
-            "probabilities": {name: _digits(p) for name, p in self.probabilities.items()},
-            "box": list(self.box),
-            "score": None if self.score is None else _digits(self.score),
-            "landmarks": {name: [round(x, 1), round(y, 1)] for name, (x, y) in self.landmarks.items()},
-        }
-
-
-@dataclass(frozen=True)
-class Reading(Generic[S]):
+class ReadResult(Generic[S]):
     """What became of one source: its faces, or the error that kept it from being read.
 
     width, height: of the upright picture; 0 where it could not be read. picture: kept only when asked for.
@@ -69,12 +43,12 @@ class Reading(Generic[S]):
 
 
 @dataclass(frozen=True)
-class Seen(Generic[S]):
-    """A picture whose faces are found and cut out, but not yet classified. rows: (F, 15). crops: (F, S, S) uint8."""
+class PreparedImage(Generic[S]):
+    """A picture whose faces are found and cut out, but not yet classified. crops: F arrays (S, S) uint8."""
 
-    reading: Reading[S]
-    rows: np.ndarray
-    crops: list[np.ndarray]
+    result: ReadResult[S]
+    detections: Detections
+    crops: list[NDArray[np.uint8]]
 
 
 class Reader:
@@ -85,13 +59,15 @@ class Reader:
     x, y, width, height[, score], in pixels. threads: for one picture, the threads of onnxruntime; for `read_many` and
     `stream`, pictures worked on at a time; never more than the machine has cores. flip: average over the mirrored face
     too (slower, a little more accurate). max_pixels: refuse larger pictures. min_score: of the detector, 0..1. margin: see
-    mien.inference.crop. align: turn tilted faces level, which takes a second look at every face.
+    mien.inference.crop. align: turn tilted faces level, which takes a second look at every face. untrusted: refuse
+    formats that let a small file work for minutes. find_turned: where the detector is unsure, look for faces that lie
+    or stand on their heads, too, and read them upright.
     """
 
     def __init__(
         self,
         model: str | Path = "default",
-        detector: str | Path | Callable[[np.ndarray], Any] = "yunet",
+        detector: str | Path | Callable[[NDArray[np.uint8]], Any] = "yunet",
         threads: int = 1,
         *,
         flip: bool = False,
@@ -100,6 +76,7 @@ class Reader:
         margin: float = MARGIN,
         align: bool = ALIGN,
         untrusted: bool = False,
+        find_turned: bool = True,
     ) -> None:
         for option, ok, should in (
             ("max_pixels", isinstance(max_pixels, int) and max_pixels >= 1, "a whole number of 1 or more"),
@@ -116,10 +93,10 @@ class Reader:
         self.margin = margin
         self.align = align
         if callable(detector):
-            self._find: Callable[[Image.Image], np.ndarray] = _foreign(detector)
+            self._detect: Callable[[Image.Image], Detections] = checked_detector(detector)
         else:
             path = YUNET if detector == "yunet" else Path(detector)
-            self._find = open_detector(path, threads, min_score, sharp=align)
+            self._detect = open_detector(path, threads, min_score, align, find_turned)
         self.untrusted = untrusted
         options: dict[str, Any] = {
             "flip": flip,
@@ -130,50 +107,53 @@ class Reader:
         # Many pictures at a time with one thread each do more than one picture with many threads.
         self._one = self if self.threads == 1 else Reader(model, detector, 1, margin=margin, align=align, **options)
 
-    def read(self, source: Source, whole: bool = False) -> list[Face]:
+    def read(self, source: Source, already_cropped: bool = False) -> list[Face]:
         """The faces in one picture, largest first; an empty list where there are none.
 
-        source: see mien.data.image.open_picture. whole: take the whole picture as one face.
+        source: see mien.data.image.open_picture. already_cropped: take the whole picture as one face.
         Raises MienError, naming the source, where it is not a picture that can be read.
         """
-        seen = self.see(source, whole, keep=False)
-        if seen.reading.error:
-            raise seen.reading.error
-        return list(self.tell([seen])[0].faces)
+        image = self.detect_and_crop(source, already_cropped)
+        if image.result.error:
+            raise image.result.error
+        return list(self.classify_batch([image])[0].faces)
 
-    def read_many(self, sources: Iterable[S], batch: int = 64, whole: bool = False) -> Iterator[list[Face]]:
+    def read_many(self, sources: Iterable[S], batch: int = 64, already_cropped: bool = False) -> Iterator[list[Face]]:
         """The faces of each picture, in the order of `sources`, which is read as it is needed.
 
         batch: faces classified together. Memory does not grow with the number of pictures. The first source that
         cannot be read raises its MienError; `stream` goes on past it.
         """
-        for reading in self.stream(sources, batch, whole):
-            if reading.error:
-                raise reading.error
-            yield list(reading.faces)
+        for result in self.stream(sources, batch, already_cropped):
+            if result.error:
+                raise result.error
+            yield list(result.faces)
 
     def stream(
-        self, sources: Iterable[S], batch: int = 64, whole: bool = False, keep: bool = False
-    ) -> Iterator[Reading[S]]:
-        """As read_many, but gives a Reading for every source: with its error where it could not be read.
+        self, sources: Iterable[S], batch: int = 64, already_cropped: bool = False, keep: bool = False
+    ) -> Iterator[ReadResult[S]]:
+        """As read_many, but gives a ReadResult for every source: with its error where it could not be read.
 
-        keep: give the decoded pictures too (Reading.picture).
+        keep: give the decoded pictures too (ReadResult.picture).
         """
         if isinstance(sources, (str, bytes)):
             raise MienError("give several sources, such as a list of paths; one picture is read with read()")
         if batch < 1:
             raise MienError(f"batch must be 1 or more, not {batch}")
-        waiting: list[Seen[S]] = []
-        for seen in _in_order(lambda source: self._one.see(source, whole, keep), sources, self.threads):
-            waiting.append(seen)
+        waiting: list[PreparedImage[S]] = []
+        prepared = _in_order(
+            lambda source: self._one.detect_and_crop(source, already_cropped, keep), sources, self.threads
+        )
+        for image in prepared:
+            waiting.append(image)
             faces = sum(len(each.crops) for each in waiting)
-            pixels = sum(each.reading.width * each.reading.height for each in waiting) if keep else 0
+            pixels = sum(each.result.width * each.result.height for each in waiting) if keep else 0
             if faces >= batch or len(waiting) >= batch or pixels >= KEPT_PIXELS:
-                yield from self._one.tell(waiting)
+                yield from self._one.classify_batch(waiting)
                 waiting = []
-        yield from self._one.tell(waiting)
+        yield from self._one.classify_batch(waiting)
 
-    def classify(self, crops: np.ndarray) -> np.ndarray:
+    def classify(self, crops: ArrayLike) -> NDArray[np.float64]:
         """(N, 48, 48) uint8 gray faces already cropped -> (N, C) float64 probabilities."""
         return self.model.classify(crops, self.flip)
 
@@ -181,69 +161,75 @@ class Reader:
         """Which pixels of a face spoke for its emotion, or for another one. See mien.inference.occlusion."""
         return explain_crop(self.model, face.crop, emotion or face.emotion)
 
-    def see(self, source: S, whole: bool, keep: bool) -> Seen[S]:
-        """First half of reading, a picture at a time: decode, find, cut. `tell` is the second, many at a time.
+    def detect_and_crop(self, source: S, already_cropped: bool = False, keep: bool = False) -> PreparedImage[S]:
+        """First half of reading, a picture at a time: decode, find, cut. `classify_batch` is the second, many at a time.
 
-        keep: keep the decoded picture. A source that cannot be read gives a Seen with its error.
+        keep: keep the decoded picture. A source that cannot be read gives a PreparedImage with its error.
         """
         try:
             picture = open_picture(source, self.max_pixels, self.untrusted)
         except MienError as error:
-            return Seen(Reading(source, error=error), np.empty((0, 15)), [])
+            return PreparedImage(ReadResult(source, error=error), Detections.empty(), [])
         size = self.model.input_size
-        if whole:
-            rows = np.array([[0, 0, picture.width, picture.height]], np.float64)
+        if already_cropped:
+            detections = Detections.of(np.array([[0, 0, picture.width, picture.height]], np.float64))
             crops = [to_square_gray(picture, size)]
         else:
-            rows = self._find(picture)
-            crops = [crop_face(picture, row, size, self.margin, self.align) for row in rows]
-        kept = picture if keep else None
-        return Seen(Reading(source, (), picture.width, picture.height, None, kept), rows, crops)
+            detections = self._detect(picture)
+            crops = [
+                crop_face(picture, box, size, self.margin, roll(marks) if self.align else 0.0, int(turn))
+                for box, marks, turn in zip(detections.boxes, detections.landmarks, detections.turns, strict=True)
+            ]
+        result = ReadResult(source, (), picture.width, picture.height, None, picture if keep else None)
+        return PreparedImage(result, detections, crops)
 
-    def tell(self, waiting: list[Seen[S]]) -> list[Reading[S]]:
+    def classify_batch(self, images: Sequence[PreparedImage[S]]) -> list[ReadResult[S]]:
         """Classify the faces of several pictures together and put them where they belong."""
-        crops = [crop for seen in waiting for crop in seen.crops]
+        crops = [crop for image in images for crop in image.crops]
         probabilities = iter(self.classify(np.array(crops))) if crops else iter(())
-        readings = []
-        for seen in waiting:
-            old = seen.reading
-            faces = tuple(
-                self._face(row, crop, next(probabilities), old.width, old.height)
-                for row, crop in zip(seen.rows, seen.crops, strict=True)
+        return [
+            replace(
+                image.result, faces=tuple(self._face(image, i, next(probabilities)) for i in range(len(image.crops)))
             )
-            readings.append(Reading(old.source, faces, old.width, old.height, old.error, old.picture))
-        return readings
+            for image in images
+        ]
 
-    def _face(self, row: np.ndarray, crop: np.ndarray, chances: np.ndarray, width: int, height: int) -> Face:
+    def _face(self, image: PreparedImage[S], i: int, probabilities: NDArray[np.float64]) -> Face:
         classes = self.model.classes
-        best = int(chances.argmax())
-        left, top = max(0, round(row[0])), max(0, round(row[1]))
-        right, bottom = min(width, round(row[0] + row[2])), min(height, round(row[1] + row[3]))
-        marks = row[4:14].reshape(-1, 2).tolist() if len(row) == 15 else []
+        best = int(probabilities.argmax())
+        faces, width, height = image.detections, image.result.width, image.result.height
+        box, score = faces.boxes[i], float(faces.scores[i])
+        left, top = max(0, round(box[0])), max(0, round(box[1]))
+        right, bottom = min(width, round(box[0] + box[2])), min(height, round(box[1] + box[3]))
+        known = [] if np.isnan(faces.landmarks[i]).any() else faces.landmarks[i].tolist()
         return Face(
             emotion=classes[best],
-            confidence=float(chances[best]),
-            probabilities={name: float(p) for name, p in zip(classes, chances, strict=True)},
+            confidence=float(probabilities[best]),
+            probabilities={name: float(p) for name, p in zip(classes, probabilities, strict=True)},
             box=(left, top, max(1, right - left), max(1, bottom - top)),
-            score=float(row[-1]) if len(row) in (5, 15) else None,
-            landmarks={name: (float(x), float(y)) for name, (x, y) in zip(LANDMARKS, marks, strict=False)},
-            crop=crop,
+            score=None if math.isnan(score) else score,
+            landmarks={name: (float(x), float(y)) for name, (x, y) in zip(LANDMARKS, known, strict=False)},
+            crop=image.crops[i],
             model=str(self.model.path),
+            quality=measure_quality(image.crops[i], box, faces.landmarks[i], int(faces.turns[i]), width, height),
         )
 
 
-def read(source: Source, *, whole: bool = False, model: str | Path = "default", **options: Any) -> list[Face]:
+def read(source: Source, *, already_cropped: bool = False, model: str | Path = "default", **options: Any) -> list[Face]:
     """The faces in one picture and their emotions, largest face first; an empty list where there are none.
 
     source: a path, the bytes of a picture file, an open file, a Pillow image, or an array (H, W), (H, W, 3) RGB or
     (H, W, 4) of uint8, uint16 or floats in 0..1 (OpenCV's arrays are BGR: give array[..., ::-1]).
-    whole: take the picture as one face. options: those of Reader.
+    already_cropped: take the picture as one face. options: those of Reader.
     Raises MienError for what is not a readable picture.
     """
-    return Reader(model, **options).read(source, whole)
+    if "whole" in options:
+        already_cropped = bool(options.pop("whole"))
+        warnings.warn("whole= is called already_cropped= now", MienWarning, stacklevel=2)
+    return Reader(model, **options).read(source, already_cropped)
 
 
-def classify(crops: np.ndarray, *, model: str | Path = "default", flip: bool = False) -> np.ndarray:
+def classify(crops: ArrayLike, *, model: str | Path = "default", flip: bool = False) -> NDArray[np.float64]:
     """(N, 48, 48) uint8 gray faces already cropped -> (N, C) float64 probabilities, C = 7 for the shipped models."""
     return open_model(model).classify(crops, flip)
 
@@ -275,30 +261,3 @@ def _in_order(work: Callable[[T], R], items: Iterable[T], threads: int) -> Itera
             yield ahead.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _foreign(detector: Callable[[np.ndarray], Any]) -> Callable[[Image.Image], np.ndarray]:
-    """A caller's own detector, checked."""
-
-    def find(image: Image.Image) -> np.ndarray:
-        found = detector(np.asarray(image))
-        try:
-            rows = np.asarray([] if found is None else found, np.float64)
-        except (TypeError, ValueError) as error:
-            raise MienError("the detector gave no array of numbers: rows x, y, width, height[, score]") from error
-        if rows.size == 0:
-            return np.empty((0, 15))
-        if rows.ndim != 2 or rows.shape[1] not in (4, 5, 15) or not np.isfinite(rows).all():
-            raise MienError(f"the detector gave an array {rows.shape}, not rows x, y, width, height[, score]")
-        if not (rows[:, 2:4] > 0).all():
-            raise MienError("the detector gave a face without width or height")
-        x, y, w, h = rows[:, :4].T
-        rows = rows[(x < image.width) & (y < image.height) & (x + w > 0) & (y + h > 0)]
-        return rows[np.argsort(-rows[:, 2] * rows[:, 3], kind="stable")]
-
-    return find
-
-
-def _digits(value: float) -> float:
-    """Seven significant digits: short in a file, and never rounded to nothing."""
-    return float(f"{value:.7g}")

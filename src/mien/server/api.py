@@ -132,9 +132,9 @@ def routes(settings: Settings) -> APIRouter:
                     explanation = await batcher.explain(pictures[0].data, emotion)
                 except MienError as error:
                     raise Problem("unreadable-picture", unreadable(error, pictures[0].data)) from error
-        saliency = np.round(explanation.heat.astype(np.float64), 4).tolist()
-        figures = {"probability": explanation.belief, "probability_drop": explanation.drop, "saliency": saliency}
-        old_names = {"belief": explanation.belief, "drop": explanation.drop, "heat": saliency}
+        saliency = np.round(explanation.saliency.astype(np.float64), 4).tolist()
+        figures = {"probability": explanation.probability, "probability_drop": explanation.probability_drop, "saliency": saliency}
+        old_names = {"belief": explanation.probability, "drop": explanation.probability_drop, "heat": saliency}
         return _json(
             {
                 "model": model.name,

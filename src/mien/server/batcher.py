@@ -16,11 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from mien.errors import MienError
+from mien.inference.detections import Detections
 from mien.inference.occlusion import Explanation, explain_crop
-from mien.inference.reader import Reader, Reading, Seen
+from mien.inference.reader import PreparedImage, Reader, ReadResult
 from mien.server.decoder import Decoder
 from mien.server.metrics import FACES, Metrics
 from mien.server.pool import DaemonPool
@@ -33,10 +32,10 @@ CLOSING_SECONDS = 3.0  # that closing waits for work at hand
 
 @dataclass(frozen=True)
 class _Request:
-    """Pictures of one request whose faces wait to be classified. answer: gets a Reading for each picture."""
+    """Pictures of one request whose faces wait to be classified. answer: gets a ReadResult for each picture."""
 
     pictures: Sequence[Any]
-    answer: "Future[list[Reading[Any]]]"
+    answer: "Future[list[ReadResult[Any]]]"
 
     @property
     def faces(self) -> int:
@@ -95,7 +94,7 @@ class Batcher:
         """Whole seconds, 1 to 30, after which a place is likely to be free."""
         return min(30, max(1, round(self._seconds)))
 
-    async def read(self, pictures: Sequence[bytes], already_cropped: bool = False) -> list[Reading[Any]]:
+    async def read(self, pictures: Sequence[bytes], already_cropped: bool = False) -> list[ReadResult[Any]]:
         """What each picture shows; a picture that cannot be read has its error. already_cropped: each is one face.
 
         Raises Problem too-many-faces, and took-too-long where the time limit passes.
@@ -171,38 +170,38 @@ class Batcher:
         detail = f"no answer within {self.settings.timeout:g} s"
         return Problem("took-too-long", detail, {"Retry-After": str(self.retry_after())})
 
-    def _detect(self, data: bytes, already_cropped: bool) -> Seen[Any]:
+    def _detect(self, data: bytes, already_cropped: bool) -> PreparedImage[Any]:
         try:
             picture = self.decoder.decode(data)
         except MienError as error:
-            return Seen(Reading(None, error=error), np.empty((0, 15)), [])
-        prepared = self.reader.see(picture, already_cropped, keep=False)
+            return PreparedImage(ReadResult(None, error=error), Detections.empty(), [])
+        prepared = self.reader.detect_and_crop(picture, already_cropped, keep=False)
         faces, limit = len(prepared.crops), self.settings.max_faces
         if faces > limit:
             raise Problem("too-many-faces", f"the picture shows {faces} faces, the limit is {limit}; send a part of it")
-        reading: Reading[Any] = prepared.reading
-        return replace(prepared, reading=replace(reading, source=None))  # its pixels are not needed any more
+        reading: ReadResult[Any] = prepared.result
+        return replace(prepared, result=replace(reading, source=None))  # its pixels are not needed any more
 
     def _explain(self, data: bytes, emotion: str) -> Explanation:
-        prepared = self.reader.see(self.decoder.decode(data), True, keep=False)
+        prepared = self.reader.detect_and_crop(self.decoder.decode(data), True, keep=False)
         model = self.reader.model
         if not emotion:
             emotion = model.classes[int(model.classify(prepared.crops[0])[0].argmax())]
         return explain_crop(model, prepared.crops[0], emotion)
 
-    def _submit(self, pictures: Sequence[Any]) -> "Future[list[Reading[Any]]]":
+    def _submit(self, pictures: Sequence[Any]) -> "Future[list[ReadResult[Any]]]":
         """Have the faces classified: in a batch with others', or here and now where batches are off."""
         if not any(picture.crops for picture in pictures) or not self._workers:
             return self.pool.submit(self._classify, pictures)
-        answer: Future[list[Reading[Any]]] = Future()
+        answer: Future[list[ReadResult[Any]]] = Future()
         self._requests.put(_Request(pictures, answer))
         return answer
 
-    def _classify(self, pictures: Sequence[Any]) -> list[Reading[Any]]:
+    def _classify(self, pictures: Sequence[Any]) -> list[ReadResult[Any]]:
         faces = sum(len(picture.crops) for picture in pictures)
         if faces:
             self.metrics.observe("mien_batch_faces", "", FACES, faces)
-        return list(self.reader.tell(list(pictures)))
+        return list(self.reader.classify_batch(list(pictures)))
 
     def _work(self) -> None:
         """A worker's life: take the requests that have come, classify their faces in one run, hand them out."""

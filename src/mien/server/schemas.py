@@ -26,6 +26,10 @@ class Face(BaseModel):
     )
     score: float | None = Field(description="The face detector's, 0 to 1; null for faces that came cropped")
     landmarks: dict[str, list[float]] = Field(description="x, y of eyes, nose and corners of the mouth")
+    quality: dict[str, Any] | None = Field(
+        default=None,
+        description="size, sharpness, brightness, contrast, tilt, turned, cut, and flags for what stands out",
+    )
     crop: str | None = Field(
         default=None, description="With crops=true: the gray face as the model saw it, PNG in base64"
     )

@@ -1,0 +1,121 @@
+"""Face: one face of a picture, what it shows, and how it shows itself in a notebook and in a table."""
+
+import base64
+import html
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mien.errors import MienError
+from mien.inference.quality import Quality
+from mien.labels import color
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face and what it shows.
+
+    emotion: the likeliest class. confidence: its probability, 0..1, calibrated by the model's temperature.
+    probabilities: every class, in the model's order. box: x, y, width, height in pixels of the upright picture.
+    score: the detector's, 0..1; None where the whole picture was taken as the face. landmarks: (x, y) of both eyes,
+    the nose and both corners of the mouth, where known. crop: (S, S) uint8, the gray face as it was cut out, upright, before
+    the model's input normalization. model: the model's file. quality: size, sharpness, light, tilt and more.
+    """
+
+    emotion: str
+    confidence: float
+    probabilities: dict[str, float]
+    box: tuple[int, int, int, int]
+    score: float | None
+    landmarks: dict[str, tuple[float, float]]
+    crop: NDArray[np.uint8] = field(repr=False, compare=False)
+    model: str = field(repr=False, compare=False)
+    quality: Quality | None = field(default=None, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but crop and model, as plain numbers, lists and strings that json can write."""
+        return {
+            "emotion": self.emotion,
+            "confidence": digits(self.confidence),
+            "probabilities": {name: digits(p) for name, p in self.probabilities.items()},
+            "box": list(self.box),
+            "score": None if self.score is None else digits(self.score),
+            "landmarks": {name: [round(x, 1), round(y, 1)] for name, (x, y) in self.landmarks.items()},
+            **({} if self.quality is None else {"quality": self.quality.to_dict()}),
+        }
+
+    def _repr_html_(self) -> str:
+        """The face beside a bar for every class; notebooks call this."""
+        rows = "".join(
+            f'<tr><td style="text-align:right">{html.escape(name)}</td><td style="text-align:left">'
+            f'<div style="display:inline-block;height:0.8em;width:{100 * share:.0f}px;background:{color(name, i)}"></div>'
+            f" {share:.0%}</td></tr>"
+            for i, (name, share) in enumerate(self.probabilities.items())
+        )
+        flags = ", ".join(self.quality.flags) if self.quality else ""
+        note = f"<div>{html.escape(flags)}</div>" if flags else ""
+        image = f'<img alt="face" width="144" height="144" src="data:image/png;base64,{png_base64(self.crop)}">'
+        return (
+            f'<div style="display:flex;gap:1em;align-items:center">{image}<div><table>{rows}</table>{note}</div></div>'
+        )
+
+
+def to_frame(faces: Iterable[Any]) -> "pandas.DataFrame":
+    """Faces as a pandas DataFrame, a row a face.
+
+    faces: Face values (those of `read` or of film frames), or an iterable of such lists as `read_many` gives, which adds a
+    column `picture`, counted from 0; or of what `stream` gives, which adds a column `source`. Columns: emotion,
+    confidence, p_CLASS for each class, x, y, width, height, score, and size, sharpness, brightness, contrast, tilt, turned, cut.
+    Raises MienError where pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise MienError(
+            "to_frame needs pandas (pip install pandas); without it: [face.to_dict() for face in faces]"
+        ) from error
+    rows = []
+    for number, item in enumerate(faces):
+        if isinstance(item, Face):
+            rows.append(_row(item))
+        elif hasattr(item, "faces"):
+            where = {"source": item.source} if hasattr(item, "source") else {"time": item.time}
+            rows += [{**where, **_row(face)} for face in item.faces]
+        else:
+            rows += [{"picture": number, **_row(face)} for face in item]
+    return pandas.DataFrame(rows)
+
+
+def _row(face: Face) -> dict[str, Any]:
+    quality = face.quality.to_dict() if face.quality else {}
+    quality.pop("flags", None)
+    identity = {"id": face.id} if hasattr(face, "id") else {}
+    return {
+        **identity,
+        "emotion": face.emotion,
+        "confidence": face.confidence,
+        **{f"p_{name}": share for name, share in face.probabilities.items()},
+        **dict(zip(("x", "y", "width", "height"), face.box, strict=True)),
+        "score": face.score,
+        **quality,
+    }
+
+
+def png_base64(array: NDArray[np.uint8]) -> str:
+    """(H, W) or (H, W, 3) uint8 as a PNG in base64, for HTML."""
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, format="PNG", compress_level=1)
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def digits(value: float) -> float:
+    """Seven significant digits: short in a file, and never rounded to nothing."""
+    return float(f"{value:.7g}")

@@ -62,3 +62,15 @@ def test_a_face_of_one_level_is_no_error(kind):
 def test_another_kind_is_refused_by_name():
     with pytest.raises(MienError, match="no input normalization 'bright'; there are none, percentile"):
         normalize_input(np.zeros((1, 48, 48), np.uint8), "bright")
+
+
+def test_adaptive_leaves_faces_in_usual_light_and_mends_dim_and_flat_ones():
+    usual = np.random.default_rng(2).normal(128, 45, (5, 48, 48)).clip(0, 255).astype(np.uint8)
+    assert np.array_equal(normalize_input(usual, "adaptive"), usual)
+    flat = np.rint(usual * 0.3 + 90).astype(np.uint8)
+    assert np.array_equal(normalize_input(flat, "adaptive"), normalize_input(flat, "percentile"))
+    dim = np.rint(255 * (usual / 255) ** 3).astype(np.uint8)
+    brightened = normalize_input(dim, "adaptive").astype(float)
+    assert (brightened.mean(axis=(1, 2)) > 1.5 * dim.mean(axis=(1, 2))).all()
+    assert (brightened.mean(axis=(1, 2)) < 128).all()
+    assert not normalize_input(np.zeros((1, 48, 48), np.uint8), "adaptive").any()

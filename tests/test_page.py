@@ -90,7 +90,7 @@ def test_damaged_files_get_one_clear_line(visit: Visit) -> None:
     expect(page.locator(".thumb.waiting")).to_have_count(0)
 
 
-@pytest.mark.parametrize("kind", ["none", "percentile", "standardize", "equalize"])
+@pytest.mark.parametrize("kind", ["none", "percentile", "standardize", "equalize", "adaptive"])
 def test_a_model_of_ones_own_with_any_classes_and_normalization(browser: Any, tmp_path: Path, kind: str) -> None:
     classes = ("yes", "no", "<b>perhaps</b>")
     model = make_model(tmp_path / "mine.onnx", classes, size=64, mien_format="2", input_normalization=kind)

@@ -73,8 +73,28 @@ def test_one_photo_gives_a_table_for_people(run: Run) -> None:
     assert "512x512, 1 face" in out
     assert face.emotion in out
     assert f"{face.confidence:.0%}".replace("%", " %") in out
-    code, out, _ = run("--whole", PORTRAIT)
+    code, out, _ = run("--cropped", PORTRAIT)
     assert (code, "512x512 at 0,0" in out) == (0, True)
+
+
+def test_the_old_name_of_cropped_works_and_says_the_new_one(run: Run) -> None:
+    code, out, err = run("--whole", "--jsonl", PORTRAIT)
+    assert code == 0
+    assert json.loads(out)["faces"][0]["box"] == [0, 0, 512, 512]
+    assert "--cropped" in err
+
+
+def test_names_cannot_command_the_terminal(run: Run, tmp_path: Path) -> None:
+    evil = tmp_path / "a\x1b[31m\x9b2J\u202e.jpg"
+    evil.write_bytes(PORTRAIT.read_bytes())
+    broken = tmp_path / "b\x1b]0;title\x07.jpg"
+    broken.write_bytes(b"no picture")
+    code, out, err = run(tmp_path)
+    assert code == 1
+    assert "\\x1b[31m" in out
+    assert "\\x1b]0" in err
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & {*out, *err}
+    assert "\x1b" not in run(tmp_path / "missing\x1b[2J.mp4")[2]
 
 
 def test_json_jsonl_and_csv_say_the_same(run: Run) -> None:
@@ -167,7 +187,7 @@ def test_a_picture_from_standard_input() -> None:
         [PORTRAIT, "--annotate", "out.mp4"],
         [PORTRAIT, "camera:0"],
         ["http://example.org//film.mp4"],
-        ["film.mp4", "--whole"],
+        ["film.mp4", "--cropped"],
         [""],
     ],
 )

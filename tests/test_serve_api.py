@@ -102,7 +102,7 @@ def test_cropped_faces_are_classified_as_they_are(client: TestClient) -> None:
         "/v1/classify", files=[("f", ("one.png", png(crop))), ("f", ("bad.png", b"?")), ("f", ("two.png", png(crop)))]
     )
     one, bad, two = answer.json()["faces"]
-    (expected,) = Reader(client.app.state.batcher.reader.model.path).read(crop, whole=True)
+    (expected,) = Reader(client.app.state.batcher.reader.model.path).read(crop, already_cropped=True)
     assert one["emotion"] == expected.emotion
     assert one["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
     assert two["probabilities"] == one["probabilities"]

@@ -119,11 +119,11 @@ def test_what_takes_too_long_is_given_up_and_the_next_is_served(tmp_path: Path) 
 
 def test_a_fault_in_one_batch_does_not_stop_the_next(tmp_path: Path) -> None:
     async def work(batcher: Batcher) -> int:
-        name = batcher.reader.tell
-        batcher.reader.tell = lambda waiting: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+        name = batcher.reader.classify_batch
+        batcher.reader.classify_batch = lambda waiting: 1 / 0  # type: ignore[method-assign,assignment,return-value]
         with pytest.raises(ZeroDivisionError):
             await batcher.read(shades(1))
-        batcher.reader.tell = name  # type: ignore[method-assign]
+        batcher.reader.classify_batch = name  # type: ignore[method-assign]
         return len((await batcher.read(shades(1)))[0].faces)
 
     assert run(tmp_path, work, whole) == 1
@@ -131,7 +131,7 @@ def test_a_fault_in_one_batch_does_not_stop_the_next(tmp_path: Path) -> None:
 
 def test_faults_are_told_without_their_words(tmp_path: Path) -> None:
     with client_of(tmp_path) as client:
-        client.app.state.batcher.reader.tell = lambda waiting: {}["secret"]
+        client.app.state.batcher.reader.classify_batch = lambda waiting: {}["secret"]
         response = client.post("/v1/read", content=PHOTO)
         assert response.status_code == 500
         assert response.json()["type"] == "/docs#failed"

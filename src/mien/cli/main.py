@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         module.add_arguments(parser)
         return int(module.run(parser.parse_args(rest)) or 0)
     except MienError as error:
-        print(f"mien: {error.naming(_option(parser, error.parameter))}", file=sys.stderr)
+        _complain(error.naming(_option(parser, error.parameter)))
         return 2
     except ModuleNotFoundError as error:
         extra = _extra_of(error.name or "")
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         # Whatever else the system refuses: a name too long, a folder that may not be entered, a disk that is full.
         where = f"{error.filename}: " if error.filename else ""
-        print(f"mien: {where}{error.strerror or error}", file=sys.stderr)
+        _complain(f"{where}{error.strerror or error}")
         return 2
     except KeyboardInterrupt:
         print("mien: stopped", file=sys.stderr)
@@ -128,7 +128,14 @@ def _extra_of(module: str) -> str | None:
 
 
 def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"mien: warning: {message}", file=sys.stderr)
+    _complain(f"warning: {message}")
+
+
+def _complain(message: str) -> None:
+    """One line on standard error, whatever characters the names in it hold."""
+    from mien.cli.table import printable
+
+    print(f"mien: {printable(message)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

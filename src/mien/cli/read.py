@@ -50,7 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--annotate", type=Path, metavar="OUT", help="write annotated copies: a folder, a picture or a film"
     )
     parser.add_argument("--explain", action="store_true", help="add heat maps of what spoke to annotated pictures")
-    parser.add_argument("--whole", action="store_true", help="each picture is one face already cropped: look for none")
+    parser.add_argument(
+        "--cropped", action="store_true", help="each picture is one face already cropped: look for none"
+    )
+    parser.add_argument("--whole", action="store_true", help=argparse.SUPPRESS)  # the name in 0.1
     parser.add_argument("--model", default="default", help="a shipped model or an exported .onnx file")
     parser.add_argument("--flip", action="store_true", help="average over the mirrored face: a little better, slower")
     parser.add_argument("--min-score", type=float, metavar="S", help="least score of a face, 0..1 (default 0.65)")
@@ -90,7 +93,10 @@ def run(args: argparse.Namespace) -> int:
         if name.startswith(CAMERA) and len(args.inputs) > 1:
             raise MienError(f"a camera is read on its own: mien read {name}")
     videos = [name for name in args.inputs if is_video(name)]
-    for option, given in (("--explain", args.explain), ("--whole", args.whole)):
+    if args.whole:
+        print("mien: --whole is called --cropped now", file=sys.stderr)
+        args.cropped = True
+    for option, given in (("--explain", args.explain), ("--cropped", args.cropped)):
         if given and videos:
             raise MienError(f"{option} is for pictures; {videos[0]} is a film or a camera")
     return _one_video(args) if videos and len(args.inputs) == 1 else _many(args)
@@ -116,7 +122,7 @@ def _many(args: argparse.Namespace) -> int:
     # Small jobs say nothing about progress; counting a large folder takes a moment, once.
     folder = None if single else annotated
     total = count_images(args.inputs, folder) if many else 1
-    left_out = "--whole" if args.whole else ""  # films in folders, which have no pictures of one face
+    left_out = "--cropped" if args.cropped else ""  # films in folders, which have no pictures of one face
     films = [] if left_out or not videos else list(find_videos(args.inputs, folder))
     columns = csv_columns(reader.model.classes, videos=bool(films), change=bool(films and args.baseline))
     done = finished(args.output, kind, columns, reader.model.name) if args.resume else Finished()
@@ -133,7 +139,7 @@ def _many(args: argparse.Namespace) -> int:
             progress,
             complain,
             batch=args.batch,
-            whole=args.whole,
+            already_cropped=args.cropped,
             annotated=annotated,
             single=single,
             explained=args.explain,
@@ -181,6 +187,7 @@ def _one_video(args: argparse.Namespace) -> int:
     from mien.cli.progress import Progress
     from mien.cli.read_video import read_one, refuse_overwriting, say_people
     from mien.cli.records import csv_columns, open_writer
+    from mien.cli.table import printable
     from mien.inference.video import open_video
 
     if args.resume:
@@ -197,7 +204,7 @@ def _one_video(args: argparse.Namespace) -> int:
         try:
             video = stack.enter_context(open_video(args.inputs[0], reader.max_pixels))
         except MienError as error:
-            print(f"mien: {error}", file=sys.stderr)
+            print(f"mien: {printable(str(error))}", file=sys.stderr)
             return 1
         refuse_overwriting(args.annotate, args.inputs[0])
         if video.live and not args.no_view:

@@ -39,7 +39,7 @@ def read_pictures(
     complain: Callable[[str], None],
     *,
     batch: int = 64,
-    whole: bool = False,
+    already_cropped: bool = False,
     annotated: Path | None = None,
     single: bool = False,
     explained: bool = False,
@@ -82,7 +82,7 @@ def read_pictures(
         bad = f", {outcome.failed:,} not read" if outcome.failed else ""
         progress.step(1, f", {outcome.faces:,} faces{bad}")
 
-    for reading in reader.stream(sources(), batch, whole, keep=annotated is not None):
+    for reading in reader.stream(sources(), batch, already_cropped, keep=annotated is not None):
         while ahead[0].error:
             item = ahead.popleft()
             settle(item, ReadResult(item.name, error=item.error))

@@ -99,7 +99,8 @@ def clock(seconds: float) -> str:
 def printable(name: str) -> str:
     """A file's name as a terminal can show it on one line, bytes that are no text written as \\xff."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return text.replace("\n", "\\n").replace("\r", "\\r")
+    # Control characters move the cursor or color the screen; marks of direction show a name as another.
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _can_print(text: str) -> bool:

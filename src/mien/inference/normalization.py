@@ -4,6 +4,7 @@ Each kind is a look-up table of 256 entries per face, made from the face's histo
 language can repeat it exactly.
 """
 
+import math
 from typing import Literal, get_args
 
 import numpy as np
@@ -11,10 +12,16 @@ from numpy.typing import NDArray
 
 from mien.errors import MienError
 
-InputNormalization = Literal["none", "percentile", "standardize", "equalize"]
+InputNormalization = Literal["none", "percentile", "standardize", "equalize", "adaptive"]
 KINDS: tuple[str, ...] = get_args(InputNormalization)
 
+# adaptive: faces whose levels span less are stretched; faces whose mean is lower then are brightened to it (0..1).
+LOW_SPAN = 128
+LOW_MEAN = 0.41
+BLACK_MEAN = 0.02  # below which there is nothing to brighten
+
 _LEVELS = np.arange(256)
+_SAME = np.arange(256, dtype=np.uint8)
 
 
 def normalize_input(faces: NDArray[np.uint8], kind: str) -> NDArray[np.uint8]:
@@ -25,6 +32,9 @@ def normalize_input(faces: NDArray[np.uint8], kind: str) -> NDArray[np.uint8]:
         levels at which the cumulative count reaches 1 % and 99 % of the pixels.
     standardize: mean 127.5, standard deviation 50 levels, clipped to 0..255.
     equalize: histogram equalization (Gonzalez & Woods), the darkest level of the face to 0.
+    adaptive: percentile where those limits are less than 128 levels apart; then, where the mean is below 0.41 of white, gamma
+        correction by which a pixel of that mean gets it. Faces in usual light stay as they are, so that it also suits networks that
+        were trained without any.
 
     A face of one level becomes black (percentile, equalize) or middle gray (standardize). Raises MienError for another kind.
     """
@@ -34,33 +44,56 @@ def normalize_input(faces: NDArray[np.uint8], kind: str) -> NDArray[np.uint8]:
         )
     if kind == "none" or not len(faces):
         return faces
-    n, pixels = len(faces), faces[0].size
-    flat = np.ascontiguousarray(faces).reshape(n, pixels)
-    offsets = (np.arange(n) << 8)[:, None]
-    counts = np.bincount((flat + offsets).ravel(), minlength=n << 8).reshape(n, 256)
-    tables = {"percentile": _percentile, "standardize": _standardize, "equalize": _equalize}[kind](counts, pixels)
-    return np.take(tables.ravel(), flat + offsets).reshape(faces.shape)
+    table_of = _TABLES[kind]
+    normalized = np.empty(faces.shape, np.uint8)
+    for face, output in zip(faces, normalized, strict=True):  # for a few faces at a time faster than all at once
+        levels = face.ravel()
+        table = table_of(np.bincount(levels, minlength=256), levels.size)
+        output[...] = face if table is _SAME else table[face]
+    return normalized
+
+
+def _limits(counts: NDArray[np.int64], pixels: int) -> tuple[int, int]:
+    """The levels at which the cumulative count reaches 1 % and 99 % of the pixels; counts: the histogram, (256,)."""
+    low, high = np.searchsorted(100 * counts.cumsum(), (pixels, 99 * pixels)).tolist()
+    return low, high
+
+
+def _stretched(low: int, high: int) -> NDArray[np.uint8]:
+    span = max(high - low, 1)
+    # Rounded half up in whole numbers: (2 * 255 * x + span) // (2 * span).
+    table: NDArray[np.uint8] = ((510 * (_LEVELS - low) + span) // (2 * span)).clip(0, 255).astype(np.uint8)
+    return table
 
 
 def _percentile(counts: NDArray[np.int64], pixels: int) -> NDArray[np.uint8]:
-    """Tables (N, 256) from histograms (N, 256)."""
-    cumulative = counts.cumsum(axis=1)
-    low = (100 * cumulative >= pixels).argmax(axis=1)[:, None]
-    high = (100 * cumulative >= 99 * pixels).argmax(axis=1)[:, None]
-    span = np.maximum(high - low, 1)
-    # Rounded half up in whole numbers: (2 * 255 * x + span) // (2 * span).
-    return np.clip((510 * (_LEVELS - low) + span) // (2 * span), 0, 255).astype(np.uint8)
+    """The table (256,) from the histogram (256,)."""
+    return _stretched(*_limits(counts, pixels))
 
 
 def _standardize(counts: NDArray[np.int64], pixels: int) -> NDArray[np.uint8]:
-    mean = (counts @ _LEVELS)[:, None] / pixels
-    variance = (counts @ (_LEVELS * _LEVELS))[:, None] / pixels - mean * mean
-    deviation = np.sqrt(np.maximum(variance, 1e-12))
+    mean = int(counts @ _LEVELS) / pixels
+    variance = int(counts @ (_LEVELS * _LEVELS)) / pixels - mean * mean
+    deviation = max(variance, 1e-12) ** 0.5
     return np.clip(np.floor(127.5 + 50 * (_LEVELS - mean) / deviation + 0.5), 0, 255).astype(np.uint8)
 
 
 def _equalize(counts: NDArray[np.int64], pixels: int) -> NDArray[np.uint8]:
-    cumulative = counts.cumsum(axis=1)
-    first = np.take_along_axis(cumulative, (counts > 0).argmax(axis=1)[:, None], axis=1)  # pixels at the darkest level
-    span = np.maximum(pixels - first, 1)
-    return np.clip((510 * (cumulative - first) + span) // (2 * span), 0, 255).astype(np.uint8)
+    cumulative = counts.cumsum()
+    first = int(cumulative[(counts > 0).argmax()])  # pixels at the darkest level
+    span = max(pixels - first, 1)
+    table: NDArray[np.uint8] = ((510 * (cumulative - first) + span) // (2 * span)).clip(0, 255).astype(np.uint8)
+    return table
+
+
+def _adaptive(counts: NDArray[np.int64], pixels: int) -> NDArray[np.uint8]:
+    low, high = _limits(counts, pixels)
+    table = _stretched(low, high) if high - low < LOW_SPAN else _SAME
+    mean = int(counts @ table.astype(np.int64)) / (255 * pixels)
+    if mean >= LOW_MEAN:
+        return table
+    gamma = math.log(LOW_MEAN) / math.log(max(mean, BLACK_MEAN))
+    return np.floor(255 * (table / 255) ** gamma + 0.5).astype(np.uint8)
+
+
+_TABLES = {"percentile": _percentile, "standardize": _standardize, "equalize": _equalize, "adaptive": _adaptive}

@@ -1,8 +1,8 @@
 // Input normalization, as mien.inference.normalization does it: a look-up table per face, made from its histogram.
 
-const TABLES = { percentile, standardize, equalize };
+const TABLES = { percentile, standardize, equalize, adaptive };
 
-/** One gray face as the network wants to see it. kind: none, percentile, standardize or equalize. */
+/** One gray face as the network wants to see it. kind: none, percentile, standardize, equalize or adaptive. */
 export function normalizeInput(face, kind) {
   if (!kind || kind === "none") return face;
   const counts = new Array(256).fill(0);
@@ -22,12 +22,27 @@ function running(counts) {
   });
 }
 
-function percentile(counts, pixels) {
+function limits(counts, pixels) {
   const sums = running(counts);
-  const low = sums.findIndex((sum) => 100 * sum >= pixels);
-  const high = sums.findIndex((sum) => 100 * sum >= 99 * pixels);
+  return [sums.findIndex((sum) => 100 * sum >= pixels), sums.findIndex((sum) => 100 * sum >= 99 * pixels)];
+}
+
+function stretched(low, high) {
   const span = Math.max(high - low, 1);
   return table((level) => Math.floor((510 * (level - low) + span) / (2 * span)));
+}
+
+function percentile(counts, pixels) {
+  return stretched(...limits(counts, pixels));
+}
+
+function adaptive(counts, pixels) {
+  const [low, high] = limits(counts, pixels);
+  const levels = high - low < 128 ? stretched(low, high) : table((level) => level);
+  const mean = counts.reduce((sum, count, level) => sum + count * levels[level], 0) / (255 * pixels);
+  if (mean >= 0.41) return levels;
+  const gamma = Math.log(0.41) / Math.log(Math.max(mean, 0.02));
+  return levels.map((level) => Math.floor(255 * (level / 255) ** gamma + 0.5));
 }
 
 function standardize(counts, pixels) {

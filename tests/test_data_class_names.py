@@ -1,4 +1,4 @@
-"""Class names: synonyms of the emotions, numbers with their presets, names of splits, and what a model and data share."""
+"""Class names: synonyms of the emotions, numbers with presets, names of splits, and what a model and data share."""
 
 import pytest
 
@@ -51,10 +51,11 @@ def test_no_word_means_two_emotions() -> None:
 @pytest.mark.parametrize(
     ("usage", "names"),
     [
-        ("Training", "train training Train TRAIN train_set TrainSet trainset FER2013Train train2017 01_train training(1) "
-                     "train-00000-of-00002 images_train trainval Train_Data"),
+        ("Training", "train training Train TRAIN train_set TrainSet trainset FER2013Train train2017 01_train "
+                     "training(1) train-00000-of-00002 images_train trainval Train_Data"),
         ("PublicTest", "val valid validation Validation dev val_set FER2013Valid public_test PublicTest publictest"),
-        ("PrivateTest", "test testing Test eval Eval evaluation test_set FER2013Test private_test PrivateTest rafdb_test"),
+        ("PrivateTest", "test testing Test eval Eval evaluation test_set FER2013Test private_test PrivateTest "
+                        "rafdb_test"),
         (None, "angry happy tester testsubject train_happy samples developer 1 AF01 trains"),
     ],
 )  # fmt: skip

@@ -29,7 +29,7 @@ def add_loading_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of every command that reads a data set; `loading_options` turns them into those of `load`."""
     parser.add_argument(
         "--classes", metavar="NAMES",
-        help="what the labels mean: fer2013, rafdb, affectnet, ... for numbers; 1=surprise,2=fear; as-is for names as they stand",
+        help="what labels mean: fer2013, rafdb, affectnet, ... for numbers; 1=surprise,2=fear; as-is: as they stand",
     )  # fmt: skip
     parser.add_argument("--skip-broken", action="store_true", help="leave out, and count, pictures that cannot be read")
 
@@ -177,7 +177,7 @@ def _cache(args: argparse.Namespace) -> None:
     print(f"place  {place}")
     print(f"size   {sum(file.stat().st_size for file in files) / 1e6:,.1f} MB in {len(files):,} files")
     print(
-        "it holds decoded faces of the data sets that were read, and what mien compiled; delete them: mien data cache --clear"
+        "decoded faces of the data sets that were read, and compiled code; to delete them: mien data cache --clear"
     )
     if place.is_dir() and cache.own_folder() is None:
         print("not used: the folder belongs to another user, or others may write to it")
@@ -259,6 +259,7 @@ def _draw(args: argparse.Namespace) -> None:
 
     dataset = draw_files(args.directory, args.n, args.seed)
     print(
-        f"{len(dataset):,} faces drawn by mien (seed {args.seed}) in {args.directory}: train.csv, test.csv, icml_face_data.csv"
+        f"{len(dataset):,} faces drawn by mien (seed {args.seed}) in {args.directory}: "
+        "train.csv, test.csv, icml_face_data.csv"
     )
     print(f"for demonstrations only; next: mien data info {args.directory}")

@@ -93,7 +93,8 @@ def _expw(root: Folder) -> Pictures | None:
             continue
         if len(words) != 8 or any(number_in(word) is None for word in words[1:]):
             raise MienError(
-                f"{lists[0][1]} line {number} is not ExpW's: a name, the face's number, top, left, right, bottom, confidence "
+                f"{lists[0][1]} line {number} is not ExpW's: a name, the face's number, top, left, right, bottom, "
+                f"confidence "
                 "and expression; correct or delete it"
             )
         top, left, right, bottom = (float(word) for word in words[2:6])

@@ -25,7 +25,8 @@ _OTHERS = {
     b"Rar!": "is a rar archive; unpack it and give the folder",
     b"(\xb5/\xfd": "is packed with zstd; unpack it (zstd -d) and give the csv file",
     b"\x89HDF": "is an HDF5 file, which mien does not read; save its arrays as npz (images (N, 48, 48), labels (N,))",
-    b"ARROW1": "is an Arrow file, which mien does not read; save it as parquet (dataset.to_parquet in Hugging Face's datasets)",
+    b"ARROW1": "is an Arrow file, which mien does not read; save it as parquet (dataset.to_parquet in Hugging Face's "
+    "datasets)",
     b"\x93NUMPY": "is a single array without labels; save images and labels together as npz (numpy.savez)",
     b"SQLite": "is a database, which mien does not read; export it as csv",
     b"\x80\x02": "is a pickle, which may run any code and is never opened; save its arrays as npz or csv",
@@ -100,8 +101,8 @@ def _unpacked(stream: BinaryIO, head: bytes, path: Path) -> Iterator[BinaryIO]:
 def _utf8(stream: BinaryIO, head: bytes) -> BinaryIO:
     """The stream with UTF-16, UTF-32 and the line ends of old Macs turned into utf-8 and newlines."""
     encoding = ""
-    for mark, name in ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
-                       (codecs.BOM_UTF16_BE, "utf-16")):  # fmt: skip
+    for mark, name in ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+                       (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):  # fmt: skip
         if head.startswith(mark):
             encoding = name
             break

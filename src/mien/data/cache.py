@@ -5,9 +5,9 @@ renamed file finds it and a changed one does not. Reading 270 MB to know that th
 more than all the rest, so the hash of a file is remembered with its size, times and inode, and is taken again
 when any of these differs (as git does for its index).
 
-Files are written under a temporary name and renamed, so any number of processes may share the folder. A check sum covers
-all of a file; one that is damaged in any way counts as missing, and so does one that another user wrote or that others
-may write. Nothing here ever raises: no cache, no harm.
+Files are written under a temporary name and renamed, so any number of processes may share the folder. A check sum
+covers all of a file; one that is damaged in any way counts as missing, and so does one that another user wrote or that
+others may write. Nothing here ever raises: no cache, no harm.
 
 The folder is $MIEN_CACHE, or $XDG_CACHE_HOME/mien, or ~/.cache/mien, for its owner alone (mode 0700). It holds decoded
 faces of the data sets that were read: `mien data cache` shows how much, `mien data cache --clear` deletes it.

@@ -1,4 +1,4 @@
-"""Class names: synonyms of the emotions, numbers by presets or `--classes`, and the classes that a model and data share."""
+"""Class names: synonyms of the emotions, numbers by presets or `--classes`, and what a model and data share."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -140,7 +140,8 @@ def _given(present: list[str], given: dict[str, str], asked: str) -> dict[str, s
             name = by_number.get(int(label))
             if name is None:
                 raise MienError(
-                    f"{{parameter}} {asked} does not name the label {label}; the data has {', '.join(sorted(present, key=natural))}",
+                    f"{{parameter}} {asked} does not name the label {label}; the data has "
+                    f"{', '.join(sorted(present, key=natural))}",
                     parameter="classes",
                 )
         names[label] = (name or emotion_of(label) or label).strip()

@@ -1,4 +1,4 @@
-"""The columns of a csv file of faces, told by its first lines: which hold pixels, labels and parts, and how they are apart."""
+"""The columns of a csv file of faces, told by its first lines: pixels, labels, parts, and what is between them."""
 
 import re
 from dataclasses import dataclass
@@ -11,8 +11,9 @@ from mien.labels import emotion_of
 PIXELS = SIZE * SIZE
 _MANY = 100  # numbers in one field from which it is taken for pixels
 
-EMOTION_NAMES = ("emotion", "emotions", "label", "labels", "emotion_label", "label_name", "expression", "facial_expression",
-                 "class", "class_name", "class_id", "label_id", "emotion_id", "target", "category", "emo", "y")  # fmt: skip
+EMOTION_NAMES = ("emotion", "emotions", "label", "labels", "emotion_label", "label_name", "expression",
+                 "facial_expression", "class", "class_name", "class_id", "label_id", "emotion_id", "target", "category",
+                 "emo", "y")  # fmt: skip
 USAGE_NAMES = ("usage", "split", "set", "subset", "part", "partition", "data_split", "usage_type", "purpose", "phase",
                "dataset", "fold", "type")  # fmt: skip
 _SURE_USAGES = ("usage", "split", "subset")  # columns of these names hold parts and nothing else
@@ -101,7 +102,8 @@ def _pixel_columns(names: list[str], usual: dict[str, int], values: list[str], n
         return None  # a row of values, not the numbers of columns
     if len(wide) != PIXELS or wide[-1] - wide[0] + 1 != PIXELS:
         raise MienError(
-            f"{name} has {len(wide):,} pixel columns instead of {PIXELS:,} ({SIZE}x{SIZE}); resize its pictures to {SIZE}x{SIZE}"
+            f"{name} has {len(wide):,} pixel columns instead of {PIXELS:,} ({SIZE}x{SIZE}); resize its pictures to "
+            f"{SIZE}x{SIZE}"
         )
     return wide[0], wide[-1] + 1
 

@@ -1,12 +1,13 @@
 """FER2013's csv layouts: bytes in, arrays out, and an exact word about every fault.
 
-The first lines tell the layout, whatever the file is called (see `mien.data.csv_columns`): `emotion,pixels` (train.csv),
-`pixels` (test.csv), `emotion, Usage, pixels` (icml_face_data.csv), `emotion,pixels,Usage` (fer2013.csv), and their
-relatives with other names, delimiters, quoted lists, a column for each pixel, or no header; more columns are ignored.
+The first lines tell the layout, whatever the file is called (see `mien.data.csv_columns`): `emotion,pixels`
+(train.csv), `pixels` (test.csv), `emotion, Usage, pixels` (icml_face_data.csv), `emotion,pixels,Usage` (fer2013.csv),
+and their relatives with other names, delimiters, quoted lists, a column for each pixel, or no header; more columns are
+ignored.
 
-FER2013 is 74 million small numbers in text, so they are parsed many at a time: whole rows are joined to one buffer, every
-byte is looked at by a handful of vectorised uint8 operations, and the value that ends at each digit is kept where a
-number really ends. A buffer that is not plainly right goes row by row through `_careful`.
+FER2013 is 74 million small numbers in text, so they are parsed many at a time: whole rows are joined to one buffer,
+every byte is looked at by a handful of vectorised uint8 operations, and the value that ends at each digit is kept where
+a number really ends. A buffer that is not plainly right goes row by row through `_careful`.
 """
 
 import os
@@ -48,7 +49,9 @@ class Rows:
 
 
 class _Codes:
-    """The values of a column as small numbers, in the order in which they come, with the line where each first stood."""
+    """The values of a column as small numbers, in the order in which they come, with the line where each first
+    stood.
+    """
 
     def __init__(self) -> None:
         self.codes: dict[bytes, int] = {}

@@ -12,7 +12,7 @@ from mien.data.dataset import Dataset
 from mien.errors import MienError
 
 NAME = "fer2013new.csv"
-# Its columns, and the seven emotions' names in it, in the order of mien.labels. Contempt is an emotion of its own there.
+# Its columns, and the seven emotions' names in it, in the order of mien.labels. Contempt is one of its own.
 TAGS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
 SEVEN = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 _ADVICE = f"give FER+'s {NAME}"

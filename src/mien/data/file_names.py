@@ -1,4 +1,4 @@
-"""Emotions told by file names: KDEF (AF01ANS.JPG), JAFFE (KA.AN1.39.tiff), CK+'s sequences, and names such as happy_03.png."""
+"""Emotions told by file names: KDEF (AF01ANS.JPG), JAFFE (KA.AN1.39.tiff), CK+'s sequences, happy_03.png."""
 
 import os
 import re
@@ -22,7 +22,9 @@ _SEQUENCE = re.compile(r"(?P<sequence>S\d+_\d+)_\d+")
 
 
 def find(root: Folder) -> Pictures | None:
-    """The pictures under a folder whose names are KDEF's or JAFFE's, or that lie as CK+'s sequences; None for others."""
+    """The pictures under a folder whose names are KDEF's or JAFFE's, or that lie as CK+'s sequences; None for
+    others.
+    """
     if (pictures := _ck_plus(root)) is not None:
         return pictures
     for layout, pattern in (("KDEF", _KDEF), ("JAFFE", _JAFFE)):

@@ -1,7 +1,8 @@
 """Folders of classes: <class>/*.jpg, or train/<class>/*.jpg beside test/<class>/*.jpg, and what only looks like them.
 
-FER2013 comes in this form, too; there the usage stands in the file's name (PublicTest_88305051.jpg). Elsewhere it is the
-folder's (see `mien.data.parts`): train is Training, validation PublicTest, test PrivateTest; without such folders "".
+FER2013 comes in this form, too; there the usage stands in the file's name (PublicTest_88305051.jpg). Elsewhere it is
+the folder's (see `mien.data.parts`): train is Training, validation PublicTest, test PrivateTest; without such folders
+"".
 """
 
 import os
@@ -43,9 +44,9 @@ class _Search:
 def find(root: Folder, trusted: bool = False) -> Pictures | None:
     """The pictures in class folders under a folder, or None where there are none.
 
-    trusted: folders are classes whatever their names look like (the user gave `--classes`). Raises MienError for a class
-    folder without pictures, for folders that look like people, folds, splits or parts of a layout and not like classes,
-    and for several data sets side by side.
+    trusted: folders are classes whatever their names look like (the user gave `--classes`). Raises MienError for a
+    class folder without pictures, for folders that look like people, folds, splits or parts of a layout and not like
+    classes, and for several data sets side by side.
     """
     search = _Search(root, trusted)
     _look(root, "", search)
@@ -104,7 +105,8 @@ def _split_folders(top: Folder, parts: dict[str, str | None], usage: str, search
         # angry/, happy/ and test/ side by side.
         others = [folder for folder in others if folder not in classes]
         search.decisions.append(
-            f"{_listed([folder.name for folder in classes])} are classes; {_listed([s.name for s in splits])} beside them "
+            f"{_listed([folder.name for folder in classes])} are classes; {_listed([s.name for s in splits])} beside "
+            f"them "
             f"{'are' if len(splits) > 1 else 'is'} no class"
         )
         search.classes += [(folder, folder.name, "Training" if nested else usage) for folder in classes]
@@ -112,7 +114,8 @@ def _split_folders(top: Folder, parts: dict[str, str | None], usage: str, search
         return  # train/*.jpg without classes: file names or a list may tell them
     if any(parts[folder.name] == "Training" for folder in flat):
         raise MienError(
-            f"{top.path}: {_listed([f.name for f in flat])} holds pictures in no class folders, and a split is no class; "
+            f"{top.path}: {_listed([f.name for f in flat])} holds pictures in no class folders, and a split is no "
+            f"class; "
             "is it one? Sort its pictures into <class>/ folders, or move it away"
         )
     search.leave_out(flat, "it holds no class folders, so its pictures have no labels")
@@ -146,7 +149,8 @@ def _class_folders(top: Folder, usage: str, search: _Search) -> None:
     if below and not search.trusted and not any(emotion_of(name) for name in names):
         if len(below) > 1:
             raise MienError(
-                f"{top.path} holds several data sets, each with class folders ({_listed([f.name for f in below])}); which one "
+                f"{top.path} holds several data sets, each with class folders ({_listed([f.name for f in below])}); "
+                f"which one "
                 f"is meant? Give it: {below[0].path}"
             )
         search.leave_out([folder for folder in inner if folder is not below[0]], f"the classes are in {below[0].name}/")
@@ -156,7 +160,8 @@ def _class_folders(top: Folder, usage: str, search: _Search) -> None:
     if inside and not search.trusted:
         if len(inside) > 1:
             raise MienError(
-                f"{top.path} holds several data sets, each with its splits ({_listed([f.name for f in inside])}); which one is "
+                f"{top.path} holds several data sets, each with its splits ({_listed([f.name for f in inside])}); "
+                f"which one is "
                 f"meant? Give it: {inside[0].path}"
             )
         search.leave_out(

@@ -33,20 +33,20 @@ def load(
     classes: str | dict[int, str] | None = None,
     skip_broken: bool = False,
 ) -> Dataset:
-    """Read faces from any known layout, told by content: a csv file of FER2013's kind (plain, .gz, .bz2, .xz, .tar.gz), a
-    parquet or npz file, a folder holding some of them, or a folder of pictures: in class folders, or in the layout of
+    """Read faces from any known layout, told by content: a csv file of FER2013's kind (plain, .gz, .bz2, .xz, .tar.gz),
+    a parquet or npz file, a folder holding some of them, or a folder of pictures: in class folders, or in the layout of
     CK+, KDEF, JAFFE, RAF-DB, AffectNet, ExpW, FER+ or YOLO.
 
     classes: how the labels are named: a preset for numbers ("fer2013", "rafdb", "affectnet", ...), "1=surprise,2=fear",
-    a dict {1: "surprise"}, or "as-is" for the names as they stand. By default synonyms of the seven emotions are read as
-    those (anger as angry), numbers 0 to 6 in FER2013's order; every such decision stands in `Dataset.decisions`.
+    a dict {1: "surprise"}, or "as-is" for the names as they stand. By default synonyms of the seven emotions are read
+    as those (anger as angry), numbers 0 to 6 in FER2013's order; every such decision stands in `Dataset.decisions`.
     skip_broken: leave out, and count in `Dataset.left_out`, pictures that cannot be read.
 
     A file without parts is Training if it has labels; without labels, it is test.csv: PublicTest in its first half,
     PrivateTest in its second, as Kaggle's. From a folder with several csv files come the labelled rows of
-    icml_face_data.csv or fer2013.csv (else of train.csv, val.csv, test.csv), and after them the rows of test.csv that are
-    not among the labelled ones, matched by pixels and counting copies, with label -1. So all of FER2013 is always 35,887
-    rows in the order of fer2013.csv, with the labels that are there.
+    icml_face_data.csv or fer2013.csv (else of train.csv, val.csv, test.csv), and after them the rows of test.csv that
+    are not among the labelled ones, matched by pixels and counting copies, with label -1. So all of FER2013 is always
+    35,887 rows in the order of fer2013.csv, with the labels that are there.
 
     What was read is kept in a cache (`mien.data.cache`) and mapped into memory the next time; `cache=False` neither
     uses nor writes it. Warns (MienWarning) where the data looks like FER2013 and its class counts differ.

@@ -1,4 +1,4 @@
-"""Csv files that name pictures, with a label each: RAF-DB's and AffectNet's from Kaggle, Hugging Face's metadata.csv."""
+"""Csv files that name pictures, with a label each, as RAF-DB's and AffectNet's from Kaggle."""
 
 import csv
 import io
@@ -20,7 +20,9 @@ _FILE_NAMES = ("image", "file_name", "filename", "file", "path", "pth", "filepat
 
 
 def find(root: Folder) -> Pictures | None:
-    """Pictures that a csv file names, with a label each: columns such as image and label, and split where it has one."""
+    """Pictures that a csv file names, with a label each: columns such as image and label, and split where it has
+    one.
+    """
     samples: list[Sample] = []
     left_out, decisions = Counter[str](), list[str]()
     index: PictureIndex | None = None

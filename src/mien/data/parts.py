@@ -1,4 +1,4 @@
-"""Names of folders and files that say which part of a data set they hold (train, validation, test), or that are no classes."""
+"""Names of folders and files that name a part of a data set (train, validation, test), or that are no classes."""
 
 import re
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ _WORDS = {
 # Words that may stand beside them: "train_set", "FER2013Train", "test-00000-of-00001", "Validation Data".
 _BESIDE = {
     "set", "sets", "data", "dataset", "image", "images", "img", "imgs", "split", "face", "faces", "folder", "picture",
-    "pictures", "photo", "photos", "part", "of", "fer", "raf", "rafdb", "db", "affectnet", "affect", "net", "ck", "kdef",
-    "jaffe", "expw", "plus", "emotion", "emotions", "expression", "expressions", "aligned", "cropped", "labels", "label",
-    "the", "my", "new", "final", "manual", "manually", "annotated", "clean", "labelled", "labeled", "list",
+    "pictures", "photo", "photos", "part", "of", "fer", "raf", "rafdb", "db", "affectnet", "affect", "net", "ck",
+    "kdef", "jaffe", "expw", "plus", "emotion", "emotions", "expression", "expressions", "aligned", "cropped", "labels",
+    "label", "the", "my", "new", "final", "manual", "manually", "annotated", "clean", "labelled", "labeled", "list",
 }  # fmt: skip
 _PEOPLE = re.compile(
     r"(s|p|id|sub|subj|subject|person|participant|patient|actor|actress|user|student|model|face|identity|human|man|woman|"
@@ -30,13 +30,13 @@ _PEOPLE = re.compile(
 _FOLDS = re.compile(r"(fold|split|set|part|batch|chunk|shard|session|round|cv|k)[ _.-]?\d+", re.IGNORECASE)
 _STRUCTURE = {
     "images", "image", "imgs", "img", "labels", "label", "annotations", "annotation", "masks", "landmarks", "pictures",
-    "photos", "raw", "processed", "originals", "original", "cropped", "crops", "metadata", "src", "docs", "models", "code",
-    "notebooks", "runs", "output", "outputs", "results",
+    "photos", "raw", "processed", "originals", "original", "cropped", "crops", "metadata", "src", "docs", "models",
+    "code", "notebooks", "runs", "output", "outputs", "results",
 }  # fmt: skip
 
 
 def part_of(name: str) -> str | None:
-    """Which part a folder, a file or a csv value names: "Training", "PublicTest" (validation), "PrivateTest" (test), or None.
+    """The part that a folder, a file or a csv value names: "Training", "PublicTest", "PrivateTest", or None.
 
     "train", "Train_set", "FER2013Valid", "dev", "eval", "public_test", "test-00000-of-00002" are such names.
     """
@@ -54,7 +54,7 @@ def part_of(name: str) -> str | None:
 
 
 def suspicion(names: Sequence[str]) -> str | None:
-    """What folder names look like if not classes: "people", "folds", "parts of a layout"; None where they may be classes."""
+    """What folder names look like if not classes ("people", "folds", "splits", ...); None where they may be classes."""
     if all(_PEOPLE.fullmatch(name) for name in names):
         return "people"
     if all(_FOLDS.fullmatch(name) for name in names):

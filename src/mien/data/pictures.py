@@ -37,7 +37,8 @@ class Sample:
 @dataclass
 class Pictures:
     """The labelled pictures under a folder. layout: what it is, for people. numbers: the preset that reads the labels
-    when nothing is said. unnamed: the labels are numbers that nothing names. decisions, left_out: see `Dataset`. classes: the order and the index of the labels."""
+    when nothing is said. unnamed: the labels are numbers that nothing names. decisions, left_out: see `Dataset`.
+    classes: the order and the index of the labels."""
 
     root: Path
     layout: str

@@ -1,4 +1,4 @@
-"""What lies at a path: csv, parquet or npz files of faces in any of their forms, or folders of pictures. Content decides."""
+"""What lies at a path: csv, parquet or npz files of faces in any form, or folders of pictures. Content decides."""
 
 import os
 import re
@@ -42,8 +42,10 @@ _UNREAD = (
 
 @dataclass(frozen=True)
 class File:
-    """A file of faces. kind: "full" (labels and parts), "train" (labels) or "test" (neither). part: the usage of all its
-    rows where its name tells one."""
+    """A file of faces.
+
+    kind: "full" (labels and parts), "train" (labels) or "test" (neither). part: the usage of all its rows, by its name.
+    """
 
     path: Path
     kind: str
@@ -85,8 +87,10 @@ class Layout:
 
 
 def find(path: Path, classes: str | dict[int, str] | None = None) -> Layout:
-    """Look at a file or a folder; classes: see `parse_classes`. Raises MienError where there is nothing that mien knows,
-    and says what it wants."""
+    """Look at a file or a folder. classes: see `parse_classes`.
+
+    Raises MienError where there is nothing that mien knows, and says what it wants.
+    """
     if not path.exists():
         raise MienError(f"there is nothing at {path}; {_WANTED}")
     return _in_folder(path, classes) if path.is_dir() else _in_file(path)

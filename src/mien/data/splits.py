@@ -1,4 +1,4 @@
-"""Train, validation and test rows: the official split, the study's and k folds, and what exact duplicates do to them."""
+"""Train, validation and test rows: the official split, the study's, k folds, and what duplicates do to them."""
 
 import warnings
 from dataclasses import dataclass
@@ -121,7 +121,7 @@ def parts_of(dataset: Dataset) -> tuple[Split, str]:
     if not (dataset.usage[parts.validation] == "PublicTest").any():
         return (
             parts,
-            f"validation is cut from train, {VALIDATION_SHARE:.0%} of every class, and the test set is the one given: {sizes}",
+            f"validation is cut from train, {VALIDATION_SHARE:.0%} of every class; the test set is as given: {sizes}",
         )
     return parts, f"the data's own parts are used (split official): {sizes}"
 
@@ -169,7 +169,7 @@ def cut_validation(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Cut VALIDATION_SHARE of every class out of the rows `train`: (rows left, rows cut), ascending.
 
-    Of each class at least one row is cut and one left, where it has two. groups: (N,) duplicate groups, kept on one side.
+    Of each class at least one row is cut and one left, where it has two. groups: (N,) of duplicates, kept on one side.
     """
     rng = np.random.default_rng(seed)
     own = train if groups is None else groups[train]
@@ -249,7 +249,7 @@ def _stratified(labels: NDArray[np.int64], test_size: float, seed: int) -> tuple
 
 
 def _shares(counts: NDArray[np.int64], n: int, rng: np.random.RandomState) -> NDArray[np.int64]:
-    """n draws shared among classes by their counts; what rounding leaves goes to the largest remainders, ties by chance."""
+    """n draws shared among classes by their counts; what rounding leaves goes to the largest remainders."""
     exact = counts / counts.sum() * n
     share = np.floor(exact)
     left = int(n - share.sum())

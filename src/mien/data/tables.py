@@ -54,7 +54,9 @@ class TableColumns:
 
 
 def parquet_columns(path: Path) -> TableColumns | None:
-    """The columns of a parquet file, None where it holds no pictures. Raises MienError without pyarrow, or if damaged."""
+    """The columns of a parquet file, None where it holds no pictures. Raises MienError without pyarrow, or if
+    damaged.
+    """
     schema = _parquet(path).schema_arrow
     names = {name.lower(): name for name in reversed(schema.names)}
     pixels = next((names[name] for name in _PIXEL_NAMES if name in names), None)
@@ -247,7 +249,9 @@ def _npz_pairs(names: dict[str, str]) -> dict[str, tuple[str, str | None]]:
 def _named(
     labels: list[Any], names: tuple[str, ...], classes: str | dict[int, str] | None, name: str, decisions: list[str]
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Index into the classes of each label (-1 where unknown), and the classes. names: by number, from the file itself."""
+    """Index into the classes of each label (-1 where unknown), and the classes. names: by number, from the file
+    itself.
+    """
     whole = [int(label) if isinstance(label, (bool, int, float)) and label == int(label) else label for label in labels]
     unknown = {None, UNKNOWN, 255, ""}
     if names and classes is None:
@@ -269,7 +273,8 @@ def _named(
     naming = name_classes(present if not names or classes else {n: 1 for n in names if n in present}, classes, preset)
     if numeric and classes is None and not set(naming.classes) - set(present):
         raise MienError(
-            f"{name} has the labels {', '.join(sorted(present))}, whose meaning nothing tells; name them with --classes 1=..,2=.."
+            f"{name} has the labels {', '.join(sorted(present))}, whose meaning nothing tells; name them with "
+            f"--classes 1=..,2=.."
         )
     decisions += naming.decisions
     return np.array([naming.index.get(str(text), UNKNOWN) for text in texts], np.int64), naming.classes

@@ -13,7 +13,9 @@ from mien.errors import MienError
 
 
 def find(root: Folder) -> Pictures | None:
-    """images/ beside labels/: "class x y width height" a line of shares of the picture, and data.yaml that names classes."""
+    """images/ beside labels/: "class x y width height" a line of shares of the picture, and data.yaml that names
+    classes.
+    """
     places: list[tuple[Folder, Folder, str]] = []
     for folder in root.walk():
         images, labels = folder.child("images"), folder.child("labels")

@@ -1,4 +1,4 @@
-"""Faces cut out of photographs for training: one picture a face, in the folders of their classes, with a list of all photos."""
+"""Faces cut out of photographs for training: one picture a face, in the folders of their classes."""
 
 import csv
 import json
@@ -68,10 +68,10 @@ def crop_photos(
 ) -> CropReport:
     """Find the faces in all photos of a folder and write each as a gray square picture (PNG) under `output`.
 
-    A photo's place within `photos`, its class folder, is kept. Of several faces the largest is taken; every_face: all. The
-    frame is the one that reading takes, so a model trained on these faces sees what it will see later. A list lies beside
-    `output` (see `list_of`): a row for each photo, written when its faces are. resume: skip the photos listed there.
-    advance: called after each photo.
+    A photo's place within `photos`, its class folder, is kept. Of several faces the largest is taken; every_face: all.
+    The frame is the one that reading takes, so a model trained on these faces sees what it will see later. A list lies
+    beside `output` (see `list_of`): a row for each photo, written when its faces are. resume: skip the photos listed
+    there. advance: called after each photo.
 
     Raises MienError where `output` holds something and resume is not set, or nothing can be written.
     """
@@ -113,7 +113,9 @@ def list_of(output: Path) -> Path:
 
 
 def contact_sheet(output: Path, files: Sequence[str], path: Path) -> Path:
-    """A picture to check the faces by: a row for each class folder, up to twelve faces spread evenly. Raises MienError."""
+    """A picture to check the faces by: a row for each class folder, up to twelve faces spread evenly. Raises
+    MienError.
+    """
     rows: dict[str, list[str]] = {}
     for file in files:
         rows.setdefault(os.path.dirname(file) or ".", []).append(file)

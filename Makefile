@@ -1,14 +1,20 @@
 # make quickstart   sets everything up and runs the main job: data to submission.csv
 # make page         builds a web page without a server into site/
 # make test         sets everything up, checks style and types, runs the tests
+# make test-core    the tests of what needs no torch, in an environment without it
+# make dist         builds the wheel and the sdist into dist/
 # All use their own virtual environment in .venv and do nothing twice.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q
+# Where torch is taken from. On Linux the plain package index has a build with several GB of CUDA; for one without, give
+# make TORCH_INDEX=https://download.pytorch.org/whl/cpu (or that of your CUDA: see the selector on pytorch.org).
+TORCH_INDEX ?=
+PYTEST ?= .venv-core/bin/python -m pytest
 
-.PHONY: quickstart test lint types unit notebooks page clean
+.PHONY: quickstart test test-core lint types unit notebooks page dist clean
 
 quickstart: $(VENV)/.train
 	$(BIN)/mien quickstart $(ARGS)
@@ -25,7 +31,20 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov
+
+# With PYTEST="python -m pytest" it takes that environment instead of making one.
+test-core: $(if $(filter .venv-core/%,$(PYTEST)),.venv-core/.done)
+	OMP_NUM_THREADS=1 $(PYTEST) -n 2 --dist loadfile $$(cat tests/core.txt)
+
+.venv-core/.done: pyproject.toml constraints.txt
+	test -x .venv-core/bin/python || $(PYTHON) -m venv .venv-core
+	.venv-core/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e . pytest pytest-xdist hypothesis onnx
+	touch $@
+
+dist: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m build -q
 
 # Builds the page that reads faces in the visitor's browser into site/. Its runtime comes from npm.
 page: $(VENV)/.train
@@ -39,7 +58,7 @@ notebooks: $(VENV)/.dev
 $(VENV)/.torch: constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("mien needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) $$(grep '^torch==' constraints.txt)
+	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $$(grep '^torch==' constraints.txt)
 	touch $@
 
 $(VENV)/.train: $(VENV)/.torch pyproject.toml
@@ -47,8 +66,8 @@ $(VENV)/.train: $(VENV)/.torch pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(PIP) -c constraints.txt -e '.[train,serve,trackio,dev]'
+	$(PIP) -c constraints.txt -e '.[train,serve,trackio,tensorboard,heic,dev]'
 	touch $@ $(VENV)/.train
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-core build dist *.egg-info src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

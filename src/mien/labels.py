@@ -35,7 +35,7 @@ SYNONYMS = {
     "surprise": (
         "surprised", "suprise", "suprised", "surpise", "surprize", "surprized", "surprice", "surprising",
         "uberraschung", "uberrascht", "sorpresa", "sorprendido", "surpresa", "sorpreso", "verrast", "zaskoczenie",
-        "saskin", "saskinlik", "terkejut", "kaget", "удивление", "გაოცება", "გაკვირვებული", "惊讶", "惊奇", 
+        "saskin", "saskinlik", "terkejut", "kaget", "удивление", "გაოცება", "გაკვირვებული", "惊讶", "惊奇",
         "驚き", "놀람",
     ),
     "neutral": (

@@ -176,9 +176,7 @@ def _cache(args: argparse.Namespace) -> None:
     files = cache.files()
     print(f"place  {place}")
     print(f"size   {sum(file.stat().st_size for file in files) / 1e6:,.1f} MB in {len(files):,} files")
-    print(
-        "decoded faces of the data sets that were read, and compiled code; to delete them: mien data cache --clear"
-    )
+    print("decoded faces of the data sets that were read, and compiled code; to delete them: mien data cache --clear")
     if place.is_dir() and cache.own_folder() is None:
         print("not used: the folder belongs to another user, or others may write to it")
 

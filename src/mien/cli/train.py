@@ -133,7 +133,8 @@ def _help(field: "dataclasses.Field[Any]") -> str:
     """A field in words: what it is, its unit and range. A percent sign is doubled for argparse."""
     within, unit = field.metadata.get("range"), field.metadata.get("unit")
     details = ", ".join(str(part) for part in (unit, within) if part)
-    return (field.metadata["help"] + (f" ({details})" if details else "")).replace("%", "%%")
+    result: str = (field.metadata["help"] + (f" ({details})" if details else "")).replace("%", "%%")
+    return result
 
 
 class _Renamed(argparse.Action):

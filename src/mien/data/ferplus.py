@@ -54,7 +54,8 @@ def shares(votes: np.ndarray) -> np.ndarray:
     """Votes (K, 10) -> the share of each of the seven emotions among the votes for them, (K, 7) float64 in the order of
     mien.labels; a row without any is all zero."""
     seven = votes[:, [TAGS.index(name) for name in SEVEN]].astype(np.float64)
-    return seven / np.maximum(seven.sum(axis=1, keepdims=True), 1)
+    result: np.ndarray = seven / np.maximum(seven.sum(axis=1, keepdims=True), 1)
+    return result
 
 
 def majority(votes: np.ndarray) -> np.ndarray:

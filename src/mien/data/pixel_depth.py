@@ -29,7 +29,8 @@ def to_uint8(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
         if not np.isfinite([low, high]).all():  # min and max of an array with NaN are NaN
             raise MienError(f"{name} holds NaN or infinite values; give finite pixels")
         if low >= 0 and high <= 1:
-            return np.rint(array * 255).astype(np.uint8)
+            result: NDArray[np.uint8] = np.rint(array * 255).astype(np.uint8)
+            return result
     elif low >= 0 and high < 1 << DEPTHS[-1]:
         depth = next(depth for depth in DEPTHS if high < 1 << depth)
         if depth == 8:

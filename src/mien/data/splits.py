@@ -196,7 +196,8 @@ def _members(part: NDArray[np.int64], member: NDArray[np.int64], rows: NDArray[n
     lengths = np.diff(starts)[part]
     # Position k of the output is the j-th member of its group.
     inside = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return rows[by_group[np.repeat(starts[part], lengths) + inside]].astype(np.int64)
+    result: NDArray[np.int64] = rows[by_group[np.repeat(starts[part], lengths) + inside]].astype(np.int64)
+    return result
 
 
 def _study(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -261,4 +262,5 @@ def _shares(counts: NDArray[np.int64], n: int, rng: np.random.RandomState) -> ND
         chosen = rng.choice(tied, size=min(len(tied), left), replace=False)
         share[chosen] += 1
         left -= len(chosen)
-    return share.astype(int)
+    result: NDArray[np.int64] = share.astype(int)
+    return result

@@ -189,7 +189,8 @@ def _face(value: Any, name: str) -> NDArray[np.uint8]:
     if isinstance(value, str):
         value = value.strip(" []").replace(",", " ").split()
     try:
-        return _faces(np.asarray(value, np.float64)[None], name)[0]
+        result: NDArray[np.uint8] = _faces(np.asarray(value, np.float64)[None], name)[0]
+        return result
     except (TypeError, ValueError) as error:
         raise MienError(f"{name} holds no picture (bytes or {PIXELS:,} numbers); correct or delete it") from error
 

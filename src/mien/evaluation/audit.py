@@ -107,7 +107,8 @@ def not_face(dataset: Dataset, votes: str | Path) -> np.ndarray:
     """Rows that every FER+ tagger calls no face: (M,) int64. Raises MienError as `ferplus.align`."""
     rows, counts = ferplus.align(dataset, votes)
     against = counts[:, ferplus.TAGS.index("NF")]
-    return rows[(against > 0) & (against == counts.sum(axis=1))]
+    result: np.ndarray = rows[(against > 0) & (against == counts.sum(axis=1))]
+    return result
 
 
 def _leaks(groups: tuple[np.ndarray, ...], usage: np.ndarray) -> dict[tuple[str, str], int]:

@@ -40,9 +40,10 @@ class Classifier:
 
         on_progress gets the number of faces classified since its last call, each view of each model counted.
         """
-        return np.mean(
+        result: NDArray[np.float64] = np.mean(
             [predict_with_tta(member.logits, faces, tta, on_progress=on_progress) for member in self.members], axis=0
         )
+        return result
 
     def split(self, dataset: Dataset) -> Split:
         """The data set split as the first model's training split it. Raises MienError where it cannot be split so."""

@@ -34,17 +34,20 @@ def _noise(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
 def _contrast(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
     """Differences from each picture's mean shrink to 0.7, 0.5, 0.35, 0.25, 0.15 of themselves."""
     mean = faces.mean(axis=(1, 2), keepdims=True)
-    return np.rint(mean + (faces - mean) * (0.7, 0.5, 0.35, 0.25, 0.15)[severity - 1]).astype(np.uint8)
+    result: Faces = np.rint(mean + (faces - mean) * (0.7, 0.5, 0.35, 0.25, 0.15)[severity - 1]).astype(np.uint8)
+    return result
 
 
 def _brightness(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
     """Less light: 0.7, 0.5, 0.3, 0.2, 0.1 of it."""
-    return np.rint(faces * (0.7, 0.5, 0.3, 0.2, 0.1)[severity - 1]).astype(np.uint8)
+    result: Faces = np.rint(faces * (0.7, 0.5, 0.3, 0.2, 0.1)[severity - 1]).astype(np.uint8)
+    return result
 
 
 def _overexposure(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
     """More light, clipped: 1.2, 1.5, 1.8, 2.2, 3 times as much."""
-    return np.clip(np.rint(faces * (1.2, 1.5, 1.8, 2.2, 3.0)[severity - 1]), 0, 255).astype(np.uint8)
+    result: Faces = np.clip(np.rint(faces * (1.2, 1.5, 1.8, 2.2, 3.0)[severity - 1]), 0, 255).astype(np.uint8)
+    return result
 
 
 def _gamma(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:

@@ -59,4 +59,5 @@ def cross_fitted(p: np.ndarray, labels: np.ndarray, classes: Sequence[int], cost
 def apply(p: np.ndarray, constants: np.ndarray) -> np.ndarray:
     """Probabilities (N, C) with the constants (C,) added to their logarithms; each row sums to 1."""
     lifted = p * np.exp(constants)
-    return lifted / lifted.sum(axis=1, keepdims=True)
+    result: np.ndarray = lifted / lifted.sum(axis=1, keepdims=True)
+    return result

@@ -54,7 +54,8 @@ def _rotate(degrees: float) -> View:
         pixels = faces.astype(np.float32)
         upper = pixels[:, top, left] * (1 - across) + pixels[:, top, right] * across
         lower = pixels[:, bottom, left] * (1 - across) + pixels[:, bottom, right] * across
-        return np.rint(upper * (1 - down) + lower * down).astype(np.uint8)
+        result: Faces = np.rint(upper * (1 - down) + lower * down).astype(np.uint8)
+        return result
 
     return view
 

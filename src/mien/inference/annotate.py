@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mien.data.image import open_picture
+from mien.inference.face import Face
 from mien.inference.occlusion import Explanation
-from mien.inference.reader import Face
 from mien.inference.tracker import TrackedFace
 from mien.labels import color
 

@@ -75,7 +75,10 @@ def _standardize(counts: NDArray[np.int64], pixels: int) -> NDArray[np.uint8]:
     mean = int(counts @ _LEVELS) / pixels
     variance = int(counts @ (_LEVELS * _LEVELS)) / pixels - mean * mean
     deviation = max(variance, 1e-12) ** 0.5
-    return np.clip(np.floor(127.5 + 50 * (_LEVELS - mean) / deviation + 0.5), 0, 255).astype(np.uint8)
+    result: NDArray[np.uint8] = np.clip(np.floor(127.5 + 50 * (_LEVELS - mean) / deviation + 0.5), 0, 255).astype(
+        np.uint8
+    )
+    return result
 
 
 def _equalize(counts: NDArray[np.int64], pixels: int) -> NDArray[np.uint8]:

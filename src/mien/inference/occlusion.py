@@ -81,7 +81,8 @@ def lay_over(crop: NDArray[Any], heat: NDArray[Any], size: int = OVERLAY) -> NDA
     stops = np.linspace(0, 1, len(ramp))
     hue = np.stack([np.interp(level, stops, ramp[:, channel]) for channel in range(3)], axis=-1)
     opacity = (0.12 + 0.5 * level)[..., None]
-    return np.rint(gray[..., None] * (1 - opacity) + hue * opacity).astype(np.uint8)
+    result: np.ndarray = np.rint(gray[..., None] * (1 - opacity) + hue * opacity).astype(np.uint8)
+    return result
 
 
 @lru_cache(maxsize=4)

@@ -15,7 +15,8 @@ from mien.data.image import SUFFIXES
 from mien.errors import MienError
 from mien.files import atomic_write
 from mien.inference.crop import MARGIN, crop_face, frame
-from mien.inference.reader import Face, Reader
+from mien.inference.face import Face
+from mien.inference.reader import Reader
 
 LARGEST = 192  # pixels of a side of a cut face; smaller ones keep their size, down to SMALLEST
 SMALLEST = 48

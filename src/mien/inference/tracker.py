@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from mien.inference.reader import Face
+from mien.inference.face import Face
 
 SMOOTHING_SECONDS = 0.5  # in which a smoothed probability makes up 63 % of a change
 MAX_GAP_SECONDS = 1.5  # after which a face that is gone is forgotten; a later one there gets a new id

@@ -17,7 +17,7 @@ from PIL import Image
 
 from mien import __version__
 from mien.errors import MienError
-from mien.inference.reader import Face
+from mien.inference.face import Face
 from mien.labels import color
 from mien.server import runs, schemas
 from mien.server.batcher import Batcher, unreadable
@@ -133,7 +133,11 @@ def routes(settings: Settings) -> APIRouter:
                 except MienError as error:
                     raise Problem("unreadable-picture", unreadable(error, pictures[0].data)) from error
         saliency = np.round(explanation.saliency.astype(np.float64), 4).tolist()
-        figures = {"probability": explanation.probability, "probability_drop": explanation.probability_drop, "saliency": saliency}
+        figures = {
+            "probability": explanation.probability,
+            "probability_drop": explanation.probability_drop,
+            "saliency": saliency,
+        }
         old_names = {"belief": explanation.probability, "drop": explanation.probability_drop, "heat": saliency}
         return _json(
             {

@@ -39,7 +39,7 @@ class Conv3x3(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and _usable(x, self.weight):
-            return _Convolution.apply(x, self.weight, self.bias)  # type: ignore[no-any-return]
+            return _Convolution.apply(x, self.weight, self.bias)  # type: ignore[no-any-return, no-untyped-call]
         return super().forward(x)
 
 
@@ -66,7 +66,7 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:  # type: ignore[override]
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:
         x, weight = ctx.saved_tensors
         g = g.contiguous(memory_format=torch.channels_last)
         dx = _forward(g, weight, None, back=True) if ctx.needs_input_grad[0] else None
@@ -98,7 +98,8 @@ def _gradient(x: Tensor, g: Tensor) -> Tensor:
     parts = torch.empty(threads, 3, 3, c_in, c_out)
     if kernels.mien_gradient(_at(x), _at(g), _at(parts), n, h, w, c_in, c_out, _tile(h, w), threads):
         raise MienError(FULL)
-    return functools.reduce(torch.add, parts).permute(3, 2, 0, 1)
+    result: Tensor = functools.reduce(torch.add, parts).permute(3, 2, 0, 1)
+    return result
 
 
 def _tile(h: int, w: int) -> int:

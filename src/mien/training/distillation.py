@@ -87,7 +87,8 @@ def teacher_in_torch(
         x = to_input(pixels, mean, std).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
             z = (fast if len(x) == batch else plain)(x)
-        return (z.float() / teacher.temperature).softmax(dim=1)
+        result: Tensor = (z.float() / teacher.temperature).softmax(dim=1)
+        return result
 
     return answer
 
@@ -99,4 +100,7 @@ def fits(teacher: str, dataset: Dataset) -> bool:
 
 def clean_probabilities(teacher: str, faces: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Calibrated probabilities (N, C) of plain faces (N, 48, 48): the mean over teachers, each face and its mirror image."""
-    return np.mean([open_model(name).classify(faces, flip=True) for name in teacher.split("+")], axis=0)
+    result: NDArray[np.float64] = np.mean(
+        [open_model(name).classify(faces, flip=True) for name in teacher.split("+")], axis=0
+    )
+    return result

@@ -16,6 +16,7 @@ from mien.evaluation.diagnose import Verdict
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.results import EvaluationResult
 from mien.files import write_json
+from mien.inference.model import softmax
 from mien.inference.normalization import normalize_input
 from mien.training import networks, predict
 from mien.training.onnx_export import export, set_metadata
@@ -134,7 +135,7 @@ def draw_figures(
     plots.confusion(evaluation.confusion, result.classes, paths["confusion"], f"{title}: validation", drawn=drawn)
     log_probabilities = np.log(np.maximum(validation.probabilities["single"], 1e-12))
     curves = {
-        f"temperature {t:.2f}": calibration.reliability(calibration.softmax(log_probabilities, t), validation.labels)
+        f"temperature {t:.2f}": calibration.reliability(softmax(log_probabilities, t), validation.labels)
         for t in (1.0, result.temperature or 1.0)
     }
     plots.reliability(curves, paths["reliability"], f"{title}: validation", drawn=drawn)

@@ -30,7 +30,8 @@ class Exported(nn.Module):
         self.gain, self.bias = 1 / (255 * std), -mean / std
 
     def forward(self, faces: Tensor) -> Tensor:
-        return self.network(faces.to(torch.float32).unsqueeze(1) * self.gain + self.bias)
+        result: Tensor = self.network(faces.to(torch.float32).unsqueeze(1) * self.gain + self.bias)
+        return result
 
 
 def export(

@@ -194,7 +194,7 @@ def quantise(source: Path, output: Path, faces: np.ndarray) -> None:
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Faces(CalibrationDataReader):
+    class Faces(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             self.batches = iter([{"faces": faces[i : i + 64]} for i in range(0, len(faces), 64)])
 

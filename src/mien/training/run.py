@@ -75,7 +75,8 @@ class Run:
         except Exception as error:  # safetensors and torch have a dozen ways to say it
             line = str(error).splitlines()[0]
             raise MienError(f"{path} is damaged or of another network ({line}); train the run anew") from error
-        return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        result: nn.Module = model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        return result
 
     def metrics(self) -> dict[str, Any]:
         """metrics.json. Raises MienError before the run is finished."""

@@ -164,29 +164,29 @@ class TensorBoardTracker:
         from torch.utils.tensorboard import SummaryWriter
 
         self.folder = run.folder / "tensorboard"
-        self.writer = SummaryWriter(str(self.folder))  # type: ignore[no-untyped-call]
+        self.writer = SummaryWriter(str(self.folder))
         if not run.id:
             config = "\n".join(f"    {key}: {value}" for key, value in run.config.items())
-            self.writer.add_text("config", f"    group: {run.group}\n{config}")  # type: ignore[no-untyped-call]
+            self.writer.add_text("config", f"    group: {run.group}\n{config}")
         return run.name
 
     def log(self, row: Mapping[str, float]) -> None:
         epoch = int(row["epoch"])
         for name, value in row.items():
             if name != "epoch":
-                self.writer.add_scalar(name, value, epoch)  # type: ignore[no-untyped-call]
+                self.writer.add_scalar(name, value, epoch)
 
     def finish(self, outcome: Outcome) -> str:
         numbers = {k: v for k, v in outcome.summary.items() if isinstance(v, int | float)}
         for name, value in numbers.items():
-            self.writer.add_scalar(f"final/{name}", value)  # type: ignore[no-untyped-call]
+            self.writer.add_scalar(f"final/{name}", value)
         from PIL import Image
 
         for name, path in outcome.figures.items():
             with Image.open(path) as image:
                 pixels = np.asarray(image.convert("RGB"))
-            self.writer.add_image(name, pixels, dataformats="HWC")  # type: ignore[no-untyped-call]
-        self.writer.close()  # type: ignore[no-untyped-call]
+            self.writer.add_image(name, pixels, dataformats="HWC")
+        self.writer.close()
         return f"tracked with TensorBoard; to look: tensorboard --logdir {self.folder.parent}"
 
 

@@ -2,14 +2,14 @@
 spread over the classes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import Dataset
 from mien.data.duplicates import duplicate_groups
-from mien.data.near_duplicates import connected, near_duplicates
+from mien.data.near_duplicates import NearDuplicates, connected, near_duplicates
 from mien.data.split_file import PARTS
 from mien.data.splits import parts_of
 from mien.errors import MienError
@@ -37,12 +37,14 @@ class RowAudit:
     flags: by reason of REASONS, bool. group: the first row of the group of duplicates, exact or near, that the row
     belongs to; its own number where there is none. part: "train", "validation", "test" or "". keep: False for training
     rows that are better left out; rows of validation and test always stay, so that scores remain comparable. suggested:
-    class that confident learning suggests, -1 where none. summary: the counts of `audit`. label_errors: None where no
-    probabilities were given. statistics: brightness, contrast, sharpness, float64.
+    class that confident learning suggests, -1 where none. summary: the counts of `audit`. near: pairs of near
+    duplicates. statistics: brightness, contrast, sharpness, float64. probabilities, (N, C), and label_errors: None where
+    none were given.
     """
 
     dataset: Dataset
     summary: Audit
+    near: NearDuplicates
     flags: dict[str, NDArray[np.bool_]]
     group: NDArray[np.int64]
     part: NDArray[np.str_]
@@ -50,8 +52,8 @@ class RowAudit:
     suggested: NDArray[np.int64]
     face_scores: NDArray[np.float64]
     statistics: dict[str, NDArray[np.float64]]
-    probabilities: NDArray[np.float64] | None
-    label_errors: LabelErrors | None
+    probabilities: NDArray[np.float64] | None = None
+    label_errors: LabelErrors | None = None
 
     @property
     def flagged(self) -> NDArray[np.int64]:
@@ -99,17 +101,38 @@ def audit_rows(
 
     scores = face_scores(dataset.images, threads, lambda count: report("faces", count))
     flags["no face"] = (scores < NO_FACE) & ~gray
-    suggested, errors = np.full(n, -1), None
-    if aligned is not None:
-        usable = np.flatnonzero((dataset.labels >= 0) & np.isfinite(aligned).all(axis=1))
-        errors = find_label_errors(dataset.labels[usable], aligned[usable])
-        errors = LabelErrors(usable[errors.rows], errors.suggested, errors.joint)
-        flags["label error"][errors.rows] = True
-        suggested[errors.rows] = errors.suggested
-    keep = _keep(dataset, flags, group, part)
-    return RowAudit(
-        dataset, summary, flags, group, part, keep, suggested, scores, statistics(dataset.images), aligned, errors
+    rows = RowAudit(
+        dataset=dataset,
+        summary=summary,
+        near=near,
+        flags=flags,
+        group=group,
+        part=part,
+        keep=_keep(dataset, flags, group, part),
+        suggested=np.full(n, -1),
+        face_scores=scores,
+        statistics=statistics(dataset.images),
     )
+    return rows if aligned is None else add_label_errors(rows, aligned)
+
+
+def add_label_errors(audit: RowAudit, probabilities: NDArray[np.floating]) -> RowAudit:
+    """The audit with likely label errors by these probabilities, as `audit_rows` takes them, in place of any others.
+
+    Raises MienError where they do not fit the data set.
+    """
+    dataset = audit.dataset
+    aligned = align_probabilities(dataset, probabilities)
+    usable = np.flatnonzero((dataset.labels >= 0) & np.isfinite(aligned).all(axis=1))
+    errors = find_label_errors(dataset.labels[usable], aligned[usable])
+    errors = LabelErrors(usable[errors.rows], errors.suggested, errors.joint)
+    flag = np.zeros(len(dataset), bool)
+    flag[errors.rows] = True
+    suggested = np.full(len(dataset), -1)
+    suggested[errors.rows] = errors.suggested
+    flags = {**audit.flags, "label error": flag}
+    keep = _keep(dataset, flags, audit.group, audit.part)
+    return replace(audit, flags=flags, keep=keep, suggested=suggested, probabilities=aligned, label_errors=errors)
 
 
 def parts(dataset: Dataset) -> NDArray[np.str_]:

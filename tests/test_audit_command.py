@@ -15,7 +15,7 @@ import pytest
 
 from mien.cli.main import main
 from mien.data import Dataset, draw_files, load
-from mien.data.split_file import read_split, write_split
+from mien.data.split_file import apply_split, write_split
 from mien.errors import MienError
 from mien.evaluation.audit_report import COLUMNS, FILES, page
 from mien.evaluation.audit_rows import REASONS, audit_rows
@@ -82,13 +82,12 @@ def test_the_json_counts_what_the_csv_lists(output: Path) -> None:
 def test_the_split_file_reads_back_as_what_the_audit_keeps(output: Path, folder: Path) -> None:
     dataset = load(folder, cache=False)
     record = json.loads((output / "audit.json").read_text())
-    again, split = read_split(output / "split.csv", dataset)
-    np.testing.assert_array_equal(again.labels, dataset.labels)
-    assert len(split.train) == 96 - record["left_out_of_train"]
-    assert len(split.validation) == len(split.test) == 12
-    assert split.leaked == 0
-    assert 10 not in split.train
-    assert (3 in split.train) + (95 in split.train) <= 1
+    kept = apply_split(dataset, output / "split.csv")
+    assert (kept.usage == "Training").sum() == 96 - record["left_out_of_train"]
+    assert (kept.usage == "PublicTest").sum() == (kept.usage == "PrivateTest").sum() == 12
+    assert "0 labels changed" in kept.decisions[-1]
+    for row, most in ((10, 0), (3, 1)):  # a label error, and an exact duplicate
+        assert (kept.images == dataset.images[row]).all(axis=(1, 2)).sum() <= most
 
 
 def test_the_page_is_one_file_that_asks_for_nothing_and_holds_the_images(output: Path) -> None:
@@ -138,11 +137,12 @@ def test_the_page_decides_by_keys_and_saves_a_split(output: Path, folder: Path, 
             assert not faults
         browser.close()
     dataset = load(folder, cache=False)
-    again, split = read_split(tmp_path / "1280.csv", dataset)
-    assert 3 not in split.train
-    assert 95 in split.train
-    assert again.labels[95] == 1
-    assert np.flatnonzero(again.labels != dataset.labels).tolist() in ([95], [])
+    lines = rows_of(tmp_path / "1280.csv")
+    assert lines[4] == ["3", "train", dataset.classes[dataset.labels[3]], "0"]
+    assert lines[96] == ["95", "train", "disgust", "1"]
+    unchanged = [line[2] for i, line in enumerate(lines[1:]) if i != 95]
+    assert unchanged == [dataset.classes[label] for i, label in enumerate(dataset.labels) if i != 95]
+    assert len(apply_split(dataset, tmp_path / "1280.csv")) > 100
 
 
 def test_without_probabilities_no_label_errors_are_claimed(
@@ -207,11 +207,13 @@ def test_a_split_file_takes_other_labels_and_drops_rows(small: Dataset, tmp_path
     keep = np.arange(40) != 5
     relabeled = replace(small, labels=np.where(np.arange(40) == 2, 6, small.labels))
     write_split(tmp_path / "split.csv", relabeled, part, keep)
-    again, split = read_split(tmp_path / "split.csv", small)
-    np.testing.assert_array_equal(again.labels, relabeled.labels)
-    assert split.train.tolist() == [i for i in range(20) if i != 5]
-    assert split.validation.tolist() == list(range(20, 30))
-    assert split.test.tolist() == list(range(30, 39))
+    kept = apply_split(small, tmp_path / "split.csv")
+    rows = [i for i in range(39) if i != 5]
+    np.testing.assert_array_equal(kept.images, small.images[rows])
+    np.testing.assert_array_equal(kept.labels, relabeled.labels[rows])
+    assert kept.usage.tolist() == ["Training"] * 19 + ["PublicTest"] * 10 + ["PrivateTest"] * 9
+    changed = int(small.labels[2] != 6)
+    assert kept.decisions[-1] == f"split.csv says the parts: 2 rows left out, {changed} labels changed"
 
 
 @pytest.mark.parametrize(
@@ -232,16 +234,16 @@ def test_a_split_file_that_is_wrong_says_where(small: Dataset, tmp_path: Path, o
     text = path.read_text()
     path.write_text(text.replace(old, new) if old == "validation" else text.replace(old, new, 1))
     with pytest.raises(MienError, match=words) as caught:
-        read_split(path, small)
+        apply_split(small, path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_split_file_of_other_data_is_refused(small: Dataset, tmp_path: Path) -> None:
     write_split(tmp_path / "split.csv", small, np.full(40, "train"), np.ones(40, bool))
     with pytest.raises(MienError, match=r"40 rows, .* has 39"):
-        read_split(tmp_path / "split.csv", small.subset(np.arange(39)))
+        apply_split(small.subset(np.arange(39)), tmp_path / "split.csv")
     with pytest.raises(MienError, match="cannot read"):
-        read_split(tmp_path / "none.csv", small)
+        apply_split(small, tmp_path / "none.csv")
 
 
 def test_an_audit_imports_no_torch(folder: Path, tmp_path: Path) -> None:
@@ -252,3 +254,21 @@ def test_an_audit_imports_no_torch(folder: Path, tmp_path: Path) -> None:
     argv = ["data", "audit", str(folder), "-o", str(tmp_path), "--no-cache"]
     done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_training_takes_a_split_file_and_keeps_it(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
+    dataset = load(folder, cache=False)
+    part = np.array(["train"] * 60 + ["validation"] * 30 + ["test"] * 30)
+    write_split(tmp_path / "mine.csv", dataset, part, np.arange(120) >= 20)
+    argv = ["train", "study/normal", "--data", str(folder), "--runs", str(tmp_path / "runs"), "--name", "cut",
+            "--tracker", "none", "--threads", "1", "--epochs", "1"]  # fmt: skip
+    assert main([*argv, "--split", str(tmp_path / "mine.csv")]) == 0
+    run = tmp_path / "runs" / "cut"
+    record = json.loads((run / "recipe.json").read_text())
+    assert [record["data"][f"n_{name}"] for name in ("train", "validation", "test")] == [40, 30, 30]
+    assert record["split"] == "official"
+    assert (run / "split.csv").read_bytes() == (tmp_path / "mine.csv").read_bytes()
+    capsys.readouterr()
+    assert main([*argv, "--split", "nonsense"]) == 2
+    assert "no split and no file nonsense" in capsys.readouterr().err

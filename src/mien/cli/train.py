@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import sys
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in GROUPS:
         group = parser.add_argument_group(f"{name} (default: the recipe's own)")
         for field in FIELDS.values():
-            if field.metadata.get("group") == name:
+            if field.name == "split" and field.metadata.get("group") == name:
+                names = "|".join(typing.get_args(field.type))
+                text = f"{_help(field)} Or a split file, as mien data audit writes: parts, labels and rows to keep."
+                group.add_argument("--split", metavar=f"{names}|FILE", help=text)
+            elif field.metadata.get("group") == name:
                 _add(group, field.name, field.type, None, _help(field))
 
 
@@ -77,11 +82,12 @@ def run(args: argparse.Namespace) -> int:
 
     runtime = Runtime(**{f.name: getattr(args, f.name) for f in dataclasses.fields(Runtime)})
     changes = {n: getattr(args, n) for n in FIELDS if n != "name" and getattr(args, n) is not None}
+    split_file = _split_file(changes, typing.get_args(FIELDS["split"].type))
     if args.resume:
         before = load_run(args.resume)
         chosen, folder, seed = before.recipe, args.resume, int(before.record["seed"])
         pretrained = before.record.get("pretrained", "")
-        if args.recipe or args.pretrained or args.name or changes or args.seed is not None:
+        if args.recipe or args.pretrained or args.name or changes or split_file or args.seed is not None:
             raise MienError(
                 "--resume goes on with the run's own recipe, seed and weights; leave the recipe's name, its fields, --seed, "
                 "--name and --pretrained out"
@@ -102,7 +108,8 @@ def run(args: argparse.Namespace) -> int:
         with Live(folder.name, chosen.epochs) as live:
             done = train(
                 chosen, dataset, folder, seed=seed, runtime=runtime, track=args.tracker, pretrained=pretrained,
-                pretrained_state_dict=state, resume=bool(args.resume), callbacks=(live,), on_phase=live.on_phase,
+                pretrained_state_dict=state, resume=bool(args.resume), split_file=split_file, callbacks=(live,),
+                on_phase=live.on_phase,
             )  # fmt: skip
     except KeyboardInterrupt:
         print(f"mien: stopped and saved; go on with: mien train --resume {folder} --data {args.data}", file=sys.stderr)
@@ -118,6 +125,20 @@ def run(args: argparse.Namespace) -> int:
     )
     print(f"run folder: {folder}")
     return 0
+
+
+def _split_file(changes: dict[str, Any], names: Sequence[str]) -> Path | None:
+    """The file that --split names, then taken out of the recipe's changes; None where it names a split of the recipe."""
+    from mien.errors import MienError
+
+    if changes.get("split") is None or changes["split"] in names:
+        return None
+    path = Path(changes.pop("split"))
+    if not path.is_file():
+        raise MienError(
+            f"there is no split and no file {path}; choose {', '.join(names)}, or give a split file", parameter="split"
+        )
+    return path
 
 
 def _free(folder: Path) -> Path:

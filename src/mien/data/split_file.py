@@ -14,9 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.dataset import UNKNOWN, Dataset
-from mien.data.duplicates import duplicate_groups
-from mien.data.splits import Split
+from mien.data.dataset import UNKNOWN, USAGES, Dataset
 from mien.errors import MienError
 from mien.files import atomic_write
 
@@ -33,12 +31,11 @@ def write_split(path: str | Path, dataset: Dataset, part: NDArray[np.str_], keep
         writer.writerows(zip(range(len(dataset)), part.tolist(), labels, keep.astype(int).tolist(), strict=True))
 
 
-def read_split(path: str | Path, dataset: Dataset) -> tuple[Dataset, Split]:
-    """The data set with the labels of a split file, and its parts, of kept rows alone.
+def apply_split(dataset: Dataset, path: str | Path) -> Dataset:
+    """The kept rows of a data set, with the parts and labels of a split file; usage says the part, as in FER2013.
 
-    Train and validation hold labeled rows only. Raises MienError where the file cannot be read, is no split file, does
-    not have a line for each row of the data set, in order, names a class or a part that there is not, or leaves
-    nothing to train on or to validate with.
+    Raises MienError where the file cannot be read, is no split file, does not have a line for each row of the data set,
+    in order, names a class or a part that there is not, or leaves nothing to train on or to validate with.
     """
     lines = _lines(Path(path))
     if len(lines) != len(dataset):
@@ -46,30 +43,28 @@ def read_split(path: str | Path, dataset: Dataset) -> tuple[Dataset, Split]:
             f"{path} has {len(lines):,} rows, {dataset.source or 'the data'} has {len(dataset):,}; a split file belongs to "
             "one data set, in its order"
         )
+    usage_of = dict(zip(PARTS, USAGES, strict=True)) | {"": ""}
     class_index = {name: i for i, name in enumerate(dataset.classes)} | {"": UNKNOWN}
-    labels = np.empty(len(lines), np.int64)
-    rows: dict[str, list[int]] = {part: [] for part in PARTS}
+    labels, usage, keep = dataset.labels.copy(), dataset.usage.astype("U16"), np.zeros(len(dataset), bool)
     for i, line in enumerate(lines):
         where = f"{path}, line {i + 2}"
         if len(line) != len(COLUMNS) or line[0] != str(i):
             raise MienError(f"{where}: expected row,part,label,keep of row {i}, not {','.join(line)[:60]!r}")
-        _, part, label, keep = line
-        if part not in (*PARTS, ""):
+        _, part, label, kept = line
+        if part not in usage_of:
             raise MienError(f"{where}: there is no part {part[:40]!r}; choose {', '.join(PARTS)}, or leave it empty")
         if label not in class_index:
             raise MienError(f"{where}: there is no class {label[:40]!r}; choose one of {', '.join(dataset.classes)}")
-        if keep not in ("0", "1"):
-            raise MienError(f"{where}: keep is 1 or 0, not {keep[:40]!r}")
-        labels[i] = class_index[label]
-        if part and keep == "1" and (label or part == "test"):
-            rows[part].append(i)
+        if kept not in ("0", "1"):
+            raise MienError(f"{where}: keep is 1 or 0, not {kept[:40]!r}")
+        labels[i], usage[i], keep[i] = class_index[label], usage_of[part], part != "" and kept == "1"
     for part in ("train", "validation"):
-        if not rows[part]:
+        if not (keep & (usage == usage_of[part]) & (labels >= 0)).any():
             raise MienError(f"{path} keeps no labeled rows of the part {part}; give some rows that part and keep 1")
-    train, validation, test = (np.array(rows[part], dtype=np.int64) for part in PARTS)
-    groups = duplicate_groups(dataset.images)
-    leaked = int(np.isin(groups[np.concatenate([validation, test])], groups[train]).sum())
-    return replace(dataset, labels=labels), Split("file", train, validation, test, leaked)
+    changed = int((keep & (labels != dataset.labels)).sum())
+    sentence = f"{Path(path).name} says the parts: {int((~keep).sum()):,} rows left out, {changed:,} labels changed"
+    chosen = replace(dataset, labels=labels, usage=usage, decisions=(*dataset.decisions, sentence))
+    return chosen.subset(np.flatnonzero(keep))
 
 
 def _lines(path: Path) -> list[list[str]]:

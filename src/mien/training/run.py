@@ -6,6 +6,7 @@ metrics.json            verdict and evaluations, written last
 weights.safetensors     the kept weights
 model.onnx              the trained model: what evaluation, submission and reading take
 figures/                curves, confusion, reliability, where matplotlib is
+split.csv               parts, labels and rows to keep, only where they were given by such a file
 checkpoint.pt           full state, to resume from, and checkpoint-previous.pt, the one before it
 """
 
@@ -25,6 +26,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mien.data import Dataset, split
+from mien.data.split_file import apply_split
 from mien.data.splits import Split, split_name, take_fraction
 from mien.errors import MienError, MienWarning
 from mien.evaluation import history
@@ -41,6 +43,8 @@ from mien.training.state import Callback, FaceSet, Progress, Row
 from mien.training.targets import targets
 from mien.training.tracking import RunInfo, Tracker, code_version, tracker
 from mien.training.trainer import Trainer
+
+SPLIT_FILE = "split.csv"
 
 
 @dataclass(frozen=True)
@@ -120,13 +124,15 @@ def train(
     pretrained: str = "",
     pretrained_state_dict: dict[str, Tensor] | None = None,
     resume: bool = False,
+    split_file: Path | None = None,
     callbacks: Sequence[Callback] = (),
     on_phase: Callable[[str], None] = lambda phase: None,
 ) -> Run | None:
     """Train a recipe on a data set into a run folder.
 
     pretrained_state_dict: weights to begin with, and pretrained: where they are from, for the run's record. resume: go on from the
-    folder's checkpoint, by the recipe, seed, precision and processes that it began with. on_phase: told what is being
+    folder's checkpoint, by the recipe, seed, precision and processes that it began with. split_file: parts, labels and rows
+    to keep, as `mien.data.split_file` reads them, in place of the recipe's split; it is copied into the folder. on_phase: told what is being
     done once the epochs are over, and at last how to look at the tracked run.
 
     Of several processes, the first one returns the run, the others None.
@@ -136,6 +142,11 @@ def train(
     """
     runtime = runtime or Runtime()
     before = None
+    if resume and (folder / SPLIT_FILE).is_file():
+        split_file = folder / SPLIT_FILE
+    if split_file:
+        dataset = apply_split(dataset, split_file)
+        recipe = dataclasses.replace(recipe, split="official")
     if resume:
         before = load_run(folder)
         recipe, seed, runtime = _as_before(before, dataset, runtime)
@@ -159,6 +170,8 @@ def train(
     teacher = make_teacher(recipe, runtime.threads or 1, fabric.device, runtime.compiled)
     with lock_folder(folder if main else None):
         record = before.record if before else _record(recipe, dataset, parts, seed, pretrained, runtime, precision)
+        if split_file and main and not resume:
+            _copy(split_file, folder / SPLIT_FILE)
         watch = _start_tracking(track if main else "none", folder, record, resume)
         recorder = _Recorder(folder, watch, _rows_before(folder))
         trainer = Trainer(recipe, fabric, seed, folder, compiled=runtime.compiled, max_minutes=runtime.max_minutes)
@@ -210,6 +223,11 @@ def _as_before(before: Run, dataset: Dataset, runtime: Runtime) -> tuple[Recipe,
     if runtime.precision == "auto":
         runtime = dataclasses.replace(runtime, precision=was["precision"])
     return before.recipe, int(record["seed"]), runtime
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic_write(target) as temporary:
+        temporary.write_bytes(source.read_bytes())
 
 
 def _launch(runtime: Runtime, precision: str) -> Fabric:

@@ -74,7 +74,7 @@ def main() -> None:
     inputs = prepare(args.work, args.data)
     tools = contenders(args)
     measure(tools, inputs, args.rounds, bool(args.data))
-    imports = start_cold([tools[0].cold[0], "-c", "import numpy, cv2, onnxruntime"], args.rounds)
+    imports = start_cold([tools[0].cold[0], "-c", "import numpy, PIL.Image, onnxruntime"], args.rounds)
     report(tools, imports, args.json)
 
 
@@ -254,7 +254,7 @@ def report(tools: list[Tool], imports: list[float], path: Path | None) -> None:
             f"| {m['cold']:.2f} s | {size} | {right} |"
         )
     base = statistics.median(imports)
-    print(f"\nOnly to import numpy, cv2 and onnxruntime takes {base:.2f} s; {tools[0].name} cold is", end=" ")
+    print(f"\nOnly to import numpy, Pillow and onnxruntime takes {base:.2f} s; {tools[0].name} cold is", end=" ")
     print(f"{middle[tools[0].name]['cold'] / base:.2f} times that. Processor: {processor()}.\n")
     for tool in tools[1:]:
         turns = each_face(tool).mean(axis=1) / each_face(tools[0]).mean(axis=1)

@@ -134,6 +134,16 @@ def test_an_annotated_avi_has_one_rate_and_the_same_length(run: Run, tmp_path: P
         assert marked.streams.audio[0].codec_context.codec.canonical_name == "mp3"
 
 
+def test_without_an_encoder_for_h264_films_are_mpeg4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.inference.video_writer._available", lambda encoder, other: other)
+    with open_video_writer(tmp_path / "film.mp4") as writer:
+        for time in VARIABLE:
+            writer.write(portrait(), time, 0.04)
+    with av.open(str(tmp_path / "film.mp4")) as film:
+        assert film.streams.video[0].codec_context.name == "mpeg4"
+    assert times(tmp_path / "film.mp4") == pytest.approx(VARIABLE, abs=0.002)
+
+
 @pytest.mark.parametrize(("degrees", "turn"), [(90, "ROTATE_90"), (180, "ROTATE_180"), (-90, "ROTATE_270")])
 def test_turned_films_are_upright(degrees: int, turn: str, run: Run, tmp_path: Path) -> None:
     lying = portrait().resize((256, 192))
@@ -338,6 +348,8 @@ def test_addresses_are_refused_with_the_command_that_fetches_them(address: str, 
     assert command in err
     with pytest.raises(MienError, match="address"):
         next(inference.read_video(address))
+    with pytest.raises(MienError, match="address"):
+        reader().read(address)
 
 
 def test_names_that_are_no_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from mien.data.pixel_depth import DEPTHS, to_uint8
 from mien.errors import MienError, install_hint
+from mien.files import refuse_address
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
 
@@ -59,6 +60,7 @@ def open_picture(source: Source, max_pixels: int = MAX_PIXELS, untrusted: bool =
     elif isinstance(source, (str, os.PathLike)):
         if not os.fspath(source):
             raise MienError("the name of the picture is empty; give a path")
+        refuse_address(name)
         file = _open_file(Path(source), name)
     elif hasattr(source, "read") and hasattr(source, "seekable"):
         file = source

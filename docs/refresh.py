@@ -3,7 +3,8 @@
     python docs/refresh.py           writes
     python docs/refresh.py --check   exits with 1 where a block is not as its file
 
-A block is `<!-- from FILE -->` ... `<!-- end -->`; FILE is Markdown, JSON of a submission, or that of benchmarks/recognise.py.
+A block is `<!-- from FILE -->` ... `<!-- end -->`; FILE is Markdown, JSON of a submission, or that of benchmarks/recognise.py. Two more are tables:
+`<!-- from results/benchmarks/recognise.json as models -->`, and `<!-- from results/submissions/hidden.json as submissions -->`.
 """
 
 import json
@@ -13,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from mien.evaluation.tta import DESCRIPTIONS, OLD_NAMES
-from mien.inference.model_file import DEFAULT
+from mien.inference.model_file import DEFAULT, WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 FILES = ("README.md", "MODEL_CARD.md", "docs/reading.md")
-BLOCK = re.compile(r"(<!-- from (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- from (\S+)(?: as (\w+))? -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
-def block(path: Path) -> str:
+def block(path: Path, kind: str | None = None) -> str:
     """What stands between the marks for a file."""
+    if kind is not None:
+        return {"models": models_table, "submissions": submissions_table}[kind](path)
     if path.suffix == ".md":
         return path.read_text().strip() + "\n"
     made = json.loads(path.read_text())
@@ -60,13 +63,66 @@ def beside_fer(made: dict[str, Any]) -> str:
     )
 
 
+ROLES = {
+    "champion-fast": "default: nano, and the champion where nano is unsure",
+    "champion": "most accurate, in float32",
+    "champion-int8": "the same in 8 bits",
+    "hybrid": "the study's hybrid, modern training",
+    "nano": "smallest",
+}
+
+
+def models_table(path: Path) -> str:
+    """The shipped models: what they are, how large, how accurate, how fast."""
+    tools = {tool["tool"].removeprefix("mien "): tool for tool in json.loads(path.read_text())["tools"]}
+    lines = [
+        "| model | what it is | file | PublicTest, single view (95 %) | a face | calibration error |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for name, role in ROLES.items():
+        tool = tools[name]
+        size = (WEIGHTS / f"{name}.onnx").stat().st_size
+        weight = f"{size / 1e6:.1f} MB" if size > 1e6 else f"{size / 1e3:.0f} kB"
+        lines.append(
+            f"| `{name}` | {role} | {weight} | {tool['accuracy']:.1%} ({tool['low']:.1%} to {tool['high']:.1%}) | "
+            f"{tool['face_mean'] * 1e3:.2f} ms | {tool['ece']:.1%} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def submissions_table(path: Path) -> str:
+    """The committed submissions: PublicTest beside the score on PrivateTest's hidden labels."""
+    hidden = json.loads(path.read_text())["accuracy"]
+    lines = [
+        "| submission | networks | views | PublicTest (95 %) | PrivateTest, labels hidden |",
+        "|---|--:|---|--:|--:|",
+    ]
+    for name, accuracy in hidden.items():
+        made = json.loads((path.parent / name).with_suffix(".json").read_text())
+        figures = made.get("on_the_labeled_rows") or made["on_the_labelled_rows"]
+        low, high = figures["accuracy_interval"]
+        members = made.get("training") or made["trained"]
+        n = len(members) if isinstance(members, list) else 1
+        views = DESCRIPTIONS[OLD_NAMES.get(made["tta"], made["tta"])]
+        lines.append(
+            f"| `{name}` | {n} | {views} | {figures['accuracy']:.1%} ({low:.1%} to {high:.1%}) | {accuracy:.1%} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def percent(share: float) -> str:
+    """With one digit behind the point, or two where the second is not zero."""
+    text = f"{100 * share:.2f}"
+    return f"{text.removesuffix('0')}%"
+
+
 def listed(numbers: list[int]) -> str:
     *first, last = map(str, numbers)
     return f"{', '.join(first)} and {last}" if first else last
 
 
 def refreshed(text: str) -> str:
-    return BLOCK.sub(lambda m: m[1] + block(ROOT / m[2]) + m[4], text)
+    return BLOCK.sub(lambda m: m[1] + block(ROOT / m[2], m[3]) + m[5], text)
 
 
 def main() -> int:

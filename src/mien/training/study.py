@@ -149,8 +149,10 @@ def keep_records(planned: Sequence[StudyRun], output: Path) -> list[StudyRun]:
     finished = [run for run in planned if run.finished]
     for run in finished:
         for name in ("recipe.json", "history.csv", "metrics.json"):
-            with atomic_write(output / "runs" / run.folder.name / name) as temporary:
-                shutil.copyfile(run.folder / name, temporary)
+            kept = output / "runs" / run.folder.name / name
+            if kept.resolve() != (run.folder / name).resolve():  # a report may be made of the kept records themselves
+                with atomic_write(kept) as temporary:
+                    shutil.copyfile(run.folder / name, temporary)
     return finished
 
 
@@ -162,10 +164,25 @@ def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.Study
     rows = report.study_rows((run.folder, run.training) for run in finished)
     with atomic_write(output / "study.md") as temporary:
         temporary.write_text(report.study_markdown(rows))
+    with atomic_write(output / "progress.md") as temporary:
+        temporary.write_text(progress_markdown(planned))
     drawn = any(load_run(run.folder).record["data"]["drawn"] for run in finished)
     shown = [row for row in rows if row.training in ("study", "modern")] or rows
     plots.study_table(shown, output / "study.png", drawn=drawn)
     return rows
+
+
+def progress_markdown(planned: Sequence[StudyRun]) -> str:
+    """How much of each line of the plan is finished, as a Markdown table."""
+    names = {
+        "a": "the seven networks, the study's way and the modern way", "b": "each regularizer added alone and removed alone",
+        "d": "what mends the deep network", "e": "the modern hybrid on more and more images",
+    }  # fmt: skip
+    lines = ["| line | trainings | finished |", "|---|--:|--:|"]
+    for line in dict.fromkeys(run.line for run in planned):
+        runs = [run for run in planned if run.line == line]
+        lines.append(f"| {line}: {names[line]} | {len(runs)} | {sum(run.finished for run in runs)} |")
+    return "\n".join(lines) + "\n"
 
 
 def with_epochs(planned: Sequence[StudyRun], epochs: int) -> list[StudyRun]:

@@ -256,7 +256,9 @@ def test_an_audit_imports_no_torch(folder: Path, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_training_takes_a_split_file_and_keeps_it(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_training_takes_a_split_file_and_keeps_it(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("torch")
     dataset = load(folder, cache=False)
     part = np.array(["train"] * 60 + ["validation"] * 30 + ["test"] * 30)

@@ -72,3 +72,14 @@ def test_can_be_switched_off_and_done_without(monkeypatch):
 
 def test_its_state_is_that_of_torch_s_layer():
     assert set(Conv3x3(32, 32).state_dict()) == set(torch.nn.Conv2d(32, 32, 3).state_dict())
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-4000], lambda b: bytes(len(b)), lambda b: b"text"], ids=["cut", "zeros", "text"]
+)
+def test_a_damaged_library_is_made_anew(damage, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
+    path = conv3x3._compiled()
+    content = path.read_bytes()
+    path.write_bytes(damage(content))
+    assert conv3x3._compiled().read_bytes() == content

@@ -74,14 +74,15 @@ def _read(path: Path) -> dict[str, Any]:
         payload, digest = content[:end], content[end + len(_MARK) :]
         if hashlib.sha256(payload).digest() != digest:
             raise MienError(f"{path} is damaged: its check sum is wrong")
-    elif end >= 0 and _MARK not in content[-200:]:
-        payload = content  # of mien 0.1, without a check sum
+        whole = True
     else:
-        raise MienError(f"{path} is damaged: its check sum is cut off")
+        payload, whole = content, False
     try:
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, KeyError, ValueError, OSError, pickle.UnpicklingError) as error:
         raise MienError(f"{path} is not a whole checkpoint") from error
     if not isinstance(state, dict):
         raise MienError(f"{path} holds no checkpoint")
+    if not whole and "format" in state:  # those of mien 0.1 have neither a format nor a check sum
+        raise MienError(f"{path} is damaged: its check sum is cut off")
     return state

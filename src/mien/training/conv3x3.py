@@ -12,6 +12,7 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from torch.autograd.function import once_differentiable
 
 from mien.data import cache
 from mien.errors import MienError
-from mien.files import atomic_write
 
 FULL = "not enough memory for a convolution; close other programs or lower --batch-size"
 SOURCE = Path(__file__).with_name("conv3x3.c")
@@ -136,13 +136,24 @@ def _compiled() -> Path:
     folder = cache.own_folder(create=True)
     if folder is None:
         raise FileNotFoundError("no cache folder of this user's own")
-    path = folder / f"conv3x3-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:16]}.so"
-    if not cache.private(path):
-        with atomic_write(path) as temporary:
-            command = [compiler, *FLAGS, "-o", str(temporary), str(SOURCE)]
-            if subprocess.run([*command, *PARALLEL], capture_output=True, timeout=300, check=False).returncode:
-                subprocess.run(command, capture_output=True, timeout=300, check=True)  # a compiler without OpenMP
+    key = hashlib.sha256(b"|".join(parts)).hexdigest()[:16]
+    for path in folder.glob(f"conv3x3-{key}-*.so"):
+        # Loading a library that is cut or overwritten kills the process, so its name holds the digest of its content.
+        if cache.private(path) and path.stem.rpartition("-")[2] == _digest(path):
+            return path
+        path.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        built = Path(scratch) / "conv3x3.so"
+        command = [compiler, *FLAGS, "-o", str(built), str(SOURCE)]
+        if subprocess.run([*command, *PARALLEL], capture_output=True, timeout=300, check=False).returncode:
+            subprocess.run(command, capture_output=True, timeout=300, check=True)  # a compiler without OpenMP
+        path = folder / f"conv3x3-{key}-{_digest(built)}.so"
+        built.replace(path)
     return path
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _processor() -> bytes:

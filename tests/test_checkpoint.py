@@ -1,0 +1,105 @@
+"""Checkpoints and run folders under faults: damage is noticed, the checkpoint before the last is used, one training at a time."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from mien.errors import MienError, MienWarning  # noqa: E402
+from mien.training import checkpoint  # noqa: E402
+from mien.training.lock import lock_folder  # noqa: E402
+
+
+def states(folder: Path) -> None:
+    for step in (1, 2):
+        checkpoint.save(folder, {"format": 2, "step": step, "weights": torch.full((50,), float(step))})
+
+
+def test_comes_back_as_it_was_written(tmp_path):
+    states(tmp_path)
+    state = checkpoint.load(tmp_path)
+    assert state["step"] == 2
+    assert torch.equal(state["weights"], torch.full((50,), 2.0))
+
+
+@pytest.mark.parametrize("where", [0.1, 0.3, 0.5, 0.7, 0.9, 0.999])
+def test_one_flipped_bit_is_noticed_and_the_checkpoint_before_is_used_and_said(tmp_path, where):
+    states(tmp_path)
+    path = tmp_path / checkpoint.NAME
+    content = bytearray(path.read_bytes())
+    content[int(where * len(content))] ^= 4
+    path.write_bytes(content)
+    with pytest.warns(MienWarning, match=r"checkpoint\.pt .* going on from the checkpoint before it"):
+        assert checkpoint.load(tmp_path)["step"] == 1
+
+
+@pytest.mark.parametrize("keep", [0, 10, 500, -1, -40])
+def test_a_cut_checkpoint_is_noticed(tmp_path, keep):
+    states(tmp_path)
+    path = tmp_path / checkpoint.NAME
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.warns(MienWarning, match="going on from the checkpoint before it"):
+        assert checkpoint.load(tmp_path)["step"] == 1
+
+
+def test_where_none_is_whole_the_advice_does_not_lead_in_a_circle(tmp_path):
+    states(tmp_path)
+    for name in (checkpoint.NAME, checkpoint.PREVIOUS):
+        (tmp_path / name).write_bytes(b"\0" * 3000)
+    with pytest.raises(MienError, match="train anew under another --name"):
+        checkpoint.load(tmp_path)
+    with pytest.raises(MienError, match="was started with 'mien train'"):
+        checkpoint.load(tmp_path / "nothing")
+
+
+def test_a_checkpoint_of_0_1_is_refused_with_a_reason(tmp_path):
+    from mien.training.recipes import recipe
+    from mien.training.state import FaceSet
+    from mien.training.trainer import Trainer
+
+    torch.save({"model": {}, "epoch": 1}, tmp_path / checkpoint.NAME)
+    faces = FaceSet(np.zeros((8, 48, 48), np.uint8), np.zeros(8, np.int64))
+    with pytest.raises(MienError, match=r"of mien 0\.1"):
+        Trainer(recipe("study/baseline", epochs=1), checkpoint_dir=tmp_path).fit(faces, faces, 7)
+
+
+def test_a_full_disk_is_a_line_and_leaves_the_checkpoint_before(tmp_path, monkeypatch):
+    states(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mien.files.os.fsync", full)
+    with pytest.raises(MienError, match="No space left on device"):
+        checkpoint.save(tmp_path, {"format": 2, "step": 3})
+    assert checkpoint.load(tmp_path)["step"] in (1, 2)
+
+
+def test_one_training_at_a_time_works_in_a_folder(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from mien.training.lock import lock_folder\n"
+        "with lock_folder(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline().strip() == "held"
+    with pytest.raises(MienError, match="another training works in"), lock_folder(tmp_path):
+        pass
+    other.kill()
+    other.communicate()
+    with lock_folder(tmp_path):  # a lock ends with its process
+        pass
+
+
+def test_what_a_killed_training_left_half_written_is_tidied(tmp_path):
+    (tmp_path / ".checkpoint-0a1b2c3d.pt").write_bytes(b"half")
+    (tmp_path / "history.csv").write_text(json.dumps("kept"))
+    with lock_folder(tmp_path):
+        assert {path.name for path in tmp_path.iterdir()} == {"history.csv", ".lock"}

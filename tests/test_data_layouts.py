@@ -399,3 +399,23 @@ def test_wide_and_tall_pictures_are_squared_as_in_reading(tmp_path: Path) -> Non
     Image.fromarray(photo).save(tmp_path / "angry" / "0.png")
     expected = to_square_gray(open_picture(tmp_path / "angry" / "0.png"), 48)
     assert np.array_equal(load(tmp_path).images[0], expected)
+
+
+def test_numbered_names_and_what_a_part_lacks(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    tree(tmp_path / "a/train", {f"class_{i}": emotion for i, emotion in enumerate(SEVEN)}, 10)
+    tree(tmp_path / "a/test", {f"class_{i}": emotion for i, emotion in enumerate(SEVEN[:6])}, 2)
+    told = info(tmp_path / "a")
+    assert told["classes"] == SEVEN
+    assert given(told) == [70, 0, 12, 0]
+    assert "no pictures of neutral in test" in told["decisions"]
+    assert any(line.startswith("parts as given by test, train") for line in told["decisions"])
+
+
+def test_a_list_of_pictures_points_at_its_folder(tmp_path: Path) -> None:
+    put(tmp_path / "a.png")
+    (tmp_path / "list.csv").write_text("image,label\na.png,happy\n")
+    assert f"give the folder that holds it: {tmp_path}" in fault(tmp_path / "list.csv")
+
+
+def test_numbers_of_other_scripts_are_names(tmp_path: Path) -> None:
+    assert load(tree(tmp_path, ["²", "③", "x"])).classes == ("x", "²", "③")

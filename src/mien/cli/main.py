@@ -14,7 +14,10 @@ from mien.errors import MienError, install_hint
 # name -> (module under mien.cli, one line of help); a module is imported only when its command is given.
 COMMANDS = {
     "quickstart": ("quickstart", "the whole job in minutes: train, diagnose, evaluate, write submission.csv"),
-    "data": ("data", "look at data (info), get it (fetch), or draw faces for a demo (draw)"),
+    "data": (
+        "data",
+        "look at data (info, audit), cut faces out of photos (crop), get FER2013 (fetch), draw a demo (draw)",
+    ),
     "train": ("train", "train a network by a recipe, or resume a run"),
     "evaluate": ("evaluate", "measure a run: accuracy with its interval, calibration, confusion"),
     "submit": ("submit", "write submission.csv for Kaggle's test.csv"),

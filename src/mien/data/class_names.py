@@ -1,5 +1,6 @@
 """Class names: synonyms of the emotions, numbers by presets or `--classes`, and what a model and data share."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from mien.data.parts import natural
 from mien.errors import MienError
 from mien.labels import CONTEMPT, EMOTIONS, emotion_of
 
+_NUMBER = re.compile(r"(?:class|label|emotion|expression)?[ _-]?([0-9]{1,9})", re.IGNORECASE)  # 3, class_3
 AS_IS = "as-is"  # class names stay as they stand in the data
 
 # What the numbers mean in published data sets.
@@ -120,7 +122,7 @@ def name_classes(labels: Iterable[str], classes: str | dict[int, str] | None = N
     elif given is not None:
         names = {label: label for label in present}
         decisions.append(f"class names stay as they stand in the data: {', '.join(sorted(present, key=natural))}")
-    elif all(label.isdigit() for label in present):
+    elif all(_number_of(label) is not None for label in present):
         names = _numbers(present, numbers, decisions)
     else:
         names = _synonyms(present, decisions)
@@ -131,13 +133,14 @@ def name_classes(labels: Iterable[str], classes: str | dict[int, str] | None = N
 
 def _given(present: list[str], given: dict[str, str], asked: str) -> dict[str, str]:
     """Label -> name, by what the user gave; labels that are names of classes already may stay unnamed."""
-    by_number = {int(label): name for label, name in given.items() if label.isdigit()}
+    by_number = {int(label): name for label, name in given.items() if re.fullmatch("[0-9]{1,9}", label)}
     by_name = {label.casefold(): name for label, name in given.items()}
     names = {}
     for label in present:
         name = by_name.get(label.casefold())
-        if name is None and label.isdigit():
-            name = by_number.get(int(label))
+        number = _number_of(label)
+        if name is None and number is not None:
+            name = by_number.get(number)
             if name is None:
                 raise MienError(
                     f"{{parameter}} {asked} does not name the label {label}; the data has "
@@ -148,17 +151,24 @@ def _given(present: list[str], given: dict[str, str], asked: str) -> dict[str, s
     return names
 
 
+def _number_of(label: str) -> int | None:
+    """The number that a label is, as 3, 03 or class_3; None where it is none."""
+    match = _NUMBER.fullmatch(label.strip())
+    return int(match[1]) if match else None
+
+
 def _numbers(present: list[str], preset: str, decisions: list[str]) -> dict[str, str]:
-    numbers = {int(label) for label in present}
+    number_of = {label: _number_of(label) for label in present}
+    numbers = {number for number in number_of.values() if number is not None}
     known = PRESETS[preset or "fer2013"]
     if numbers <= set(known) and (preset or numbers == set(known)):
         shown = ", ".join(f"{number} {known[number]}" for number in sorted(numbers))
         source = f"the order of {preset}" if preset and preset != "fer2013" else "FER2013's order"
         decisions.append(f"numbers read in {source}: {shown} (another order: --classes)")
-        return {label: known[int(label)] for label in present}
+        return {label: known[number or 0] for label, number in number_of.items()}
     fitting = [name for name, known in PRESETS.items() if numbers == set(known)]
     hint = (
-        f"if they are {' or '.join(fitting)}: --classes {fitting[0]}"
+        f"if they are {' or '.join(fitting)}'s: --classes {' or --classes '.join(fitting)}"
         if fitting
         else "to name them: --classes 1=happy,2=..."
     )

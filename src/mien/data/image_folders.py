@@ -14,12 +14,11 @@ from pathlib import Path
 from mien.data.dataset import USAGES
 from mien.data.folder_tree import Folder
 from mien.data.parts import part_of, suspicion
-from mien.data.pictures import Pictures, Sample
+from mien.data.pictures import PART_NAMES, Pictures, Sample
 from mien.errors import MienError
 from mien.labels import emotion_of
 
 _NAMED = re.compile(rf"({'|'.join(USAGES)})_[0-9]")
-PART_NAMES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test", "": "no part"}
 
 
 @dataclass
@@ -58,10 +57,12 @@ def find(root: Folder, trusted: bool = False) -> Pictures | None:
     ]  # fmt: skip
     usages = Counter(sample.usage for sample in samples)
     if set(usages) - {""}:
-        shown = ", ".join(f"{PART_NAMES[usage]} {usages[usage]:,}" for usage in ("", *USAGES) if usages[usage])
-        homes = sorted(
-            {os.path.relpath(folder.path, root.path).split(os.sep)[0] for folder, _, usage in search.classes if usage}
+        shown = ", ".join(
+            f"{PART_NAMES.get(usage, 'no part')} {usages[usage]:,}" for usage in ("", *USAGES) if usages[usage]
         )
+        homes = sorted({name for folder, _, _ in search.classes if (name := _split_name(folder, root))}) or [
+            "file names"
+        ]
         search.decisions.insert(0, f"parts as given by {_listed(homes)}: {shown}")
     _count_odd(search)
     return Pictures(
@@ -194,6 +195,12 @@ def _count_odd(search: _Search) -> None:
     if irregular := sum(folder.irregular for folder in search.root.walk()):
         search.left_out["pipes, devices and broken links"] += irregular
         search.decisions.append(f"left out: {irregular:,} names of pictures that are pipes, devices or broken links")
+
+
+def _split_name(folder: Folder, root: Folder) -> str | None:
+    """The folder between root and a class folder, or that folder itself, which names a part."""
+    names = os.path.relpath(folder.path, root.path).split(os.sep)
+    return next((name for name in reversed(names) if part_of(name)), None)
 
 
 def _usage(file: str, folder: str) -> str:

@@ -55,6 +55,11 @@ def find(root: Folder) -> Pictures | None:
     return labelled(root, "pictures named by a csv file", samples, numbers, decisions, left_out) if samples else None
 
 
+def names_pictures(path: Path) -> bool:
+    """Whether a csv file names pictures and their labels. Raises MienError where it cannot be read."""
+    return _manifest(str(path)) is not None
+
+
 def _manifest(path: str) -> list[dict[str, str]] | None:
     """The rows of a csv file that names pictures and labels, or None where it is none."""
     text = read_text(path)

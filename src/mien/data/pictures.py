@@ -17,6 +17,7 @@ from mien.data.image import open_picture, to_square_gray
 from mien.data.parts import rank_of
 from mien.errors import MienError, MienWarning
 
+PART_NAMES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 _SHOWN = 100  # broken pictures that an error names
 
 
@@ -65,8 +66,14 @@ class Pictures:
             raise MienError(
                 f"{self.root} holds the single class {naming.classes[0]!r}; two or more are needed, each in its folder"
             )
+        decisions = [*self.decisions, *naming.decisions]
+        for usage, part in PART_NAMES.items():
+            labels = {naming.index[sample.label] for sample in self.samples if sample.usage == usage}
+            missing = [name for i, name in enumerate(naming.classes) if i not in labels]
+            if labels and missing:
+                decisions.append(f"no pictures of {', '.join(missing)} in {part}")
         samples = sorted(self.samples, key=lambda sample: (rank_of(sample.usage), naming.index[sample.label]))
-        return replace(self, samples=samples, naming=naming, decisions=[*self.decisions, *naming.decisions])
+        return replace(self, samples=samples, naming=naming, decisions=decisions)
 
 
 def read(pictures: Pictures, skip_broken: bool = False) -> Dataset:

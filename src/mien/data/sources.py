@@ -103,6 +103,8 @@ def _in_file(path: Path) -> Layout:
         raise MienError(f"{path} is a single picture; give a folder of them, or read its faces with: mien read {path}")
     kind = _kind(path)
     if kind is None:
+        if path.suffix.lower() in (".csv", ".tsv") and manifests.names_pictures(path):
+            raise MienError(f"{path} names pictures and their labels; give the folder that holds it: {path.parent}")
         raise _no_faces(path)
     part = part_of(path.name.split(".")[0]) if kind == "train" else None
     decisions = []

@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> None:
     from mien.server.run import serve
     from mien.server.settings import Settings
 
+    _keep_memory_flat()
     given = vars(args) | {"token": args.token or os.environ.get("MIEN_TOKEN", "")}
     names = {field.name for field in fields(Settings)} & set(given)
     values: dict[str, Any] = {k: tuple(given[k]) if isinstance(given[k], list) else given[k] for k in names}
@@ -97,6 +98,20 @@ class _Renamed(argparse.Action):
     ) -> None:
         warnings.warn(f"{option} is called --{self.new.replace('_', '-')} now", MienWarning, stacklevel=2)
         setattr(namespace, self.new, values)
+
+
+def _keep_memory_flat() -> None:
+    """Have glibc give large buffers back to the system: else each thread keeps what its largest picture took."""
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # of worker processes
+    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "4000000")
+    try:
+        import ctypes
+
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError, ImportError):
+        return  # not glibc
+    mallopt(-8, 2)  # M_ARENA_MAX
+    mallopt(-3, 4_000_000)  # M_MMAP_THRESHOLD
 
 
 def _count(text: str) -> int:

@@ -187,6 +187,38 @@ def test_killed_and_resumed_ends_with_the_weights_of_an_uninterrupted_run(tmp_pa
     assert all(torch.equal(state["ema"][key], expected[key]) for key in expected)
 
 
+class Killed(Exception):
+    """Ends a training between two steps, as a kill does: nothing is saved on the way out."""
+
+
+class Killer:
+    def __init__(self, epoch: int, step: int) -> None:
+        self.at = (epoch, step)
+
+    def on_step(self, progress: Progress) -> None:
+        if (progress.epoch, progress.step) == self.at:
+            raise Killed
+
+    def on_epoch(self, row: dict) -> None: ...
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_resumes_to_the_weights_of_an_uninterrupted_run(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("mien.training.trainer.SAVE_EVERY", 0.0)  # a checkpoint after every step
+    chosen = dataclasses.replace(RECIPES[name], epochs=2, batch_size=8, bn_images=16 if RECIPES[name].bn_images else 0)
+    teacher = (lambda x: torch.softmax(x.flatten(1)[:, :3], 1)) if chosen.teacher else None
+    train, validation = stripes(24), stripes(9, 1)
+    whole = fit(chosen, train, validation, 3, seed=1, teacher=teacher)
+    with pytest.raises(Killed):
+        fit(chosen, train, validation, 3, 1, tmp_path, teacher=teacher, callbacks=(Killer(1, 2),))
+    with pytest.raises(Killed):
+        fit(chosen, train, validation, 3, 1, tmp_path, teacher=teacher, callbacks=(Killer(2, 3),))
+    resumed = fit(chosen, train, validation, 3, 1, tmp_path, teacher=teacher)
+    assert same(whole.model, resumed.model)
+    for name in ("train_loss", "train_accuracy", "val_loss"):
+        assert [row[name] for row in resumed.history] == pytest.approx([row[name] for row in whole.history])
+
+
 def test_interrupt_saves_and_stops(tmp_path):
     process = start(tmp_path)
     for line in process.stdout:

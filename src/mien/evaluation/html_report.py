@@ -41,15 +41,16 @@ def write_report(
     if output.exists() and not overwrite:
         raise MienError(f"{output} exists; replace it with --overwrite")
     subjects = read_subjects(sources, dataset, on_progress)
-    text = render(subjects)
+    folder = Path(sources[0]).resolve().name if len(sources) == 1 and Path(sources[0]).is_dir() else ""
+    text = render(subjects, f"{folder}: {len(subjects)} runs" if folder and len(subjects) > 1 else "")
     with atomic_write(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return subjects
 
 
-def render(subjects: Sequence[Subject]) -> str:
-    """The whole page as text."""
-    title = subjects[0].name if len(subjects) == 1 else f"{len(subjects)} runs and models"
+def render(subjects: Sequence[Subject], title: str = "") -> str:
+    """The whole page as text. title: in place of one made from the subjects."""
+    title = title or (subjects[0].name if len(subjects) == 1 else f"{len(subjects)} runs and models")
     drawn = any(subject.evaluation["data"].get("drawn") for subject in subjects)
     note = '<p class="note">Measured on faces that mien draws: a demo, not a result.</p>' if drawn else ""
     body = [f"<h1>{escape(title)}</h1>{note}"]
@@ -221,22 +222,23 @@ def _overview(subjects: Sequence[Subject]) -> str:
         low, high = figures["accuracy_interval"]
         gap = f"{100 * (last['train_accuracy'] - last['val_accuracy']):+.1f}" if last else "–"
         parameters = subject.evaluation.get("parameters")
-        rows += (
-            f'<tr><th scope="row"><a href="#s{i}">{escape(subject.name)}</a></th>'
-            f"<td>{f'{parameters:,}' if parameters else '–'}</td><td>{len(subject.rows) or '–'}</td>"
-            f"<td>{figures['accuracy']:.1%}</td><td>{low:.1%} to {high:.1%}</td><td>{gap}</td><td>{figures['macro_f1']:.3f}</td>"
-            f'<td>{100 * figures["ece"]:.1f}</td><td class="text">{escape(subject.verdict.kind if subject.verdict else "–")}</td></tr>'
-        )
+        verdict = subject.verdict.kind if subject.verdict else "–"
+        cells = (
+            f"{figures['accuracy']:.1%}", f"{low:.1%} to {high:.1%}", gap, verdict, f"{figures['macro_f1']:.3f}",
+            f"{100 * figures['ece']:.1f}", f"{parameters:,}" if parameters else "–", str(len(subject.rows) or "–"),
+        )  # fmt: skip
+        values = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        rows += f'<tr><th scope="row"><a href="#s{i}">{escape(subject.name)}</a></th>{values}</tr>'
     head = (
         "name",
-        "parameters",
-        "epochs",
         "accuracy",
         "interval",
         "gap (points)",
+        "verdict",
         "macro-F1",
         "ECE (points)",
-        "verdict",
+        "parameters",
+        "epochs",
     )
     return f"<section><h2>All of them</h2>{_table(head, rows)}</section>{_differences(subjects)}"
 

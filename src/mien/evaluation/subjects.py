@@ -15,6 +15,7 @@ from mien.evaluation import history, record, results
 from mien.evaluation.diagnose import Verdict, diagnose_record
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.statistics import Difference, newcombe, paired_bootstrap
+from mien.inference.model_file import read_info, resolve
 
 DEEP = 3  # folders below a study's in which its runs are looked for
 
@@ -94,8 +95,6 @@ def compare(first: Subject, other: Subject) -> Difference | str:
 
 def _model(source: str | Path, dataset: Dataset | None, on_progress: Callable[[int, int], None]) -> Subject:
     if dataset is None:
-        from mien.inference.model_file import resolve
-
         resolve(source)
         raise MienError(
             f"{source} is a model file, which holds no evaluation: give labeled images", parameter="dataset"
@@ -103,7 +102,8 @@ def _model(source: str | Path, dataset: Dataset | None, on_progress: Callable[[i
     result = evaluate(
         source, dataset, ("validation", "test") if _has_parts(dataset) else ("all",), on_progress=on_progress
     )
-    return Subject(result.model, result.to_dict(), predictions=_predictions(result))
+    evaluation = {**result.to_dict(), "parameters": read_info(source).parameters}
+    return Subject(result.model, evaluation, predictions=_predictions(result))
 
 
 def _run(folder: Path, name: str, dataset: Dataset | None, on_progress: Callable[[int, int], None]) -> Subject:

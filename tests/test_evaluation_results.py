@@ -30,13 +30,15 @@ def result(**parts: PartResult) -> EvaluationResult:
 
 def test_the_record_has_its_documented_shape_and_survives_json() -> None:
     record = json.loads(json.dumps(result().to_dict()))
-    assert list(record) == ["format", "model", "classes", "data", "temperature", "left_out", "evaluations"]
+    assert list(record) == ["format", "model", "classes", "data", "temperature", "coverage", "left_out", "evaluations"]
     figures = record["evaluations"]["validation"]["single"]
     assert {"n", "accuracy", "accuracy_interval", "macro_f1", "nll", "ece", "per_class", "confusion", "calibrated_ece",
             "without_duplicates"} == set(figures)  # fmt: skip
     assert figures["n"] == 400
     assert figures["without_duplicates"]["n"] == 360
     assert upgrade(record) == record
+    assert record["coverage"]["promised"] == 0.9
+    assert record["coverage"]["measured"] > 0.85
 
 
 def test_temperature_is_that_of_the_validation_part() -> None:

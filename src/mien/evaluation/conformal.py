@@ -15,19 +15,18 @@ from numpy.typing import NDArray
 from mien.errors import MienError, require
 from mien.evaluation.calibration import HALVES
 from mien.evaluation.statistics import wilson
+from mien.inference.prediction_sets import more_probable, prediction_sets
+
+__all__ = ["Coverage", "accuracy_by_coverage", "fit_threshold", "measure_coverage", "prediction_sets"]
 
 Probabilities = NDArray[np.float64]
 Labels = NDArray[np.int64]
 COVERAGE = 0.9
 
 
-def more_probable(probabilities: Probabilities) -> Probabilities:
-    """(N, C) -> (N, C): for each class the sum of the probabilities of all more probable ones; 0 for the most probable."""
-    order = np.argsort(-probabilities, axis=1, kind="stable")
-    ranked = np.take_along_axis(probabilities, order, axis=1)
-    result = np.empty_like(ranked)
-    np.put_along_axis(result, order, np.cumsum(ranked, axis=1) - ranked, axis=1)
-    return result
+def fewest(coverage: float) -> int:
+    """How many images a threshold needs."""
+    return ceil(coverage / (1 - coverage) - 1e-9)
 
 
 def fit_threshold(probabilities: Probabilities, labels: Labels, coverage: float = COVERAGE) -> float:
@@ -40,17 +39,9 @@ def fit_threshold(probabilities: Probabilities, labels: Labels, coverage: float 
     n = len(labels)
     rank = ceil((n + 1) * coverage - 1e-9)
     if rank > n:
-        raise MienError(
-            f"{n} images are too few for sets with {coverage:.0%} coverage; give {ceil(coverage / (1 - coverage) - 1e-9)}"
-        )
+        raise MienError(f"{n} images are too few for sets with {coverage:.0%} coverage; give {fewest(coverage)}")
     scores = more_probable(np.asarray(probabilities, np.float64))[np.arange(n), labels]
     return float(np.partition(scores, rank - 1)[rank - 1])
-
-
-def prediction_sets(probabilities: Probabilities, threshold: float) -> NDArray[np.bool_]:
-    """(N, C) probabilities -> (N, C) bool, which classes are in each image's set; the most probable always is."""
-    sets: NDArray[np.bool_] = more_probable(np.asarray(probabilities, np.float64)) <= threshold + 1e-12
-    return sets
 
 
 @dataclass(frozen=True)

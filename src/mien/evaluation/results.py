@@ -8,6 +8,8 @@ model         name of the model, several joined by " + "
 classes       the model's class names, in the order of every list below
 data          {source, fingerprint, drawn, trained_on: whether it is the data set that the model was trained on}
 temperature   fitted on the validation part, single view (Guo et al. 2017); null where that was not evaluated
+coverage      conformal sets of 90 % of the validation part (conformal.Coverage), or of what --coverage asked for; null
+              where there are too few images
 left_out      {part or class: why}, what was asked for or is in the data and could not be scored
 evaluations   {part: {tta: figures}}, part one of train, validation, test, all; tta a key of tta.TTA
   figures     n, accuracy, accuracy_interval (Wilson, 95 %), macro_f1, nll, ece, per_class, confusion, all of uncalibrated
@@ -32,7 +34,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MienError
-from mien.evaluation import calibration, logit_adjustment, metrics
+from mien.evaluation import calibration, conformal, logit_adjustment, metrics
+from mien.evaluation.conformal import Coverage
 from mien.evaluation.metrics import Evaluation
 from mien.evaluation.tta import OLD_NAMES
 from mien.files import atomic_write, write_json
@@ -119,6 +122,16 @@ class EvaluationResult:
         probabilities = part.probabilities.get("single", next(iter(part.probabilities.values())))
         return calibration.fit_temperature(np.log(np.maximum(probabilities, TINY)), part.labels)
 
+    def coverage(self, share: float = conformal.COVERAGE) -> Coverage | None:
+        """Conformal sets of the validation part, single view (or the first evaluated), calibrated by `temperature`, as a
+        reader of the model file gives them; None without that part or with fewer images than they need."""
+        part = self.parts.get("validation")
+        if part is None or len(part.rows) < 2 * conformal.fewest(share):
+            return None
+        probabilities = part.probabilities.get("single", next(iter(part.probabilities.values())))
+        calibrated = calibration.softmax(np.log(np.maximum(probabilities, TINY)), self.temperature or 1.0)
+        return conformal.measure_coverage(calibrated, part.labels, share)
+
     def to_dict(self) -> dict[str, Any]:
         """The record, format 2: plain numbers, lists and strings."""
         return {
@@ -127,6 +140,7 @@ class EvaluationResult:
             "classes": list(self.classes),
             "data": dict(self.data),
             "temperature": self.temperature,
+            "coverage": None if (coverage := self.coverage()) is None else coverage.to_dict(),
             "left_out": dict(self.left_out),
             "evaluations": {name: part.to_dict() for name, part in self.parts.items()},
         }
@@ -211,7 +225,14 @@ def upgrade(record: Mapping[str, Any]) -> dict[str, Any]:
     views = next(iter(next(iter(parts.values()), {}).values()), {})
     classes = [score["name"] for score in views.get("per_class", [])]
     data = {"source": "", "fingerprint": "", "drawn": bool(record.get("drawn", False)), "trained_on": True}
-    defaults = {"model": record.get("run", ""), "classes": classes, "data": data, "temperature": None, "left_out": {}}
+    defaults = {
+        "model": record.get("run", ""),
+        "classes": classes,
+        "data": data,
+        "temperature": None,
+        "coverage": None,
+        "left_out": {},
+    }
     return {"format": FORMAT, **defaults, **rest, "evaluations": parts}
 
 

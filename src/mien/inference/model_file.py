@@ -38,7 +38,8 @@ class ModelInfo:
     network sees it (mien.inference.normalization). mean, std: of pixels in 0..1, as the graph applies them; None where
     not told. parameters: their number, None where not told. training: recipe, network, seed, split, data,
     validation_accuracy and more, as the run told it. quantization: "", "int8 weights" (computed in float32) or "int8".
-    cascade: first, second and below, of two networks in one file. metadata: the file's own strings.
+    cascade: first, second and below, of two networks in one file. conformal: coverage and threshold of its prediction
+    sets (mien.inference.prediction_sets), {} where it has none. metadata: the file's own strings.
     """
 
     path: Path
@@ -55,6 +56,7 @@ class ModelInfo:
     training: Mapping[str, Any] = field(default_factory=dict, repr=False)
     quantization: str = ""
     cascade: Mapping[str, Any] = field(default_factory=dict)
+    conformal: Mapping[str, float] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -132,6 +134,7 @@ def parse_info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
             training=_json(metadata.get("training", "{}"), dict),
             quantization=_quantization(metadata),
             cascade=_json(metadata.get("cascade", "{}"), dict),
+            conformal=_json(metadata.get("conformal", "{}"), dict),
             metadata=metadata,
         )
     except (KeyError, ValueError, TypeError) as error:
@@ -196,4 +199,12 @@ def _fault(info: ModelInfo) -> str:
         return f"its mean is {info.mean}"
     if info.std is not None and not (math.isfinite(info.std) and info.std > 0):
         return f"its standard deviation is {info.std}"
-    return ""
+    return _conformal_fault(info.conformal)
+
+
+def _conformal_fault(conformal: Mapping[str, Any]) -> str:
+    if not conformal:
+        return ""
+    values = [conformal.get(name) for name in ("coverage", "threshold")]
+    sound = all(isinstance(value, (int, float)) and 0 <= value <= 1 for value in values)
+    return "" if sound else f"its conformal sets have {dict(conformal)}"

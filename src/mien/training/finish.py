@@ -51,7 +51,11 @@ def finish(
     result = evaluate(folder / "model.onnx", dataset, labeled)
     record = result.to_dict()
     accuracy = record["evaluations"]["validation"]["single"]["accuracy"]
-    set_metadata(folder / "model.onnx", temperature=result.temperature or 1.0, validation_accuracy=accuracy)
+    coverage = result.coverage()
+    conformal = {"coverage": coverage.promised, "threshold": coverage.threshold} if coverage else None
+    set_metadata(
+        folder / "model.onnx", temperature=result.temperature or 1.0, validation_accuracy=accuracy, conformal=conformal
+    )
     verdict = diagnose.diagnose_record(fitted.history, record)
     metrics = {
         "run": run.name, "recipe": run.recipe.name, "group": run.record["group"],

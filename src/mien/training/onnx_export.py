@@ -162,13 +162,19 @@ def weights(path: Path) -> dict[str, Tensor]:
     return {name: torch.from_numpy(values) for name, values in state_dict(path).items()}
 
 
-def set_metadata(path: Path, *, temperature: float, validation_accuracy: float) -> None:
-    """Write into a model file what is known only once it has been evaluated."""
+def set_metadata(
+    path: Path, *, temperature: float, validation_accuracy: float, conformal: Mapping[str, float] | None = None
+) -> None:
+    """Write into a model file what is known only once it has been evaluated.
+
+    conformal: coverage and threshold of its prediction sets, where there are images enough to fit them.
+    """
     import onnx
 
     model = onnx.load(str(path))
     metadata = description(model)
     training = {**json.loads(metadata["training"]), "validation_accuracy": validation_accuracy}
-    describe(model, {**metadata, "temperature": repr(float(temperature)), "training": json.dumps(training)})
+    known = {**metadata, "temperature": repr(float(temperature)), "training": json.dumps(training)}
+    describe(model, known | ({"conformal": json.dumps(dict(conformal))} if conformal else {}))
     with atomic_write(path) as temporary:
         onnx.save(model, str(temporary))

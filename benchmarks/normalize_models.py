@@ -4,7 +4,7 @@
     python benchmarks/normalize_models.py --data data/ --kind none --models mine.onnx -o out/
 
 No weight changes. Temperature (fitted) and validation_accuracy are those on the normalized validation faces, PublicTest for
-FER2013's own split; the metadata become those of format 2. A cascade is joined anew of the files named by --cascade, for
+FER2013's own split, and so is the threshold of the conformal sets (90 %); the metadata become those of format 2. A cascade is joined anew of the files named by --cascade, for
 the temperatures of its two networks are in its graph, and asks its second network about the same share of faces as before.
 """
 
@@ -18,9 +18,10 @@ import onnx
 from numpy.typing import NDArray
 
 from mien.data import load, split
+from mien.evaluation import conformal
 from mien.evaluation.calibration import fit_temperature
 from mien.files import atomic_write
-from mien.inference.model import Model, open_model
+from mien.inference.model import Model, open_model, softmax
 from mien.inference.model_file import FORMAT, resolve
 from mien.inference.normalization import KINDS
 from mien.training.cascade import join, margins
@@ -34,7 +35,9 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", default=["nano", "hybrid", "champion-int8", "champion"])
     parser.add_argument("--cascade", nargs=3, metavar=("MODEL", "FIRST", "SECOND"),
                         default=["champion-fast", "nano", "champion-int8"])  # fmt: skip
-    parser.add_argument("-o", "--output", type=Path, help="a folder for the new files; else they take the place of the old")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="a folder for the new files; else they take the place of the old"
+    )
     args = parser.parse_args()
     dataset = load(args.data)
     index = split(dataset, "official").validation
@@ -63,12 +66,14 @@ def redescribe(
     accuracy = float((logits.argmax(axis=1) == labels).mean())
     before = model.info.validation_accuracy or float("nan")
     print(f"{place.name}: accuracy {accuracy:.2%} ({before:.2%} before), temperature {temperature:.4f}", flush=True)
+    threshold = conformal.fit_threshold(softmax(logits, temperature), labels)
     proto = onnx.load(str(model.path))
     metadata = {
         **model.metadata,
         "mien_format": FORMAT,
         "input_normalization": kind,
         "temperature": repr(temperature),
+        "conformal": json.dumps({"coverage": conformal.COVERAGE, "threshold": threshold}),
         "training": json.dumps({**model.info.training, "validation_accuracy": accuracy}),
     }
     describe(proto, metadata)

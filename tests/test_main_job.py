@@ -27,7 +27,7 @@ def test_quickstart_without_any_data_draws_its_own_and_says_so(tmp_path, monkeyp
     run = tmp_path / "runs" / "quickstart"
     assert len(submission.read(run / "submission.csv")) == 60
     assert (run / "figures" / "curves.png").is_file()
-    assert json.loads((run / "metrics.json").read_text())["drawn"] is True
+    assert json.loads((run / "metrics.json").read_text())["data"]["drawn"] is True
 
     weights = (run / "weights.safetensors").stat().st_mtime_ns
     assert main(["quickstart", *QUICK]) == 0

@@ -149,3 +149,26 @@ def test_an_ensemble_averages_probabilities_of_models_with_the_same_classes(tmp_
         Ensemble([models[0], open_model(make_model(tmp_path / "few.onnx", ("a", "b")))])
     with pytest.raises(MienError, match="one model"):
         Ensemble([])
+
+
+def test_a_threshold_gives_each_face_its_conformal_set(tmp_path: Path) -> None:
+    from mien.inference.reader import Reader
+
+    face = np.random.default_rng(0).integers(0, 256, (48, 48)).astype(np.uint8)
+    (without,) = Reader(make_model(tmp_path / "old.onnx")).read(face, already_cropped=True)
+    assert without.options == ()
+    for threshold, classes in ((0.0, 1), (1.0, 7)):
+        sets = json.dumps({"coverage": 0.9, "threshold": threshold})
+        path = make_model(tmp_path / f"{threshold}.onnx", mien_format="2", conformal=sets)
+        (with_set,) = Reader(path).read(face, already_cropped=True)
+        assert len(with_set.options) == classes
+        assert with_set.options[0] == with_set.emotion
+        assert read_info(path).conformal == {"coverage": 0.9, "threshold": threshold}
+    for wrong in (
+        '{"coverage": 2, "threshold": 0.5}',
+        '{"threshold": "a"}',
+        "[]",
+        '{"coverage": 0.9, "threshold": NaN}',
+    ):
+        with pytest.raises(MienError, match="not a sound mien model"):
+            read_info(make_model(tmp_path / "wrong.onnx", mien_format="2", conformal=wrong))

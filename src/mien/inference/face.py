@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien.errors import MienError
+from mien.inference.prediction_sets import prediction_sets
 from mien.inference.quality import Quality
 from mien.labels import color
 
@@ -28,6 +29,7 @@ class Face:
     score: the detector's, 0..1; None where the whole picture was taken as the face. landmarks: (x, y) of both eyes,
     the nose and both corners of the mouth, where known. crop: (S, S) uint8, the gray face as it was cut out, upright, before
     the model's input normalization. model: the model's file. quality: size, sharpness, light, tilt and more.
+    set_threshold: of the model's conformal sets, None where its file has none.
     """
 
     emotion: str
@@ -39,6 +41,19 @@ class Face:
     crop: NDArray[np.uint8] = field(repr=False, compare=False)
     model: str = field(repr=False, compare=False)
     quality: Quality | None = field(default=None, repr=False, compare=False)
+    set_threshold: float | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The classes that the face may show, most probable first: a conformal set, which holds the right one as often as
+        the model's file promises (model.info.conformal). () where the file has no threshold."""
+        if self.set_threshold is None:
+            return ()
+        names = sorted(self.probabilities, key=lambda name: -self.probabilities[name])
+        ranked = [[self.probabilities[name] for name in names]]
+        return tuple(
+            name for name, member in zip(names, prediction_sets(ranked, self.set_threshold)[0], strict=True) if member
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """All but crop and model, as plain numbers, lists and strings that json can write."""

@@ -211,6 +211,7 @@ class Reader:
             landmarks={name: (float(x), float(y)) for name, (x, y) in zip(LANDMARKS, known, strict=False)},
             crop=image.crops[i],
             model=str(self.model.path),
+            set_threshold=self.model.info.conformal.get("threshold"),
             quality=measure_quality(image.crops[i], box, faces.landmarks[i], int(faces.turns[i]), width, height),
         )
 

@@ -39,6 +39,7 @@ from mien.evaluation.conformal import Coverage
 from mien.evaluation.metrics import Evaluation
 from mien.evaluation.tta import OLD_NAMES
 from mien.files import atomic_write, write_json
+from mien.inference.model import softmax
 
 FORMAT = 2
 TINY = 1e-12  # the smallest probability that a logarithm is taken of
@@ -129,7 +130,7 @@ class EvaluationResult:
         if part is None or len(part.rows) < 2 * conformal.fewest(share):
             return None
         probabilities = part.probabilities.get("single", next(iter(part.probabilities.values())))
-        calibrated = calibration.softmax(np.log(np.maximum(probabilities, TINY)), self.temperature or 1.0)
+        calibrated = softmax(np.log(np.maximum(probabilities, TINY)), self.temperature or 1.0)
         return conformal.measure_coverage(calibrated, part.labels, share)
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import functools
+import gzip
 import http.server
 import os
 import shutil
@@ -41,6 +42,7 @@ def can_build() -> bool:
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
+    packs: ClassVar[bool] = False
     extensions_map: ClassVar[dict[str, str]] = {
         **http.server.SimpleHTTPRequestHandler.extensions_map,
         ".mjs": "text/javascript",
@@ -49,15 +51,40 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         pass
 
+    def do_GET(self) -> None:
+        """Files of pages that do not lie packed are packed on the way, as most web servers do."""
+        path = Path(self.translate_path(self.path))
+        path = path / "index.html" if path.is_dir() else path
+        if not self.packs or not path.is_file() or path.suffix in (".gz", ".jpg"):
+            super().do_GET()
+            return
+        content = _packed(path, path.stat().st_mtime_ns)
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(str(path)))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
     def handle(self) -> None:
         with contextlib.suppress(ConnectionError):  # a browser that has gone
             super().handle()
 
 
+class _PackingHandler(_Handler):
+    packs = True
+
+
+@functools.lru_cache
+def _packed(path: Path, stamp: int) -> bytes:
+    return gzip.compress(path.read_bytes(), 9, mtime=0)
+
+
 @contextlib.contextmanager
-def handed_out(folder: Path) -> Iterator[str]:
-    """The address of a folder, handed out by Python's own web server, uncompressed and without further headers."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, directory=str(folder)))
+def handed_out(folder: Path, packs: bool = False) -> Iterator[str]:
+    """The address of a folder, handed out by Python's own web server without further headers. packs: compress files."""
+    handler = functools.partial(_PackingHandler if packs else _Handler, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -85,9 +85,16 @@ def test_exif_turns_and_profiles_change_nothing(visit: Visit) -> None:
 
 def test_damaged_files_get_one_clear_line(visit: Visit) -> None:
     page = visit.page
-    visit.upload(("broken.jpg", b"\xff\xd8\xff nothing"), ("film.mp4", b"\0\0\0\x18ftypmp42"))
+    page.locator("input[type=file]").set_input_files(
+        [
+            {"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8\xff nothing"},
+            {"name": "film.mp4", "mimeType": "video/mp4", "buffer": b"\0\0\0\x18ftypmp42"},
+        ]
+    )
     expect(page.get_by_role("heading", name="Not a readable picture")).to_be_visible()
     expect(page.locator(".thumb.waiting")).to_have_count(0)
+    page.locator(".thumb").nth(1).click()
+    expect(page.get_by_text("This page reads photos. On a computer, mien reads films")).to_be_visible()
 
 
 @pytest.mark.parametrize("kind", ["none", "percentile", "standardize", "equalize", "adaptive"])

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from mien.server.app import STATIC
-from read_fixtures import PORTRAIT, crowd
+from page_tools import serious_findings
+from read_fixtures import PORTRAIT, crowd, make_film
 from serve_browser import Visit, browser, encoded, expect, film, needs_browser, playwright, site, visit
 from serve_fixtures import PHOTO
 
@@ -253,3 +254,32 @@ def test_the_scripts_import_each_other_in_no_circle() -> None:
 
     for name in scripts:
         visit_script(name, ())
+
+
+def test_a_film_is_read_with_a_timeline_for_each_face(visit: Visit, tmp_path: Path) -> None:
+    film = make_film(tmp_path / "two.mp4")
+    page = visit.page
+    page.locator("input[type=file]").set_input_files(film)
+    expect(page.get_by_role("heading", level=1)).to_have_text("two.mp4")
+    expect(page.locator(".track")).to_have_count(2)
+    expect(page.get_by_role("article", name=re.compile(r"^Face 1: .*seen for (3|4)\.\d s"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile(r"^Face 2: .*Its probabilities over the film"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^2 faces in 4\.0 s · 480 × 270"))).to_be_visible()
+    for name in ("JSON", "CSV"):
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name=f"Download {name}").click()
+        waiting.value.save_as(tmp_path / f"film.{name.lower()}")
+    picture = json.loads((tmp_path / "film.json").read_text())["pictures"][0]
+    assert picture["name"] == "two.mp4"
+    assert len(picture["frames"]) >= 15
+    rows = (tmp_path / "film.csv").read_text().splitlines()
+    assert rows[1].startswith("two.mp4 at 0.00 s,,480,270,")
+    assert serious_findings(page) == []
+
+
+def test_a_film_that_is_none_gets_one_clear_line(visit: Visit) -> None:
+    page = visit.page
+    film = {"name": "film.mp4", "mimeType": "video/mp4", "buffer": b"nothing of a film"}
+    page.locator("input[type=file]").set_input_files([film])
+    expect(page.locator(".note p")).to_be_visible()
+    expect(page.locator(".note")).not_to_contain_text("picture")

@@ -88,6 +88,9 @@ export async function readFrame(canvas, signal) {
   return picture;
 }
 
+/** Films are not read here. */
+export const readFilm = null;
+
 /** The heat map of a crop: {probability, drop, overlay}; overlay is a Blob, probabilities are 0..1. */
 export function explain(crop, emotion) {
   return ask("explain", { crop, emotion });

@@ -3,7 +3,7 @@
 import { logitsOf, softmax } from "./classifier.js";
 import { cropFace } from "./crop.js";
 import { decode, pixelsOf, png, toGray } from "./decode.js";
-import { detect, yunet } from "./detector.js";
+import { detect, detectQuickly, yunet } from "./detector.js";
 import { load } from "./loader.js";
 import { digits, round } from "./numbers.js";
 import { explain } from "./occlusion.js";
@@ -42,11 +42,11 @@ const TASKS = {
   },
 
   async picture(blob) {
-    return read(await decode(blob), true);
+    return read(await decode(blob), detect, true);
   },
 
   async frame(bitmap) {
-    return read(pixelsOf(bitmap), false);
+    return read(pixelsOf(bitmap), detectQuickly, false);
   },
 
   async explain({ crop, emotion }) {
@@ -56,10 +56,10 @@ const TASKS = {
   },
 };
 
-async function read(image, withCrops) {
+async function read(image, detector, withCrops) {
   const { width, height } = image;
   const { card } = model;
-  const found = await detect(find, image);
+  const found = await detector(find, image);
   const crops = found.map((face) => cropFace(image, face, card.input_size));
   const logits = await logitsOf(
     model,

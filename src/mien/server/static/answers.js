@@ -50,6 +50,12 @@ export async function readFrame(canvas, signal) {
   return (await response.json()).pictures[0];
 }
 
+/** The faces of a film over time: {width, height, length, every, note, frames: [{time, faces}]}. */
+export async function readFilm(file) {
+  const type = file.type.startsWith("video/") ? file.type : "video/mp4";
+  return json("v1/videos", { method: "POST", body: file, headers: { "Content-Type": type } });
+}
+
 /** The heat map of a crop: {probability, drop, overlay}; overlay is a Blob, probabilities are 0..1. */
 export async function explain(crop, emotion) {
   const options = { method: "POST", body: crop, headers: { "Content-Type": "image/png" } };

@@ -16,6 +16,16 @@ export function asJson(items, model) {
   );
 }
 
+/** A film is as many pictures as frames of it were read, each named by its time. */
+function rowsOf({ name, answer }) {
+  if (!answer.frames) return [{ name, answer }];
+  const { width, height } = answer;
+  return answer.frames.map(({ time, faces }) => ({
+    name: `${name} at ${time.toFixed(2)} s`,
+    answer: { width, height, faces: faces.map((face) => ({ number: face.id, ...face })) },
+  }));
+}
+
 /** A row for each face; a picture without faces, or with a problem, has one row. */
 export function asCsv(items, classes, model) {
   const columns = [
@@ -36,7 +46,7 @@ export function asCsv(items, classes, model) {
     "model",
   ];
   const lines = [columns];
-  for (const { name, answer } of items) {
+  for (const { name, answer } of items.flatMap(rowsOf)) {
     const faces = answer.faces ?? [];
     const start = [name, answer.problem?.detail ?? "", answer.width ?? "", answer.height ?? "", faces.length];
     if (!faces.length) lines.push([...start, ...columns.slice(start.length + 1).map(() => ""), model]);

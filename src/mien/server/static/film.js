@@ -10,6 +10,6 @@ export function isFilm(file) {
 /** What is said of a film where only photos are read. */
 export const FILM_PROBLEM = {
   title: "A film, not a photo",
-  detail: "This page reads photos. mien reads films on the command line: mien read film.mp4",
+  detail: "This page reads photos. On a computer, mien reads films: mien read film.mp4.",
   status: 415,
 };

@@ -1,12 +1,13 @@
 // The photo view: pictures by drop, paste, file picker, camera or sample; one shown at a time, a strip for the others.
 
-import { modelCard, readPicture } from "./answers.js";
-import { h, icon, plural, say, sentence } from "./dom.js";
+import { modelCard, readFilm, readPicture } from "./answers.js";
+import { duration, h, icon, plural, say, sentence } from "./dom.js";
 import { asCsv, asJson, asPicture } from "./download.js";
 import { listenForFiles } from "./drop.js";
 import { FILM_PROBLEM, isFilm } from "./film.js";
 import { describe, show } from "./result.js";
 import { filePicker, startView } from "./start.js";
+import { describeFilm, showFilm } from "./timeline.js";
 
 let root = null;
 let items = []; // {name, type, url, blob, state: "waiting" | "done" | "failed", answer, ms}
@@ -55,9 +56,10 @@ const waiting = (item) => item.state === "waiting";
 async function readItem(item) {
   say("Reading…");
   try {
-    if (isFilm(item.blob)) throw FILM_PROBLEM;
+    const film = isFilm(item.blob);
+    if (film && !readFilm) throw FILM_PROBLEM;
     const began = performance.now();
-    item.answer = await readPicture(item.blob);
+    item.answer = film ? await readFilm(item.blob) : await readPicture(item.blob);
     item.ms = performance.now() - began;
     item.state = "done";
   } catch (error) {
@@ -101,7 +103,7 @@ function downloads() {
   const all = items.every((each) => each.state !== "waiting");
   return [
     h("span", { class: "soft wide-only" }, icon("download", 18)),
-    download("Picture", item.state === "done" && item.answer.faces.length, (card) => asPicture(item, card)),
+    download("Picture", item.state === "done" && item.answer.faces?.length, (card) => asPicture(item, card)),
     download("JSON", all, (card) => asJson(items, card.name)),
     download("CSV", all, (card) => asCsv(items, card.classes, card.name)),
   ];
@@ -127,7 +129,8 @@ function download(name, ready, act) {
 function factLine(item) {
   if (item.state === "waiting") return "Reading…";
   if (item.state === "failed") return item.answer.problem.title;
-  const { faces, width, height } = item.answer;
+  const { faces, frames, width, height } = item.answer;
+  if (frames) return `${describeFilm(item.answer)} · ${width} × ${height} · read in ${duration(item.ms / 1000)}`;
   return `${faces.length ? plural(faces.length, "face") : "No face"} · ${width} × ${height} · ${Math.round(item.ms)} ms`;
 }
 
@@ -161,6 +164,15 @@ async function fillBody(body, item) {
   }
   const card = await modelCard().catch(() => null);
   if (!card || items[current] !== item) return;
+  if (item.answer.frames) {
+    const { stage, list } = showFilm(card, item.answer, item.url);
+    body.append(
+      stage,
+      list.childElementCount ? list : note("camera", "No face found", "No face was seen in this film."),
+    );
+    say(describeFilm(item.answer));
+    return;
+  }
   const { stage, list } = show(card, item.answer, item.url);
   body.classList.toggle("panorama", item.answer.faces.length > 1 && item.answer.width > 1.6 * item.answer.height);
   body.append(stage);
@@ -203,7 +215,9 @@ function stripButtons() {
         },
       },
       h("img", { src: item.url, alt: "", onerror: (event) => event.target.remove() }),
-      item.state === "done" ? h("span", { class: "thumb-count", "data-number": item.answer.faces.length }) : null,
+      item.state === "done"
+        ? h("span", { class: "thumb-count", "data-number": item.answer.faces?.length ?? "▸" })
+        : null,
     ),
   );
 }

@@ -1,6 +1,6 @@
 // What the photo view shows before any photo: where to drop one, a sample, and what the model is.
 
-import { chooseModel, modelCard, models, PLACE } from "./answers.js";
+import { chooseModel, modelCard, models, PLACE, readFilm } from "./answers.js";
 import { count, h, icon, megabytes, percent } from "./dom.js";
 
 /** The start view. take(files): called with the photos that were chosen. */
@@ -57,7 +57,7 @@ export function startView(take) {
 export function filePicker(take) {
   const picker = h("input", {
     type: "file",
-    accept: "image/*,.heic,.avif,.tif,.tiff",
+    accept: `image/*,.heic,.avif,.tif,.tiff${readFilm ? ",video/*,.mkv" : ""}`,
     multiple: true,
     class: "for-readers",
     tabindex: "-1",

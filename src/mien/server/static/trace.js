@@ -25,7 +25,7 @@ export function trace() {
       points.push({ now, probabilities });
       points = points.filter((point) => now - point.now <= SPAN + 1000);
       element.hidden = false;
-      paint(canvas, points, now, card);
+      paintShares(canvas, points, { from: now - SPAN, to: now }, card);
     },
     clear() {
       points = [];
@@ -34,29 +34,31 @@ export function trace() {
   };
 }
 
-function paint(canvas, points, now, card) {
+/** Paint probabilities stacked over time, from one time to another. points: [{now, probabilities | null}]. */
+export function paintShares(canvas, points, { from, to }, card) {
   const wide = canvas.clientWidth || 300;
+  const high = canvas.clientHeight || HEIGHT;
   const ratio = window.devicePixelRatio || 1;
   canvas.width = Math.round(wide * ratio);
-  canvas.height = Math.round(HEIGHT * ratio);
+  canvas.height = Math.round(high * ratio);
   const draw = canvas.getContext("2d");
   draw.scale(ratio, ratio);
-  const at = (point) => wide - ((now - point.now) / SPAN) * wide;
+  const at = (point) => ((point.now - from) / (to - from)) * wide;
   for (let i = 1; i < points.length; i += 1) {
     const [a, b] = [points[i - 1], points[i]];
     if (!a.probabilities || !b.probabilities) continue;
     let low = [0, 0];
     card.classes.forEach((name, index) => {
-      const high = [low[0] + a.probabilities[name], low[1] + b.probabilities[name]];
+      const top = [low[0] + a.probabilities[name], low[1] + b.probabilities[name]];
       const [left, right] = [at(a), at(b) + 0.6]; // a hair of overlap, or seams shine through
       draw.fillStyle = card.colors[index];
       draw.beginPath();
-      draw.moveTo(left, HEIGHT * low[0]);
-      draw.lineTo(right, HEIGHT * low[1]);
-      draw.lineTo(right, HEIGHT * high[1]);
-      draw.lineTo(left, HEIGHT * high[0]);
+      draw.moveTo(left, high * low[0]);
+      draw.lineTo(right, high * low[1]);
+      draw.lineTo(right, high * top[1]);
+      draw.lineTo(left, high * top[0]);
       draw.fill();
-      low = high;
+      low = top;
     });
   }
 }

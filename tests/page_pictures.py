@@ -19,7 +19,7 @@ from mien.labels import EMOTIONS
 
 ROOT = Path(__file__).parents[1]
 PHOTOS = {
-    "group": ROOT / "docs/images/group.jpg",
+    "group": ROOT / "docs/images/group.jpg",  # drawn faces, as mien shows them: no photograph
     "portrait": ROOT / "docs/images/portrait.jpg",
     "astronaut": ROOT / "src/mien/inference/sample/astronaut.jpg",
 }
@@ -112,15 +112,16 @@ def turned(image: Image.Image, orientation: int, kind: str = "JPEG", **options: 
 def _photographs() -> Iterator[Picture]:
     photos = {name: ImageOps.exif_transpose(Image.open(path)).convert("RGB") for name, path in PHOTOS.items()}
     for name, photo in photos.items():
-        yield Picture(f"{name}.jpg", PHOTOS[name].read_bytes(), True, "as it is")
+        photograph = name != "group"
+        yield Picture(f"{name}.jpg", PHOTOS[name].read_bytes(), photograph, "as it is")
         for orientation in STORED:
             data = turned(photo, orientation)
-            yield Picture(f"{name}-exif-{orientation}.jpg", data, True, f"EXIF orientation {orientation}")
+            yield Picture(f"{name}-exif-{orientation}.jpg", data, photograph, f"EXIF orientation {orientation}")
         for kind in PROFILES:
             data = encoded(photo, icc_profile=icc_profile(kind))
-            yield Picture(f"{name}-{kind}.jpg", data, True, f"color profile {kind}")
+            yield Picture(f"{name}-{kind}.jpg", data, photograph, f"color profile {kind}")
         data = turned(photo, 6, icc_profile=icc_profile("display-p3"))
-        yield Picture(f"{name}-phone.jpg", data, True, "EXIF orientation 6, color profile display-p3")
+        yield Picture(f"{name}-phone.jpg", data, photograph, "EXIF orientation 6, color profile display-p3")
         yield from _formats(name, photo)
         yield from _sizes(name, photo)
         yield from _lights(name, photo)
@@ -128,44 +129,47 @@ def _photographs() -> Iterator[Picture]:
     for i, left in enumerate(range(0, 661, 110)):
         for j, top in enumerate((0, 150, 300)):
             window = group.crop((left, top, left + 330, top + 330))
-            yield Picture(f"group-window-{i}-{j}.jpg", encoded(window), True, "a part, faces cut by its edges")
+            yield Picture(f"group-window-{i}-{j}.jpg", encoded(window), False, "a part, faces cut by its edges")
     for i, box in enumerate([(165, 45, 285, 195), (150, 30, 300, 180), (178, 63, 269, 176), (100, 0, 350, 250)]):
         face = photos["astronaut"].crop(box)
         yield Picture(f"face-{i}.png", encoded(face, "PNG"), True, "a face that fills the picture")
 
 
 def _formats(name: str, photo: Image.Image) -> Iterator[Picture]:
+    photograph = name != "group"
     alpha = photo.convert("RGBA")
     alpha.putalpha(Image.linear_gradient("L").resize(photo.size).point(lambda level: min(255, 2 * level)))
     wide = Image.fromarray(np.asarray(photo.convert("L")).astype(np.uint16) * 257)
-    yield Picture(f"{name}.png", encoded(photo, "PNG"), True, "PNG")
-    yield Picture(f"{name}-alpha.png", encoded(alpha, "PNG"), True, "PNG with transparency")
-    yield Picture(f"{name}-palette.png", encoded(photo.quantize(128), "PNG"), True, "PNG with a palette")
-    yield Picture(f"{name}-16-bit.png", encoded(wide, "PNG"), True, "gray PNG of 16 bits")
-    yield Picture(f"{name}.webp", encoded(photo, "WEBP", quality=85), True, "WebP")
-    yield Picture(f"{name}-lossless.webp", encoded(photo, "WEBP", lossless=True), True, "WebP, lossless")
-    yield Picture(f"{name}.bmp", encoded(photo, "BMP"), True, "BMP")
-    yield Picture(f"{name}-gray.jpg", encoded(photo.convert("L")), True, "gray JPEG")
-    yield Picture(f"{name}-progressive.jpg", encoded(photo, progressive=True), True, "progressive JPEG")
-    yield Picture(f"{name}-full-color.jpg", encoded(photo, subsampling=0), True, "JPEG, colors not subsampled")
-    yield Picture(f"{name}-poor.jpg", encoded(photo, quality=35), True, "JPEG of quality 35")
+    yield Picture(f"{name}.png", encoded(photo, "PNG"), photograph, "PNG")
+    yield Picture(f"{name}-alpha.png", encoded(alpha, "PNG"), photograph, "PNG with transparency")
+    yield Picture(f"{name}-palette.png", encoded(photo.quantize(128), "PNG"), photograph, "PNG with a palette")
+    yield Picture(f"{name}-16-bit.png", encoded(wide, "PNG"), photograph, "gray PNG of 16 bits")
+    yield Picture(f"{name}.webp", encoded(photo, "WEBP", quality=85), photograph, "WebP")
+    yield Picture(f"{name}-lossless.webp", encoded(photo, "WEBP", lossless=True), photograph, "WebP, lossless")
+    yield Picture(f"{name}.bmp", encoded(photo, "BMP"), photograph, "BMP")
+    yield Picture(f"{name}-gray.jpg", encoded(photo.convert("L")), photograph, "gray JPEG")
+    yield Picture(f"{name}-progressive.jpg", encoded(photo, progressive=True), photograph, "progressive JPEG")
+    yield Picture(f"{name}-full-color.jpg", encoded(photo, subsampling=0), photograph, "JPEG, colors not subsampled")
+    yield Picture(f"{name}-poor.jpg", encoded(photo, quality=35), photograph, "JPEG of quality 35")
 
 
 def _sizes(name: str, photo: Image.Image) -> Iterator[Picture]:
+    photograph = name != "group"
     for scale in (0.3, 0.6, 1.7, 3.1):
         size = (round(photo.width * scale), round(photo.height * scale))
         data = encoded(photo.resize(size, Image.Resampling.LANCZOS))
-        yield Picture(f"{name}-{scale}.jpg", data, True, f"{size[0]} x {size[1]}")
+        yield Picture(f"{name}-{scale}.jpg", data, photograph, f"{size[0]} x {size[1]}")
 
 
 def _lights(name: str, photo: Image.Image) -> Iterator[Picture]:
+    photograph = name != "group"
     for share in (0.25, 0.5, 1.5):
         data = encoded(ImageEnhance.Brightness(photo).enhance(share))
-        yield Picture(f"{name}-light-{share}.jpg", data, True, f"{share} times the light")
-    yield Picture(f"{name}-blurred.jpg", encoded(photo.filter(ImageFilter.GaussianBlur(2))), True, "blurred")
-    yield Picture(f"{name}-mirrored.jpg", encoded(ImageOps.mirror(photo)), True, "mirrored")
+        yield Picture(f"{name}-light-{share}.jpg", data, photograph, f"{share} times the light")
+    yield Picture(f"{name}-blurred.jpg", encoded(photo.filter(ImageFilter.GaussianBlur(2))), photograph, "blurred")
+    yield Picture(f"{name}-mirrored.jpg", encoded(ImageOps.mirror(photo)), photograph, "mirrored")
     tilted = photo.rotate(14, Image.Resampling.BICUBIC, fillcolor=(90, 110, 120))
-    yield Picture(f"{name}-tilted.jpg", encoded(tilted), True, "turned by 14 degrees")
+    yield Picture(f"{name}-tilted.jpg", encoded(tilted), photograph, "turned by 14 degrees")
 
 
 def _drawn() -> Iterator[Picture]:

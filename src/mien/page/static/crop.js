@@ -3,11 +3,12 @@
 import { cut, toGray } from "./decode.js";
 import { round } from "./numbers.js";
 import { BILINEAR, resize } from "./resample.js";
+import { turnedImage } from "./turn.js";
 
 const MARGIN = 1.15; // side of the frame over the longer side of the box
 const GRID = 8; // frames lie on eighths of a pixel: the last digits of a box do not move them
 
-/** Cut one face out of an image: {width: size, height: size, channels: 1, data}. */
+/** Cut one face out of an image, upright: {width: size, height: size, channels: 1, data}. */
 export function cropFace(image, face, size) {
   const longer = MARGIN * Math.max(face.width, face.height);
   let left = round((face.x + face.width / 2 - longer / 2) * GRID) / GRID;
@@ -28,7 +29,8 @@ export function cropFace(image, face, size) {
     Math.min(left - x + side, region.width),
     Math.min(top - y + side, region.height),
   ];
-  return resize(region, size, size, BILINEAR, box);
+  const crop = resize(region, size, size, BILINEAR, box);
+  return face.turn ? turnedImage(crop, face.turn) : crop;
 }
 
 /** Move a stretch of `side` that begins at `start` into 0..length; center it where it does not fit. */

@@ -1,13 +1,18 @@
 // Finding faces with YuNet, as mien.inference.detector does it: looks at several sizes, tiles, non-maximum suppression.
-// A face is {x, y, width, height, landmarks: [[x, y] * 5], score}, in pixels of the picture.
+// A face is {x, y, width, height, landmarks: [[x, y] * 5], score, turn}, in pixels of the picture; turn: degrees by which the
+// picture must be turned counterclockwise for the face to stand upright.
 
 import { cut } from "./decode.js";
 import { round } from "./numbers.js";
 import { BICUBIC, BILINEAR, resize, resizeInSteps } from "./resample.js";
+import { turnedImage } from "./turn.js";
 
 const MIN_SCORE = 0.65;
 const HINT_SCORE = 0.3; // something that may be a small face: worth a closer look
 const SMALL = 32; // pixels, shorter side: below this a closer look finds more faces
+const SURE = 0.9; // faces below it may stand another way up
+const TURN_MARGIN = 0.02; // by which a face must score higher when turned
+const TURNED_SCORE = 0.8; // least score of a face that is seen only when turned
 const FIRST = 640; // longer side of the picture at each look
 const CLOSE_UP = 256;
 const QUICK = 320; // for the camera, whose faces are near
@@ -16,11 +21,56 @@ const ENOUGH = 480; // from here to FIRST a picture is looked at as it is
 const OVERLAP = 192; // of neighboring tiles
 const STRIDES = [8, 16, 32];
 
-/** The faces in an image, largest first. run: see `yunet`. */
+/** The faces in an image, whichever way up, largest first. run: see `yunet`. */
 export async function detect(run, image) {
+  const upright = await detectUpright(run, image);
+  const unsure = !upright.length || upright.some((face) => face.score < SURE && shorter(face) >= SMALL);
+  return unsure ? withTurned(run, image, upright) : upright;
+}
+
+/** The faces found, each the way up in which it scores best, and those that are seen only when turned. */
+async function withTurned(run, image, upright) {
+  const size = firstSize(image);
+  const ranked = upright.map((face) => ({ ...face, rank: face.score >= SURE ? 2 : face.score + TURN_MARGIN }));
+  const found = [];
+  for (const turn of [90, 180, 270]) {
+    const turned = turnedImage(image, turn);
+    let faces = await look(run, turned, size);
+    if (size > CLOSE_UP && !faces.some(sure)) faces = await look(run, turned, CLOSE_UP);
+    const clear = faces.filter(({ score }) => score >= Math.max(MIN_SCORE, TURNED_SCORE));
+    found.push(...clear.map((face) => ({ ...turnedBack(face, turn, image), rank: face.score })));
+  }
+  return found.length ? largestFirst(suppress([...ranked, ...found], ({ rank }) => rank)) : upright;
+}
+
+/** A face of a turned image, where it lies in the image before. */
+function turnedBack({ x, y, width, height, landmarks, score }, turn, image) {
+  const [wide, high] = [image.width, image.height];
+  const box = {
+    90: [wide - y - height, x, height, width],
+    180: [wide - x - width, high - y - height, width, height],
+    270: [y, high - x - width, height, width],
+  }[turn];
+  const mark = {
+    90: ([u, v]) => [wide - v, u],
+    180: ([u, v]) => [wide - u, high - v],
+    270: ([u, v]) => [v, high - u],
+  }[turn];
+  return { x: box[0], y: box[1], width: box[2], height: box[3], landmarks: landmarks.map(mark), score, turn };
+}
+
+/** Small pictures are enlarged: YuNet misses many faces of 48 pixels as they are. */
+function firstSize({ width, height }) {
+  const longest = Math.max(width, height);
+  if (ENOUGH <= longest && longest <= FIRST) return longest;
+  return Math.min(FIRST, Math.max(CLOSE_UP, 2 * longest));
+}
+
+const largestFirst = (faces) => faces.sort((a, b) => b.width * b.height - a.width * a.height);
+
+async function detectUpright(run, image) {
   const longest = Math.max(image.width, image.height);
-  let size = longest;
-  if (longest < ENOUGH || longest > FIRST) size = Math.min(FIRST, Math.max(CLOSE_UP, 2 * longest));
+  let size = firstSize(image);
   let seen = await look(run, image, size);
   let found = seen;
   if (size > CLOSE_UP && !found.some(sure)) found = await look(run, image, CLOSE_UP);
@@ -34,13 +84,13 @@ export async function detect(run, image) {
     seen = seen.filter((face) => (shorter(face) * size) / longest <= OVERLAP);
     found = suppress([...found, ...seen]);
   }
-  return found.filter(sure).sort((a, b) => b.width * b.height - a.width * a.height);
+  return largestFirst(found.filter(sure));
 }
 
 /** The faces in a frame of a camera, largest first: a small look, and the others where it shows none. */
 export async function detectQuickly(run, image) {
   const found = (await look(run, image, QUICK)).filter(sure);
-  return found.length ? found.sort((a, b) => b.width * b.height - a.width * a.height) : detect(run, image);
+  return found.length ? largestFirst(found) : detect(run, image);
 }
 
 const sure = (face) => face.score >= MIN_SCORE;
@@ -81,13 +131,14 @@ function moved({ x, y, width, height, landmarks, score }, left, top, scale) {
     height: height * scale,
     landmarks: landmarks.map(([a, b]) => [(a + left) * scale, (b + top) * scale]),
     score,
+    turn: 0,
   };
 }
 
 /** Greedy non-maximum suppression, best score first; a box mostly inside a better one goes too. */
-function suppress(faces) {
+function suppress(faces, rankOf = ({ score }) => score) {
   const kept = [];
-  for (const face of [...faces].sort((a, b) => b.score - a.score)) {
+  for (const face of [...faces].sort((a, b) => rankOf(b) - rankOf(a))) {
     const doubled = kept.some((better) => {
       const wide = Math.min(face.x + face.width, better.x + better.width) - Math.max(face.x, better.x);
       const high = Math.min(face.y + face.height, better.y + better.height) - Math.max(face.y, better.y);

@@ -60,7 +60,7 @@ export async function readFilm(file) {
 export async function explain(crop, emotion) {
   const options = { method: "POST", body: crop, headers: { "Content-Type": "image/png" } };
   const answer = await json(`v1/explain?emotion=${encodeURIComponent(emotion)}`, options);
-  return { probability: answer.belief, drop: answer.drop, overlay: pngBlob(answer.overlay) };
+  return { probability: answer.probability, drop: answer.probability_drop, overlay: pngBlob(answer.overlay) };
 }
 
 /** The picture as it is, or scaled down where it has more bytes or pixels than the server takes. */

@@ -19,6 +19,7 @@ from PIL import Image
 from mien.data import load
 from mien.errors import MienError
 from mien.inference.crop import MARGIN, crop_face, roll
+from mien.inference.detections import Detections
 from mien.inference.detector import open_detector
 from mien.inference.model import open_model
 
@@ -44,16 +45,17 @@ def main() -> None:
         print_accuracy(images, labels, found, args.model)
 
 
-def find(images: np.ndarray) -> list[np.ndarray | None]:
-    """The largest face found in each (48, 48) image, as a row of the detector, or None."""
-    detect = open_detector(sharp=True)
-    found = [detect(Image.fromarray(image).convert("RGB")) for image in images]
-    return [each[0] if len(each) else None for each in found]
+def find(images: np.ndarray) -> list[Detections | None]:
+    """The largest face found in each (48, 48) image, alone, or None."""
+    detect = open_detector(refine=True, find_turned=False)
+    faces = [detect(Image.fromarray(image).convert("RGB")) for image in images]
+    return [each[np.array([0])] if len(each) else None for each in faces]
 
 
-def print_boxes(found: list[np.ndarray | None], total: int) -> None:
-    boxes = np.array([row for row in found if row is not None])
-    x, y, width, height = boxes[:, :4].T
+def print_boxes(found: list[Detections | None], total: int) -> None:
+    faces = Detections.concatenate([face for face in found if face is not None])
+    boxes, eyes = faces.boxes, faces.landmarks[:, 1] - faces.landmarks[:, 0]
+    x, y, width, height = boxes.T
     print(f"{len(boxes)} of {total} faces found ({len(boxes) / total:.1%})\n")
     print("frame (48 px) over     median   quartiles       spread")
     measures = {
@@ -61,7 +63,7 @@ def print_boxes(found: list[np.ndarray | None], total: int) -> None:
         "box height": height,
         "sqrt(width*height)": np.sqrt(width * height),
         "longer side": np.maximum(width, height),
-        "eye distance": np.hypot(boxes[:, 6] - boxes[:, 4], boxes[:, 7] - boxes[:, 5]),
+        "eye distance": np.hypot(*eyes.T),
     }
     for name, pixels in measures.items():
         low, middle, high = np.quantile(48 / pixels, [0.25, 0.5, 0.75])
@@ -72,9 +74,9 @@ def print_boxes(found: list[np.ndarray | None], total: int) -> None:
         print(f"{name:<22} {middle:+6.3f}   {low:+.3f}..{high:+.3f}")
 
 
-def print_accuracy(images: np.ndarray, labels: np.ndarray, found: list[np.ndarray | None], name: str) -> None:
+def print_accuracy(images: np.ndarray, labels: np.ndarray, found: list[Detections | None], name: str) -> None:
     model = open_model(name)
-    seen = np.array([row is not None for row in found])
+    seen = np.array([face is not None for face in found])
 
     def accuracy(crops: np.ndarray, where: np.ndarray) -> float:
         return float((model.classify(crops).argmax(axis=1) == labels[where]).mean())
@@ -87,9 +89,15 @@ def print_accuracy(images: np.ndarray, labels: np.ndarray, found: list[np.ndarra
     def right(pictures: np.ndarray, shift: int, margin: float, align: bool) -> np.ndarray:
         """Whether each found face is read right, cut out with this margin, turned level or not."""
         crops = [
-            crop_face(Image.fromarray(picture), moved(row, shift), model.input_size, margin, align)
-            for picture, row in zip(pictures, found, strict=True)
-            if row is not None
+            crop_face(
+                Image.fromarray(picture),
+                face.boxes[0] + [shift, shift, 0, 0],
+                model.input_size,
+                margin,
+                roll(face.landmarks[0]) if align else 0.0,
+            )
+            for picture, face in zip(pictures, found, strict=True)
+            if face is not None
         ]
         return model.classify(np.array(crops)).argmax(axis=1) == labels[seen]
 
@@ -102,7 +110,7 @@ def print_accuracy(images: np.ndarray, labels: np.ndarray, found: list[np.ndarra
         print(
             f"{margin:<22.3f}  {cells[0]:.4f}    {cells[1]:.4f}      {cells[2]:.4f}    {cells[3]:.4f}{mark}", flush=True
         )
-    print_tilts(np.array([abs(roll(row)) for row in found if row is not None]), right, images, wider)
+    print_tilts(np.array([abs(roll(face.landmarks[0])) for face in found if face is not None]), right, images, wider)
 
 
 def print_tilts(tilts: np.ndarray, right: Callable[..., np.ndarray], images: np.ndarray, wider: np.ndarray) -> None:
@@ -120,14 +128,6 @@ def print_tilts(tilts: np.ndarray, right: Callable[..., np.ndarray], images: np.
             f"{low:>3} to {high:<3} degrees     {among.sum():>5}    {plain[among].mean():.4f}  {level[among].mean():.4f}  "
             f"{gain.mean():+.4f} ({gain.std() / max(1, among.sum()) ** 0.5:.4f})"
         )
-
-
-def moved(row: np.ndarray, shift: int) -> np.ndarray:
-    """A detector's row in a picture that has `shift` more pixels to the left and above."""
-    row = row.copy()
-    row[:2] += shift
-    row[4:14] += shift
-    return row
 
 
 if __name__ == "__main__":

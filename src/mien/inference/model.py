@@ -151,9 +151,9 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
     if not temperature > 0:
         raise MienError(f"temperature {temperature} makes no probabilities; it must be above 0")
     scaled = np.asarray(logits, np.float64) / temperature
-    scaled -= scaled.max(axis=-1, keepdims=True)
+    scaled -= np.maximum.reduce(scaled, axis=-1, keepdims=True)
     np.exp(scaled, out=scaled)
-    scaled /= scaled.sum(axis=-1, keepdims=True)
+    scaled /= np.add.reduce(scaled, axis=-1, keepdims=True)
     return scaled
 
 

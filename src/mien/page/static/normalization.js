@@ -40,8 +40,8 @@ function adaptive(counts, pixels) {
   const [low, high] = limits(counts, pixels);
   const levels = high - low < 128 ? stretched(low, high) : table((level) => level);
   const mean = counts.reduce((sum, count, level) => sum + count * levels[level], 0) / (255 * pixels);
-  if (mean >= 0.41) return levels;
-  const gamma = Math.log(0.41) / Math.log(Math.max(mean, 0.02));
+  if (mean >= 0.44) return levels;
+  const gamma = Math.log(0.44) / Math.log(Math.max(mean, 0.02));
   return levels.map((level) => Math.floor(255 * (level / 255) ** gamma + 0.5));
 }
 

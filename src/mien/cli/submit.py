@@ -23,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "rotate6 (three rotations and mirrors) (default: flip)")  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, default=Path("submission.csv"), help="(default: submission.csv)")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    parser.add_argument(
+        "--input-normalization", default="", metavar="KIND", help="in place of the model file's: none, adaptive, ..."
+    )
     parser.add_argument("--threads", type=int, default=1, help="threads of each model (default: 1)")
 
 
@@ -32,7 +35,15 @@ def run(args: argparse.Namespace) -> None:
 
     with Counter("faces") as progress:
         record = submit(
-            args.source, args.data, args.output, args.format, args.tta, args.overwrite, args.threads, progress
+            args.source,
+            args.data,
+            args.output,
+            args.format,
+            args.tta,
+            args.overwrite,
+            args.threads,
+            args.input_normalization,
+            progress,
         )
     print(
         f"{args.output}: {record['rows']:,} rows, layout {record['layout']}, from {record['model']} ({record['tta']})"

@@ -1,7 +1,7 @@
 """A trained classifier behind one face: a run folder, a model file, a shipped model, or several of them averaged."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from mien.data import Dataset, split
 from mien.data.splits import Split
+from mien.errors import require
 from mien.evaluation.tta import predict_with_tta
 from mien.inference.model import Ensemble, Model, open_model
+from mien.inference.normalization import KINDS
 
 Sources = str | Path | Sequence[str | Path]
 
@@ -52,13 +54,17 @@ class Classifier:
         return split(dataset, trained.get("split", "official"), fold=trained.get("fold", 0), duplicates=duplicates)
 
 
-def open_classifier(source: Sources, threads: int = 1) -> Classifier:
+def open_classifier(source: Sources, threads: int = 1, input_normalization: str = "") -> Classifier:
     """The classifier of a run folder, a model file or a shipped model's name; of several, their average.
 
-    threads: of each model. Raises MienError where one is none of these, or their classes differ.
+    threads: of each model. input_normalization: in place of the one that the files name (a key of KINDS). Raises MienError where one is none of these, or their classes differ.
     """
     sources = [source] if isinstance(source, str | Path) else list(source)
-    ensemble = Ensemble([open_model(one, threads) for one in sources])
+    models = [open_model(one, threads) for one in sources]
+    if input_normalization:
+        require(input_normalization in KINDS, "input_normalization", input_normalization, f"one of {', '.join(KINDS)}")
+        models = [replace(m, info=replace(m.info, input_normalization=input_normalization)) for m in models]
+    ensemble = Ensemble(models)
     training = tuple(member.info.training for member in ensemble.members)
     fingerprints = {member.info.fingerprint for member in ensemble.members}
     fingerprint = fingerprints.pop() if len(fingerprints) == 1 else ""

@@ -24,6 +24,7 @@ def submit(
     tta: str = "flip",
     overwrite: bool = False,
     threads: int = 1,
+    input_normalization: str = "",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Predict the rows of test.csv and write them; OUTPUT.json beside it says from what, how, and what came out.
@@ -31,7 +32,7 @@ def submit(
     model: a run folder, model file or shipped model's name, or several, whose probabilities are averaged. data: where
     test.csv is; labeled rows found there are matched to the test rows by pixel content. format: as submission.write has
     it; "auto" copies the layout of an example_submission.csv beside test.csv, else writes "plain". overwrite: replace
-    files that exist. on_progress gets the faces classified so far and in all, each view counted. Raises MienError where
+    files that exist. input_normalization: in place of the one that the model files name. on_progress gets the faces classified so far and in all, each view counted. Raises MienError where
     the output exists, rows do not match, or classes differ.
     """
     output = Path(output)
@@ -39,7 +40,7 @@ def submit(
     for path in (output, note):
         if path.exists() and not overwrite:
             raise MienError(f"{path} exists; replace it with --overwrite")
-    classifier = open_classifier(model, threads)
+    classifier = open_classifier(model, threads, input_normalization)
     tta = resolve_tta(tta)
     test = load_test(data)
     match = submission.match_test_rows(test, load(data))

@@ -131,7 +131,7 @@ def _difference(first: _Evaluated, run: _Evaluated) -> dict[str, Any]:
 
 @lru_cache(maxsize=1000)
 def _paired(only_first: int, only_this: int, n: int) -> statistics.Difference:
-    """The difference on n images. It depends on how many one alone has right, not on which; kept, for it takes a while."""
+    """The difference on n images: it depends on how many one alone has right, not on which."""
     first, this = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     first[:only_first] = True
     this[only_first : only_first + only_this] = True

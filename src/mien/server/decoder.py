@@ -1,4 +1,4 @@
-"""Decoding in child processes: a picture that takes too long, too much memory or the process with it costs the server nothing."""
+"""Decoding in child processes: a picture that takes too long, or too much memory, costs the server nothing."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ class Decoder:
         self._all: set[_Process] = set()
 
     def decode(self, data: bytes) -> Image.Image:
-        """The upright RGB picture in `data`, the bytes of a picture file. Raises MienError where it cannot be decoded."""
+        """The upright RGB picture in the bytes of a file. Raises MienError where it cannot be decoded."""
         process = self._take()
         try:
             return process.decode(data)

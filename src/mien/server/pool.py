@@ -1,4 +1,4 @@
-"""A pool of daemon threads: unlike those of `ThreadPoolExecutor`, one that hangs does not keep the process from ending."""
+"""A pool of daemon threads: one that hangs does not keep the process from ending, as ThreadPoolExecutor's do."""
 
 import queue
 import threading

@@ -15,18 +15,18 @@ MEDIA_TYPE = "application/problem+json"
 KINDS: dict[str, tuple[int, str, str]] = {
     "bad-request": (400, "The request cannot be understood", "Its parts, its query or its body are not as documented."),
     "no-token": (401, "A token is needed", "Send the server's token as Authorization: Bearer TOKEN."),
-    "not-allowed-here": (403, "Not allowed from here", "The page or the host name that sent this is not one the server answers: see --cors and --allow-host."),
+    "not-allowed-here": (403, "Not allowed from here", "A page or name that is not answered: --cors, --allow-host."),
     "not-found": (404, "There is nothing here", "No such address, or no run of that name."),
     "wrong-method": (405, "Wrong method", "The address exists, but not for this method; the Allow header says which."),
     "too-slow": (408, "The request came too slowly", "Its headers or its body did not arrive within the time limit."),
     "too-large": (413, "The request is too large", "Its body has more bytes than the server takes at once."),
-    "wrong-type": (415, "Wrong type of body", "Send a picture as it is (image/...), or several as multipart/form-data; a video (video/...) to /v1/videos."),
-    "unreadable-picture": (422, "Not a readable picture", "Damaged, cut short, empty, of an unknown format, or with too many pixels."),
-    "unreadable-video": (422, "Not a readable video", "Damaged, cut short, empty, of an unknown format or codec, or with too many pixels."),
+    "wrong-type": (415, "Wrong type of body", "Send image/... or multipart/form-data; videos to /v1/videos."),
+    "unreadable-picture": (422, "Not a readable picture", "Damaged, cut short, empty, too large, or no known format."),
+    "unreadable-video": (422, "Not a readable video", "Damaged, cut short, empty, of an unknown codec, or too large."),
     "too-many-faces": (422, "Too many faces", "The picture shows more faces than the server reads in one."),
     "failed": (500, "Something went wrong", "A fault of the server, told in its log; the request was not at fault."),
     "busy": (503, "The server is busy", "Its queue is full; try again after the seconds in Retry-After."),
-    "took-too-long": (503, "It took too long", "The answer was not ready within the time limit; try again later, or send less at once."),
+    "took-too-long": (503, "It took too long", "No answer within the time limit; send less, or try later."),
     "not-ready": (503, "Not ready", "The server is starting or stopping."),
 }  # fmt: skip
 

@@ -172,7 +172,8 @@ def _verdict(
     if isinstance(written, dict) and metrics.get("epochs") == len(rows):
         kind, epoch = as_text(written.get("kind")), as_integer(written.get("epoch"))
         if kind:
-            return Verdict(kind, epoch, str(written.get("evidence", "")), str(written.get("advice", "")))  # type: ignore[arg-type]
+            evidence, advice = (str(written.get(name, "")) for name in ("evidence", "advice"))
+            return Verdict(kind, epoch, evidence, advice)  # type: ignore[arg-type]
     if not rows:
         return None
     try:

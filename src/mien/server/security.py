@@ -104,7 +104,7 @@ class SecurityMiddleware:
     def _is_own_name(self, host: str) -> bool:
         """Whether the server may be called so.
 
-        On an open address any IP address, name without a dot and name of this machine is its own: nobody's page can point
+        On an open address any IP address, name without a dot and name of this machine is: nobody's page can point
         those here. With a token any name is: such a page would lack it.
         """
         names = (*LOCAL_NAMES, self.settings.host.lower(), *(name.lower() for name in self.settings.hosts))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from mien.errors import MienError, MienWarning
 
@@ -92,7 +93,8 @@ def from_json(text: str) -> Settings:
         names = {field.name for field in fields(Settings)}
         if unknown := sorted(set(current) - names):
             raise MienError(f"{VARIABLE} has an unknown setting {unknown[0]!r}")
-        settings = Settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in current.items()})  # type: ignore[arg-type]
+        frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in current.items()}
+        settings = Settings(**frozen)
     except (ValueError, TypeError, AttributeError) as error:
         if isinstance(error, MienError):
             raise

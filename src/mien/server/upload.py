@@ -22,7 +22,7 @@ LARGE = 1_000_000  # bytes of a body that is taken apart in a thread of its own
 
 @dataclass(frozen=True)
 class Upload:
-    """One picture or video as it was sent. name: the file's name, as the client tells it; only ever repeated, never opened."""
+    """One picture or video as it was sent. name: the file's, as the client has it; repeated, never opened."""
 
     name: str
     data: bytes
@@ -167,7 +167,7 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
 
 
 def split_parts(body: bytes, boundary: bytes, most: int, media: str = "image") -> list[Upload]:
-    """The files in a multipart body (RFC 7578); parts without a filename are passed over. Raises Problem bad-request."""
+    """The files in a multipart body (RFC 7578), without parts that have no filename. Raises Problem bad-request."""
     mark = b"\r\n--" + boundary
     first = -2 if body.startswith(mark[2:]) else body.find(mark)  # no line break stands before the first one
     if first == -1:

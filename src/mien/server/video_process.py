@@ -1,9 +1,9 @@
 """The child process that decodes one video of a stranger, within limits of CPU time and memory.
 
-The file comes on standard input, the frames that are to be read go to standard output, each when the one before was taken:
+The file comes on standard input, the frames to be read go to standard output, each when the one before was taken:
 
     frame    time and duration in seconds, width, height, 0; then width * height * 3 bytes RGB
-    end      0, 0, 0, 0, length; then so many bytes of JSON: {"error"} or {"length", "warning"}, null where there is none
+    end      0, 0, 0, 0, length; then so many bytes of JSON: {"error"} or {"length", "warning"}
 """
 
 import json

@@ -258,6 +258,7 @@ def _reader(args: argparse.Namespace) -> "Reader":
 def _annotated(args: argparse.Namespace) -> tuple[Path | None, bool]:
     """Where annotated pictures go, and whether that is the file of a single one."""
     from mien.cli.read_images import WRITABLE
+    from mien.inference.video_source import is_video
 
     out = args.annotate
     if out is None:
@@ -268,8 +269,8 @@ def _annotated(args: argparse.Namespace) -> tuple[Path | None, bool]:
         return out, True
     if out.suffix and not there and one:
         raise MienError(f"cannot write a picture as {out}; name it .jpg, .png or .webp, or give a folder")
-    if out.suffix.lower() in WRITABLE and not there:
-        raise MienError(f"--annotate {out} names one picture, and more than one may be read; give a folder")
+    if not there and (out.suffix.lower() in WRITABLE or is_video(str(out))):
+        raise MienError(f"--annotate {out} names one file, and more than one may be read; give a folder")
     if any(os.path.isdir(name) and out.resolve() == Path(name).resolve() for name in args.inputs):
         raise MienError(f"--annotate {out} would write over the pictures that are read; choose another folder")
     try:

@@ -1,6 +1,6 @@
 """Video encoding by PyAV (ffmpeg): pictures with their times in, a film with the sound of another one out."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -178,6 +178,8 @@ class _Sound:
 
     def close(self) -> None:
         """Close the file that the sound comes from."""
+        self._packets.close()  # or a generator that waits in the middle keeps the file's packets
+        self._waiting = None
         self._input.close()
 
     def _put(self, packet: "Packet[Any]") -> None:
@@ -191,7 +193,7 @@ class _Sound:
                 packet.stream = self._target
                 self._output.mux(packet)
 
-    def _read(self) -> "Iterator[tuple[float, Packet[Any]]]":
+    def _read(self) -> "Generator[tuple[float, Packet[Any]]]":
         """Each packet with its time in seconds, its timestamps counted from the film's start and growing."""
         import av
 

@@ -3,9 +3,9 @@
     mien export runs/hybrid-1 -o hybrid.onnx
     mien export runs/hybrid-1 -o hybrid-int8.onnx --int8 --data data/
     mien export runs/nano-1 -o nano.onnx --int8-weights --data data/
-    mien export runs/champion-1 -o both.onnx --int8 --first runs/nano-1 --data data/   nano answers, the champion only where nano is unsure
+    mien export runs/champion-1 -o both.onnx --int8 --first runs/nano-1 --data data/
 
-Parity with torch is checked on the validation images of --data, where given, and printed.
+With --first, the smaller model answers, and the larger one only where the smaller is unsure. Parity with torch is checked on the validation images of --data, where given, and printed.
 """
 
 import argparse
@@ -13,10 +13,11 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The run, the output, and how its numbers are stored."""
     from mien.cli.data import add_loading_arguments
 
     parser.add_argument("run", type=Path, help="a run folder")
-    parser.add_argument("-o", "--output", type=Path, default=Path("model.onnx"))
+    parser.add_argument("-o", "--output", type=Path, default=Path("model.onnx"), help="(default: model.onnx)")
     kind = parser.add_mutually_exclusive_group()
     for option, value, says in (
         ("--int8", "int8", "weights and activations in 8 bits; needs --data to calibrate"),
@@ -35,18 +36,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from mien import data
-    from mien.cli.data import loading_options
-    from mien.training.convert import convert
+    """Write the file, and say how it compares with torch."""
+    from mien.cli.live import Steps
 
-    report = convert(
-        args.run,
-        args.output,
-        data.load(args.data, **loading_options(args)) if args.data else None,
-        args.kind,
-        args.first,
-        args.ask,
-    )
+    with Steps("mien export") as steps:
+        steps.on_phase("starting torch")
+        from mien import data
+        from mien.cli.data import loading_options
+        from mien.training.convert import convert
+
+        if args.data:
+            steps.on_phase(f"reading {args.data}")
+        dataset = data.load(args.data, **loading_options(args)) if args.data else None
+        report = convert(args.run, args.output, dataset, args.kind, args.first, args.ask, steps.on_phase)
     print(f"{args.output}: {args.output.stat().st_size:,} bytes")
     for line in report:
         print(f"  {line}")

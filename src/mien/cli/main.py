@@ -1,71 +1,87 @@
 """The command line: finds the command, parses, calls. Holds no logic."""
 
-import argparse
-import difflib
 import importlib
+import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import NoReturn
 
 from mien import __version__
+from mien.cli.parser import Parser, closest
 from mien.errors import MienError, install_hint
 
 # name -> (module under mien.cli, one line of help); a module is imported only when its command is given.
 COMMANDS = {
-    "quickstart": ("quickstart", "the whole job in minutes: train, diagnose, evaluate, write submission.csv"),
     "data": (
         "data",
         "look at data (info, audit), cut faces out of photos (crop), get FER2013 (fetch), draw a demo (draw)",
     ),
-    "train": ("train", "train a network by a recipe, or resume a run"),
-    "evaluate": ("evaluate", "measure a run: accuracy with its interval, calibration, confusion"),
-    "submit": ("submit", "write submission.csv for Kaggle's test.csv"),
+    "quickstart": ("quickstart", "the whole job in minutes: train, diagnose, evaluate, write submission.csv"),
+    "train": ("train", "train a network by a recipe, or resume a run; --list shows the recipes"),
     "study": ("study", "train the whole family of networks; one table, one figure"),
     "report": ("report", "one HTML file about runs, a study or models, with their comparison"),
     "export": ("export", "turn a run into an ONNX model that `mien read --model` takes"),
+    "evaluate": ("evaluate", "measure a model: accuracy with its interval, calibration, confusion"),
+    "submit": ("submit", "write submission.csv for Kaggle's test.csv"),
     "read": ("read", "faces and their emotions from photos, folders, video or a camera"),
     "serve": ("serve", "a web page and a REST endpoint on this machine"),
     "page": ("page", "a web page without a server, which reads faces in the visitor's browser"),
+    "completion": ("completion", "print a script that completes commands and options in bash, zsh or fish"),
 }
 
+# How `mien --help` shows them.
+GROUPS = {
+    "data": ("data",),
+    "training": ("quickstart", "train", "study", "export"),
+    "evaluation": ("evaluate", "submit", "report"),
+    "reading and serving": ("read", "serve", "page"),
+    "this command line": ("completion",),
+}
 
 # Parameters of the Python API whose option has another name.
-OPTIONS = {"dataset": "data", "pretrained_state_dict": "pretrained"}
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse whose errors are one line, with a suggestion for a misspelt option."""
-
-    def error(self, message: str) -> NoReturn:
-        wrong = message.removeprefix("unrecognized arguments: ").split()[0].split("=")[0]
-        near = difflib.get_close_matches(wrong, self._option_string_actions, n=1, cutoff=0.6)
-        hint = f"did you mean {near[0]}?" if near and wrong.startswith("-") else f"see '{self.prog} --help'"
-        self.exit(2, f"{self.prog}: {message}; {hint}\n")
+OPTIONS = {
+    "dataset": "data",
+    "pretrained_state_dict": "pretrained",
+    "model": "source",
+    "track": "tracker",
+    "parts": "part",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 2 bad input or usage, else the command's own."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _main(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone: nothing is wrong with the work. What is still to be written at
+        # the end of the process goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _main(argv: list[str]) -> int:
+    if len(argv) > 1 and argv[0] == "help":
+        argv = [*argv[1:], "--help"]
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
     if argv[0] in ("-V", "--version"):
         print(f"mien {__version__}")
         return 0
-    name, rest = argv[0], argv[1:]
+    name, words = argv[0], argv[1:]
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else "see 'mien --help'"
+        near = closest(name, COMMANDS)
+        hint = f"did you mean '{near}'?" if near else "see 'mien --help'"
         print(f"mien: no command '{name}'; {hint}", file=sys.stderr)
         return 2
     warnings.showwarning = _print_warning
-    parser = Parser(prog=f"mien {name}", allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog=f"mien {name}")
     try:
-        module = importlib.import_module(f"mien.cli.{COMMANDS[name][0]}")
-        parser.description = module.__doc__
-        module.add_arguments(parser)
-        return int(module.run(parser.parse_args(rest)) or 0)
+        command = importlib.import_module(f"mien.cli.{COMMANDS[name][0]}")
+        add_arguments(parser, name, words)
+        return int(command.run(parser.parse_args(words)) or 0)
     except MienError as error:
         _complain(error.naming(_option(parser, error.parameter)))
         return 2
@@ -76,9 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"mien: {error.name} is not installed; run: {install_hint(extra)}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # The reader of our output (head, less) has gone: nothing is wrong with the work.
-        sys.stderr.close()
-        return 0
+        raise
     except OSError as error:
         # Whatever else the system refuses: a name too long, a folder that may not be entered, a disk that is full.
         where = f"{error.filename}: " if error.filename else ""
@@ -89,27 +103,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def add_arguments(parser: Parser, name: str, words: Sequence[str] = ()) -> None:
+    """Give a parser the description and the options of a command. words: what was typed behind it."""
+    command = importlib.import_module(f"mien.cli.{COMMANDS[name][0]}")
+    parser.words = words
+    parser.description = command.__doc__
+    command.add_arguments(parser)
+
+
 def _help() -> str:
     width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
-    return "\n".join(
-        [
-            "mien: facial expression recognition, measured honestly.",
-            "",
-            "usage: mien COMMAND ...   (mien COMMAND --help for its options)",
-            "",
-            *lines,
-        ]
-    )
+    lines = ["mien: facial expression recognition, measured honestly.", "", "usage: mien COMMAND ..."]
+    for heading, names in GROUPS.items():
+        lines += ["", f"{heading}:", *(f"  {name:<{width}}  {COMMANDS[name][1]}" for name in names)]
+    lines += [
+        "",
+        "mien COMMAND --help    options and examples of a command",
+        "mien --version         the version",
+    ]
+    return "\n".join(lines)
 
 
-def _option(parser: argparse.ArgumentParser, parameter: str | None) -> str | None:
+def _option(parser: Parser, parameter: str | None) -> str | None:
     """How the command line names a parameter of the Python API: its option, where it has one."""
     if parameter is None:
         return None
     wanted = OPTIONS.get(parameter, parameter)
     for action in parser._actions:
-        if action.dest == wanted:
+        if action.dest in (wanted, parameter):
             longest = max(action.option_strings, key=len, default=None)
             return longest or str(action.metavar or action.dest).upper()
     return parameter
@@ -119,11 +140,13 @@ def _extra_of(module: str) -> str | None:
     """The optional part of mien that brings a missing module."""
     root = module.split(".")[0]
     for extra, roots in {
-        "train": {"torch", "lightning_fabric", "lightning", "safetensors", "onnx", "onnxscript", "sklearn",
-                  "matplotlib", "rich", "wandb"},
+        "train": {"torch", "lightning_fabric", "lightning", "safetensors", "onnx", "onnxscript", "matplotlib", "rich",
+                  "wandb"},
         "trackio": {"trackio"},
+        "tensorboard": {"tensorboard"},
         "serve": {"fastapi", "uvicorn", "starlette", "pydantic", "multipart", "python_multipart"},
-        "data": {"kagglehub"},
+        "data": {"kagglehub", "pyarrow"},
+        "heic": {"pillow_heif"},
     }.items():  # fmt: skip
         if root in roots:
             return extra

@@ -1,59 +1,102 @@
 """The whole job in minutes: train the hybrid for a few epochs, diagnose, evaluate, write submission.csv.
 
-mien quickstart                  on Kaggle's files in data/, or on faces that mien draws itself
-mien quickstart --data folder/   on Kaggle's files there
+mien quickstart                               on Kaggle's files in data/, or on faces that mien draws itself
+mien quickstart --data folder/                on Kaggle's files there
+mien quickstart --epochs 2 --tracker none     shorter, and tracked nowhere
 """
 
 import argparse
+import shlex
+import shutil
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mien.training.quickstart import Quickstart
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Data, epochs, folder, tracker, threads."""
     parser.add_argument("--data", type=Path, help="Kaggle's files (default: data/ if they are there, else drawn faces)")
-    parser.add_argument("--epochs", type=int, help="default: 8")
-    parser.add_argument("--run", type=Path, default=Path("runs/quickstart"), help="the run folder")
-    parser.add_argument("--tracker", choices=("wandb", "trackio", "tensorboard", "none"), default="wandb")
-    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--epochs", type=int, help="passes over the training images (default: 8)")
+    parser.add_argument(
+        "--run", type=Path, default=Path("runs/quickstart"), help="the run folder (default: runs/quickstart)"
+    )
+    parser.add_argument("--tracker", choices=("wandb", "trackio", "tensorboard", "none"), default="wandb",
+                        help="where the run is tracked (default: wandb, offline without an account)")  # fmt: skip
+    parser.add_argument(
+        "--threads", type=int, default=0, help="of the training; 0 leaves torch's own choice (default: 0)"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
+    """Do the whole job, and say what to do next."""
     from mien.cli.allocator import keep_large_blocks
 
     keep_large_blocks()
     from mien.cli.live import Live
-    from mien.evaluation.diagnose import Verdict
-    from mien.training.quickstart import find_data, quickstart
     from mien.training.recipes import recipe
-    from mien.training.runtime import Runtime
 
     changes = {"epochs": args.epochs} if args.epochs is not None else {}
     epochs = recipe("quickstart", **changes).epochs
-    data, drawn = find_data(args.data, args.run)
-    if drawn:
-        print("No Kaggle files in data/: using faces that mien draws itself. Numbers on them are a demo, not a result.")
-    print(f"1/4  data       {data}")
-    print(f"2/4  training   the hybrid, {epochs} epochs", flush=True)
-    with Live("quickstart", epochs) as live:
-        made = quickstart(data, args.run, changes, Runtime(threads=args.threads), args.tracker, (live,), live.on_phase)
-    if not made.trained:
-        print("     (already trained on these data: nothing to do again)")
-    print(f"     verdict    {Verdict.from_dict(made.run.metrics()['verdict'])}")
-    found = made.run.metrics()["evaluations"]
-    for part, name in (("validation", "PublicTest"), ("test", "PrivateTest")):
-        if part in found:
-            e = found[part]["flip"]
-            low, high = e["accuracy_interval"]
+    with Live("quickstart") as live:
+        live.on_phase("starting torch")
+        from mien.training.quickstart import find_data, quickstart
+        from mien.training.runtime import Runtime
+
+        live.on_phase("looking for data, or drawing faces")
+        data, drawn = find_data(args.data, args.run)
+        if drawn:
             print(
-                f"3/4  {part:<10} accuracy {e['accuracy']:.1%} ({low:.1%} to {high:.1%}), macro-F1 {e['macro_f1']:.3f}, "
-                f"ECE {e['ece']:.3f}, on {e['n']:,} {'drawn faces (demo)' if made.dataset.drawn else name + ' images'}"
+                "No Kaggle files in data/: using faces that mien draws itself. Numbers on them are a demo, not a result."
             )
-    print(f"4/4  submission {made.submission}")
-    print(f"     figures    {args.run / 'figures'}")
+        print(f"1/4  data       {data}")
+        print(f"2/4  training   the hybrid, {epochs} epochs", flush=True)
+        live.begin("quickstart", epochs)
+        result = quickstart(
+            data, args.run, changes, Runtime(threads=args.threads), args.tracker, (live,), live.on_phase
+        )
+    _report(result)
+
+
+def _report(result: "Quickstart") -> None:
+    from mien.evaluation.diagnose import Verdict
+
+    folder = result.run.folder
+    if not result.trained:
+        print("     (already trained on these data: nothing to do again)")
+    metrics = result.run.metrics()
+    print(f"     verdict    {Verdict.from_dict(metrics['verdict'])}")
+    for part, name in (("validation", "PublicTest"), ("test", "PrivateTest")):
+        if part in metrics["evaluations"]:
+            figures = metrics["evaluations"][part]["flip"]
+            low, high = figures["accuracy_interval"]
+            images = "drawn faces (demo)" if result.dataset.drawn else f"{name} images"
+            print(
+                f"3/4  {part:<10} accuracy {figures['accuracy']:.1%} ({low:.1%} to {high:.1%}), "
+                f"macro-F1 {figures['macro_f1']:.3f}, ECE {figures['ece']:.3f}, on {figures['n']:,} {images}"
+            )
+    print(f"4/4  submission {result.submission}")
+    print(f"     figures    {folder / 'figures'}")
     print("\nNext:")
-    if made.dataset.drawn:
+    if result.dataset.drawn:
         print(
             "  put Kaggle's train.csv, test.csv and icml_face_data.csv into data/ (mien data fetch tells how), then again"
         )
-    print("  mien train hybrid --data data/          the hybrid with modern training, about two hours on one core")
-    print("  mien study --data data/                 the whole family: where overfitting comes from and what mends it")
-    print(f"  mien read photo.jpg --model {args.run / 'model.onnx'}")
+    mien = _program()
+    print(f"  {mien} train hybrid --data data/          the hybrid with modern training, about two hours on one core")
+    print(
+        f"  {mien} study --data data/                 the whole family: where overfitting comes from and what mends it"
+    )
+    print(f"  {mien} read photo.jpg --model {folder / 'model.onnx'}")
+
+
+def _program() -> str:
+    """How this shell calls mien: by its name where it is on the PATH, else by its path."""
+    here = Path(sys.argv[0])
+    if shutil.which("mien"):
+        return "mien"
+    if here.stem == "mien" and here.is_file():
+        return shlex.quote(str(here))
+    return f"{shlex.quote(sys.executable)} -m mien"

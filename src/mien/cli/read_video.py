@@ -196,9 +196,7 @@ def read_videos(
             except MienError as error:
                 complain(str(error))
                 failed += 1
-                if writer.kind == "table":
-                    writer.say(f"{printable(item.name)}  not read\n")
-                else:
+                if writer.kind != "table":
                     writer.write({"source": item.name, "model": reader.model.name, "error": str(error)})
                 continue
             targets = outputs.in_folders(item.place)

@@ -10,35 +10,49 @@ resumed: run it again until it is done. A file named HALT in the runs folder end
 """
 
 import argparse
-import sys
+import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mien.cli.parser import Renamed
+
+if TYPE_CHECKING:
+    from mien.training.study import StudyRun
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is trained, on what, where it goes."""
     from mien.training.study import LINES, NETWORKS
 
     parser.add_argument("--data", type=Path, default=Path("data"), help="Kaggle's files (default: data)")
     parser.add_argument("--lines", nargs="+", default=list(LINES), choices=LINES, help="what to run (default: all)")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), metavar="NAME", help="default: all seven")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default: 1 2 3")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N", help="default: 1 2 3")
+    parser.add_argument("--seed", type=int, nargs="+", dest="seeds", action=Renamed, help=argparse.SUPPRESS,
+                        default=argparse.SUPPRESS)  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, each a process (default: 1)")
     parser.add_argument("--runs", type=Path, default=Path("runs/study"), help="run folders (default: runs/study)")
-    parser.add_argument("--output", type=Path, default=Path("results/study"), help="where study.md and study.png go")
-    parser.add_argument("--tracker", choices=("wandb", "trackio", "tensorboard", "none"), default="wandb")
+    parser.add_argument("--output", type=Path, default=Path("results/study"),
+                        help="where study.md and study.png go (default: results/study)")  # fmt: skip
+    parser.add_argument("--tracker", choices=("wandb", "trackio", "tensorboard", "none"), default="wandb",
+                        help="where each training is tracked (default: wandb)")  # fmt: skip
     parser.add_argument("--epochs", type=int, help="cut every training to so many epochs (for a trial, no result)")
-    parser.add_argument("--threads", type=int, default=0, help="of each training; 0 leaves torch's own choice")
+    parser.add_argument(
+        "--threads", type=int, default=0, help="of each training; 0 leaves torch's own choice (default: 0)"
+    )
     parser.add_argument("--precision", default="auto", help="of all trainings (default: auto)")
     parser.add_argument("--report-only", action="store_true", help="train nothing, report what is finished")
     parser.add_argument("--plan-only", action="store_true", help="print the commands of the trainings, run none")
 
 
 def run(args: argparse.Namespace) -> None:
-    from mien import data
+    """Train what is missing, then write and print the table."""
     from mien.errors import require
     from mien.evaluation import report
-    from mien.training.queue import Outcome, command, hours_left, run_queue
-    from mien.training.study import StudyRun, plan, with_epochs, write_report
+    from mien.training.queue import command
+    from mien.training.study import plan, with_epochs, write_report
 
     require(args.jobs >= 1, "jobs", args.jobs, "1 or more")
     planned = plan(args.runs, args.lines, args.seeds, args.networks)
@@ -51,23 +65,42 @@ def run(args: argparse.Namespace) -> None:
             print(mark + " ".join(command(training, args.data, machine)))
         return
     if not args.report_only:
-        fingerprint = data.load(args.data).fingerprint
+        _train(args, planned, machine)
+    rows = write_report(planned, args.output)
+    print(report.study_markdown(rows))
+    print(f"kept in {args.output / 'study.md'} and {args.output / 'study.png'}")
 
-        def told(outcome: Outcome, left: "Sequence[StudyRun]") -> None:
+
+def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Sequence[str]) -> None:
+    """Run the queue; a line at each end, and on a terminal a line that moves with what is being trained."""
+    from mien import data
+    from mien.cli.live import Steps
+    from mien.training.queue import Outcome, epochs_done, hours_left, run_queue
+
+    def left_over(left: "Sequence[StudyRun]") -> str:
+        done = [training for training in planned if training.finished]
+        hours = hours_left(left, done, args.jobs)
+        return f"{len(done)} of {len(planned)} done" + ("" if math.isnan(hours) else f", about {hours:.1f} h left")
+
+    with Steps("mien study") as steps:
+        steps.on_phase(f"reading {args.data}")
+        fingerprint = data.load(args.data).fingerprint
+        last = 0.0
+
+        def on_end(outcome: Outcome, left: "Sequence[StudyRun]") -> None:
             state = "finished" if outcome.code == 0 else f"failed ({outcome.error})"
-            done = [training for training in planned if training.finished]
-            hours = hours_left(left, done, args.jobs)
-            print(
-                f"{state}: {outcome.run.folder.name} in {outcome.seconds / 60:.0f} min; {len(done)} of {len(planned)} done, "
-                f"about {hours:.1f} h left",
-                flush=True,
-            )
+            minutes = outcome.seconds / 60
+            print(f"{state}: {outcome.run.folder.name} in {minutes:.0f} min; {left_over(left)}", flush=True)
+
+        def on_tick(running: "Sequence[StudyRun]") -> None:
+            nonlocal last
+            if not steps.console.is_terminal or time.monotonic() - last < 2:
+                return
+            last = time.monotonic()
+            epochs = [f"{run.folder.name} epoch {epochs_done(run)}/{run.recipe.epochs}" for run in running]
+            steps.on_phase("; ".join([*epochs, left_over([run for run in planned if not run.finished])]))
 
         waiting = sum(not training.finished for training in planned)
         print(f"{waiting} of {len(planned)} trainings to do, {args.jobs} at a time", flush=True)
-        run_queue(
-            planned, args.data, machine, args.jobs, lambda: (args.runs / "HALT").exists(), told, fingerprint
-        )  # fmt: skip
-    rows = write_report(planned, args.output)
-    print(report.study_markdown(rows))
-    print(f"kept in {args.output / 'study.md'} and {args.output / 'study.png'}", file=sys.stdout)
+        halt = args.runs / "HALT"
+        run_queue(planned, args.data, machine, args.jobs, halt.exists, on_end, fingerprint, on_tick=on_tick)

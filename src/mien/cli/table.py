@@ -15,7 +15,7 @@ def picture_lines(record: Mapping[str, Any], colored: bool) -> str:
     """The text for one picture: its name, then its faces, largest first."""
     name = printable(record["source"])
     if "error" in record:
-        return f"{name}  not read\n"
+        return ""  # standard error has said why
     faces = record["faces"]
     count = f"{len(faces)} face{'s' if len(faces) != 1 else ''}" if faces else "no face found"
     lines = [f"{name}  {record['width']}x{record['height']}, {count}"]

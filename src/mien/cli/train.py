@@ -1,5 +1,7 @@
 """Train a network by a recipe, or go on with a run that was interrupted.
 
+    mien train --list                                       the recipes, and what each reached
+    mien train hybrid --help                                every option, with this recipe's defaults
     mien train hybrid --data data/ --seed 1
     mien train study/hybrid --data data/ --epochs 5 --drop-kind channel
     mien train hybrid --data my_faces/ --pretrained runs/hybrid-1
@@ -15,26 +17,35 @@ import sys
 import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from mien.cli.parser import Parser, Renamed
+
+if TYPE_CHECKING:
+    from mien.training.recipes import Recipe
+    from mien.training.run import Run
 
 RUNTIME_HELP = {
-    "accelerator": "Where the network trains: auto, cpu, gpu, cuda or mps.",
-    "devices": "Processes that share each batch.",
-    "precision": "auto, 32-true, bf16-mixed or 16-mixed; auto is bfloat16 where the machine has units for it.",
-    "threads": "Threads of each process; 0 leaves torch's own choice.",
-    "compiled": "torch.compile the network; pays on a GPU.",
-    "max_minutes": "End after the epoch in which this budget is spent; 0: no budget.",
+    "accelerator": "Where the network trains: auto, cpu, gpu, cuda or mps (",
+    "devices": "Processes that share each batch (1 or more; ",
+    "precision": "auto, 32-true, bf16-mixed or 16-mixed; auto is bfloat16 where the machine has units for it (",
+    "threads": "Threads of each process; 0 leaves torch's own choice (0 or more; ",
+    "compiled": "torch.compile the network; pays on a GPU (",
+    "max_minutes": "End after the epoch in which this budget is spent; 0: no budget (minutes; 0 or more; ",
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
+    """The run's own options, the machine's, and one for each field of a recipe; none of it needs torch."""
     from mien.cli.data import add_loading_arguments
     from mien.evaluation.record import RENAMED
     from mien.training.recipes import FIELDS, GROUPS, RECIPES
     from mien.training.runtime import Runtime
     from mien.training.tracking import TRACKERS
 
-    parser.add_argument("recipe", nargs="?", help=f"one of: {', '.join(RECIPES)}")
+    parser.usage = "mien train RECIPE [options]\n       mien train --resume RUN [options]\n       mien train --list"
+    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help=f"one of: {', '.join(RECIPES)}")
+    parser.add_argument("--list", action="store_true", help="show the recipes: parameters, accuracy, time, machine")
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="Kaggle's files or class folders (default: data)"
     )
@@ -52,78 +63,82 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     runtime = parser.add_argument_group("machine")
     for field in dataclasses.fields(Runtime):
-        _add(runtime, field.name, field.type, field.default, f"{RUNTIME_HELP[field.name]} Default: {field.default}.")
+        text = f"{RUNTIME_HELP[field.name]}default {_defaults([field.default])})"
+        _add(runtime, field.name, field.type, field.default, text)
     for old, new in RENAMED.items():
         _add_old(parser, old, new, FIELDS)
+    named = next((RECIPES[word] for word in parser.words if word in RECIPES), None)
+    shown = [named] if named else list(RECIPES.values())
+    whose = f"defaults of {named.name}" if named else "defaults of all recipes; of one: mien train RECIPE --help"
     for name in GROUPS:
-        group = parser.add_argument_group(f"{name} (default: the recipe's own)")
+        group = parser.add_argument_group(f"{name} ({whose})")
         for field in FIELDS.values():
             if field.name == "split" and field.metadata.get("group") == name:
                 names = "|".join(typing.get_args(field.type))
-                text = f"{_help(field)} Or a split file, as mien data audit writes: parts, labels and rows to keep."
+                text = f"{_help(field, shown)}; or a split file, as mien data audit writes: parts, labels, rows to keep"
                 group.add_argument("--split", metavar=f"{names}|FILE", help=text)
             elif field.metadata.get("group") == name:
-                _add(group, field.name, field.type, None, _help(field))
+                _add(group, field.name, field.type, None, _help(field, shown))
 
 
 def run(args: argparse.Namespace) -> int:
+    """Train, or resume; print the verdict, the accuracy and where the run is. Returns the exit code."""
+    if args.list:
+        from mien.cli.recipe_list import table
+
+        print(table())
+        return 0
     from mien.cli.allocator import keep_large_blocks
+    from mien.errors import MienError
 
     keep_large_blocks()
+    if not args.recipe and not args.resume:
+        raise MienError("which recipe? for example: mien train hybrid --data data/ (mien train --list shows them all)")
     from mien.cli.data import load_dataset
     from mien.cli.live import Live
-    from mien.errors import MienError
-    from mien.evaluation import diagnose, history
-    from mien.training import checkpoint
-    from mien.training.finetune import pretrained_state_dict
     from mien.training.recipes import FIELDS, recipe
-    from mien.training.run import load_run, train
     from mien.training.runtime import Runtime
 
     runtime = Runtime(**{f.name: getattr(args, f.name) for f in dataclasses.fields(Runtime)})
     changes = {n: getattr(args, n) for n in FIELDS if n != "name" and getattr(args, n) is not None}
     split_file = _split_file(changes, typing.get_args(FIELDS["split"].type))
-    if args.resume:
-        before = load_run(args.resume)
-        chosen, folder, seed = before.recipe, args.resume, int(before.record["seed"])
-        pretrained = before.record.get("pretrained", "")
-        if args.recipe or args.pretrained or args.name or changes or split_file or args.seed is not None:
-            raise MienError(
-                "--resume goes on with the run's own recipe, seed and weights; leave the recipe's name, its fields, --seed, "
-                "--name and --pretrained out"
-            )
-    elif not args.recipe:
-        raise MienError("which recipe? for example: mien train hybrid --data data/ (see mien train --help)")
-    else:
-        chosen, seed, pretrained = (
-            recipe(args.recipe, **changes),
-            1 if args.seed is None else args.seed,
-            args.pretrained,
-        )
-        folder = args.runs / args.name if args.name else _free(args.runs / f"{chosen.name.replace('/', '-')}-{seed}")
-    dataset = load_dataset(args.data, args)
-    begun = checkpoint.exists(folder)  # then the weights are in the checkpoint, and their origin may be gone
-    state = pretrained_state_dict(pretrained, chosen, dataset.classes, seed) if pretrained and not begun else None
-    try:
-        with Live(folder.name, chosen.epochs) as live:
+    chosen = recipe(args.recipe, **changes) if args.recipe and not args.resume else None
+    with Live("mien train") as live:
+        live.on_phase("starting torch")
+        from mien.training import checkpoint
+        from mien.training.finetune import pretrained_state_dict
+        from mien.training.run import free_folder, load_run, train
+
+        seed, pretrained = 1 if args.seed is None else args.seed, args.pretrained
+        if chosen is None:
+            if args.recipe or args.pretrained or args.name or changes or split_file or args.seed is not None:
+                raise MienError(
+                    "--resume goes on with the run's own recipe, seed and weights; leave the recipe's name, its fields, "
+                    "--seed, --name and --pretrained out"
+                )
+            before = load_run(args.resume)
+            chosen, folder, seed = before.recipe, args.resume, int(before.record["seed"])
+            pretrained = before.record.get("pretrained", "")
+        else:
+            folder = args.runs / args.name if args.name else free_folder(args.runs, chosen.name, seed)
+        live.on_phase(f"reading {args.data}")
+        dataset = load_dataset(args.data, args)
+        begun = checkpoint.exists(folder)  # then the weights are in the checkpoint, and their origin may be gone
+        state = pretrained_state_dict(pretrained, chosen, dataset.classes, seed) if pretrained and not begun else None
+        live.begin(folder.name, chosen.epochs)
+        try:
             done = train(
                 chosen, dataset, folder, seed=seed, runtime=runtime, track=args.tracker, pretrained=pretrained,
                 pretrained_state_dict=state, resume=bool(args.resume), split_file=split_file, callbacks=(live,),
                 on_phase=live.on_phase,
             )  # fmt: skip
-    except KeyboardInterrupt:
-        print(f"mien: stopped and saved; go on with: mien train --resume {folder} --data {args.data}", file=sys.stderr)
-        return 130
-    if done is None:
-        return 0
-    evaluation = done.metrics()["evaluations"]["validation"]["flip"]
-    low, high = evaluation["accuracy_interval"]
-    print(diagnose.diagnose_record(history.read(folder / "history.csv"), done.metrics()))
-    print(
-        f"validation accuracy {evaluation['accuracy']:.1%} ({low:.1%} to {high:.1%}) on {evaluation['n']:,} images, "
-        f"image and mirror averaged{'; drawn faces: a demo, no result' if dataset.drawn else ''}"
-    )
-    print(f"run folder: {folder}")
+        except KeyboardInterrupt:
+            print(
+                f"mien: stopped and saved; go on with: mien train --resume {folder} --data {args.data}", file=sys.stderr
+            )
+            return 130
+    if done is not None:
+        _report(done, dataset.drawn)
     return 0
 
 
@@ -141,50 +156,62 @@ def _split_file(changes: dict[str, Any], names: Sequence[str]) -> Path | None:
     return path
 
 
-def _free(folder: Path) -> Path:
-    """The folder, or the first with a number behind its name that holds no finished run: sweeps train one name often."""
-    number, free = 1, folder
-    while (free / "metrics.json").is_file():
-        number += 1
-        free = folder.with_name(f"{folder.name}-{number}")
-    return free
+def _report(done: "Run", drawn: bool) -> None:
+    """The verdict, the accuracy and the place of a finished run. drawn: trained on faces that mien draws."""
+    from mien.evaluation import diagnose, history
+
+    evaluation = done.metrics()["evaluations"]["validation"]["flip"]
+    low, high = evaluation["accuracy_interval"]
+    print(diagnose.diagnose_record(history.read(done.folder / "history.csv"), done.metrics()))
+    print(
+        f"validation accuracy {evaluation['accuracy']:.1%} ({low:.1%} to {high:.1%}) on {evaluation['n']:,} images, "
+        f"image and mirror averaged{'; drawn faces: a demo, no result' if drawn else ''}"
+    )
+    print(f"run folder: {done.folder}")
 
 
-def _help(field: "dataclasses.Field[Any]") -> str:
-    """A field in words: what it is, its unit and range. A percent sign is doubled for argparse."""
-    within, unit = field.metadata.get("range"), field.metadata.get("unit")
-    details = ", ".join(str(part) for part in (unit, within) if part)
-    result: str = (field.metadata["help"] + (f" ({details})" if details else "")).replace("%", "%%")
-    return result
+def _help(field: "dataclasses.Field[Any]", recipes: Sequence["Recipe"]) -> str:
+    """A field in words: what it is, its unit, range and default. A percent sign is doubled for argparse."""
+    default = _defaults([getattr(recipe, field.name) for recipe in recipes])
+    parts = (field.metadata.get("unit"), field.metadata.get("range"), f"default {default}")
+    return f"{field.metadata['help'].rstrip('.')} ({'; '.join(str(part) for part in parts if part)})".replace("%", "%%")
 
 
-class _Renamed(argparse.Action):
-    """An option of mien 0.1: works, and says the new name."""
+def _defaults(values: Sequence[Any]) -> str:
+    """The different values that recipes have for a field, in words: "0.0001 to 0.2", "adamw, adam, sgd", "yes, no"."""
+    different = list(dict.fromkeys(values))
+    numbers = [value for value in different if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) > 2:
+        return f"{min(numbers):g} to {max(numbers):g}"
+    return ", ".join(_word(value) for value in different)
 
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        from mien.evaluation.record import VALUES
 
-        flag = "--" + self.dest.replace("_", "-")
-        print(f"mien: {option_string} is now {flag}; the old name goes with the next release", file=sys.stderr)
-        value = VALUES.get(self.dest, {}).get(values, values)
-        setattr(namespace, self.dest, value)
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, int | float) else value or "none"
 
 
 def _add_old(parser: argparse.ArgumentParser, old: str, new: str, fields: "dict[str, dataclasses.Field[Any]]") -> None:
+    from mien.evaluation.record import VALUES
+
     kind = fields[new].type if new in fields else str
     reader = kind if isinstance(kind, type) else str
     parser.add_argument(
-        "--" + old.replace("_", "-"), dest=new, type=reader, action=_Renamed, default=argparse.SUPPRESS,
-        help=argparse.SUPPRESS,
+        "--" + old.replace("_", "-"), dest=new, type=reader, action=Renamed, values=VALUES.get(new, {}),
+        default=argparse.SUPPRESS, help=argparse.SUPPRESS,
     )  # fmt: skip
 
 
 def _add(group: Any, name: str, kind: Any, default: Any, text: str) -> None:
-    # Sweeps write options with underscores.
-    flags = list(dict.fromkeys(["--" + name.replace("_", "-"), "--" + name]))
+    options: dict[str, Any] = {"dest": name}
     if kind is bool:
-        group.add_argument(*flags, action=argparse.BooleanOptionalAction, default=default, help=text)
+        options |= {"action": argparse.BooleanOptionalAction}
     elif typing.get_origin(kind) is typing.Literal:
-        group.add_argument(*flags, choices=typing.get_args(kind), default=default, help=text)
+        options |= {"choices": typing.get_args(kind)}
     else:
-        group.add_argument(*flags, type=kind, default=default, metavar=kind.__name__.upper(), help=text)
+        options |= {"type": kind, "metavar": {int: "N", float: "X", str: "NAME"}[kind]}
+    flag = "--" + name.replace("_", "-")
+    group.add_argument(flag, default=default, help=text, **options)
+    if "_" in name:  # as sweeps write it
+        group.add_argument("--" + name, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **options)

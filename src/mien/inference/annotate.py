@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mien.data.image import open_picture
+from mien.data.image import Source, open_picture
 from mien.inference.face import Face
 from mien.inference.occlusion import Explanation
 from mien.inference.tracker import TrackedFace
@@ -24,7 +23,7 @@ CARD, TRACK, COLUMN = (17, 20, 28, 215), (62, 67, 79, 255), (30, 33, 42)
 
 
 def annotate(
-    image: Image.Image | np.ndarray,
+    image: Source,
     faces: Sequence[Face],
     explanations: Sequence[Explanation] = (),
     names: Sequence[str] = (),
@@ -32,7 +31,7 @@ def annotate(
 ) -> Image.Image:
     """A copy of a picture with its faces marked: `annotate(image, mien.read(image))`.
 
-    image: a Pillow image, or an array as `mien.read` takes it. faces: of that picture, or of a film's frame
+    image: as `mien.read` takes it. faces: of that picture, or of a film's frame
     (mien.read_video), whose labels begin with their ids.
 
     Large faces get a box, a label and a card of bars, small ones a box and a label, tiny ones a box. A card never

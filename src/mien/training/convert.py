@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -32,12 +33,13 @@ def convert(
     kind: Kind = "float32",
     first: str | Path | None = None,
     ask: float = 0.2,
+    on_phase: Callable[[str], None] = lambda phase: None,
 ) -> list[str]:
     """Write a run's model file and return lines that say how it compares with torch, on validation or drawn faces.
 
     dataset: the run's data, of the same classes; needed to calibrate int8, and for `first`. kind: how numbers are stored, and for int8 also
     computed with. first: a smaller model that answers before it, so that it is asked only about the share `ask` of the validation
-    images of which that one is least sure (`cascade.join`). Raises MienError where float32 logits differ from torch's by more than 1e-4
+    images of which that one is least sure (`cascade.join`). on_phase: told what is being done. Raises MienError where float32 logits differ from torch's by more than 1e-4
     or a prediction changes.
     """
     run = load_run(folder)
@@ -55,15 +57,18 @@ def convert(
     with tempfile.TemporaryDirectory() as scratch:
         plain, small = Path(scratch) / "model.onnx", Path(scratch) / "small.onnx"
         metrics = run.metrics()
+        on_phase("exporting")
         export_run(
             run, run.model(), plain, epochs=metrics["epochs"], temperature=metrics["temperature"],
             accuracy=metrics["evaluations"]["validation"]["single"]["accuracy"],
         )  # fmt: skip
+        on_phase("comparing it with torch")
         if dataset is None or parts is None:
             report = _compare(run, plain, np.array([draw_face("happy", seed) for seed in range(DRAWN)]), "drawn faces")
         else:
             faces, labels = dataset.images[parts.validation], dataset.labels[parts.validation]
             report = _compare(run, plain, faces, "validation images")
+        on_phase(f"storing it as {kind}")
         if kind == "int8" and dataset is not None and parts is not None:
             pick = np.random.default_rng(0).permutation(parts.train)[:CALIBRATION]
             quantise(plain, small, dataset.images[pick])
@@ -73,6 +78,7 @@ def convert(
             round_weights(plain, small)
         else:
             small = plain
+        on_phase("measuring it")
         if dataset is not None:
             if small != plain:
                 report += _change(kind, plain, small, faces, labels)

@@ -68,11 +68,13 @@ def run_queue(
     halt: Callable[[], bool] = lambda: False,
     on_end: Callable[[Outcome, Sequence[StudyRun]], None] = lambda outcome, left: None,
     fingerprint: str = "",
+    *,
+    on_tick: Callable[[Sequence[StudyRun]], None] = lambda running: None,
 ) -> None:
     """Train what is not finished, in order, `jobs` at a time; a line of the plan is finished before the next begins.
 
     machine: options of `mien train` such as --threads 1. halt: asked between trainings; once it says so, none is begun.
-    on_end: told of each end, and of what is left. Raises MienError where a finished run is of other data, and
+    on_end: told of each end, and of what is left. on_tick: told of what is running, five times a second. Raises MienError where a finished run is of other data, and
     when a training fails, after the others have ended; KeyboardInterrupt stops all, and each saves its state.
     """
     for run in planned:
@@ -88,6 +90,7 @@ def run_queue(
                     break
                 running.append(_start(waiting.pop(0), data, machine))
             time.sleep(0.2)
+            on_tick([job.run for job in running])
             for job in [job for job in running if job.process.poll() is not None]:
                 running.remove(job)
                 outcome = _outcome(job)
@@ -128,11 +131,15 @@ def hours_left(left: Sequence[StudyRun], done: Sequence[StudyRun], jobs: int) ->
     return total / 3600 / jobs
 
 
+def epochs_done(run: StudyRun) -> int:
+    """Epochs in the run's history so far."""
+    path = run.folder / "history.csv"
+    return len(history.read(path)) if path.is_file() else 0
+
+
 def _work(run: StudyRun, all_epochs: bool = False) -> float:
     recipe = run.recipe
-    trained = (
-        0 if all_epochs or not (run.folder / "history.csv").is_file() else len(history.read(run.folder / "history.csv"))
-    )
+    trained = 0 if all_epochs else epochs_done(run)
     return max(recipe.epochs - trained, 0.1) * COST.get(recipe.network, 1.0) * recipe.train_fraction
 
 

@@ -62,8 +62,10 @@ def quickstart(
         run = train(
             r, dataset, folder, runtime=runtime, track=track, resume=same, callbacks=callbacks, on_phase=on_phase
         ) or load_run(folder)
+        on_phase("drawing the classes' averages")
         plots.class_averages(dataset, folder / "figures" / "class_averages.png")
     output = folder / "submission.csv"
     if not finished or not output.is_file():
+        on_phase("writing submission.csv")
         submit(folder, data, output, format="plain", overwrite=True)
     return Quickstart(run, dataset, output, not finished)

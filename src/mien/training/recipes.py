@@ -257,10 +257,10 @@ def recipe(name: str, **changes: object) -> Recipe:
     Where the network is changed, batch_norm and head become that network's own unless they are given too.
     """
     if name not in RECIPES:
-        raise MienError(f"no recipe '{name}'; {_near(name, RECIPES)}", parameter="recipe")
+        raise MienError(f"no recipe '{name}'; {suggestion(name, RECIPES)}", parameter="recipe")
     for field in changes:
         if field not in FIELDS:
-            raise MienError(f"a recipe has no field '{field}'; {_near(field, FIELDS)}")
+            raise MienError(f"a recipe has no field '{field}'; {suggestion(field, FIELDS)}")
     if changes.get("network") in OWN:
         batch_norm, head = OWN[str(changes["network"])]
         changes = {"batch_norm": batch_norm, "head": head, **changes}
@@ -296,7 +296,7 @@ def check(recipe: Recipe) -> None:
             choices = get_args(field.type)
             require(value in choices, name, value, f"one of {', '.join(choices)}")
     if recipe.network not in OWN:
-        raise MienError(f"no network '{recipe.network}'; {_near(recipe.network, OWN)}", parameter="network")
+        raise MienError(f"no network '{recipe.network}'; {suggestion(recipe.network, OWN)}", parameter="network")
     batch_norm, head = OWN[recipe.network]
     if recipe.network not in VARIABLE and (recipe.batch_norm, recipe.head) != (batch_norm, head):
         raise MienError(
@@ -312,6 +312,7 @@ def check(recipe: Recipe) -> None:
         )
 
 
-def _near(name: str, names: Any) -> str:
+def suggestion(name: str, names: Any) -> str:
+    """The name that was probably meant, or all that there are, in words."""
     near = difflib.get_close_matches(name, names, n=1)
     return f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"

@@ -113,6 +113,16 @@ def load_run(folder: str | Path) -> Run:
         raise MienError(f"{folder / 'recipe.json'} is not a run's record ({error})") from error
 
 
+def free_folder(runs: Path, recipe: str, seed: int) -> Path:
+    """runs/RECIPE-SEED, or the first with a number behind its name that holds no finished run: sweeps train one name often."""
+    folder = free = runs / f"{recipe.replace('/', '-')}-{seed}"
+    number = 1
+    while (free / "metrics.json").is_file():
+        number += 1
+        free = folder.with_name(f"{folder.name}-{number}")
+    return free
+
+
 def train(
     recipe: Recipe,
     dataset: Dataset,

@@ -1,14 +1,14 @@
-"""What a training runs on: accelerator, processes, precision, threads. None of it is part of the recipe."""
+"""What a training runs on: accelerator, processes, precision, threads. None of it is part of the recipe.
+
+torch is imported by the functions that need it: the command line reads its help from the fields of Runtime.
+"""
 
 import os
 import platform
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from mien.errors import require
-from mien.training import conv3x3
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
@@ -45,6 +45,8 @@ def best_precision(accelerator: str) -> str:
     AVX512-BF16 alone is no reason: against float32 it is twice as fast on one processor and half as fast on another
     (results/benchmarks/convolutions*.txt), and mien's own kernels are for float32.
     """
+    import torch
+
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
@@ -53,6 +55,10 @@ def best_precision(accelerator: str) -> str:
 
 def machine() -> dict[str, Any]:
     """What the run was trained on, as far as numbers may depend on it."""
+    import torch
+
+    from mien.training import conv3x3
+
     return {
         "system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,

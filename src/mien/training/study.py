@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError, require
-from mien.evaluation import plots, report
+from mien.evaluation import report
+from mien.evaluation.record import read_record
 from mien.files import atomic_write
 from mien.training.recipes import OWN, Recipe, recipe
-from mien.training.run import load_run
 
 NETWORKS = ("normal", "baseline", "deep", "dropout", "dropout_heavy", "globalpool", "hybrid")
 LINES = ("a", "b", "d", "e")
@@ -166,7 +166,9 @@ def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.Study
         temporary.write_text(report.study_markdown(rows))
     with atomic_write(output / "progress.md") as temporary:
         temporary.write_text(progress_markdown(planned))
-    drawn = any(load_run(run.folder).record["data"]["drawn"] for run in finished)
+    from mien.evaluation import plots
+
+    drawn = any(read_record(run.folder)["data"]["drawn"] for run in finished)
     shown = [row for row in rows if row.training in ("study", "modern")] or rows
     plots.study_table(shown, output / "study.png", drawn=drawn)
     return rows

@@ -1,0 +1,233 @@
+"""The Python API of the whole job beside reading: train, resume, evaluate, submit, to_frame. `import mien` shows it.
+
+Every function takes and returns plain values: a data set or its path, a run, a model or its name. torch is imported by
+train and resume alone.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mien.data import Dataset, load
+from mien.errors import MienError, require
+from mien.evaluation.evaluate import evaluate as _evaluate
+from mien.evaluation.results import EvaluationResult
+from mien.evaluation.submit import submit as _submit
+from mien.inference.model import Model
+
+if TYPE_CHECKING:
+    import pandas
+
+    from mien.training.recipes import Recipe
+    from mien.training.run import Run
+    from mien.training.runtime import Runtime
+
+# A trained model: a shipped one's name, a run folder, a model file, what mien.load_model or mien.train returned.
+Source: TypeAlias = "str | Path | Model | Run"
+
+
+def train(
+    recipe: "str | Recipe",
+    dataset: Dataset | str | Path,
+    *,
+    seed: int = 1,
+    name: str = "",
+    runs: str | Path = "runs",
+    pretrained: Source = "",
+    tracker: str = "none",
+    progress: bool = False,
+    **fields: bool | int | float | str,
+) -> "Run":
+    """Train a network by a recipe, into a run folder; returns the run.
+
+    recipe: the name of one (`mien train --list` shows them), or a Recipe. dataset: what load_dataset returned, or a path.
+    seed: 0 or more. name: of the run folder under `runs`; by default RECIPE-SEED, with a number where that is finished.
+    pretrained: a model whose weights to begin with. tracker: "none", "wandb", "trackio" or "tensorboard". progress: show
+    a bar on standard error. fields: fields of the recipe (epochs=5, learning_rate=1e-3; `mien train --help` describes them) and of
+    what it runs on (threads, accelerator, precision, compiled, max_minutes).
+
+    The folder gets recipe.json, history.csv, metrics.json, weights, model.onnx and figures. Raises MienError for an unknown
+    recipe or field, a value out of its range, data that leave nothing to train on, and a folder that holds a run already.
+    """
+    from dataclasses import replace
+
+    from mien.training.recipes import check
+    from mien.training.recipes import recipe as named
+    from mien.training.run import free_folder
+
+    runtime, changes = _runtime(fields)
+    if isinstance(recipe, str):
+        chosen = named(recipe, **changes)
+    else:
+        chosen = replace(recipe, **changes)
+        check(chosen)
+    folder = Path(runs) / name if name else free_folder(Path(runs), chosen.name, seed)
+    return _run(
+        chosen, _dataset(dataset), folder, runtime,
+        seed=seed, pretrained=_source(pretrained), tracker=tracker, progress=progress,
+    )  # fmt: skip
+
+
+def resume(
+    run: "Run | str | Path", dataset: Dataset | str | Path, *, tracker: str = "none", progress: bool = False
+) -> "Run":
+    """Go on with a training that was interrupted, by its own recipe and seed; returns the finished run.
+
+    run: its folder. dataset: the one that it began with. Raises MienError where the folder is none of a run, or the data
+    are others.
+    """
+    from mien.training.run import load_run
+    from mien.training.runtime import Runtime
+
+    before = load_run(run if isinstance(run, str | Path) else run.folder)
+    seed, pretrained = int(before.record["seed"]), str(before.record.get("pretrained", ""))
+    return _run(
+        before.recipe, _dataset(dataset), before.folder, Runtime(),
+        seed=seed, pretrained=pretrained, tracker=tracker, progress=progress, resumed=True,
+    )  # fmt: skip
+
+
+def evaluate(
+    model: "Source | Sequence[Source]",
+    dataset: Dataset | str | Path,
+    *,
+    parts: str | Sequence[str] = ("validation", "test"),
+    tta: str | Sequence[str] = ("single", "flip"),
+    threads: int = 1,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> EvaluationResult:
+    """Measure a trained model on labeled faces: accuracy with its 95 % interval, per class, calibration, confusion.
+
+    model: or several, whose probabilities are averaged. parts: of the model's own split of the data ("train", "validation",
+    "test"), or "all" for every labeled image. tta: test-time augmentation, "single", "flip", "shift10", "rotate6". on_progress
+    gets the faces classified so far and in all. Warns (MienWarning) where the data are not those that the model was trained on.
+    Raises MienError where nothing is left to score, or a part, view or model is unknown.
+    """
+    parts, tta = (parts,) if isinstance(parts, str) else parts, (tta,) if isinstance(tta, str) else tta
+    return _evaluate(_sources(model), _dataset(dataset), parts, tta, threads=threads, on_progress=on_progress)
+
+
+def submit(
+    model: "Source | Sequence[Source]",
+    data: str | Path,
+    output: str | Path = "submission.csv",
+    *,
+    format: str = "auto",
+    tta: str = "flip",
+    overwrite: bool = False,
+    threads: int = 1,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Write submission.csv, the emotion of every row of Kaggle's test.csv in its order; returns what OUTPUT.json keeps.
+
+    data: where test.csv is. format: "auto" (as an example_submission.csv beside test.csv, else plain), "plain", "id0", "id1" or
+    "like:FILE". overwrite: replace files that exist. Raises MienError where the output exists or the classes differ.
+    """
+    return _submit(
+        _sources(model),
+        data,
+        output,
+        format=format,
+        tta=tta,
+        overwrite=overwrite,
+        threads=threads,
+        on_progress=on_progress,
+    )
+
+
+def to_frame(values: "Dataset | EvaluationResult | Run | Iterable[Any]") -> "pandas.DataFrame":
+    """A table, as a pandas DataFrame, of what mien returns.
+
+    Faces, or lists of them, or film frames: a row a face (mien.inference.face.to_frame). Dataset: a row an image, its class and
+    its part. EvaluationResult: a row a part and view. Run: its history, a row an epoch.
+    Raises MienError where pandas is not installed.
+    """
+    if isinstance(values, Dataset):
+        names = [*values.classes, None]  # the last is for the label -1
+        rows = [
+            {"row": row, "label": int(label), "class": names[label], "part": str(part)}
+            for row, (label, part) in enumerate(zip(values.labels, values.usage, strict=True))
+        ]
+    elif isinstance(values, EvaluationResult):
+        rows = values.rows()
+    elif hasattr(values, "recipe") and hasattr(values, "folder"):
+        from mien.evaluation import history
+
+        rows = history.read(values.folder / "history.csv")
+    else:
+        from mien.inference import face
+
+        return face.to_frame(values)
+    try:
+        import pandas
+    except ImportError as error:
+        raise MienError("to_frame needs pandas; run: pip install pandas") from error
+    return pandas.DataFrame(rows)
+
+
+def _runtime(fields: dict[str, Any]) -> "tuple[Runtime, dict[str, Any]]":
+    """The Runtime of these fields, and the fields that are left for the recipe. Raises MienError for an unknown one."""
+    from dataclasses import fields as fields_of
+
+    from mien.training.recipes import FIELDS, suggestion
+    from mien.training.runtime import Runtime
+
+    names = [field.name for field in fields_of(Runtime)]
+    for name in fields:
+        if name not in FIELDS and name not in names:
+            raise MienError(f"there is no field '{name}'; {suggestion(name, [*FIELDS, *names])}")
+    devices = fields.get("devices", 1)
+    require(devices == 1, "devices", devices, "1 in Python; mien train --devices N trains with several processes")
+    runtime = Runtime(**{name: value for name, value in fields.items() if name in names})
+    return runtime, {name: value for name, value in fields.items() if name not in names}
+
+
+def _run(
+    recipe: "Recipe",
+    dataset: Dataset,
+    folder: Path,
+    runtime: "Runtime",
+    *,
+    seed: int,
+    pretrained: str,
+    tracker: str,
+    progress: bool,
+    resumed: bool = False,
+) -> "Run":
+    """Train, or go on with the folder's training, and show it where asked."""
+    from mien.training import checkpoint
+    from mien.training.finetune import pretrained_state_dict
+    from mien.training.run import load_run, train
+
+    begun = checkpoint.exists(folder)  # then the weights are in the checkpoint, and their origin may be gone
+    state = pretrained_state_dict(pretrained, recipe, dataset.classes, seed) if pretrained and not begun else None
+    with ExitStack() as stack:
+        shown: dict[str, Any] = {}
+        if progress:
+            from mien.cli.live import Live
+
+            live = stack.enter_context(Live(folder.name))
+            live.begin(folder.name, recipe.epochs)
+            shown = {"callbacks": (live,), "on_phase": live.on_phase}
+        run = train(
+            recipe, dataset, folder, seed=seed, runtime=runtime, track=tracker, pretrained=pretrained,
+            pretrained_state_dict=state, resume=resumed, **shown,
+        )  # fmt: skip
+    return run or load_run(folder)
+
+
+def _dataset(dataset: Dataset | str | Path) -> Dataset:
+    return dataset if isinstance(dataset, Dataset) else load(dataset)
+
+
+def _source(model: Source) -> str:
+    """The path or the name of a trained model."""
+    if isinstance(model, str | Path):
+        return str(model)
+    return str(model.path if isinstance(model, Model) else model.folder)
+
+
+def _sources(models: "Source | Sequence[Source]") -> list[str | Path]:
+    several = models if isinstance(models, Sequence) and not isinstance(models, str) else [models]
+    return [_source(model) for model in several]

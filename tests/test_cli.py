@@ -1,0 +1,222 @@
+"""The command line as a whole: help without heavy packages, suggestions, old names, completion, the list of recipes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mien.cli.completion import SHELLS, commands, script
+from mien.cli.main import COMMANDS, GROUPS, main
+from mien.cli.parser import Parser
+
+ROOT = Path(__file__).parents[1]
+HEAVY = (
+    "torch",
+    "lightning_fabric",
+    "onnxruntime",
+    "matplotlib",
+    "rich",
+    "wandb",
+    "av",
+    "fastapi",
+    "onnx",
+    "safetensors",
+)
+
+
+def run(*words: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    code = f"import sys\n{before}\nfrom mien.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+
+
+def test_the_help_shows_every_command_in_a_group(capsys):
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert {name for names in GROUPS.values() for name in names} == set(COMMANDS)
+    for heading, names in GROUPS.items():
+        assert f"\n{heading}:\n" in text
+        for name in names:
+            assert f"\n  {name} " in text
+
+
+def test_help_of_every_command_needs_no_heavy_package():
+    block = f"for name in {HEAVY}: sys.modules[name] = None"
+    names = ["", *COMMANDS]
+    code = f"""
+import contextlib, sys
+{block}
+from mien.cli.main import main
+for name in {names}:
+    with contextlib.suppress(SystemExit):
+        main([*name.split(), "--help"])
+main(["train", "--list"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    for name in COMMANDS:
+        assert f"usage: mien {name}" in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_s_help_has_examples(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["help", name])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    examples = [line for line in text.splitlines() if line.strip().startswith(f"mien {name}") and "usage" not in line]
+    assert len(examples) >= 2
+
+
+def test_train_s_help_says_of_every_field_what_it_is_its_range_and_its_default(capsys):
+    from mien.training.recipes import FIELDS, RECIPES
+
+    with pytest.raises(SystemExit):
+        main(["train", "hybrid", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--learning-rate X The peak of the schedule (above 0; default 0.004)" in text
+    assert "--rotate X Largest angle to either side (degrees; 0 to 180; default 12)" in text
+    for name, field in FIELDS.items():
+        if name != "name":
+            assert f"--{name.replace('_', '-')}" in text
+            assert " ".join(field.metadata["help"].rstrip(".").split()) in text
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    rates = [recipe.learning_rate for recipe in RECIPES.values()]
+    assert f"(above 0; default {min(rates):g} to {max(rates):g})" in text
+
+
+def test_a_pipe_that_closes_early_is_no_error():
+    done = subprocess.run(
+        f"{sys.executable} -m mien train --help | head -1", shell=True, capture_output=True, text=True
+    )  # fmt: skip
+    assert done.stdout.startswith("usage: mien train")
+    assert done.stderr == ""
+    code = "import os, sys; sys.stdout.flush(); from mien.cli.main import main; os.close(0); sys.exit(main(['train', '--list']))"
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["train", "hybrid", "--optimizer", "adm"], "did you mean adam?"),
+        (["train", "hybrid", "--learning-rat", "1"], "did you mean --learning-rate?"),
+        (["train", "hybrid", "--tracker", "zzz"], "see 'mien train --help'"),
+        (["train", "hybird"], "did you mean 'hybrid'?"),
+        (["trian", "hybrid"], "did you mean 'train'?"),
+        (["data", "inof", "x"], "did you mean info?"),
+        (["completion", "bahs"], "did you mean bash?"),
+        (["train", "hybrid", "--rotate", "200"], "--rotate = 200"),
+        (["train"], "which recipe?"),
+    ],
+)
+def test_a_wrong_word_gets_one_line_with_a_suggestion(argv, words):
+    done = run(*argv)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not done.stdout
+
+
+def test_a_missing_file_is_told_once(tmp_path):
+    missing = str(tmp_path / "missing")
+    for argv in (["evaluate", "nano", "--data", missing], ["data", "info", missing], ["read", missing + ".jpg"]):
+        done = run(*argv)
+        assert done.returncode != 0
+        assert (done.stdout + done.stderr).count(missing) == 1
+
+
+def test_options_of_mien_0_1_still_work_and_say_the_new_name():
+    from mien.evaluation.record import RENAMED
+    from mien.training.recipes import recipe
+
+    command = __import__("mien.cli.train", fromlist=["train"])
+    for old, new in RENAMED.items():
+        parser = Parser(prog="mien train")
+        command.add_arguments(parser)
+        field = recipe("hybrid").__dict__.get(new)
+        value = {"checkpoint_metric": "best", "teacher_input": "view"}.get(new, "1")
+        args = parser.parse_args(["hybrid", "--" + old.replace("_", "-"), value])
+        wanted = {"checkpoint_metric": "val_accuracy", "teacher_input": "augmented"}.get(new)
+        assert getattr(args, new) == (wanted or (type(field)(1) if isinstance(field, int | float) else "1"))
+
+
+def test_a_sweep_may_write_options_with_underscores(capsys):
+    parser = Parser(prog="mien train")
+    __import__("mien.cli.train", fromlist=["train"]).add_arguments(parser)
+    args = parser.parse_args(["hybrid", "--learning_rate", "0.5", "--no-batch_norm"])
+    assert (args.learning_rate, args.batch_norm) == (0.5, False)
+    assert "--learning_rate" not in parser.format_help()
+
+
+def test_the_list_has_every_recipe(capsys):
+    from mien.training.recipes import RECIPES
+
+    assert main(["train", "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1 : 1 + len(RECIPES)]] == list(RECIPES)
+
+
+def test_the_list_says_what_the_runs_in_results_say():
+    pytest.importorskip("torch")
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "recipe_results.py", "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+COMPLETE = """
+source "$1"; shift
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+_mien
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+def test_bash_completes_commands_options_and_choices(tmp_path):
+    (tmp_path / "mien.bash").write_text(script("bash"))
+
+    def complete(*words: str) -> list[str]:
+        argv = ["bash", "-c", COMPLETE, "bash", str(tmp_path / "mien.bash"), *words]
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+
+    assert complete("mien", "tr") == ["train"]
+    assert complete("mien", "help", "ev") == ["evaluate"]
+    assert "study/hybrid" in complete("mien", "train", "study/")
+    assert complete("mien", "train", "hybrid", "--optimizer", "ad") == ["adam", "adamw"]
+    assert complete("mien", "train", "hybrid", "--learning") == ["--learning-rate"]
+    assert complete("mien", "data", "inf") == ["info"]
+    assert complete("mien", "data", "info", "--sh") == ["--sheet"]
+    assert complete("mien", "train", "--data", "x") == []  # then bash offers files
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_scripts_are_sound_to_the_shells_that_are_here(shell, tmp_path):
+    path = tmp_path / "script"
+    path.write_text(script(shell))
+    for command in commands():
+        assert command.name.split()[-1] in path.read_text()
+    if shutil.which(shell):
+        done = subprocess.run([shell, "-n", str(path)], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_version_stands_in_one_place():
+    import tomllib
+
+    import mien
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "version" in project["project"]["dynamic"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "mien.__version__"}
+    assert json.dumps(mien.__version__).strip('"') == mien.__version__

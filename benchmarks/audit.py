@@ -1,12 +1,14 @@
-"""How good mien data audit is, judged by the ten people who voted on every face of FER2013 for FER+ (Barsoum et al. 2016).
+"""How good mien data audit is, judged by the ten people who voted on every face of FER2013 for FER+ (Barsoum et al.
+2016).
 
     python benchmarks/audit.py data/ [--votes data/fer2013new.csv] [--probabilities FILE.npz] [-o results/audit]
 
-Audits FER2013 and asks of the rows that it flags: what share do people call wrong, against all rows? Writes ferplus.json
-and ferplus.md. Label errors are looked for twice: among the PublicTest rows with a shipped model, which did not train on them
-(--model), and among the Training rows with out-of-fold probabilities (--probabilities, as mien data audit takes them).
-Without those, a quick classifier of this script makes some, in minutes on one core: histograms of oriented gradients,
-random Fourier features and ridge regression, in five folds that keep duplicates together. No picture is written.
+Audits FER2013 and asks of the rows that it flags: what share do people call wrong, against all rows? Writes
+ferplus.json and ferplus.md. Label errors are looked for twice: among the PublicTest rows with a shipped model, which
+did not train on them (--model), and among the Training rows with out-of-fold probabilities (--probabilities, as mien
+data audit takes them). Without those, a quick classifier of this script makes some, in minutes on one core: histograms
+of oriented gradients, random Fourier features and ridge regression, in five folds that keep duplicates together. No
+picture is written.
 """
 
 import argparse
@@ -163,8 +165,10 @@ def report(record: dict[str, Any]) -> str:
     lines = [
         "# mien data audit, judged by FER+'s ten votes",
         "",
-        f"Written by `python benchmarks/audit.py`. {record['rows']:,} rows of FER2013 have a label and votes. The audit without",
-        f"label errors took {record['audit_seconds']['cpu']:.0f} s of processor time, {record['audit_seconds']['wall']:.0f} s in all, "
+        f"Written by `python benchmarks/audit.py`. {record['rows']:,} rows of FER2013 have a label and votes. The "
+        f"audit without",
+        f"label errors took {record['audit_seconds']['cpu']:.0f} s of processor time, "
+        f"{record['audit_seconds']['wall']:.0f} s in all, "
         f"with {record['audit_seconds']['threads']} threads.",
         "",
     ]
@@ -174,13 +178,15 @@ def report(record: dict[str, Any]) -> str:
             "",
             f"Probabilities: {errors['probabilities']}; accuracy {errors['accuracy_of_probabilities']:.1%}.",
             "",
-            "| rows | n | most people name another emotion | at most one of ten names the label | votes for the label, of ten |",
+            "| rows | n | most people name another emotion | at most one of ten names the label | votes for the label, "
+            "of ten |",
             "|---|---|---|---|---|",
         ]
         for key, name in names.items():
             row = errors[key]
             lines.append(
-                f"| {name} | {row['n']:,} | {row['majority_names_another']:.1%} | {row['at_most_one_vote_for_label']:.1%} | "
+                f"| {name} | {row['n']:,} | {row['majority_names_another']:.1%} | "
+                f"{row['at_most_one_vote_for_label']:.1%} | "
                 f"{row['mean_votes_for_label']:.1f} |"
             )
         lines += [
@@ -192,7 +198,8 @@ def report(record: dict[str, Any]) -> str:
     lines += [
         "## Non-faces",
         "",
-        f"Most people call {faces['majority_not_a_face_of_all']:.2%} of all rows no face. Images of one gray are left out here.",
+        f"Most people call {faces['majority_not_a_face_of_all']:.2%} of all rows no face. Images of one gray are left "
+        f"out here.",
         "",
         "| face score under | rows | most people: no face | anybody: no face | share of all non-faces found |",
         "|---|---|---|---|---|",
@@ -200,14 +207,16 @@ def report(record: dict[str, Any]) -> str:
     for row in faces["thresholds"]:
         mark = " (used)" if row["face_score_under"] == NO_FACE else ""
         lines.append(
-            f"| {row['face_score_under']}{mark} | {row['n']:,} | {row['majority_not_a_face']:.1%} | {row['any_not_a_face']:.1%} | "
+            f"| {row['face_score_under']}{mark} | {row['n']:,} | {row['majority_not_a_face']:.1%} | "
+            f"{row['any_not_a_face']:.1%} | "
             f"{row['share_of_all_not_a_face_found']:.1%} |"
         )
     lines += [
         "",
         "## Near duplicates",
         "",
-        f"People give both images of a pair the same emotion in {near['same_majority']:.1%} of {near['pairs']:,} pairs with votes, "
+        f"People give both images of a pair the same emotion in {near['same_majority']:.1%} of {near['pairs']:,} pairs "
+        f"with votes, "
         f"and in {near['same_majority_of_random_pairs']:.1%} of random pairs.",
         "",
         "## All flags",
@@ -248,7 +257,8 @@ def quick_probabilities(dataset: Dataset, training: NDArray[np.int64], group: ND
 
 
 def kernel_features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Random Fourier features of gradient histograms, (N, FEATURES) float32, the mean of each image and its mirror image."""
+    """Random Fourier features of gradient histograms, (N, FEATURES) float32, the mean of each image and its mirror
+    image."""
     upright, mirrored = gradient_histograms(images), gradient_histograms(images[:, :, ::-1])
     mean = upright.mean(axis=0)
     upright -= mean
@@ -266,7 +276,8 @@ def kernel_features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def gradient_histograms(images: NDArray[np.uint8], cell: int = 6, bins: int = 9) -> NDArray[np.float32]:
-    """Histograms of oriented gradients (Dalal and Triggs 2005), (N, F) float32; cells of 6 pixels, blocks of 2 x 2 cells."""
+    """Histograms of oriented gradients (Dalal and Triggs 2005), (N, F) float32; cells of 6 pixels, blocks of 2 x 2
+    cells."""
     n = images.shape[1] // cell
     blocks = []
     for start in range(0, len(images), 2000):

@@ -1,4 +1,5 @@
-"""What a cascade is worth by the share of faces that its second network is asked about, and by how much that one's opinion counts there.
+"""What a cascade is worth by the share of faces that its second network is asked about, and by how much that one's
+opinion counts there.
 
 python benchmarks/cascade.py data/ nano champion-int8 > results/champion/cascade.md
 """
@@ -19,7 +20,8 @@ first, second = map(open_model, sys.argv[2:])
 a, b = (model.logits(faces) / model.temperature for model in (first, second))
 sure = margins(first, faces)
 print(
-    f"| PublicTest, {len(index):,} images, single view | second's weight | accuracy | negative log-likelihood | calibration error |"
+    f"| PublicTest, {len(index):,} images, single view | second's weight | accuracy | negative log-likelihood | "
+    f"calibration error |"
 )
 print("|---|--:|--:|--:|--:|")
 for share in (0, 0.1, 0.15, 0.18, 0.2, 0.25, 0.3, 0.5, 1):
@@ -29,7 +31,8 @@ for share in (0, 0.1, 0.15, 0.18, 0.2, 0.25, 0.3, 0.5, 1):
         loss = -np.log(p[np.arange(len(p)), labels]).mean()
         right = (p.argmax(1) == labels).mean()
         print(
-            f"| {second.name} asked about {share:.0%} by {first.name} | {weight:.2f} | {right:.1%} | {loss:.3f} | {ece(p, labels):.1%} |"
+            f"| {second.name} asked about {share:.0%} by {first.name} | {weight:.2f} | {right:.1%} | {loss:.3f} | "
+            f"{ece(p, labels):.1%} |"
         )
 
 asked = sure < np.quantile(sure, 0.18)

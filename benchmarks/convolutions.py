@@ -3,8 +3,9 @@ processor has it) bfloat16, and mien's kernels in float32.
 
     python benchmarks/convolutions.py [--threads 1] [--rounds 8]
 
-Prints GFLOP/s forward / backward (best of the rounds, which alternate between the kinds) for the shapes that networks on
-48x48 faces are made of, the kernels' speed over torch's float32 for both passes together, and a large matrix product in
+Prints GFLOP/s forward / backward (best of the rounds, which alternate between the kinds) for the shapes that networks
+on 48x48 faces are made of, the kernels' speed over torch's float32 for both passes together, and a large matrix product
+in
 the same precision: the peak that can be had here. Operations are counted as the direct way needs them; Winograd's way
 needs fewer, so the kernels can pass the peak.
 """

@@ -125,7 +125,8 @@ def print_tilts(tilts: np.ndarray, right: Callable[..., np.ndarray], images: np.
         among = (tilts >= low) & (tilts < high)
         gain = level[among] - plain[among]
         print(
-            f"{low:>3} to {high:<3} degrees     {among.sum():>5}    {plain[among].mean():.4f}  {level[among].mean():.4f}  "
+            f"{low:>3} to {high:<3} degrees     {among.sum():>5}    {plain[among].mean():.4f}  "
+            f"{level[among].mean():.4f}  "
             f"{gain.mean():+.4f} ({gain.std() / max(1, among.sum()) ** 0.5:.4f})"
         )
 

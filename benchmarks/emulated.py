@@ -1,4 +1,5 @@
-"""Do the shipped models answer alike on a processor without 8-bit dot products (VNNI)? Emulated by qemu-x86_64 (Debian: qemu-user).
+"""Do the shipped models answer alike on a processor without 8-bit dot products (VNNI)? Emulated by qemu-x86_64 (Debian:
+qemu-user).
 
 python benchmarks/emulated.py data/ champion-int8 lean nano > results/champion/emulated.txt
 """

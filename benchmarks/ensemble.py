@@ -1,4 +1,5 @@
-"""PublicTest accuracy and calibration of some model files, alone and averaged, with each kind of test-time augmentation.
+"""PublicTest accuracy and calibration of some model files, alone and averaged, with each kind of test-time
+augmentation.
 
 python benchmarks/ensemble.py data/ src/mien/inference/weights/champion.onnx results/champion/champion-2.onnx ...
 """

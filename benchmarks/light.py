@@ -1,10 +1,12 @@
-"""What changes of light cost, with and without input normalization: accuracy on FER2013's PublicTest, the same faces each time.
+"""What changes of light cost, with and without input normalization: accuracy on FER2013's PublicTest, the same faces
+each time.
 
     python benchmarks/light.py --data data/ -o results/benchmarks/light.md
     python benchmarks/light.py --data data/ --models nano runs/mine/model.onnx --kinds none percentile equalize
 
-Light is changed in whole numbers, as a picture of 8 bits would hold it. A model is measured with each kind of normalization
-in place of its own; "lost" is against the same model on the faces as they are, without any, in points. The best use of a
+Light is changed in whole numbers, as a picture of 8 bits would hold it. A model is measured with each kind of
+normalization in place of its own; "lost" is against the same model on the faces as they are, without any, in points.
+The best use of a
 kind is with a model that was trained on it: the table says so where that is the case.
 """
 
@@ -45,7 +47,8 @@ def main() -> None:
     rows = (dataset.usage == "PublicTest") & (dataset.labels >= 0)
     faces, labels = dataset.images[rows], dataset.labels[rows]
     lines = [
-        f"PublicTest, {len(faces):,} images, single view. In brackets: points lost against the faces as they are, without "
+        f"PublicTest, {len(faces):,} images, single view. In brackets: points lost against the faces as they are, "
+        f"without "
         "normalization.\n",
         f"| model | normalization | {' | '.join(LIGHTS)} |",
         f"|---|---|{'--:|' * len(LIGHTS)}",

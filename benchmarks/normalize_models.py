@@ -3,9 +3,10 @@
     python benchmarks/normalize_models.py --data data/ --kind adaptive
     python benchmarks/normalize_models.py --data data/ --kind none --models mine.onnx -o out/
 
-No weight changes. Temperature (fitted) and validation_accuracy are those on the normalized validation faces, PublicTest for
-FER2013's own split, and so is the threshold of the conformal sets (90 %); the metadata become those of format 2. A cascade is joined anew of the files named by --cascade, for
-the temperatures of its two networks are in its graph, and asks its second network about the same share of faces as before.
+No weight changes. Temperature (fitted) and validation_accuracy are those on the normalized validation faces, PublicTest
+for FER2013's own split, and so is the threshold of the conformal sets (90 %); the metadata become those of format 2. A
+cascade is joined anew of the files named by --cascade, for the temperatures of its two networks are in its graph, and
+asks its second network about the same share of faces as before.
 """
 
 import argparse

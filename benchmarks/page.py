@@ -293,7 +293,8 @@ def as_text(report: dict[str, Any]) -> str:
         )
     if "parity" in report:
         lines += ["", "Against Python, picture by picture in page_parity.csv:", "",
-                  "| model | pictures | photographs | faces | largest difference of a box | of a probability | pictures beyond 1 pixel, "
+                  "| model | pictures | photographs | faces | largest difference of a box | of a probability | "
+                  "pictures beyond 1 pixel, "
                   f"{PROBABILITY} or with another winner |", "|---|---|---|---|---|---|---|"]  # fmt: skip
         for name, each in report["parity"].items():
             lines.append(

@@ -1,10 +1,11 @@
-"""What each recipe reached, from the runs in results/: writes src/mien/training/recipe_results.json, which `mien train --list` shows.
+"""What each recipe reached, from the runs in results/: writes src/mien/training/recipe_results.json, which `mien train
+--list` shows.
 
     python benchmarks/recipe_results.py
     python benchmarks/recipe_results.py --check      fails where the file is not what the runs say
 
-Of a recipe's runs those count that were trained from nothing and differ from today's recipe in the fewest fields; with several
-such, those of the most epochs. Their seeds are averaged.
+Of a recipe's runs those count that were trained from nothing and differ from today's recipe in the fewest fields; with
+several such, those of the most epochs. Their seeds are averaged.
 """
 
 import argparse

@@ -4,10 +4,11 @@
     python benchmarks/recognise.py --models champion model-int8.onnx nano --data data/ --fer --human --size
 
 One core, one thread, everything in one run: each tool is a process of its own, and they take turns, A B A B, so that
-what the machine does meanwhile hits all alike. Compare figures of one run only. The 512 faces are of PublicTest with --data,
-else a portrait under noise.
+what the machine does meanwhile hits all alike. Compare figures of one run only. The 512 faces are of PublicTest with
+--data, else a portrait under noise.
 
-per face    milliseconds for one 48x48 face already cropped: scaling, network, probabilities; median over 512 faces, and mean over
+per face    milliseconds for one 48x48 face already cropped: scaling, network, probabilities; median over 512 faces, and
+mean over
             them, for a cascade takes longer over some; each face's time is the median of its turns
 faces/s     64 such faces given at once
 photo       median milliseconds for a photograph of 512x512 (NASA's portrait of Eileen Collins): decode, find, read
@@ -250,7 +251,8 @@ def report(tools: list[Tool], imports: list[float], path: Path | None) -> None:
         size = f"{tool.size:,.0f} MB" if tool.size else "-"
         right = "{accuracy:.1%} ({ece:.3f})".format(**tool.judged) if tool.judged else "-"
         print(
-            f"| {tool.name} | {m['face'] * 1e3:.3f} ms | {m['face_mean'] * 1e3:.3f} ms | {64 / m['batch']:,.0f} | {m['photo'] * 1e3:.1f} ms "
+            f"| {tool.name} | {m['face'] * 1e3:.3f} ms | {m['face_mean'] * 1e3:.3f} ms | {64 / m['batch']:,.0f} | "
+            f"{m['photo'] * 1e3:.1f} ms "
             f"| {m['cold']:.2f} s | {size} | {right} |"
         )
     base = statistics.median(imports)

@@ -1,6 +1,8 @@
-"""One recipe trained with several seeds: accuracy of each run, their mean, and its 95 % interval over seeds (Student's t).
+"""One recipe trained with several seeds: accuracy of each run, their mean, and its 95 % interval over seeds (Student's
+t).
 
-python benchmarks/seeds.py results/champion/runs/champion-4 results/champion/runs/champion-8 ... > results/champion/seeds.md
+python benchmarks/seeds.py results/champion/runs/champion-4 results/champion/runs/champion-8 ... >
+results/champion/seeds.md
 """
 
 import json
@@ -28,5 +30,6 @@ print("|---|--:|--:|--:|--:|")
 for folder, seed, (single, flip, ece) in zip(folders, seeds, figures, strict=True):
     print(f"| {folder.name} | {seed} | {single:.1f} | {flip:.1f} | {ece:.1f} % |")
 print(
-    f"| mean of {len(runs)} seeds (95 %) | | {' | '.join(f'{m:.1f} ±{h:.1f}' for m, h in zip(mean, half, strict=True))} % |"
+    f"| mean of {len(runs)} seeds (95 %) | | "
+    f"{' | '.join(f'{m:.1f} ±{h:.1f}' for m, h in zip(mean, half, strict=True))} % |"
 )

@@ -1,4 +1,5 @@
-"""How many requests mien's server answers, how fast, and whether its memory stays flat; beside a small server around fer.
+"""How many requests mien's server answers, how fast, and whether its memory stays flat; beside a small server around
+fer.
 
     python benchmarks/serve.py                                        mien with batches and without
     python benchmarks/serve.py --model champion --json results/serve.json
@@ -151,7 +152,8 @@ def resident(pid: int) -> float:
 def load(port: int, path: str, body: bytes, clients: int, seconds: float = 0, requests: int = 0) -> dict[str, Any]:
     """Busy clients for so many seconds, or until so many requests are answered, from a process of their own."""
     order = json.dumps({"port": port, "path": path, "clients": clients, "seconds": seconds, "requests": requests})
-    done = subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(HERE)!r}); import serve; serve.client()", order],
+    done = subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(HERE)!r}); import serve; "
+                                                 f"serve.client()", order],
                           input=body, capture_output=True, check=True)  # fmt: skip
     return json.loads(done.stdout)
 
@@ -224,7 +226,8 @@ def report(contenders: list[Contender], memory: list[float] | None, args: argpar
                     "requests": len(times), "errors": sum(part["errors"] for part in slices),
                 }  # fmt: skip
                 rows.append(row)
-                print(f"{workload:<9}{clients:>8}  {contender.name:<18}{row['requests_per_second']:>11.1f}{row['p50_ms']:>9.1f}"
+                print(f"{workload:<9}{clients:>8}  "
+                      f"{contender.name:<18}{row['requests_per_second']:>11.1f}{row['p50_ms']:>9.1f}"
                       f"{row['p99_ms']:>9.1f}{row['errors']:>8}")  # fmt: skip
     if memory:
         print(f"\nmemory, MB, over {args.requests:,} photos: " + " ".join(f"{mb:.0f}" for mb in memory))

@@ -198,7 +198,8 @@ async def metrics(port: int) -> bytes:
 
 
 async def stop(server: "subprocess.Popen[bytes]", port: int) -> tuple[int, int, float]:
-    """Tell the server to stop while requests are half sent. Returns how many were begun and answered, and the seconds."""
+    """Tell the server to stop while requests are half sent. Returns how many were begun and answered, and the
+    seconds."""
     message = request("/v1/read", PHOTO)
     streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]
     for _, writer in streams:
@@ -257,14 +258,17 @@ def report(
     times = sorted(outcome.seconds)
     lines = [
         "## Server", "",
-        f"`python benchmarks/serve_hostile.py`: {args.requests:,} requests at {args.clients} clients on loopback, honest and",
-        f"hostile mixed; model {args.model}, {os.cpu_count()} cores ({platform.machine()}), limits: headers {HEADER_TIMEOUT:g} s,",
+        f"`python benchmarks/serve_hostile.py`: {args.requests:,} requests at {args.clients} clients on loopback, "
+        f"honest and",
+        f"hostile mixed; model {args.model}, {os.cpu_count()} cores ({platform.machine()}), limits: headers "
+        f"{HEADER_TIMEOUT:g} s,",
         f"body and answer {TIMEOUT:g} s, decoding {DECODE_TIMEOUT:g} s.", "",
         "| request | answers |", "|---|---|",
         *(f"| {kind} | {', '.join(f'{status}: {n:,}' for status, n in sorted(counts.items()))} |"
           for kind, counts in outcome.statuses.items()), "",
         f"- Wrong answers to honest requests, and statuses of 500 or more other than 503: {len(outcome.wrong)}.",
-        f"- Memory of the server in MB, at the start, after each tenth and 3 s later: {', '.join(f'{mb:.0f}' for mb in course)};",
+        f"- Memory of the server in MB, at the start, after each tenth and 3 s later: "
+        f"{', '.join(f'{mb:.0f}' for mb in course)};",
         f"  of its {len(decoders)} decoders at the end: {', '.join(f'{mb:.0f}' for mb in decoders)}.",
         f"- SIGTERM with {begun} requests half sent: {answered} were answered, and it ended {seconds:.1f} s later.",
     ]  # fmt: skip

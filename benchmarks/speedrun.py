@@ -1,4 +1,5 @@
-"""Minutes from a cold start to 65 % and 70 % on PublicTest, on the CPU at hand: mien's recipes against plain networks of the field.
+"""Minutes from a cold start to 65 % and 70 % on PublicTest, on the CPU at hand: mien's recipes against plain networks
+of the field.
 
     python benchmarks/speedrun.py [--threads 2] [--rounds 2]
 

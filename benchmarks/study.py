@@ -1,9 +1,10 @@
-"""How fast the study's networks train on this machine: float32 with mien's kernels beside bfloat16, one thread, in turns.
+"""How fast the study's networks train on this machine: float32 with mien's kernels beside bfloat16, one thread, in
+turns.
 
     python benchmarks/study.py [--recipes study/hybrid hybrid ...] [--rounds 4] [--steps 8]
 
-Prints the ratio of images per second, bfloat16 over float32, for each recipe: its median and range over the rounds. The study's
-queue takes the precision that is faster for most of its work; two trainings side by side with a thread each.
+Prints the ratio of images per second, bfloat16 over float32, for each recipe: its median and range over the rounds. The
+study's queue takes the precision that is faster for most of its work; two trainings side by side with a thread each.
 """
 
 import argparse
@@ -60,7 +61,8 @@ def main() -> None:
             rate = max(rate, recipe(name).batch_size / min(full, half))
         middle, low, high = statistics.median(ratios), min(ratios), max(ratios)
         print(
-            f"{name:<20} bfloat16 is {middle:.2f} times as fast as float32 ({low:.2f} to {high:.2f}); best {rate:,.0f} images/s"
+            f"{name:<20} bfloat16 is {middle:.2f} times as fast as float32 ({low:.2f} to {high:.2f}); best {rate:,.0f} "
+            f"images/s"
         )
 
 

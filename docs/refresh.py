@@ -1,10 +1,12 @@
-"""Fill the marked blocks of README.md, MODEL_CARD.md and docs/reading.md from the files in results/, so that no number there is typed by hand.
+"""Fill the marked blocks of README.md, MODEL_CARD.md and docs/reading.md from the files in results/, so that no number
+there is typed by hand.
 
     python docs/refresh.py           writes
     python docs/refresh.py --check   exits with 1 where a block is not as its file
 
-A block is `<!-- from FILE -->` ... `<!-- end -->`; FILE is Markdown, JSON of a submission, or that of benchmarks/recognise.py. Two more are tables:
-`<!-- from results/benchmarks/recognise.json as models -->`, and `<!-- from results/submissions/hidden.json as submissions -->`.
+A block is `<!-- from FILE -->` ... `<!-- end -->`; FILE is Markdown, JSON of a submission, or that of
+benchmarks/recognise.py. Two more are tables: `<!-- from results/benchmarks/recognise.json as models -->`, and `<!--
+from results/submissions/hidden.json as submissions -->`.
 """
 
 import json
@@ -56,9 +58,12 @@ def beside_fer(made: dict[str, Any]) -> str:
 
     right = [f"{t['accuracy']:.1%} (95 % interval {t['low']:.1%} to {t['high']:.1%})" for t in (ours, theirs)]
     return (
-        f"Beside the `fer` package (its figures in brackets), one thread, in one run: a photograph {both('photo', 'ms', 1, 1e3)}; "
-        f"a cropped face {both('face', 'ms', 2, 1e3)} in the median, {both('face_mean', 'ms', 2, 1e3)} on average; from start to first "
-        f"result {both('cold', 's', 1)}; installed {both('size_mb', 'MB', 0)}. On PublicTest's {ours['n']:,} faces, single view, mien "
+        f"Beside the `fer` package (its figures in brackets), one thread, in one run: a photograph "
+        f"{both('photo', 'ms', 1, 1e3)}; "
+        f"a cropped face {both('face', 'ms', 2, 1e3)} in the median, {both('face_mean', 'ms', 2, 1e3)} on average; "
+        f"from start to first "
+        f"result {both('cold', 's', 1)}; installed {both('size_mb', 'MB', 0)}. On PublicTest's {ours['n']:,} faces, "
+        f"single view, mien "
         f"reads {right[0]} as they are labelled, fer {right[1]}.\n"
     )
 

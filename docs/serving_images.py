@@ -1,4 +1,5 @@
-"""Make the pictures of docs/serving.md anew, with a real browser: python docs/serving_images.py [--runs runs] [--model M]
+"""Make the pictures of docs/serving.md anew, with a real browser: python docs/serving_images.py [--runs runs] [--model
+M]
 
 Needs playwright and a Chromium (MIEN_CHROMIUM, or on the path), and a folder of real runs, from which it shows the
 table, --run, and --run beside --other. The portrait is NASA's of Eileen Collins (public domain); all other faces are

@@ -14,8 +14,10 @@
 # %% [markdown]
 # # 1. The base models
 #
-# FER2013: 48x48 gray faces, seven emotions, 28,709 to learn from. The study begins with two small networks: `normal`, three
-# convolutions with no activation between its two last layers, and `baseline`, two narrow ones. Its protocol: train.csv alone, cut
+# FER2013: 48x48 gray faces, seven emotions, 28,709 to learn from. The study begins with two small networks: `normal`,
+# three
+# convolutions with no activation between its two last layers, and `baseline`, two narrow ones. Its protocol: train.csv
+# alone, cut
 # 70/15/15 by class (random state 7), Adam, weight decay 1e-5, no augmentation, the last epoch kept.
 
 # %%
@@ -46,6 +48,8 @@ show(average)
 runs = trained(dataset, "normal", "baseline")
 
 # %% [markdown]
-# Neither gets far on faces that it has not seen, about 53 and 49 in a hundred, and the baseline's curves part all the same: most of its
-# weights stand in one layer behind the maps, and what they learn late is about the training faces alone. The next notebook makes the network
+# Neither gets far on faces that it has not seen, about 53 and 49 in a hundred, and the baseline's curves part all the
+# same: most of its
+# weights stand in one layer behind the maps, and what they learn late is about the training faces alone. The next
+# notebook makes the network
 # deeper.

@@ -25,8 +25,10 @@ dataset = faces()
 runs = trained(dataset, "deep")
 
 # %% [markdown]
-# It learns its training faces by heart and stays where it was on others: the loss on validation faces turns upwards within a few
-# epochs while training accuracy runs towards one. That is overfitting, and the rest of the study is about what mends it.
+# It learns its training faces by heart and stays where it was on others: the loss on validation faces turns upwards
+# within a few
+# epochs while training accuracy runs towards one. That is overfitting, and the rest of the study is about what mends
+# it.
 
 # %%
 from mien.evaluation import history
@@ -34,5 +36,6 @@ from mien.evaluation import history
 rows = history.read(runs[0].folder / "history.csv")
 for row in rows:
     print(
-        f"epoch {row['epoch']:>3.0f}   train {row['train_accuracy']:.3f}   validation {row['val_accuracy']:.3f}   gap {row['generalization_gap']:+.3f}"
+        f"epoch {row['epoch']:>3.0f}   train {row['train_accuracy']:.3f}   validation {row['val_accuracy']:.3f}   gap "
+        f"{row['generalization_gap']:+.3f}"
     )

@@ -14,7 +14,8 @@
 # %% [markdown]
 # # 3. Dropout
 #
-# Dropping values at random while training (Srivastava et al. 2014) keeps a network from relying on any one of them. `dropout` drops
+# Dropping values at random while training (Srivastava et al. 2014) keeps a network from relying on any one of them.
+# `dropout` drops
 # after the last pool and before the last layer, `dropout_heavy` after each pool.
 
 # %%
@@ -26,4 +27,5 @@ dataset = faces()
 runs = trained(dataset, "baseline", "dropout", "dropout_heavy")
 
 # %% [markdown]
-# The curves stay together for longer: training accuracy, measured with dropout on, may even lie below validation accuracy at first.
+# The curves stay together for longer: training accuracy, measured with dropout on, may even lie below validation
+# accuracy at first.

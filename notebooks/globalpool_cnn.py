@@ -14,7 +14,8 @@
 # %% [markdown]
 # # 4. Global pooling
 #
-# Most of the deep network's weights sit in one layer behind its maps. Taking one number from each map instead (Lin et al. 2014) removes
+# Most of the deep network's weights sit in one layer behind its maps. Taking one number from each map instead (Lin et
+# al. 2014) removes
 # them: 569,223 parameters instead of 4,960,903, at more depth.
 
 # %%

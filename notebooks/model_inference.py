@@ -40,8 +40,10 @@ for run in finished:
     print(f"{run.name:<24}{found[run.name].accuracy:.3f} on PublicTest, picture and mirror averaged")
 
 # %% [markdown]
-# No run was trained on PublicTest, so it can choose between all of them. Choosing the best of several on the images it is then measured on
-# flatters it a little: the figure below is a choice, not a result. The result is the accuracy on PrivateTest, whose labels nobody here has
+# No run was trained on PublicTest, so it can choose between all of them. Choosing the best of several on the images it
+# is then measured on
+# flatters it a little: the figure below is a choice, not a result. The result is the accuracy on PrivateTest, whose
+# labels nobody here has
 # seen.
 
 # %%

@@ -37,7 +37,8 @@ def serious_findings(page: Any) -> list[str]:
         page.evaluate(axe_source() + "\n;undefined")
     # Things that fade or glide would be measured half way.
     page.evaluate(
-        "Promise.all(document.getAnimations().map((each) => each.effect.getTiming().iterations === Infinity ? null : each.finished.catch(() => null)))"
+        "Promise.all(document.getAnimations().map((each) => each.effect.getTiming().iterations === Infinity ? null : "
+        "each.finished.catch(() => null)))"
     )
     found = page.evaluate("async (options) => (await axe.run(document, options)).violations", OPTIONS)
     return [

@@ -1,4 +1,5 @@
-"""Checkpoints and run folders under faults: damage is noticed, the checkpoint before the last is used, one training at a time."""
+"""Checkpoints and run folders under faults: damage is noticed, the checkpoint before the last is used, one training at
+a time."""
 
 import json
 import subprocess

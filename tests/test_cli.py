@@ -97,7 +97,10 @@ def test_a_pipe_that_closes_early_is_no_error():
     )  # fmt: skip
     assert done.stdout.startswith("usage: mien train")
     assert done.stderr == ""
-    code = "import os, sys; sys.stdout.flush(); from mien.cli.main import main; os.close(0); sys.exit(main(['train', '--list']))"
+    code = (
+        "import os, sys; sys.stdout.flush(); from mien.cli.main import main; os.close(0); sys.exit(main(['train', "
+        "'--list']))"
+    )
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True)

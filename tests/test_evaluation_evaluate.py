@@ -176,7 +176,8 @@ def test_submission_copies_kaggles_example_and_replaces_only_when_told(place: Pa
 def test_evaluation_and_submission_need_no_torch(place: Path, tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "for name in ('torch', 'onnx', 'matplotlib', 'safetensors', 'lightning_fabric', 'sklearn'): sys.modules[name] = None\n"
+        "for name in ('torch', 'onnx', 'matplotlib', 'safetensors', 'lightning_fabric', 'sklearn'): sys.modules[name] "
+        "= None\n"
         "from mien.cli.main import main\n"
         "sys.exit(main(['evaluate', 'nano', '--data', sys.argv[1], '--tta', 'rotate6'])"
         " or main(['submit', 'nano', '--data', sys.argv[1], '-o', sys.argv[2]]))"

@@ -89,7 +89,8 @@ def test_models_are_evaluated_and_paired_without_torch_or_matplotlib(tmp_path: P
     out = tmp_path / "r.html"
     code = (
         "import sys\n"
-        "for name in ('torch', 'onnx', 'matplotlib', 'safetensors', 'lightning_fabric', 'sklearn'): sys.modules[name] = None\n"
+        "for name in ('torch', 'onnx', 'matplotlib', 'safetensors', 'lightning_fabric', 'sklearn'): sys.modules[name] "
+        "= None\n"
         "from mien.cli.main import main\n"
         "sys.exit(main(['report', 'nano', 'hybrid', '--data', sys.argv[1], '-o', sys.argv[2]]))"
     )

@@ -107,6 +107,9 @@ def test_no_module_is_imported_in_a_circle():
 
 
 def test_importing_mien_loads_nothing_heavy():
-    code = "import sys, mien; heavy = {'numpy', 'onnxruntime', 'torch', 'PIL', 'av'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
+    code = (
+        "import sys, mien; heavy = {'numpy', 'onnxruntime', 'torch', 'PIL', 'av'} & set(sys.modules); "
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

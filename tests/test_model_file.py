@@ -99,7 +99,8 @@ def test_metadata_out_of_range_are_refused(metadata: dict[str, str]) -> None:
 
 CAST = helper.make_node("Cast", ["faces"], ["floats"], to=TensorProto.FLOAT)
 LIARS = {
-    "logits (1152, 2) for 1 faces": [CAST, helper.make_node("Reshape", ["floats", "pairs"], ["logits"])],  # many rows for one face
+    # many rows for one face
+    "logits (1152, 2) for 1 faces": [CAST, helper.make_node("Reshape", ["floats", "pairs"], ["logits"])],
     "not finite": [
         CAST,
         helper.make_node("ReduceMean", ["floats"], ["rows"], axes=[1], keepdims=0),

@@ -1,4 +1,5 @@
-"""Every network of the table: size, shape, gradients, learning, and the same answers as ONNX. A new network brings its tests."""
+"""Every network of the table: size, shape, gradients, learning, and the same answers as ONNX. A new network brings its
+tests."""
 
 import numpy as np
 import pytest

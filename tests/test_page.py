@@ -1,4 +1,5 @@
-"""The page without a server, in a real browser: it reads as Python does, on the visitor's device, and nothing leaves it."""
+"""The page without a server, in a real browser: it reads as Python does, on the visitor's device, and nothing leaves
+it."""
 
 import json
 import re
@@ -24,8 +25,10 @@ pytestmark = [
     pytest.mark.skipif(not can_build(), reason="npm, which brings onnxruntime-web, is not there"),
 ]
 READ_IN_CI = 24  # of the 200 pictures that benchmarks/page.py compares
-# An 8-bit model computes its first layer in float32 and rounds to 8 bits: where the last digit of a sum decides, one level
-# differs, and with it, in about one face of a thousand, a probability by 0.01 to 0.03. Float models differ by less than 0.001.
+# An 8-bit model computes its first layer in float32 and rounds to 8 bits: where the last digit of a sum decides, one
+# level
+# differs, and with it, in about one face of a thousand, a probability by 0.01 to 0.03. Float models differ by less than
+# 0.001.
 EIGHT_BIT_PROBABILITY = 0.05
 
 

@@ -1,4 +1,5 @@
-"""A run from beginning to end: its folder, its tracking, resuming, evaluating, submitting, exporting, through the command line."""
+"""A run from beginning to end: its folder, its tracking, resuming, evaluating, submitting, exporting, through the
+command line."""
 
 import csv
 import json
@@ -427,7 +428,8 @@ def test_wrong_input_gets_one_line_and_exit_code_2(place, tmp_path, monkeypatch,
 def test_help_and_version_need_none_of_the_heavy_packages():
     code = (
         "import sys; from mien.cli.main import main; main(['--help']); main(['--version']);"
-        "bad = {'torch','numpy','cv2','onnxruntime','PIL','pandas','matplotlib'} & set(sys.modules); sys.exit(str(bad) if bad else 0)"
+        "bad = {'torch','numpy','cv2','onnxruntime','PIL','pandas','matplotlib'} & set(sys.modules); sys.exit(str(bad) "
+        "if bad else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -435,7 +437,8 @@ def test_help_and_version_need_none_of_the_heavy_packages():
 
 def test_only_the_training_wing_imports_torch():
     code = (
-        "import sys, mien.data, mien.evaluation.metrics, mien.evaluation.diagnose, mien.evaluation.submission, mien.evaluation.audit;"
+        "import sys, mien.data, mien.evaluation.metrics, mien.evaluation.diagnose, mien.evaluation.submission, "
+        "mien.evaluation.audit;"
         "import mien.inference.reader; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).returncode == 0

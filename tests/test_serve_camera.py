@@ -63,7 +63,10 @@ def test_a_camera_without_faces_and_one_that_is_refused(playwright: Any, site: t
         visit.page.goto(f"{visit.url}/#/live")
         visit.page.get_by_role("button", name="Start the camera").click()
         expect(visit.page.get_by_text("No face in sight.")).to_be_visible()
-        refuse = "() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', 'NotAllowedError'); }; }"
+        refuse = (
+            "() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', "
+            "'NotAllowedError'); }; }"
+        )
         visit.page.evaluate(refuse)
         visit.page.get_by_role("button", name="Stop").click()
         visit.page.get_by_role("button", name="Start the camera").click()

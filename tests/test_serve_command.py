@@ -70,7 +70,10 @@ def test_a_request_that_was_begun_is_finished_when_the_server_is_told_to_stop(tm
         assert get(port, "/readyz")[0] == 200
         half = len(PHOTO) // 2
         with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
-            head = f"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: {len(PHOTO)}\r\n\r\n"
+            head = (
+                f"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: "
+                f"{len(PHOTO)}\r\n\r\n"
+            )
             client.sendall(head.encode() + PHOTO[:half])
             while b"mien_receiving 1" not in get(port, "/metrics")[1]:
                 time.sleep(0.02)

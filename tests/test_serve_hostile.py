@@ -1,4 +1,5 @@
-"""The short form of benchmarks/serve_hostile.py: honest and hostile requests at once, and an end that answers what was begun."""
+"""The short form of benchmarks/serve_hostile.py: honest and hostile requests at once, and an end that answers what was
+begun."""
 
 import subprocess
 import sys

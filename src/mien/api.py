@@ -41,14 +41,16 @@ def train(
 ) -> "Run":
     """Train a network by a recipe, into a run folder; returns the run.
 
-    recipe: the name of one (`mien train --list` shows them), or a Recipe. dataset: what load_dataset returned, or a path.
+    recipe: the name of one (`mien train --list` shows them), or a Recipe. dataset: what load_dataset returned, or a
+    path.
     seed: 0 or more. name: of the run folder under `runs`; by default RECIPE-SEED, with a number where that is finished.
-    pretrained: a model whose weights to begin with. tracker: "none", "wandb", "trackio" or "tensorboard". progress: show
-    a bar on standard error. fields: fields of the recipe (epochs=5, learning_rate=1e-3; `mien train --help` describes them) and of
-    what it runs on (threads, accelerator, precision, compiled, max_minutes).
+    pretrained: a model whose weights to begin with. tracker: "none", "wandb", "trackio" or "tensorboard". progress:
+    show a bar on standard error. fields: fields of the recipe (epochs=5, learning_rate=1e-3; `mien train --help`
+    describes them) and of what it runs on (threads, accelerator, precision, compiled, max_minutes).
 
-    The folder gets recipe.json, history.csv, metrics.json, weights, model.onnx and figures. Raises MienError for an unknown
-    recipe or field, a value out of its range, data that leave nothing to train on, and a folder that holds a run already.
+    The folder gets recipe.json, history.csv, metrics.json, weights, model.onnx and figures. Raises MienError for an
+    unknown recipe or field, a value out of its range, data that leave nothing to train on, and a folder that holds a
+    run already.
     """
     from dataclasses import replace
 
@@ -74,8 +76,8 @@ def resume(
 ) -> "Run":
     """Go on with a training that was interrupted, by its own recipe and seed; returns the finished run.
 
-    run: its folder. dataset: the one that it began with. Raises MienError where the folder is none of a run, or the data
-    are others.
+    run: its folder. dataset: the one that it began with. Raises MienError where the folder is none of a run, or the
+    data are others.
     """
     from mien.training.run import load_run
     from mien.training.runtime import Runtime
@@ -99,10 +101,10 @@ def evaluate(
 ) -> EvaluationResult:
     """Measure a trained model on labeled faces: accuracy with its 95 % interval, per class, calibration, confusion.
 
-    model: or several, whose probabilities are averaged. parts: of the model's own split of the data ("train", "validation",
-    "test"), or "all" for every labeled image. tta: test-time augmentation, "single", "flip", "shift10", "rotate6". on_progress
-    gets the faces classified so far and in all. Warns (MienWarning) where the data are not those that the model was trained on.
-    Raises MienError where nothing is left to score, or a part, view or model is unknown.
+    model: or several, whose probabilities are averaged. parts: of the model's own split of the data ("train",
+    "validation", "test"), or "all" for every labeled image. tta: test-time augmentation, "single", "flip", "shift10",
+    "rotate6". on_progress gets the faces classified so far and in all. Warns (MienWarning) where the data are not those
+    that the model was trained on. Raises MienError where nothing is left to score, or a part, view or model is unknown.
     """
     parts, tta = (parts,) if isinstance(parts, str) else parts, (tta,) if isinstance(tta, str) else tta
     return _evaluate(_sources(model), _dataset(dataset), parts, tta, threads=threads, on_progress=on_progress)
@@ -121,8 +123,9 @@ def submit(
 ) -> dict[str, Any]:
     """Write submission.csv, the emotion of every row of Kaggle's test.csv in its order; returns what OUTPUT.json keeps.
 
-    data: where test.csv is. format: "auto" (as an example_submission.csv beside test.csv, else plain), "plain", "id0", "id1" or
-    "like:FILE". overwrite: replace files that exist. Raises MienError where the output exists or the classes differ.
+    data: where test.csv is. format: "auto" (as an example_submission.csv beside test.csv, else plain), "plain", "id0",
+    "id1" or "like:FILE". overwrite: replace files that exist. Raises MienError where the output exists or the classes
+    differ.
     """
     return _submit(
         _sources(model),
@@ -139,9 +142,9 @@ def submit(
 def to_frame(values: "Dataset | EvaluationResult | Run | Iterable[Any]") -> "pandas.DataFrame":
     """A table, as a pandas DataFrame, of what mien returns.
 
-    Faces, or lists of them, or film frames: a row a face (mien.inference.face.to_frame). Dataset: a row an image, its class and
-    its part. EvaluationResult: a row a part and view. Run: its history, a row an epoch.
-    Raises MienError where pandas is not installed.
+    Faces, or lists of them, or film frames: a row a face (mien.inference.face.to_frame). Dataset: a row an image, its
+    class and its part. EvaluationResult: a row a part and view. Run: its history, a row an epoch. Raises MienError
+    where pandas is not installed.
     """
     if isinstance(values, Dataset):
         names = [*values.classes, None]  # the last is for the label -1

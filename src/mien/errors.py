@@ -9,8 +9,8 @@ _PLACE = "{parameter}"
 class MienError(ValueError):
     """Bad input, said in one line: what, where, what to do.
 
-    parameter: the name of the Python parameter that is at fault, where one is. In the message, "{parameter}" stands for it; a
-    message without that mark gets the name in front. The command line prints its option in the same place.
+    parameter: the name of the Python parameter that is at fault, where one is. In the message, "{parameter}" stands for
+    it; a message without that mark gets the name in front. The command line prints its option in the same place.
     """
 
     def __init__(self, message: str, *, parameter: str | None = None) -> None:

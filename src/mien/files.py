@@ -15,7 +15,8 @@ from mien.errors import MienError
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is flushed to the disk and takes `path`'s name, on failure it is removed.
+    """Yield a temporary path beside `path`; on success it is flushed to the disk and takes `path`'s name, on failure it
+    is removed.
 
     Raises MienError where the folder cannot be made or written, the disk is full, or a folder has that name.
     """
@@ -70,7 +71,8 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def refuse_address(name: str) -> None:
-    """Raise MienError, with the command that fetches it, where `name` is an address (http://..., rtsp://...) and no file."""
+    """Raise MienError, with the command that fetches it, where `name` is an address (http://..., rtsp://...) and no
+    file."""
     match = re.match(r"([a-z][a-z0-9+.-]{1,20}):/{1,3}", name, re.IGNORECASE)
     if not match or os.path.lexists(name):
         return

@@ -18,7 +18,8 @@ SHELLS = ("bash", "zsh", "fish")
 
 @dataclass(frozen=True)
 class Option:
-    """An option: its flags, the first sentence of its help, whether a value follows, and the values there are, if few."""
+    """An option: its flags, the first sentence of its help, whether a value follows, and the values there are, if
+    few."""
 
     flags: tuple[str, ...]
     help: str

@@ -1,4 +1,5 @@
-"""mien data audit: look for duplicates, images of nothing, non-faces and label errors, and write a page to decide on."""
+"""mien data audit: look for duplicates, images of nothing, non-faces and label errors, and write a page to decide
+on."""
 
 import argparse
 import os
@@ -38,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--probabilities",
         metavar="FILE.npz",
         type=Path,
-        help="class probabilities of models that did not see the labels (cross-validation), a row for each image or for "
+        help="class probabilities of models that did not see the labels (cross-validation), a row for each image or "
+        "for "
         "each Training image: finds likely label errors",
     )
     source.add_argument(

@@ -22,31 +22,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from mien.cli.data import add_loading_arguments
 
     parser.add_argument("source", nargs="+", metavar="MODEL",
-                        help="a run folder, a model.onnx, or the name of a shipped model; several are measured one by one")  # fmt: skip
+                        help="a run folder, a model.onnx, or the name of a shipped model; several are measured one by "
+                             "one")  # fmt: skip
     parser.add_argument("--data", type=Path, default=Path("data"), help="labeled faces in any layout (default: data)")
     add_loading_arguments(parser)
     parser.add_argument("--part", choices=("train", "validation", "test", "all"), default="validation",
                         help="of the model's own split; all: every labeled image (default: validation)")  # fmt: skip
     parser.add_argument("--split", dest="old_part", help=argparse.SUPPRESS)
     parser.add_argument("--tta", nargs="+", default=["single", "flip"], metavar="VIEWS",
-                        help="test-time augmentation: single, flip (image and mirror), shift10 (five shifts and mirrors), "
+                        help="test-time augmentation: single, flip (image and mirror), shift10 (five shifts and "
+                             "mirrors), "
                         "rotate6 (three rotations and mirrors) (default: single flip)")  # fmt: skip
     parser.add_argument("--labels", choices=("own", "fer+"), default="own",
-                        help="measure against the data's labels or the votes of FER+ (fer2013new.csv beside the data)")  # fmt: skip
+                        help="measure against the data's labels or the votes of FER+ (fer2013new.csv beside the "
+                             "data)")  # fmt: skip
     parser.add_argument("--raise-recall", "--lift", nargs="+", default=[], metavar="CLASS", dest="adjusted",
-                        help="also with the recall of these classes raised, for 0.25 points of accuracy where fitted")  # fmt: skip
+                        help="also with the recall of these classes raised, for 0.25 points of accuracy where "
+                             "fitted")  # fmt: skip
     parser.add_argument("--corruptions", action="store_true",
-                        help="a table of accuracy under blur, noise, brightness, JPEG, occlusion, ... instead")  # fmt: skip
+                        help="a table of accuracy under blur, noise, brightness, JPEG, occlusion, ... "
+                             "instead")  # fmt: skip
     parser.add_argument("--groups", type=Path, metavar="CSV",
-                        help="also by group: a csv with a column row or file, and one an attribute (docs/bias.md)")  # fmt: skip
+                        help="also by group: a csv with a column row or file, and one an attribute "
+                             "(docs/bias.md)")  # fmt: skip
     parser.add_argument(
         "--quality", action="store_true", help="also by brightness, contrast and sharpness of the images"
     )
     parser.add_argument("--coverage", type=float, metavar="SHARE",
-                        help="also conformal sets that hold the right class for this share of images, such as 0.9")  # fmt: skip
+                        help="also conformal sets that hold the right class for this share of images, such as "
+                             "0.9")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print everything as JSON instead of a table")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE",
-                        help="also write everything as JSON (with --corruptions, a table unless FILE ends in .json)")  # fmt: skip
+                        help="also write everything as JSON (with --corruptions, a table unless FILE ends in "
+                             ".json)")  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
     parser.add_argument("--threads", type=int, default=1, help="(default: 1)")
 
@@ -131,7 +139,8 @@ def _coverage_line(coverage: Mapping[str, Any]) -> str:
         ""
         if coverage["single_accuracy"] is None
         else (
-            f"; {coverage['sizes'][0]:.0%} of the sets have one class, which is right for {coverage['single_accuracy']:.1%}"
+            f"; {coverage['sizes'][0]:.0%} of the sets have one class, which is right for "
+            f"{coverage['single_accuracy']:.1%}"
         )
     )
     return (
@@ -142,8 +151,8 @@ def _coverage_line(coverage: Mapping[str, Any]) -> str:
 
 
 def summary_table(result: "EvaluationResult") -> str:
-    """One table of an evaluation of one part: a row a class, then a row for all images by each view, and without the images
-    that have a copy among the training images."""
+    """One table of an evaluation of one part: a row a class, then a row for all images by each view, and without the
+    images that have a copy among the training images."""
     from mien.evaluation import metrics
     from mien.evaluation.tta import DESCRIPTIONS
 
@@ -166,7 +175,8 @@ def summary_table(result: "EvaluationResult") -> str:
         share = f"{evaluation.classes[taken]} {wrong[taken] / score.support:.0%}" if wrong[taken] else ""
         recall = f"{score.recall:.1%}" if score.support else "-"
         lines.append(
-            f"{score.name:<{width}}  {score.support:>7,}  {score.precision:>9.1%}  {recall:>7}  {score.f1:>6.3f}  {share}"
+            f"{score.name:<{width}}  {score.support:>7,}  {score.precision:>9.1%}  {recall:>7}  {score.f1:>6.3f}  "
+            f"{share}"
         )
     lines.append(f"{'':<{width}}  {'':>7}  {'':>9}  accuracy  macro-F1")
     for view in views:

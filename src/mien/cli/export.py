@@ -5,7 +5,8 @@
     mien export runs/nano-1 -o nano.onnx --int8-weights --data data/
     mien export runs/champion-1 -o both.onnx --int8 --first runs/nano-1 --data data/
 
-With --first, the smaller model answers, and the larger one only where the smaller is unsure. Parity with torch is checked on the validation images of --data, where given, and printed.
+With --first, the smaller model answers, and the larger one only where the smaller is unsure. Parity with torch is
+checked on the validation images of --data, where given, and printed.
 """
 
 import argparse

@@ -1,4 +1,5 @@
-"""What stands on the command line, turned into streams of pictures and films to read: files, folders, standard input."""
+"""What stands on the command line, turned into streams of pictures and films to read: files, folders, standard
+input."""
 
 import io
 import os
@@ -18,7 +19,8 @@ from mien.inference.video_source import SUFFIXES as VIDEO_SUFFIXES
 
 @dataclass(frozen=True)
 class Input:
-    """One picture or film to read. name: as in the output. source: path, or what came from standard input; None if `error`.
+    """One picture or film to read. name: as in the output. source: path, or what came from standard input; None if
+    `error`.
 
     place: where its annotated copy goes, relative to the folder of annotated pictures.
     """
@@ -32,8 +34,8 @@ class Input:
 def find_images(arguments: Sequence[str], leave_out: Path | None = None) -> Iterator[Input]:
     """Stream the pictures that the arguments name, in order: folders by name, with the folders in them.
 
-    Hidden files, files that are no pictures by their suffix, films, and the folder `leave_out` are passed over. A folder
-    that links back to itself is entered once. What cannot be listed comes as an Input with its error.
+    Hidden files, files that are no pictures by their suffix, films, and the folder `leave_out` are passed over. A
+    folder that links back to itself is entered once. What cannot be listed comes as an Input with its error.
     """
     return _find(arguments, leave_out, _is_image)
 

@@ -25,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         action="append",
         default=[],
-        help="a shipped model, a run's folder, or an exported .onnx file; several: visitors choose (default nano, champion)",
+        help="a shipped model, a run's folder, or an exported .onnx file; several: visitors choose (default nano, "
+        "champion)",
     )
     add("--runtime", metavar="FOLDER", help="a folder with onnxruntime-web (default: fetched by npm)")
 

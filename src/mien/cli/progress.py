@@ -7,7 +7,8 @@ import time
 class Progress:
     """Counts done work and says so: on a terminal in one line that is rewritten, elsewhere a line every 30 seconds.
 
-    total: units of work, or None where unknown. unit: their name. alone: nothing else is written to the terminal. Short work says nothing until it ends.
+    total: units of work, or None where unknown. unit: their name. alone: nothing else is written to the terminal. Short
+    work says nothing until it ends.
     """
 
     def __init__(
@@ -66,7 +67,8 @@ def duration(seconds: float) -> str:
 
 
 class Counter:
-    """A progress line for calls that report (done, total): `with Counter("faces") as progress: work(on_progress=progress)`.
+    """A progress line for calls that report (done, total): `with Counter("faces") as progress:
+    work(on_progress=progress)`.
 
     Work of under two seconds shows nothing.
     """

@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> None:
         data, drawn = find_data(args.data, args.run)
         if drawn:
             print(
-                "No Kaggle files in data/: using faces that mien draws itself. Numbers on them are a demo, not a result."
+                "No Kaggle files in data/: using faces that mien draws itself. Numbers on them are a demo, not a "
+                "result."
             )
         print(f"1/4  data       {data}")
         print(f"2/4  training   the hybrid, {epochs} epochs", flush=True)
@@ -82,7 +83,8 @@ def _report(result: "Quickstart") -> None:
     print("\nNext:")
     if result.dataset.drawn:
         print(
-            "  put Kaggle's train.csv, test.csv and icml_face_data.csv into data/ (mien data fetch tells how), then again"
+            "  put Kaggle's train.csv, test.csv and icml_face_data.csv into data/ (mien data fetch tells how), then "
+            "again"
         )
     mien = _program()
     print(f"  {mien} train hybrid --data data/          the hybrid with modern training, about two hours on one core")

@@ -49,8 +49,8 @@ def read_pictures(
     """Read every input, in order, and write a record of each. What cannot be read is told to `complain`, and counted.
 
     annotated: the folder for annotated copies, or with `single` the file. explained: with heat maps in them.
-    finished: what the output holds already, and is skipped. overwrite: replace annotated copies that exist; else one that
-    exists is an error. Memory does not grow with the number of inputs.
+    finished: what the output holds already, and is skipped. overwrite: replace annotated copies that exist; else one
+    that exists is an error. Memory does not grow with the number of inputs.
     """
     finished = finished or Finished()
     outcome = Outcome(failed=finished.failed)

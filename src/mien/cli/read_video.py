@@ -104,8 +104,8 @@ def read_one(
 ) -> tuple[list[dict[str, Any]], End]:
     """Read an open film or camera, and write a record of each frame that is read.
 
-    The annotated film has every frame, at its time, and the sound. Ctrl-C ends the film there, and what was asked for is
-    written up to it. Returns the rows of People, and how it ended: "cut short" where the file has less than it says.
+    The annotated film has every frame, at its time, and the sound. Ctrl-C ends the film there, and what was asked for
+    is written up to it. Returns the rows of People, and how it ended: "cut short" where the file has less than it says.
     Only those rows grow with the film.
     """
     people = People(options.every or 1 / video.fps)
@@ -182,8 +182,8 @@ def read_videos(
     done: frozenset[str] = frozenset(),
     quiet: bool = False,
 ) -> VideoOutcome:
-    """Read several films one after another. One that cannot be read is told to `complain`, gets a record with its error, is
-    counted, and ends nothing. outputs: folders. done: names that stand in the output already."""
+    """Read several films one after another. One that cannot be read is told to `complain`, gets a record with its
+    error, is counted, and ends nothing. outputs: folders. done: names that stand in the output already."""
     read = faces = failed = skipped = 0
     stopped = False
     for item in inputs:

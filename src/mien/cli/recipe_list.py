@@ -47,7 +47,8 @@ def table() -> str:
     ]
     lines += [
         "",
-        "validation: accuracy on the images that validate (PublicTest; of study/ recipes 15 % of train.csv), one view, the mean over",
+        "validation: accuracy on the images that validate (PublicTest; of study/ recipes 15 % of train.csv), one view, "
+        "the mean over",
         "the seeds; mirrored: image and mirror averaged; time: of one training.",
     ]
     if notes:

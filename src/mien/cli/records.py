@@ -1,8 +1,8 @@
 """Results on their way out: one record a picture, as a table for people or as JSON, JSON lines or CSV for programs.
 
 A record is a dict: {"source", "model", "width", "height", "faces": [Face.to_dict(), ...]}, or with "error" (a string)
-instead of width, height and faces. Records of a film's frames have "time" (seconds) and "frame" instead of width and height;
-their faces have an "id", and with a baseline "change".
+instead of width, height and faces. Records of a film's frames have "time" (seconds) and "frame" instead of width and
+height; their faces have an "id", and with a baseline "change".
 """
 
 import csv
@@ -29,7 +29,8 @@ SUFFIX_FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv"
 class Writer:
     """Writes records to standard output or a file, one after another; made by `open_writer`.
 
-    kind: one of FORMATS. columns: of CSV. fresh: the file is empty. When the disk is full, a file keeps its whole records.
+    kind: one of FORMATS. columns: of CSV. fresh: the file is empty. When the disk is full, a file keeps its whole
+    records.
     """
 
     def __init__(self, file: BinaryIO, name: str, kind: str, columns: Sequence[str], fresh: bool) -> None:
@@ -99,8 +100,9 @@ def open_writer(
 ) -> Iterator[Writer]:
     """A Writer to a file, or to standard output where path is None.
 
-    columns: of CSV, by csv_columns. resume: go on with the file as `finished` left it. overwrite: replace a file that exists; without either, such a
-    file is an error, for it may be a day's work. A JSON file appears when it is complete; others grow line by line.
+    columns: of CSV, by csv_columns. resume: go on with the file as `finished` left it. overwrite: replace a file that
+    exists; without either, such a file is an error, for it may be a day's work. A JSON file appears when it is
+    complete; others grow line by line.
     """
     if path is None:
         with _standard_output() as out:
@@ -169,7 +171,8 @@ def to_record(reading: ReadResult[Any], name: str, model: str) -> Record:
 def csv_columns(classes: Sequence[str], images: bool = True, videos: bool = False, change: bool = False) -> list[str]:
     """The header of CSV: a row a face; `faces` says how many there are; a picture or frame without any has one row.
 
-    images, videos: what is read; both have a column for errors where there is more than one film. change: with a baseline.
+    images, videos: what is read; both have a column for errors where there is more than one film. change: with a
+    baseline.
     """
     start = ["source", *(["error", "width", "height"] if images else []), *(["time", "frame"] if videos else [])]
     face = ["faces", "face", *(["id"] if videos else []), "emotion", "confidence"]

@@ -1,4 +1,5 @@
-"""Write a report of runs, a study or models as one HTML file: curves, confusion, reliability, each class, plain sentences.
+"""Write a report of runs, a study or models as one HTML file: curves, confusion, reliability, each class, plain
+sentences.
 
     mien report runs/hybrid-1                            of a run, as its files have it
     mien report runs/ -o study.html                      of all finished runs below a folder, compared
@@ -15,7 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="+", metavar="RUN|STUDY|MODEL",
                         help="run folders, folders with runs in them, model files or names of shipped models; "
                         "the others are compared with the first")  # fmt: skip
-    parser.add_argument("--data", type=Path, help="labeled faces to evaluate on now (models need it; runs have figures of "
+    parser.add_argument("--data", type=Path, help="labeled faces to evaluate on now (models need it; runs have figures "
+                                                  "of "
                         "their own)")  # fmt: skip
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="(default: report.html)"

@@ -25,9 +25,9 @@ class Finished:
 def finished(path: Path, kind: str, columns: Sequence[str], model: str) -> Finished:
     """Read what `path` holds, and cut off what a killed writer left half-written at its end.
 
-    Nothing is cut off that is not the beginning of a record; but where the last records are those of a film, that film may
-    be half-read: they are cut off, and it is read again. columns: of CSV, as they should be. Raises MienError where the file is of another kind, from
-    another model, or damaged before its end.
+    Nothing is cut off that is not the beginning of a record; but where the last records are those of a film, that film
+    may be half-read: they are cut off, and it is read again. columns: of CSV, as they should be. Raises MienError where
+    the file is of another kind, from another model, or damaged before its end.
     """
     if kind not in ("jsonl", "csv"):
         raise MienError("--resume needs an output that grows line by line: -o FILE.jsonl or -o FILE.csv")

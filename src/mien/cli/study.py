@@ -4,8 +4,9 @@
     mien study --data data/ --lines a --networks deep globalpool hybrid --seeds 1
     mien study --report-only
 
-Lines: a, the seven networks, trained the study's way and the modern way; b, each regularizer added alone and removed alone; d, what
-mends the deep network; e, the modern hybrid on more and more images. Finished trainings are skipped, interrupted ones are
+Lines: a, the seven networks, trained the study's way and the modern way; b, each regularizer added alone and removed
+alone; d, what mends the deep network; e, the modern hybrid on more and more images. Finished trainings are skipped,
+interrupted ones are
 resumed: run it again until it is done. A file named HALT in the runs folder ends the queue after the running trainings.
 """
 

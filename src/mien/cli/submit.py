@@ -4,8 +4,9 @@
     mien submit champion --data data/ --tta rotate6 -o submissions/champion.csv
     mien submit runs/hybrid-1 runs/hybrid-2 runs/hybrid-3 --data data/     (averaged)
 
-The layout is that of Kaggle's example_submission.csv where it lies beside test.csv; else plain: one number 0..6 a line, no
-header, as the hosts of the challenge scored it. Others: id0 and id1 (`id,emotion`, counted from 0 or from 1), like:FILE.
+The layout is that of Kaggle's example_submission.csv where it lies beside test.csv; else plain: one number 0..6 a line,
+no header, as the hosts of the challenge scored it. Others: id0 and id1 (`id,emotion`, counted from 0 or from 1),
+like:FILE.
 """
 
 import argparse
@@ -13,13 +14,15 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", nargs="+", metavar="MODEL", help="a run folder, a model.onnx, or the name of a shipped "
+    parser.add_argument("source", nargs="+", metavar="MODEL", help="a run folder, a model.onnx, or the name of a "
+        "shipped "
                         "model; several are averaged")  # fmt: skip
     parser.add_argument("--data", type=Path, default=Path("data"), help="where test.csv is (default: data)")
     parser.add_argument("--format", default="auto", help="auto, plain, id0, id1 or like:FILE (default: auto, as the "
                         "example_submission.csv beside test.csv, else plain)")  # fmt: skip
     parser.add_argument("--tta", default="flip", metavar="VIEWS",
-                        help="test-time augmentation: single, flip (image and mirror), shift10 (five shifts and mirrors) or "
+                        help="test-time augmentation: single, flip (image and mirror), shift10 (five shifts and "
+                             "mirrors) or "
                         "rotate6 (three rotations and mirrors) (default: flip)")  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, default=Path("submission.csv"), help="(default: submission.csv)")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
@@ -40,10 +43,10 @@ def run(args: argparse.Namespace) -> None:
             args.output,
             args.format,
             args.tta,
-            args.overwrite,
-            args.threads,
-            args.input_normalization,
-            progress,
+            overwrite=args.overwrite,
+            threads=args.threads,
+            input_normalization=args.input_normalization,
+            on_progress=progress,
         )
     print(
         f"{args.output}: {record['rows']:,} rows, layout {record['layout']}, from {record['model']} ({record['tta']})"
@@ -53,7 +56,8 @@ def run(args: argparse.Namespace) -> None:
         figures = record["on_the_labeled_rows"]
         low, high = figures["accuracy_interval"]
         print(
-            f"  {figures['accuracy']:.1%} of the {figures['n']:,} rows with known labels right ({low:.1%} to {high:.1%})"
+            f"  {figures['accuracy']:.1%} of the {figures['n']:,} rows with known labels right ({low:.1%} to "
+            f"{high:.1%})"
         )
     if record["layout"] == "plain":
         print("  Kaggle's page may ask for a header or ids: put its example_submission.csv beside test.csv, or give "

@@ -1,4 +1,5 @@
-"""Timeline plot: for each face of a film, its probabilities over time, and with a baseline their change. From the CSV."""
+"""Timeline plot: for each face of a film, its probabilities over time, and with a baseline their change. From the
+CSV."""
 
 import csv
 from collections.abc import Iterator

@@ -113,7 +113,8 @@ def run(args: argparse.Namespace) -> int:
         if chosen is None:
             if args.recipe or args.pretrained or args.name or changes or split_file or args.seed is not None:
                 raise MienError(
-                    "--resume goes on with the run's own recipe, seed and weights; leave the recipe's name, its fields, "
+                    "--resume goes on with the run's own recipe, seed and weights; leave the recipe's name, its "
+                    "fields, "
                     "--seed, --name and --pretrained out"
                 )
             before = load_run(args.resume)
@@ -143,7 +144,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _split_file(changes: dict[str, Any], names: Sequence[str]) -> Path | None:
-    """The file that --split names, then taken out of the recipe's changes; None where it names a split of the recipe."""
+    """The file that --split names, then taken out of the recipe's changes; None where it names a split of the
+    recipe."""
     from mien.errors import MienError
 
     if changes.get("split") is None or changes["split"] in names:

@@ -1,4 +1,5 @@
-"""Near duplicates: the same photograph cropped, scaled, re-encoded, relit, watermarked or mirrored, found by correlation.
+"""Near duplicates: the same photograph cropped, scaled, re-encoded, relit, watermarked or mirrored, found by
+correlation.
 
 Candidates are pairs whose 12x12 thumbnails correlate, checked by the correlation of their fine detail at the best small
 shift. The two thresholds were set by looking at FER2013's pairs: of those that pass, next to all are one photograph.
@@ -25,7 +26,8 @@ _DETAIL_WINDOW = 9  # pixels; detail is what differs from the mean of such a win
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Pairs of rows, the lower first, (M, 2) int64; similarity of each, (M,) 0.65..1; whether one is mirrored, (M,) bool.
+    """Pairs of rows, the lower first, (M, 2) int64; similarity of each, (M,) 0.65..1; whether one is mirrored, (M,)
+    bool.
 
     Exact duplicates are not among them: a group of those takes part by its first row.
     """

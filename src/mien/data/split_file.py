@@ -40,7 +40,8 @@ def apply_split(dataset: Dataset, path: str | Path) -> Dataset:
     lines = _lines(Path(path))
     if len(lines) != len(dataset):
         raise MienError(
-            f"{path} has {len(lines):,} rows, {dataset.source or 'the data'} has {len(dataset):,}; a split file belongs to "
+            f"{path} has {len(lines):,} rows, {dataset.source or 'the data'} has {len(dataset):,}; a split file "
+            f"belongs to "
             "one data set, in its order"
         )
     usage_of = dict(zip(PARTS, USAGES, strict=True)) | {"": ""}

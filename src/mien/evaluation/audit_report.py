@@ -1,4 +1,5 @@
-"""Files of an audit: audit.json (counts), audit.csv (doubtful rows), split.csv (all rows), audit.html (a page to decide on).
+"""Files of an audit: audit.json (counts), audit.csv (doubtful rows), split.csv (all rows), audit.html (a page to decide
+on).
 
 The page is one file that needs no network. It holds the doubtful images themselves, so it stays where the data may.
 """

@@ -38,8 +38,8 @@ class RowAudit:
     belongs to; its own number where there is none. part: "train", "validation", "test" or "". keep: False for training
     rows that are better left out; rows of validation and test always stay, so that scores remain comparable. suggested:
     class that confident learning suggests, -1 where none. summary: the counts of `audit`. near: pairs of near
-    duplicates. statistics: brightness, contrast, sharpness, float64. probabilities, (N, C), and label_errors: None where
-    none were given.
+    duplicates. statistics: brightness, contrast, sharpness, float64. probabilities, (N, C), and label_errors: None
+    where none were given.
     """
 
     dataset: Dataset
@@ -73,9 +73,9 @@ def audit_rows(
 ) -> RowAudit:
     """Look for duplicates, images of nothing, images without a face, and likely label errors.
 
-    probabilities: (N, C) of models that did not see the labels, in the order of `dataset`, NaN in rows without; or those
-    of the Training rows alone. None leaves label errors out. on_rows is called with what is being done ("duplicates" or
-    "faces") and a number of rows done. FER2013's 35,887 images take under a minute on two cores.
+    probabilities: (N, C) of models that did not see the labels, in the order of `dataset`, NaN in rows without; or
+    those of the Training rows alone. None leaves label errors out. on_rows is called with what is being done
+    ("duplicates" or "faces") and a number of rows done. FER2013's 35,887 images take under a minute on two cores.
     Raises MienError where the data set is empty or the probabilities do not fit it.
     """
     summary = audit(dataset)

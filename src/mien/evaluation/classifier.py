@@ -22,8 +22,8 @@ Sources = str | Path | Sequence[str | Path]
 class Classifier:
     """One or more models with the same classes.
 
-    training: what each model file says of its training. fingerprint: of the data set they were trained on, "" where that
-    is unknown or not one and the same.
+    training: what each model file says of its training. fingerprint: of the data set they were trained on, "" where
+    that is unknown or not one and the same.
     """
 
     name: str
@@ -57,7 +57,8 @@ class Classifier:
 def open_classifier(source: Sources, threads: int = 1, input_normalization: str = "") -> Classifier:
     """The classifier of a run folder, a model file or a shipped model's name; of several, their average.
 
-    threads: of each model. input_normalization: in place of the one that the files name (a key of KINDS). Raises MienError where one is none of these, or their classes differ.
+    threads: of each model. input_normalization: in place of the one that the files name (a key of KINDS). Raises
+    MienError where one is none of these, or their classes differ.
     """
     sources = [source] if isinstance(source, str | Path) else list(source)
     models = [open_model(one, threads) for one in sources]

@@ -1,9 +1,10 @@
 """Split conformal prediction: sets of classes that hold the right one with a promised probability, and abstention.
 
 Adaptive prediction sets (Romano, Sesia & Candes 2020; Angelopoulos & Bates 2021): a class is in the set while the more
-probable ones sum to a threshold at most, and the threshold is fitted on images that were not trained on. Without the paper's
-random tie-breaking, so that a face always gets the same set; leaving the class's own probability out of the sum keeps the most
-probable class in every set and the coverage exact where it is above the accuracy. The promise holds for images of the same kind as those, on average over them, not for every class or group.
+probable ones sum to a threshold at most, and the threshold is fitted on images that were not trained on. Without the
+paper's random tie-breaking, so that a face always gets the same set; leaving the class's own probability out of the sum
+keeps the most probable class in every set and the coverage exact where it is above the accuracy. The promise holds for
+images of the same kind as those, on average over them, not for every class or group.
 """
 
 from dataclasses import dataclass
@@ -48,8 +49,9 @@ def fit_threshold(probabilities: Probabilities, labels: Labels, coverage: float 
 class Coverage:
     """Conformal sets measured: each half of the images with the threshold fitted on the other half.
 
-    promised, measured: share of images whose set holds the right class. interval: Wilson's, 95 %, of measured. threshold:
-    fitted on all images, for use on others. mean_size: classes a set. sizes: share of sets with 1, 2, ... C classes.
+    promised, measured: share of images whose set holds the right class. interval: Wilson's, 95 %, of measured.
+    threshold: fitted on all images, for use on others. mean_size: classes a set. sizes: share of sets with 1, 2, ... C
+    classes.
     single_accuracy: accuracy where the set has one class; nan where none has. by_class: measured, of each class.
     """
 
@@ -73,7 +75,8 @@ class Coverage:
 
 
 def measure_coverage(probabilities: Probabilities, labels: Labels, coverage: float = COVERAGE) -> Coverage:
-    """Fit sets on one half of the images and measure them on the other, both ways. Raises MienError as fit_threshold."""
+    """Fit sets on one half of the images and measure them on the other, both ways. Raises MienError as
+    fit_threshold."""
     probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
     sets = np.empty(probabilities.shape, bool)
     for judged, fitted in HALVES:

@@ -1,14 +1,16 @@
 """Diagnosis of a training: underfit, overfit since an epoch, good fit, unstable, still improving, from its curves.
 
 The reading follows common practice (Goodfellow, Bengio & Courville 2016, chapters 5, 7.8 and 11; Prechelt 1998): a
-validation loss that turns upwards while training goes on is overfitting since its turning point, even while the accuracies
-still creep up; a wide gap between flat curves is overfitting, too; two low flat curves are underfitting. With augmentation
-and dropout, training accuracy is measured on harder images than validation accuracy and may lie below it: a negative gap is
-healthy. What counts as low depends on the data: on the share of its largest class, which guessing reaches, and for FER2013 on
-what networks and people are known to reach. A class that is never predicted rightly is said first, and is no good fit.
+validation loss that turns upwards while training goes on is overfitting since its turning point, even while the
+accuracies still creep up; a wide gap between flat curves is overfitting, too; two low flat curves are underfitting.
+With augmentation
+and dropout, training accuracy is measured on harder images than validation accuracy and may lie below it: a negative
+gap is healthy. What counts as low depends on the data: on the share of its largest class, which guessing reaches, and
+for FER2013 on what networks and people are known to reach. A class that is never predicted rightly is said first, and
+is no good fit.
 
-The gap of a run is that of its last epoch. Over WIDE_GAP it is overfitting (unless validation accuracy still climbs), from
-SLIGHT_GAP on it is moderate, below it is small.
+The gap of a run is that of its last epoch. Over WIDE_GAP it is overfitting (unless validation accuracy still climbs),
+from SLIGHT_GAP on it is moderate, below it is small.
 """
 
 from collections.abc import Mapping, Sequence
@@ -76,11 +78,11 @@ def diagnose(
 ) -> Verdict:
     """Read a history's curves.
 
-    history: a row per epoch with epoch, train_loss, train_accuracy, val_loss, val_accuracy (and learning_rate, if known);
-    accuracies 0..1. chance: accuracy of guessing, 0..1: the share of the largest class. recall: of each class in validation,
-    0..1, of the weights that are kept. good: validation accuracy from which a fit is good on these data (`good_level`);
-    without it, 40 % of the way from chance to 1, or 0.5 where chance is not known. Raises MienError for a history without
-    those columns.
+    history: a row per epoch with epoch, train_loss, train_accuracy, val_loss, val_accuracy (and learning_rate, if
+    known); accuracies 0..1. chance: accuracy of guessing, 0..1: the share of the largest class. recall: of each class
+    in validation, 0..1, of the weights that are kept. good: validation accuracy from which a fit is good on these data
+    (`good_level`); without it, 40 % of the way from chance to 1, or 0.5 where chance is not known. Raises MienError for
+    a history without those columns.
     """
     curves = read_curves(history)
     if verdict := _broken(curves):
@@ -283,7 +285,10 @@ def _low(c: Curves, chance: float | None, good: float) -> Verdict | None:
 
 def _good(c: Curves, chance: float | None) -> Verdict:
     if min(c.train[-1], c.val[-1]) >= NEARLY_ALL:
-        advice = "nothing left to gain on these images; faces from elsewhere tell more (mien evaluate --data OTHER --part all)"
+        advice = (
+            "nothing left to gain on these images; faces from elsewhere tell more (mien evaluate --data OTHER "
+            "--part all)"
+        )
     elif c.gap > SLIGHT_GAP:
         advice = "a little more regularization (--flip --random-erasing 0.25 --label-smoothing 0.1) may close it"
     elif c.annealed:

@@ -40,8 +40,8 @@ def evaluate(
     classified so far and in all, each view of each model counted.
 
     Where the data set has other classes than the model, the images of the classes that they share are scored and the
-    other classes are named in the result. Warns (MienWarning) where the data are not those that the model was trained on,
-    for images may be shared. Raises MienError where nothing is left to score, or a part, view or class is unknown.
+    other classes are named in the result. Warns (MienWarning) where the data are not those that the model was trained
+    on, for images may be shared. Raises MienError where nothing is left to score, or a part, view or class is unknown.
     """
     parts, tta = [parts] if isinstance(parts, str) else parts, [tta] if isinstance(tta, str) else tta
     classifier = open_classifier(model, threads)
@@ -175,8 +175,8 @@ def evaluate_corruptions(
 ) -> dict[str, dict[str, list[float]]]:
     """Accuracy, single view, of each model under each corruption: {model: {corruption: [severity 0, 1 .. 5]}}.
 
-    All models see the same corrupted images; severity 0 is the plain one. on_progress gets the faces classified so far and
-    in all. Raises MienError as `evaluate`.
+    All models see the same corrupted images; severity 0 is the plain one. on_progress gets the faces classified so far
+    and in all. Raises MienError as `evaluate`.
     """
     result: dict[str, dict[str, list[float]]] = {}
     done, total = 0, 0

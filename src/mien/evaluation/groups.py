@@ -1,7 +1,7 @@
 """Bias report: accuracy, recall and calibration by group of people or by quality of the image, and a test of the gap.
 
-Groups come from a csv that the user has (`read_groups`), or from the images themselves (`quality_groups`). What such a report
-can and cannot show is in docs/bias.md.
+Groups come from a csv that the user has (`read_groups`), or from the images themselves (`quality_groups`). What such a
+report can and cannot show is in docs/bias.md.
 """
 
 import csv
@@ -29,8 +29,8 @@ QUALITIES = ("brightness", "contrast", "sharpness")
 
 @dataclass(frozen=True)
 class GroupFigures:
-    """One group: n images, accuracy with Wilson's 95 % interval, recall of each class and the images behind it, calibration
-    error; small: too few images for firm conclusions."""
+    """One group: n images, accuracy with Wilson's 95 % interval, recall of each class and the images behind it,
+    calibration error; small: too few images for firm conclusions."""
 
     name: str
     n: int
@@ -44,8 +44,8 @@ class GroupFigures:
 
 @dataclass(frozen=True)
 class GroupReport:
-    """The groups of one attribute, the worst first. gap: largest accuracy minus smallest, among groups of LEAST images or
-    more. p: of that gap, were images dealt to groups by chance; adjusted: for the other attributes (Holm)."""
+    """The groups of one attribute, the worst first. gap: largest accuracy minus smallest, among groups of LEAST images
+    or more. p: of that gap, were images dealt to groups by chance; adjusted: for the other attributes (Holm)."""
 
     attribute: str
     groups: tuple[GroupFigures, ...]
@@ -67,9 +67,10 @@ class GroupReport:
 def read_groups(path: str | Path, dataset: Dataset) -> dict[str, NDArray[np.str_]]:
     """Groups of a data set's images, {attribute: (N,) str}, "" where the csv says nothing.
 
-    path: a csv with a header and a column an attribute (age, skin, glasses, ...). A column `row` holds the number of each
-    image in the data set, from 0; or a column `file` its path, from the csv's folder or the data set's, matched by pixels;
-    without either, the csv has a line for every image, in order. Raises MienError, naming file and line, where that fails.
+    path: a csv with a header and a column an attribute (age, skin, glasses, ...). A column `row` holds the number of
+    each image in the data set, from 0; or a column `file` its path, from the csv's folder or the data set's, matched by
+    pixels; without either, the csv has a line for every image, in order. Raises MienError, naming file and line, where
+    that fails.
     """
     path = Path(path)
     try:
@@ -88,13 +89,15 @@ def read_groups(path: str | Path, dataset: Dataset) -> dict[str, NDArray[np.str_
     attributes = [i for i in range(len(names)) if i != key]
     if not attributes or not lines:
         raise MienError(
-            f"{path} holds no groups; give a header with a column row or file and one an attribute, and a line an image",
+            f"{path} holds no groups; give a header with a column row or file and one an attribute, and a line an "
+            f"image",
             parameter="groups",
         )
     if key is None:
         if len(lines) != len(dataset):
             raise MienError(
-                f"{path} has {len(lines):,} lines for {len(dataset):,} images; give a line for each, or a column row or file",
+                f"{path} has {len(lines):,} lines for {len(dataset):,} images; give a line for each, or a column row "
+                f"or file",
                 parameter="groups",
             )
         places = [[i] for i in range(len(lines))]
@@ -110,8 +113,8 @@ def read_groups(path: str | Path, dataset: Dataset) -> dict[str, NDArray[np.str_
 
 
 def quality_groups(images: NDArray[np.uint8]) -> dict[str, NDArray[np.str_]]:
-    """Thirds of the images (N, S, S) by brightness (mean), contrast (standard deviation) and sharpness (standard deviation
-    of the Laplacian, for a given contrast): "low", "middle", "high". Needs no labels of groups."""
+    """Thirds of the images (N, S, S) by brightness (mean), contrast (standard deviation) and sharpness (standard
+    deviation of the Laplacian, for a given contrast): "low", "middle", "high". Needs no labels of groups."""
     pixels = images.astype(np.float32)
     inner = pixels[:, 1:-1, 1:-1]
     laplacian = pixels[:, :-2, 1:-1] + pixels[:, 2:, 1:-1] + pixels[:, 1:-1, :-2] + pixels[:, 1:-1, 2:] - 4 * inner
@@ -133,8 +136,9 @@ def evaluate_groups(
 ) -> list[GroupReport]:
     """A report an attribute, that with the smallest p first.
 
-    probabilities: (N, C), calibrated for a meaningful calibration error. labels: (N,) int. groups: {attribute: (N,) str}.
-    Images whose group is "" are counted and left out. Raises MienError where an attribute has fewer than two groups.
+    probabilities: (N, C), calibrated for a meaningful calibration error. labels: (N,) int. groups: {attribute: (N,)
+    str}. Images whose group is "" are counted and left out. Raises MienError where an attribute has fewer than two
+    groups.
     """
     reports = []
     correct = probabilities.argmax(axis=1) == labels
@@ -177,7 +181,8 @@ def table(reports: Sequence[GroupReport]) -> str:
             known = {name: value for name, value in group.recall.items() if group.support[name]}
             worst = min(known, key=lambda name: known[name])
             note = f"{worst} {known[worst]:.0%} of {group.support[worst]:,}" + ("; few images" if group.small else "")
-            lines.append(f"{group.name:<{width}}  {group.n:>7,}  {group.accuracy:>8.1%}  {f'{low:.1%} to {high:.1%}':>15}  "
+            lines.append(f"{group.name:<{width}}  {group.n:>7,}  {group.accuracy:>8.1%}  "
+                         f"{f'{low:.1%} to {high:.1%}':>15}  "
                          f"{group.ece:>6.3f}  {note}")  # fmt: skip
         if report.unknown:
             lines.append(f"left out: {report.unknown:,} images without a group")

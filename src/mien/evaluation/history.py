@@ -1,7 +1,7 @@
 """history.csv: one row per epoch, the record that every curve and verdict is made from.
 
-test_loss and test_accuracy are val_loss and val_accuracy of the same epoch, under the names of the study that mien carries on:
-its "test" is the part that is held out while training. The figures of a third part stand in metrics.json.
+test_loss and test_accuracy are val_loss and val_accuracy of the same epoch, under the names of the study that mien
+carries on: its "test" is the part that is held out while training. The figures of a third part stand in metrics.json.
 """
 
 import csv

@@ -1,4 +1,5 @@
-"""A report as one HTML file: curves, confusion, reliability, figures per class and plain sentences; no network, no scripts.
+"""A report as one HTML file: curves, confusion, reliability, figures per class and plain sentences; no network, no
+scripts.
 
 Several runs or models give a table, a figure of their accuracies, and their differences with intervals and tests.
 """
@@ -99,7 +100,8 @@ def sentences(subject: Subject) -> list[str]:
     without = figures.get("without_duplicates")
     if without:
         copies = figures["n"] - without["n"]
-        said.append(f"{copies:,} of the images have an exact copy among the training images; without them it is right in "
+        said.append(f"{copies:,} of the images have an exact copy among the training images; without them it is right "
+                    f"in "
                     f"{without['accuracy']:.1%}.")  # fmt: skip
     return said
 
@@ -120,13 +122,15 @@ def _section(subject: Subject) -> list[str]:
         kind = subject.verdict.kind.replace(" ", "-")
         parts.append(
             f'<section class="verdict {kind}"><h3>{escape(subject.verdict.title.capitalize())}</h3>'
-            f"<p>{escape(_capital(subject.verdict.evidence))}.</p><p><b>Try:</b> {escape(subject.verdict.advice)}.</p></section>"
+            f"<p>{escape(_capital(subject.verdict.evidence))}.</p><p><b>Try:</b> "
+            f"{escape(subject.verdict.advice)}.</p></section>"
         )
     parts.append("<section><p>" + " ".join(escape(s) for s in sentences(subject)) + "</p></section>")
     parts.append(f'<section class="charts">{_curves(subject)}{_calibration(subject)}</section>')
     classes = [score["name"] for score in figures["per_class"]]
     parts.append(
-        "<section><h3>What is taken for what</h3><p>Rows are the true class, columns what it is taken for; shares of each "
+        "<section><h3>What is taken for what</h3><p>Rows are the true class, columns what it is taken for; shares of "
+        "each "
         f"row.</p>{svg.confusion_table(figures['confusion'], classes)}</section>"
     )
     parts.append(f"<section><h3>Each class</h3>{_class_table(figures)}</section>")
@@ -198,7 +202,8 @@ def _parts_table(subject: Subject, names: Sequence[str]) -> str:
             low, high = figures["accuracy_interval"]
             rows += (
                 f'<tr><th scope="row">{escape(name)}</th><td>{escape(DESCRIPTIONS.get(view, view))}</td><td>{figures["n"]:,}</td>'
-                f"<td>{figures['accuracy']:.1%}</td><td>{low:.1%} to {high:.1%}</td><td>{figures['macro_f1']:.3f}</td></tr>"
+                f"<td>{figures['accuracy']:.1%}</td><td>{low:.1%} to "
+                f"{high:.1%}</td><td>{figures['macro_f1']:.3f}</td></tr>"
             )
     return _table(("part", "views", "images", "accuracy", "interval", "macro-F1"), rows)
 
@@ -289,7 +294,8 @@ def _differences(subjects: Sequence[Subject]) -> str:
 def _table(head: Sequence[str], rows: str) -> str:
     cells = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(head[0])} table"><table><thead><tr>{cells}</tr></thead>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(head[0])} '
+        f'table"><table><thead><tr>{cells}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 

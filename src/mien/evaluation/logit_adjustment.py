@@ -1,4 +1,5 @@
-"""Classes that a classifier overlooks, lifted: constants added to their log-probabilities, bought with a little accuracy.
+"""Classes that a classifier overlooks, lifted: constants added to their log-probabilities, bought with a little
+accuracy.
 
 The rarer a class and the softer its look, the seldomer it wins. A constant a class moves the decision without another
 training (after Menon et al. 2021, who derive it from the shares of the classes).
@@ -19,7 +20,8 @@ def fit(p: np.ndarray, labels: np.ndarray, classes: Sequence[int], cost: float =
     """Constants (C,) float64, above zero for `classes` alone.
 
     p: probabilities (N, C). labels: (N,) int. Whichever of the classes has gained least recall goes up by a step, as
-    long as accuracy stays within `cost` of where it was. Raises MienError where a class to lift is not among the labels.
+    long as accuracy stays within `cost` of where it was. Raises MienError where a class to lift is not among the
+    labels.
     """
     counts = np.bincount(labels, minlength=p.shape[1])
     for c in classes:

@@ -30,7 +30,8 @@ VALUES = {
     "checkpoint_metric": {"best": "val_accuracy"},
     "teacher_input": {"picture": "clean", "view": "augmented"},
 }
-# Fields whose experiments failed and are gone, with the value that did nothing. A run that used one can be read, not resumed.
+# Fields whose experiments failed and are gone, with the value that did nothing. A run that used one can be read, not
+# resumed.
 REMOVED = {"sam": 0.0, "self_share": 0.0, "class_weighting": 0.0}
 
 # Fields that 0.1 had from some day on, with what it did before.

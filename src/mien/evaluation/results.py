@@ -12,11 +12,12 @@ coverage      conformal sets of 90 % of the validation part (conformal.Coverage)
               where there are too few images
 left_out      {part or class: why}, what was asked for or is in the data and could not be scored
 evaluations   {part: {tta: figures}}, part one of train, validation, test, all; tta a key of tta.TTA
-  figures     n, accuracy, accuracy_interval (Wilson, 95 %), macro_f1, nll, ece, per_class, confusion, all of uncalibrated
+  figures     n, accuracy, accuracy_interval (Wilson, 95 %), macro_f1, nll, ece, per_class, confusion, all of
+  uncalibrated
               probabilities; calibrated_ece, of probabilities with a temperature fitted on the other half of the images;
               without_duplicates, the same figures (but calibrated_ece) of the images without an exact copy among the
-              training images, only where there are such copies; logit_adjusted, the same with the recall of some classes
-              raised, only where that was asked for
+              training images, only where there are such copies; logit_adjusted, the same with the recall of some
+              classes raised, only where that was asked for
 
 `upgrade` brings a record of format 1 (mien 0.1) to this shape.
 """
@@ -50,9 +51,9 @@ COLUMNS = ("row", "label", "predicted", "confidence")  # of predictions-PART.csv
 class PartResult:
     """Probabilities of one part of a data set, and the figures that follow from them.
 
-    rows: (N,) int64, rows of the data set. labels: (N,) int64, index into classes. duplicated: (N,) bool, whether an exact
-    copy of the image is among those trained on. probabilities: {tta: (N, C) float64}, uncalibrated. adjusted: names of
-    classes whose recall is raised in figures of their own.
+    rows: (N,) int64, rows of the data set. labels: (N,) int64, index into classes. duplicated: (N,) bool, whether an
+    exact copy of the image is among those trained on. probabilities: {tta: (N, C) float64}, uncalibrated. adjusted:
+    names of classes whose recall is raised in figures of their own.
     """
 
     classes: tuple[str, ...]
@@ -70,15 +71,16 @@ class PartResult:
         return metrics.evaluate(self.probabilities[tta], self.labels, self.classes)
 
     def without_duplicates(self, tta: str) -> Evaluation | None:
-        """Figures of the images without an exact copy among those trained on; None where no image or every one has one."""
+        """Figures of the images without an exact copy among those trained on; None where no image or every one has
+        one."""
         keep = ~self.duplicated
         if keep.all() or not keep.any():
             return None
         return metrics.evaluate(self.probabilities[tta][keep], self.labels[keep], self.classes)
 
     def logit_adjusted(self, tta: str) -> Evaluation | None:
-        """Figures with the recall of the classes in `adjusted` raised, each half of the images by what the other half chose
-        (logit_adjustment.cross_fitted); None where no class is named."""
+        """Figures with the recall of the classes in `adjusted` raised, each half of the images by what the other half
+        chose (logit_adjustment.cross_fitted); None where no class is named."""
         if not self.adjusted:
             return None
         chosen = [self.classes.index(name) for name in self.adjusted]
@@ -86,7 +88,8 @@ class PartResult:
         return metrics.evaluate(raised, self.labels, self.classes)
 
     def calibrated(self, tta: str) -> NDArray[np.float64]:
-        """Calibrated probabilities (N, C), those of each half of the images with a temperature fitted on the other half."""
+        """Calibrated probabilities (N, C), those of each half of the images with a temperature fitted on the other
+        half."""
         return calibration.cross_fitted(np.log(np.maximum(self.probabilities[tta], TINY)), self.labels)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
@@ -124,8 +127,8 @@ class EvaluationResult:
         return calibration.fit_temperature(np.log(np.maximum(probabilities, TINY)), part.labels)
 
     def coverage(self, share: float = conformal.COVERAGE) -> Coverage | None:
-        """Conformal sets of the validation part, single view (or the first evaluated), calibrated by `temperature`, as a
-        reader of the model file gives them; None without that part or with fewer images than they need."""
+        """Conformal sets of the validation part, single view (or the first evaluated), calibrated by `temperature`, as
+        a reader of the model file gives them; None without that part or with fewer images than they need."""
         part = self.parts.get("validation")
         if part is None or len(part.rows) < 2 * conformal.fewest(share):
             return None
@@ -147,7 +150,8 @@ class EvaluationResult:
         }
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write evaluation-PART.json and predictions-PART.csv (see `write_predictions`) for every part into a run folder."""
+        """Write evaluation-PART.json and predictions-PART.csv (see `write_predictions`) for every part into a run
+        folder."""
         paths = []
         record = self.to_dict()
         for name, part in self.parts.items():
@@ -184,7 +188,8 @@ class EvaluationResult:
         """A table, for notebooks."""
         lines = "".join(
             f"<tr><td>{row['part']}</td><td>{row['tta']}</td><td>{row['n']:,}</td><td>{row['accuracy']:.1%}</td>"
-            f"<td>{row['low']:.1%} to {row['high']:.1%}</td><td>{row['macro_f1']:.3f}</td><td>{row['ece']:.3f}</td></tr>"
+            f"<td>{row['low']:.1%} to "
+            f"{row['high']:.1%}</td><td>{row['macro_f1']:.3f}</td><td>{row['ece']:.3f}</td></tr>"
             for row in self.rows()
         )
         head = "".join(
@@ -194,7 +199,8 @@ class EvaluationResult:
 
 
 def write_predictions(part: PartResult, path: str | Path) -> None:
-    """One line an image: its row in the data set, the number of its class, the class that the first view predicts, and the
+    """One line an image: its row in the data set, the number of its class, the class that the first view predicts, and
+    the
     probability of that, uncalibrated: what paired tests between runs are made from."""
     probabilities = next(iter(part.probabilities.values()))
     predicted = probabilities.argmax(axis=1)
@@ -208,7 +214,8 @@ def write_predictions(part: PartResult, path: str | Path) -> None:
 def upgrade(record: Mapping[str, Any]) -> dict[str, Any]:
     """An evaluation record of format 1 in the shape of format 2; one of format 2 as it is.
 
-    Takes metrics.json of mien 0.1 (`evaluations` without a format) and its evaluation-PART.json ({view: figures}), whose
+    Takes metrics.json of mien 0.1 (`evaluations` without a format) and its evaluation-PART.json ({view: figures}),
+    whose
     part is not in the file: it comes out as "all" of `evaluations`. Raises MienError for a newer format.
     """
     version = record.get("format", 1)

@@ -55,8 +55,8 @@ def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     """Two-sided p of McNemar's exact test (McNemar 1947): are two classifiers right equally often on the same images?
 
-    first, second: (N,) bool, whether each image is classified rightly. 1.0 where they never differ. Raises MienError for
-    other shapes.
+    first, second: (N,) bool, whether each image is classified rightly. 1.0 where they never differ. Raises MienError
+    for other shapes.
     """
     first, second = _pair(first, second)
     if first.ndim != 1:
@@ -73,8 +73,8 @@ def paired_bootstrap(
     """Accuracy of the second minus that of the first, with a percentile interval from resampling images and seeds.
 
     first, second: (N,) or (S, N) bool, the numbers of seeds may differ. Every sample draws images with replacement, the
-    same for both, and seeds with replacement, of each apart (Efron & Tibshirani 1993; as in Bouthillier et al. 2021, both
-    sources of variance count). Raises MienError where the images are not as many.
+    same for both, and seeds with replacement, of each apart (Efron & Tibshirani 1993; as in Bouthillier et al. 2021,
+    both sources of variance count). Raises MienError where the images are not as many.
     """
     a, b = _pair(first, second)
     if a.ndim == b.ndim == 1:
@@ -95,7 +95,8 @@ def paired_bootstrap(
 
 
 def newcombe(hits: int, n: int, other_hits: int, other_n: int) -> Difference:
-    """Second proportion minus the first, of independent images, with the 95 % interval of Newcombe (1998, method 10)."""
+    """Second proportion minus the first, of independent images, with the 95 % interval of Newcombe (1998, method
+    10)."""
     first, second = hits / n, other_hits / other_n
     low, high = wilson(hits, n)
     other_low, other_high = wilson(other_hits, other_n)
@@ -140,7 +141,8 @@ def rule(difference: Difference, claim: Claim, nothing: float = NOTHING) -> Ruli
     """What an interval says of a claim, by a rule written down before.
 
     "increases", "decreases": confirmed where the interval lies on that side of 0, refuted where on the other. "does
-    nothing": confirmed where the interval lies within `nothing` of 0, refuted where it lies outside of that. Else undecided.
+    nothing": confirmed where the interval lies within `nothing` of 0, refuted where it lies outside of that. Else
+    undecided.
     """
     if claim == "does nothing":
         if -nothing <= difference.low and difference.high <= nothing:

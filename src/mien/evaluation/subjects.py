@@ -22,8 +22,8 @@ DEEP = 3  # folders below a study's in which its runs are looked for
 
 @dataclass(frozen=True)
 class Subject:
-    """A run or a model. evaluation: its record, format 2 (results.py). recipe: its recipe.json, format 2, {} for a model
-    file. rows: its history, [] for a model file. predictions: columns of predictions-PART.csv, by part."""
+    """A run or a model. evaluation: its record, format 2 (results.py). recipe: its recipe.json, format 2, {} for a
+    model file. rows: its history, [] for a model file. predictions: columns of predictions-PART.csv, by part."""
 
     name: str
     evaluation: Mapping[str, Any]
@@ -73,7 +73,8 @@ def read_subjects(
             runs = _runs_below(path, DEEP)
             if not runs:
                 raise MienError(
-                    f"{path} holds no finished run: no metrics.json in it or in folders below; finish one with mien train"
+                    f"{path} holds no finished run: no metrics.json in it or in folders below; finish one with mien "
+                    f"train"
                 )
             subjects += [_run(run, run.relative_to(path).as_posix(), dataset, on_progress) for run in runs]
     return subjects

@@ -22,6 +22,7 @@ def submit(
     output: str | Path = "submission.csv",
     format: str = "auto",
     tta: str = "flip",
+    *,
     overwrite: bool = False,
     threads: int = 1,
     input_normalization: str = "",
@@ -32,8 +33,9 @@ def submit(
     model: a run folder, model file or shipped model's name, or several, whose probabilities are averaged. data: where
     test.csv is; labeled rows found there are matched to the test rows by pixel content. format: as submission.write has
     it; "auto" copies the layout of an example_submission.csv beside test.csv, else writes "plain". overwrite: replace
-    files that exist. input_normalization: in place of the one that the model files name. on_progress gets the faces classified so far and in all, each view counted. Raises MienError where
-    the output exists, rows do not match, or classes differ.
+    files that exist. input_normalization: in place of the one that the model files name. on_progress gets the faces
+    classified so far and in all, each view counted. Raises MienError where the output exists, rows do not match, or
+    classes differ.
     """
     output = Path(output)
     note = output.with_suffix(".json")

@@ -1,7 +1,7 @@
 """Charts as SVG text for a page without scripts: lines, bars with intervals, reliability, a heat table. No matplotlib.
 
-Colors are CSS variables of the page, so that a chart follows its light and dark look. Sizes are in units of the view box, which
-scales with the page.
+Colors are CSS variables of the page, so that a chart follows its light and dark look. Sizes are in units of the view
+box, which scales with the page.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,7 +45,8 @@ def line_chart(
     mark: tuple[float, str] | None = None,
     diagonal: bool = False,
 ) -> str:
-    """Lines over a shared x, a legend below. y_format, x_format: "percent" or "number". mark: an x with a word at it."""  # fmt: skip
+    """Lines over a shared x, a legend below. y_format, x_format: "percent" or "number". mark: an x with a word at
+    it."""  # fmt: skip
     shown = [(x, y) for line in lines for x, y in line.points if isfinite(x) and isfinite(y)]
     if not shown:
         return ""
@@ -61,7 +62,8 @@ def line_chart(
         anchor = "end" if at > WIDTH - 90 else "start"
         offset = -4 if anchor == "end" else 4
         parts.append(f'<path class="guide" d="M{at:.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
-                     f'<text x="{at + offset:.1f}" y="{TOP + 10}" text-anchor="{anchor}">{escape(mark[1])}</text>')  # fmt: skip
+                     f'<text x="{at + offset:.1f}" y="{TOP + 10}" '
+                     f'text-anchor="{anchor}">{escape(mark[1])}</text>')  # fmt: skip
     for line in lines:
         points = [(x, y) for x, y in line.points if isfinite(x) and isfinite(y)]
         path = "L".join(f"{plot.x(x):.1f} {plot.y(y):.1f}" for x, y in _thinned(points))
@@ -139,7 +141,8 @@ def confusion_table(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> 
             cells.append(f'<td class="{level}" style="--share:{share:.3f}" title="{escape(tip)}">{words}</td>')
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="confusion matrix"><table class="confusion"><thead><tr>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="confusion matrix"><table '
+        f'class="confusion"><thead><tr>'
         f"<td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -161,9 +164,11 @@ class _Plot:
         parts = []
         for tick in _ticks(self.low_y, self.high_y, 7):
             parts.append(f'<path class="grid" d="M{LEFT} {self.y(tick):.1f}H{WIDTH - RIGHT}"/>'
-                         f'<text x="{LEFT - 6}" y="{self.y(tick) + 4:.1f}" text-anchor="end">{y_format(tick)}</text>')  # fmt: skip
+                         f'<text x="{LEFT - 6}" y="{self.y(tick) + 4:.1f}" '
+                         f'text-anchor="end">{y_format(tick)}</text>')  # fmt: skip
         for tick in _ticks(self.low_x, self.high_x, 6):
-            parts.append(f'<text x="{self.x(tick):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{x_format(tick)}</text>')  # fmt: skip
+            parts.append(f'<text x="{self.x(tick):.1f}" y="{HEIGHT - BOTTOM + 16}" '
+                         f'text-anchor="middle">{x_format(tick)}</text>')  # fmt: skip
         middle = (LEFT + WIDTH - RIGHT) / 2
         parts.append(
             f'<text x="{middle:.0f}" y="{HEIGHT - 6}" text-anchor="middle" class="label">{escape(x_label)}</text>'

@@ -37,8 +37,8 @@ def annotate(
     Large faces get a box, a label and a card of bars, small ones a box and a label, tiny ones a box. A card never
     covers a face: where there is no room for it, the picture gets a column at its right for up to COLUMN_CARDS of
     them; with more, or with column=False (film, where the size must stay), the card is left out. explanations: of
-    the first faces, shown in their cards. names: one for each face, put before its label; where there are none, the ids of
-    a film's faces, or where there are several, their numbers. Small pictures are enlarged.
+    the first faces, shown in their cards. names: one for each face, put before its label; where there are none, the ids
+    of a film's faces, or where there are several, their numbers. Small pictures are enlarged.
     """
     picture = open_picture(image)
     scale = max(1.0, SMALLEST / max(picture.size))

@@ -15,7 +15,8 @@ MARGIN = 1.15  # side of the frame over the longer side of the box
 # Turning faces until their eyes are level gains nothing, however far they are tilted: the network learned from tilted
 # ones, and a second look at every face costs a third of a photo's time.
 ALIGN = False
-# Frames lie on eighths of a pixel, so that the last digits of a box, in which processors and browsers differ, do not move
+# Frames lie on eighths of a pixel, so that the last digits of a box, in which processors and browsers differ, do not
+# move
 # them: one level in one pixel is enough to move a probability of an 8-bit model by 0.01.
 GRID = 8
 
@@ -41,10 +42,10 @@ def crop_face(
 ) -> NDArray[np.uint8]:
     """Cut one face out of an RGB or gray image. Returns (size, size) uint8 gray.
 
-    box: x, y, width, height. Where the frame leaves the picture, it is moved back inside. A frame larger than the picture
-    shrinks to its longer side (a tight square crop is taken as it is), and what is missing at the shorter one are its edge
-    pixels, repeated. angle: degrees, clockwise, by which the face is tilted and turned back (see `roll`). turn: 0, 90, 180
-    or 270, degrees by which the crop is turned counterclockwise in the end.
+    box: x, y, width, height. Where the frame leaves the picture, it is moved back inside. A frame larger than the
+    picture shrinks to its longer side (a tight square crop is taken as it is), and what is missing at the shorter one
+    are its edge pixels, repeated. angle: degrees, clockwise, by which the face is tilted and turned back (see `roll`).
+    turn: 0, 90, 180 or 270, degrees by which the crop is turned counterclockwise in the end.
     """
     crop = _cut(image, box, size, margin, angle)
     return np.ascontiguousarray(np.rot90(crop, turn // 90)) if turn else crop

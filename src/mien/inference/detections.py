@@ -14,8 +14,8 @@ class Detections:
     """N faces, all in pixels of the picture.
 
     boxes: (N, 4) float64, x, y, width, height. landmarks: (N, 5, 2) float64, x and y of LANDMARKS; NaN where unknown.
-    scores: (N,) float64, 0..1; NaN where the detector gives none. turns: (N,) int64, 0, 90, 180 or 270: degrees by which
-    the picture must be turned counterclockwise for the face to stand upright.
+    scores: (N,) float64, 0..1; NaN where the detector gives none. turns: (N,) int64, 0, 90, 180 or 270: degrees by
+    which the picture must be turned counterclockwise for the face to stand upright.
     """
 
     boxes: NDArray[np.float64]

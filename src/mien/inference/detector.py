@@ -53,8 +53,8 @@ STRIDES = (8, 16, 32)
 class Detector:
     """YuNet with its options. Called with an RGB Pillow image, it gives its Detections, largest face first.
 
-    min_score: least score, 0..1. refine: look at each face once more, close up, for its landmarks. find_turned: where it
-    is unsure, look at the picture turned by 90, 180 and 270 degrees too.
+    min_score: least score, 0..1. refine: look at each face once more, close up, for its landmarks. find_turned: where
+    it is unsure, look at the picture turned by 90, 180 and 270 degrees too.
     """
 
     session: Any
@@ -90,7 +90,8 @@ def open_detector(
 
 
 def checked_detector(detector: Callable[[NDArray[np.uint8]], Any]) -> Callable[[Image.Image], Detections]:
-    """A caller's own detector, what it gives checked: rows x, y, width, height, then none, a score, or landmarks and score."""
+    """A caller's own detector, what it gives checked: rows x, y, width, height, then none, a score, or landmarks and
+    score."""
 
     def detect_with_it(image: Image.Image) -> Detections:
         answer = detector(np.asarray(image))

@@ -27,8 +27,8 @@ class Face:
     emotion: the likeliest class. confidence: its probability, 0..1, calibrated by the model's temperature.
     probabilities: every class, in the model's order. box: x, y, width, height in pixels of the upright picture.
     score: the detector's, 0..1; None where the whole picture was taken as the face. landmarks: (x, y) of both eyes,
-    the nose and both corners of the mouth, where known. crop: (S, S) uint8, the gray face as it was cut out, upright, before
-    the model's input normalization. model: the model's file. quality: size, sharpness, light, tilt and more.
+    the nose and both corners of the mouth, where known. crop: (S, S) uint8, the gray face as it was cut out, upright,
+    before the model's input normalization. model: the model's file. quality: size, sharpness, light, tilt and more.
     set_threshold: of the model's conformal sets, None where its file has none.
     """
 
@@ -45,8 +45,8 @@ class Face:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The classes that the face may show, most probable first: a conformal set, which holds the right one as often as
-        the model's file promises (model.info.conformal). () where the file has no threshold."""
+        """The classes that the face may show, most probable first: a conformal set, which holds the right one as often
+        as the model's file promises (model.info.conformal). () where the file has no threshold."""
         if self.set_threshold is None:
             return ()
         names = sorted(self.probabilities, key=lambda name: -self.probabilities[name])
@@ -86,10 +86,10 @@ class Face:
 def to_frame(faces: Iterable[Any]) -> "pandas.DataFrame":
     """Faces as a pandas DataFrame, a row a face.
 
-    faces: Face values (those of `read` or of film frames), or an iterable of such lists as `read_many` gives, which adds a
-    column `picture`, counted from 0; or of what `stream` gives, which adds a column `source`. Columns: emotion,
-    confidence, p_CLASS for each class, x, y, width, height, score, and size, sharpness, brightness, contrast, tilt, turned, cut.
-    Raises MienError where pandas is not installed.
+    faces: Face values (those of `read` or of film frames), or an iterable of such lists as `read_many` gives, which
+    adds a column `picture`, counted from 0; or of what `stream` gives, which adds a column `source`. Columns: emotion,
+    confidence, p_CLASS for each class, x, y, width, height, score, and size, sharpness, brightness, contrast, tilt,
+    turned, cut. Raises MienError where pandas is not installed.
     """
     try:
         import pandas

@@ -144,7 +144,8 @@ def open_model(source: str | Path = "default", threads: int = 1) -> Model:
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
-    """(..., C) logits -> (..., C) float64 probabilities, softmax(logits / temperature): above 1 softens, below sharpens.
+    """(..., C) logits -> (..., C) float64 probabilities, softmax(logits / temperature): above 1 softens, below
+    sharpens.
 
     Raises MienError for a temperature that is not above 0.
     """

@@ -28,15 +28,17 @@ def normalize_input(faces: NDArray[np.uint8], kind: str) -> NDArray[np.uint8]:
     """Normalize the light of gray faces (N, H, W) uint8, each by itself; the shape stays.
 
     none: as they are.
-    percentile: stretched so that the darkest 1 % of the pixels are black and the brightest 1 % white. The limits are the smallest
+    percentile: stretched so that the darkest 1 % of the pixels are black and the brightest 1 % white. The limits are
+    the smallest
         levels at which the cumulative count reaches 1 % and 99 % of the pixels.
     standardize: mean 127.5, standard deviation 50 levels, clipped to 0..255.
     equalize: histogram equalization (Gonzalez & Woods), the darkest level of the face to 0.
     adaptive: percentile where those limits are less than 128 levels apart; then, where the mean is below 0.44 of white,
-        gamma correction that lifts a pixel of that mean to 0.44. Faces in usual light stay as they are, so that it suits
-        networks that were trained without any normalization, too.
+        gamma correction that lifts a pixel of that mean to 0.44. Faces in usual light stay as they are, so that it
+        suits networks that were trained without any normalization, too.
 
-    A face of one level becomes black (percentile, equalize) or middle gray (standardize). Raises MienError for another kind.
+    A face of one level becomes black (percentile, equalize) or middle gray (standardize). Raises MienError for another
+    kind.
     """
     if kind not in KINDS:
         raise MienError(

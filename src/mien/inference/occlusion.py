@@ -29,8 +29,9 @@ RAMP = ((20, 11, 52), (132, 32, 107), (229, 92, 48), (246, 215, 70), (252, 255, 
 class Explanation:
     """Which pixels raise the probability of `emotion` in one face.
 
-    probability: of the emotion with nothing covered, 0..1. probability_drop: how much of it goes when the most important
-    spot is covered. saliency: (S, S) float32, 0..1, where 1 is that spot; all 0 where covering costs nothing anywhere.
+    probability: of the emotion with nothing covered, 0..1. probability_drop: how much of it goes when the most
+    important spot is covered. saliency: (S, S) float32, 0..1, where 1 is that spot; all 0 where covering costs nothing
+    anywhere.
     overlay: (288, 288, 3) uint8 RGB, the saliency laid over the gray face.
     """
 

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def more_probable(probabilities: ArrayLike) -> NDArray[np.float64]:
-    """(N, C) -> (N, C): for each class the sum of the probabilities of all more probable ones; 0 for the most probable."""
+    """(N, C) -> (N, C): for each class the sum of the probabilities of all more probable ones; 0 for the most
+    probable."""
     values = np.asarray(probabilities, np.float64)
     order = np.argsort(-values, axis=1, kind="stable")
     ranked = np.take_along_axis(values, order, axis=1)

@@ -1,6 +1,7 @@
 """Quality of a face in a picture: size, sharpness, light, tilt, and what the border cuts off. Needs no labels.
 
-Each is a plain measure, and `flags` names those in which faces are read less reliably; nothing is left out because of them.
+Each is a plain measure, and `flags` names those in which faces are read less reliably; nothing is left out because of
+them.
 """
 
 import math
@@ -23,12 +24,12 @@ CUT = 0.1
 class Quality:
     """What may make a face hard to read.
 
-    size: shorter side of its box, in pixels of the picture. sharpness: from 0 (none); mean change from pixel to pixel of
-    the cropped face over its standard deviation, so that it does not depend on the light; FER2013's faces have 0.15 to
-    0.5. brightness: mean of the cropped face, 0..1. contrast: between the darkest and the brightest 1 % of its pixels, 0..1,
-    before input normalization. tilt: degrees by which the eyes are from level, clockwise, -180..180; None without
-    landmarks, and rough for faces under 150 pixels. turned: 0, 90, 180 or 270, degrees by which the picture was turned
-    counterclockwise to read the face upright. cut: share of its box that lies outside of the picture, 0..1.
+    size: shorter side of its box, in pixels of the picture. sharpness: from 0 (none); mean change from pixel to pixel
+    of the cropped face over its standard deviation, so that it does not depend on the light; FER2013's faces have 0.15
+    to 0.5. brightness: mean of the cropped face, 0..1. contrast: between the darkest and the brightest 1 % of its
+    pixels, 0..1, before input normalization. tilt: degrees by which the eyes are from level, clockwise, -180..180; None
+    without landmarks, and rough for faces under 150 pixels. turned: 0, 90, 180 or 270, degrees by which the picture was
+    turned counterclockwise to read the face upright. cut: share of its box that lies outside of the picture, 0..1.
     """
 
     size: int
@@ -78,8 +79,8 @@ def measure_quality(
 ) -> Quality:
     """The quality of one face.
 
-    crop: (S, S) uint8, upright. box: x, y, width, height in pixels of a picture of width x height. landmarks: (5, 2), NaN
-    where unknown. turn: degrees by which the picture was turned for it.
+    crop: (S, S) uint8, upright. box: x, y, width, height in pixels of a picture of width x height. landmarks: (5, 2),
+    NaN where unknown. turn: degrees by which the picture was turned for it.
     """
     pixels = crop.astype(np.float32)
     deviation = float(pixels.std())
@@ -101,7 +102,8 @@ def measure_quality(
 
 
 def tilt_of(landmarks: NDArray[np.float64]) -> float | None:
-    """Degrees, clockwise, from level to the line from the right eye to the left one, -180..180; None without landmarks."""
+    """Degrees, clockwise, from level to the line from the right eye to the left one, -180..180; None without
+    landmarks."""
     (right_x, right_y), (left_x, left_y) = landmarks[:2].tolist()
     angle = math.degrees(math.atan2(left_y - right_y, left_x - right_x))
     return angle if math.isfinite(angle) else None

@@ -58,8 +58,8 @@ class Reader:
     detector: "yunet"; the path of another YuNet; or a function from an RGB array (H, W, 3) uint8 to rows
     x, y, width, height[, score], in pixels. threads: for one picture, the threads of onnxruntime; for `read_many` and
     `stream`, pictures worked on at a time; never more than the machine has cores. flip: average over the mirrored face
-    too (slower, a little more accurate). max_pixels: refuse larger pictures. min_score: of the detector, 0..1. margin: see
-    mien.inference.crop. align: turn tilted faces level, which takes a second look at every face. untrusted: refuse
+    too (slower, a little more accurate). max_pixels: refuse larger pictures. min_score: of the detector, 0..1. margin:
+    see mien.inference.crop. align: turn tilted faces level, which takes a second look at every face. untrusted: refuse
     formats that let a small file work for minutes. find_turned: where the detector is unsure, look for faces that lie
     or stand on their heads, too, and read them upright.
     """
@@ -162,7 +162,8 @@ class Reader:
         return explain_crop(self.model, face.crop, emotion or face.emotion)
 
     def detect_and_crop(self, source: S, already_cropped: bool = False, keep: bool = False) -> PreparedImage[S]:
-        """First half of reading, a picture at a time: decode, find, cut. `classify_batch` is the second, many at a time.
+        """First half of reading, a picture at a time: decode, find, cut. `classify_batch` is the second, many at a
+        time.
 
         keep: keep the decoded picture. A source that cannot be read gives a PreparedImage with its error.
         """

@@ -1,4 +1,5 @@
-"""Tracking: the same id for a face from frame to frame, its probabilities smoothed, its change against its own baseline."""
+"""Tracking: the same id for a face from frame to frame, its probabilities smoothed, its change against its own
+baseline."""
 
 import math
 from collections.abc import Sequence
@@ -51,8 +52,8 @@ class _Baseline:
 class Tracker:
     """Follows faces by where they are: by the overlap of their boxes, and by nearness where they moved fast.
 
-    It follows places, not persons: who leaves and comes back gets a new id. baseline: seconds from the first sight of a face
-    over which its probabilities are averaged; from then on its change against them is given. 0: none is.
+    It follows places, not persons: who leaves and comes back gets a new id. baseline: seconds from the first sight of a
+    face over which its probabilities are averaged; from then on its change against them is given. 0: none is.
     """
 
     def __init__(self, baseline: float = 0.0) -> None:

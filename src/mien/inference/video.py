@@ -39,7 +39,8 @@ ROUGH_LENGTH = ("flv", "asf", "mxf")
 
 @dataclass
 class Tally:
-    """What was met while a film was decoded. picture_end, end: timestamps in seconds, of the picture and of all streams.
+    """What was met while a film was decoded. picture_end, end: timestamps in seconds, of the picture and of all
+    streams.
 
     shown_until: seconds from the start at which the frame given last leaves the screen.
     """
@@ -99,7 +100,8 @@ class Video:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame. index: counted from 0. time: seconds from the start. duration: seconds until the next one, 0 for a camera."""
+    """One frame. index: counted from 0. time: seconds from the start. duration: seconds until the next one, 0 for a
+    camera."""
 
     index: int
     time: float

@@ -20,9 +20,9 @@ EVERY = 0.2  # seconds between two frames that are read
 class VideoFrame:
     """One frame of a film and its faces.
 
-    index: of the frame, counted from 0. time: seconds from the start of the film. duration: seconds that it stays on the
-    screen; 0 for a camera. faces: in the order of their ids. was_read: whether faces were looked for in this frame; if
-    not, they are those of the frame read last.
+    index: of the frame, counted from 0. time: seconds from the start of the film. duration: seconds that it stays on
+    the screen; 0 for a camera. faces: in the order of their ids. was_read: whether faces were looked for in this frame;
+    if not, they are those of the frame read last.
     """
 
     index: int
@@ -50,10 +50,10 @@ def read_video(
 ) -> Iterator[VideoFrame]:
     """Read the faces of a film, or of a camera ("camera:0"), frame by frame. Memory does not grow with its length.
 
-    every: seconds of film between two frames that are read; 0 reads every frame. baseline: seconds in which each face's own
-    mean is taken; then `face.change` says how far it is from it. every_frame: give the frames between those too (to
-    draw on, say). reader: one that is there already; else model and options are those of Reader.
-    Raises MienError for what is no film that can be decoded. Warns (MienWarning) at the end where frames are missing.
+    every: seconds of film between two frames that are read; 0 reads every frame. baseline: seconds in which each face's
+    own mean is taken; then `face.change` says how far it is from it. every_frame: give the frames between those too (to
+    draw on, say). reader: one that is there already; else model and options are those of Reader. Raises MienError for
+    what is no film that can be decoded. Warns (MienWarning) at the end where frames are missing.
     """
     require_seconds("every", every)
     require_seconds("baseline", baseline)

@@ -30,7 +30,8 @@ DEMUXERS = (
 
 
 def is_video(name: str) -> bool:
-    """Whether an argument names a film or a camera, by its suffix; by its contents where that is no picture's either."""
+    """Whether an argument names a film or a camera, by its suffix; by its contents where that is no picture's
+    either."""
     suffix = Path(name).suffix.lower()
     if name.startswith(CAMERA) or suffix in SUFFIXES:
         return True

@@ -222,7 +222,8 @@ def _available(encoder: str, other: str) -> str:
 
 
 def _fitted(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """An RGB picture of just this size: a missing or odd last row or column is cut off, other sizes get a black frame."""
+    """An RGB picture of just this size: a missing or odd last row or column is cut off, other sizes get a black
+    frame."""
     if image.size == size:
         return image
     if image.width - size[0] in (0, 1) and image.height - size[1] in (0, 1):

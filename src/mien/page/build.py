@@ -1,4 +1,5 @@
-"""Building the static page: the look of `mien serve`, and a module that reads faces with onnxruntime-web in its stead."""
+"""Building the static page: the look of `mien serve`, and a module that reads faces with onnxruntime-web in its
+stead."""
 
 import gzip
 import hashlib
@@ -44,7 +45,8 @@ Its face detector is YuNet:
 
 @dataclass(frozen=True)
 class Site:
-    """What was built. bytes_to_first_face: over the wire, packed, until the first face is read, with the sample photo."""
+    """What was built. bytes_to_first_face: over the wire, packed, until the first face is read, with the sample
+    photo."""
 
     folder: Path
     models: tuple[str, ...]

@@ -1,4 +1,5 @@
-"""onnxruntime-web, the runtime of the static page: taken from a folder, or from npm, in the one version that is tested."""
+"""onnxruntime-web, the runtime of the static page: taken from a folder, or from npm, in the one version that is
+tested."""
 
 import json
 import shutil

@@ -57,7 +57,13 @@ UPLOAD = (*ALWAYS, "too-slow", "too-large", "wrong-type", "unreadable-picture", 
 def routes(settings: Settings) -> APIRouter:
     """The router; its routes find the Batcher in `request.app.state.batcher`."""
     router = APIRouter(prefix="/v1")
+    _add_read_and_classify(router, settings)
+    _add_explain_and_videos(router, settings)
+    _add_model_and_runs(router, settings)
+    return router
 
+
+def _add_read_and_classify(router: APIRouter, settings: Settings) -> None:
     @router.post(
         "/read", tags=["reading"], response_model=schemas.ReadAnswer, responses=problems(*UPLOAD, "too-many-faces"),
         openapi_extra=_body("A picture as it is, or several as files of a form.", settings.max_pictures),
@@ -110,6 +116,8 @@ def routes(settings: Settings) -> APIRouter:
             answers.append({"name": picture.name, **{key: face[key] for key in CLASSIFIED}})
         return _json({"model": batcher.reader.model.name, "faces": answers})
 
+
+def _add_explain_and_videos(router: APIRouter, settings: Settings) -> None:
     @router.post(
         "/explain", tags=["reading"], response_model=schemas.ExplainAnswer, responses=problems(*UPLOAD),
         openapi_extra=_body("One face already cropped, such as the crop that /v1/read?crops=true sends back.", 1),
@@ -173,6 +181,8 @@ def routes(settings: Settings) -> APIRouter:
                     raise Problem("unreadable-video", str(error)) from error
         return _json(runs.plain({"model": batcher.reader.model.name, "name": video.name, **timeline}))
 
+
+def _add_model_and_runs(router: APIRouter, settings: Settings) -> None:
     @router.get("/model", tags=["server"], response_model=schemas.ModelAnswer, responses=problems(*ALWAYS))
     async def model(request: Request) -> Response:
         """The model's card: classes, size, accuracy, how it was trained; and the server's limits."""
@@ -212,8 +222,6 @@ def routes(settings: Settings) -> APIRouter:
         if answer is None:
             raise Problem("not-found", "there is no run of one of these names; /v1/runs lists them")
         return _tagged(request, answer)
-
-    return router
 
 
 def in_reading_order(faces: Sequence[Face]) -> list[Face]:

@@ -1,6 +1,7 @@
 """Data augmentation: pure functions on a whole batch at once, each switched off by zero.
 
-A batch is float32 (N, 1, H, W), normalized. All chance comes in as uniform numbers (N, NUMBERS), a row an image, so that what
+A batch is float32 (N, 1, H, W), normalized. All chance comes in as uniform numbers (N, NUMBERS), a row an image, so
+that what
 happens to an image depends on its row alone: not on the batch it stands in, nor on the process that works on it.
 """
 
@@ -105,7 +106,8 @@ def mixup_draw(n: int, alpha: float, seed: int) -> tuple[Tensor, Tensor]:
 def mixup(x: Tensor, target: Tensor, partner: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
     """The first len(own) images, each blended with another, and so are their targets (mixup, Zhang et al. 2018).
 
-    x (M, 1, H, W); target (M, C) probabilities; partner (N,) rows of x; own (N,) shares of the first N rows. -> (N, ...).
+    x (M, 1, H, W); target (M, C) probabilities; partner (N,) rows of x; own (N,) shares of the first N rows. -> (N,
+    ...).
     """
     n, own = len(own), own.to(x.device)
     partner = partner.to(x.device)

@@ -1,7 +1,7 @@
 """Two networks in one model file: a small one answers, and a large one is asked too where the small one is unsure.
 
-Most faces are easy, so on average a face costs little more than the small network, while accuracy stays near the large one's
-(Wang et al. 2022, "Wisdom of committees: an overlooked approach to faster and more accurate models").
+Most faces are easy, so on average a face costs little more than the small network, while accuracy stays near the large
+one's (Wang et al. 2022, "Wisdom of committees: an overlooked approach to faster and more accurate models").
 """
 
 import json
@@ -16,7 +16,8 @@ from mien.training.onnx_export import describe, rename_inputs
 
 
 def margins(model: Model, faces: np.ndarray) -> np.ndarray:
-    """How sure a model is of each face: (N, S, S) uint8 -> (N,) float64, 0..1, its best probability less its second best."""
+    """How sure a model is of each face: (N, S, S) uint8 -> (N,) float64, 0..1, its best probability less its second
+    best."""
     best = np.sort(model.classify(faces), axis=1)
     return best[:, -1] - best[:, -2]
 
@@ -24,9 +25,11 @@ def margins(model: Model, faces: np.ndarray) -> np.ndarray:
 def join(first: Path, second: Path, output: Path, below: float) -> None:
     """Write the model file that asks `second` for the faces whose margin in `first` is under `below`; atomically.
 
-    Its logits are those of `first` over that network's temperature; for faces that both see, the mean with those of `second`,
-    which count twice: on the faces that are hard for `first`, `second` alone is too sure. So its own temperature is 1. Metadata but
-    for name and number of parameters are those of `second`. Raises MienError where the two do not take the same faces and know the same classes.
+    Its logits are those of `first` over that network's temperature; for faces that both see, the mean with those of
+    `second`,
+    which count twice: on the faces that are hard for `first`, `second` alone is too sure. So its own temperature is 1.
+    Metadata but for name and number of parameters are those of `second`. Raises MienError where the two do not take the
+    same faces and know the same classes.
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -107,12 +110,14 @@ def _check(first: Model, second: Model) -> None:
         )
     if first.input_size != second.input_size:
         raise MienError(
-            f"{first.name} takes faces of {first.input_size} pixels, {second.name} of {second.input_size}: they cannot share them"
+            f"{first.name} takes faces of {first.input_size} pixels, {second.name} of {second.input_size}: they cannot "
+            f"share them"
         )
     kinds = [model.info.input_normalization for model in (first, second)]
     if kinds[0] != kinds[1]:
         raise MienError(
-            f"{first.name} reads faces normalized by '{kinds[0]}', {second.name} by '{kinds[1]}': they cannot share them"
+            f"{first.name} reads faces normalized by '{kinds[0]}', {second.name} by '{kinds[1]}': they cannot share "
+            f"them"
         )
     for model in (first, second):
         if model.info.cascade:

@@ -26,7 +26,8 @@ def exists(folder: Path) -> bool:
 
 
 def save(folder: Path, state: dict[str, Any]) -> None:
-    """Write tensors, numbers, strings, lists and dicts to folder/checkpoint.pt; the one there becomes the previous one."""
+    """Write tensors, numbers, strings, lists and dicts to folder/checkpoint.pt; the one there becomes the previous
+    one."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     payload = buffer.getbuffer()
@@ -40,7 +41,8 @@ def save(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load(folder: Path) -> dict[str, Any]:
-    """Read the newest whole checkpoint (no code is run from the file), with a warning where it is the one before the last.
+    """Read the newest whole checkpoint (no code is run from the file), with a warning where it is the one before the
+    last.
 
     Raises MienError where there is none or none is whole.
     """

@@ -37,10 +37,10 @@ def convert(
 ) -> list[str]:
     """Write a run's model file and return lines that say how it compares with torch, on validation or drawn faces.
 
-    dataset: the run's data, of the same classes; needed to calibrate int8, and for `first`. kind: how numbers are stored, and for int8 also
-    computed with. first: a smaller model that answers before it, so that it is asked only about the share `ask` of the validation
-    images of which that one is least sure (`cascade.join`). on_phase: told what is being done. Raises MienError where float32 logits differ from torch's by more than 1e-4
-    or a prediction changes.
+    dataset: the run's data, of the same classes; needed to calibrate int8, and for `first`. kind: how numbers are
+    stored, and for int8 also computed with. first: a smaller model that answers before it, so that it is asked only
+    about the share `ask` of the validation images of which that one is least sure (`cascade.join`). on_phase: told what
+    is being done. Raises MienError where float32 logits differ from torch's by more than 1e-4 or a prediction changes.
     """
     run = load_run(folder)
     if kind == "int8" and dataset is None:
@@ -51,7 +51,8 @@ def convert(
         raise MienError(f"ask = {ask} cannot be; it is a share of the faces, between 0 and 1")
     if dataset is not None and tuple(dataset.classes) != run.classes:
         raise MienError(
-            f"{dataset.source} has classes {', '.join(dataset.classes)}; {run.name} was trained on {', '.join(run.classes)}"
+            f"{dataset.source} has classes {', '.join(dataset.classes)}; {run.name} was trained on "
+            f"{', '.join(run.classes)}"
         )
     parts = run.split(dataset) if dataset is not None else None
     with tempfile.TemporaryDirectory() as scratch:
@@ -133,4 +134,5 @@ def _put_before(first: Path, alone: Path, output: Path, faces: np.ndarray, label
     cascade.join(first, alone, output, below)
     right = [f"{_accuracy(path, faces, labels):.2%}" for path in (output, first, alone)]
     return [f"behind {small.name}, asked about {(sure < below).mean():.1%} of {len(faces):,} validation images, "
-            f"where its best two are within {below:.3f}: accuracy {right[0]} against {right[1]} of {small.name} and {right[2]} alone"]  # fmt: skip
+            f"where its best two are within {below:.3f}: accuracy {right[0]} against {right[1]} of {small.name} and "
+            f"{right[2]} alone"]  # fmt: skip

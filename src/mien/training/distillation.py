@@ -22,10 +22,12 @@ from mien.training.recipes import RECIPES, Recipe
 def make_teacher(
     recipe: Recipe, threads: int = 1, device: torch.device | None = None, compiled: bool = False
 ) -> Callable[[Tensor], Tensor] | None:
-    """A function to the teachers' calibrated probabilities (N, C) of each batch (N, 1, H, W) float32 as the network gets it, augmented and
-    blended (Beyer et al. 2022, "A good teacher is patient and consistent"); None where no teacher sees it.
+    """A function to the teachers' calibrated probabilities (N, C) of each batch (N, 1, H, W) float32 as the network
+    gets it, augmented and blended (Beyer et al. 2022, "A good teacher is patient and consistent"); None where no
+    teacher sees it.
 
-    On a GPU (device) a teacher whose file can be read back into torch, any but an int8 one or a cascade, runs there in bfloat16;
+    On a GPU (device) a teacher whose file can be read back into torch, any but an int8 one or a cascade, runs there in
+    bfloat16;
     compiled: by torch.compile.
     """
     if not recipe.teacher or recipe.teacher_input != "augmented":
@@ -54,7 +56,8 @@ def _by_onnxruntime(teacher: Model, pixels: Tensor) -> Tensor:
 
 
 def network_in(teacher: Model) -> str:
-    """Which network a model file holds, for torch to build; "" where it cannot be read back: in int8, a cascade, or not known."""
+    """Which network a model file holds, for torch to build; "" where it cannot be read back: in int8, a cascade, or not
+    known."""
     about = teacher.info.training
     known = RECIPES.get(about.get("recipe", ""))
     named = about.get("network") or (known.network if known else "")
@@ -64,7 +67,8 @@ def network_in(teacher: Model) -> str:
 def teacher_in_torch(
     teacher: Model, batch: int, device: torch.device, compiled: bool = False
 ) -> Callable[[Tensor], Tensor]:
-    """The same by torch, in bfloat16: pixels (N, S, S) uint8 -> probabilities (N, C) float32. compiled: where N is `batch`.
+    """The same by torch, in bfloat16: pixels (N, S, S) uint8 -> probabilities (N, C) float32. compiled: where N is
+    `batch`.
 
     Raises MienError where the file does not fit the network of that name (`network_in`).
     """
@@ -75,7 +79,8 @@ def teacher_in_torch(
         lacking = ["other shapes"]
     if any(not name.endswith("num_batches_tracked") for name in lacking):  # those alone are not in the file
         raise MienError(
-            f"the teacher {teacher.path} is not of the network '{network_in(teacher)}' as this mien has it; train it anew"
+            f"the teacher {teacher.path} is not of the network '{network_in(teacher)}' as this mien has it; train it "
+            f"anew"
         )
     plain = plain.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     fast = torch.compile(plain) if compiled else plain
@@ -99,7 +104,8 @@ def fits(teacher: str, dataset: Dataset) -> bool:
 
 
 def clean_probabilities(teacher: str, faces: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Calibrated probabilities (N, C) of plain faces (N, 48, 48): the mean over teachers, each face and its mirror image."""
+    """Calibrated probabilities (N, C) of plain faces (N, 48, 48): the mean over teachers, each face and its mirror
+    image."""
     result: NDArray[np.float64] = np.mean(
         [open_model(name).classify(faces, flip=True) for name in teacher.split("+")], axis=0
     )

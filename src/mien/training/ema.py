@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 
 class ModelEma:
-    """A copy of a network that follows its weights and batch-norm statistics: faster at the beginning, then by `decay` a step."""
+    """A copy of a network that follows its weights and batch-norm statistics: faster at the beginning, then by `decay`
+    a step."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay

@@ -14,8 +14,8 @@ from mien.training.recipes import Recipe
 def pretrained_state_dict(source: str, recipe: Recipe, classes: Sequence[str], seed: int = 1) -> dict[str, Tensor]:
     """State dict for the recipe's network, from a run folder, a model file, or the name of a shipped model.
 
-    The last layer is taken over where it has as many classes as are asked for; else it starts fresh, from the seed. Raises
-    MienError where the source is none of these, or holds another network.
+    The last layer is taken over where it has as many classes as are asked for; else it starts fresh, from the seed.
+    Raises MienError where the source is none of these, or holds another network.
     """
     pretrained = {name: torch.from_numpy(array) for name, array in state_dict(source).items()}
     with torch.random.fork_rng(devices=[]):
@@ -27,7 +27,8 @@ def pretrained_state_dict(source: str, recipe: Recipe, classes: Sequence[str], s
             continue
         if name not in pretrained or (pretrained[name].shape != tensor.shape and name not in last):
             raise MienError(
-                f"{{parameter}} {source} holds another network than '{recipe.network}'; give the recipe of that network",
+                f"{{parameter}} {source} holds another network than '{recipe.network}'; give the recipe of that "
+                f"network",
                 parameter="pretrained",
             )
         if pretrained[name].shape == tensor.shape:

@@ -99,7 +99,8 @@ def logits_of(run: "Run", model: nn.Module, images: NDArray[np.uint8]) -> NDArra
 def export_run(
     run: "Run", model: nn.Module, path: Path, *, epochs: int, temperature: float = 1.0, accuracy: float | None = None
 ) -> None:
-    """A run's network as a model file that says how it was trained. accuracy: on the validation part, where it is known."""
+    """A run's network as a model file that says how it was trained. accuracy: on the validation part, where it is
+    known."""
     recipe, record = run.recipe, run.record
     training = {
         "recipe": recipe.name, "network": recipe.network, "batch_norm": recipe.batch_norm, "head": recipe.head,

@@ -13,7 +13,8 @@ _TEMPORARY = re.compile(r"\..+-[0-9a-f]{8}(\.\w+)?")  # see files.atomic_write
 
 @contextmanager
 def lock_folder(folder: Path | None) -> Iterator[None]:
-    """Hold the folder, which is made where it is missing; None holds nothing. Raises MienError where another training does.
+    """Hold the folder, which is made where it is missing; None holds nothing. Raises MienError where another training
+    does.
 
     The lock is the system's own on an open file: it ends with the process, however that ends.
     """

@@ -1,7 +1,8 @@
-"""The networks, layer by layer: seven of the study, the champion, broad, nano. Input (N, 1, 48, 48) float, output (N, classes) logits.
+"""The networks, layer by layer: seven of the study, the champion, broad, nano. Input (N, 1, 48, 48) float, output (N,
+classes) logits.
 
-Convolutions are 3x3 with padding 1 and pools 2x2, where nothing else is said: a map's side goes 48, 24, 12, 6. A network is a
-function that returns an `nn.Sequential`; `@network` enters it in the table `NETWORKS` under its own name.
+Convolutions are 3x3 with padding 1 and pools 2x2, where nothing else is said: a map's side goes 48, 24, 12, 6. A
+network is a function that returns an `nn.Sequential`; `@network` enters it in the table `NETWORKS` under its own name.
 
 Where the study has ReLU before a pool, it stands behind it here: max(relu(x)) = relu(max(x)), values and gradients
 alike, for a quarter of the work. ReLUs work in place, which saves a pass over memory.
@@ -289,7 +290,8 @@ def residual(channels: int, inner: int) -> Residual:
 
 
 def separable(c_in: int, c_out: int) -> list[nn.Module]:
-    """A 3x3 convolution within each channel and a 1x1 convolution across them (Howard et al. 2017), no ReLU behind it."""
+    """A 3x3 convolution within each channel and a 1x1 convolution across them (Howard et al. 2017), no ReLU behind
+    it."""
     return [
         nn.Conv2d(c_in, c_in, 3, padding=1, groups=c_in, bias=False), nn.BatchNorm2d(c_in), relu(),
         nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out),
@@ -298,7 +300,8 @@ def separable(c_in: int, c_out: int) -> list[nn.Module]:
 
 @network("champion-cnn")
 def champion(classes: int, fc_drop: float, **_: Any) -> nn.Sequential:
-    """Wide at low resolution, where a CPU is fast, two residual branches, and no layer between the pool and the classes."""
+    """Wide at low resolution, where a CPU is fast, two residual branches, and no layer between the pool and the
+    classes."""
     return _champion(classes, fc_drop, 32, 64, 128, 256, width=32)
 
 
@@ -309,7 +312,8 @@ def broad(classes: int, fc_drop: float, **_: Any) -> nn.Sequential:
 
 
 def _champion(classes: int, fc_drop: float, a: int, b: int, c: int, d: int, width: int) -> nn.Sequential:
-    """a, b, c, d: channels between the two convolutions that work at a side of 48, 24, 12 and 6. width: channels of the first stage."""
+    """a, b, c, d: channels between the two convolutions that work at a side of 48, 24, 12 and 6. width: channels of the
+    first stage."""
     w = width
     return nn.Sequential(
         *conv_bn_relu(1, a), *conv_bn_pool_relu(a, w),  # 32 x 24 x 24, where the width is 32
@@ -328,7 +332,8 @@ def nano(classes: int, fc_drop: float, **_: Any) -> nn.Sequential:
         return Residual(conv(channels, channels, bias=False), nn.BatchNorm2d(channels))
 
     return nn.Sequential(
-        conv(1, 16, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(16), relu(),  # 16 x 24 x 24; a norm behind a pool is cheap
+        # 16 x 24 x 24; a norm behind a pool is cheap
+        conv(1, 16, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(16), relu(),
         residual_conv(16), residual_conv(16), residual_conv(16),
         *conv_bn_pool_relu(16, 48),  # 48 x 12 x 12
         residual_conv(48), residual_conv(48), nn.MaxPool2d(2),  # 48 x 6 x 6

@@ -49,8 +49,9 @@ def export(
 ) -> None:
     """Write a trained network as an ONNX model file with mien's metadata; atomically.
 
-    mean, std: of pixels in 0..1, as in training. input_normalization: what a reader does to the light of each face before
-    (mien.inference.normalization); it is not in the graph. temperature: what logits are divided by before softmax.
+    mean, std: of pixels in 0..1, as in training. input_normalization: what a reader does to the light of each face
+    before (mien.inference.normalization); it is not in the graph. temperature: what logits are divided by before
+    softmax.
     training: how it was trained, anything JSON can say.
     """
     import onnx

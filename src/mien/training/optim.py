@@ -10,8 +10,8 @@ def optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer over the model's parameters.
 
     "adam" puts weight decay into the gradient of every parameter, as torch's Adam does and the study did. "adamw"
-    (Loshchilov & Hutter 2019) and "sgd" (Nesterov momentum) leave biases and norms undecayed. All are fused: one pass over
-    each tensor.
+    (Loshchilov & Hutter 2019) and "sgd" (Nesterov momentum) leave biases and norms undecayed. All are fused: one pass
+    over each tensor.
     """
     if recipe.optimizer == "adam":
         return torch.optim.Adam(model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)

@@ -106,8 +106,8 @@ def _share_equal(graph: Any) -> None:
 
 
 def _leave_logits_wide(graph: Any) -> None:
-    """Take out the rounding of the logits themselves: with some 200 values for all of them, two classes often have the same probability,
-    and nothing is faster for it."""
+    """Take out the rounding of the logits themselves: with some 200 values for all of them, two classes often have the
+    same probability, and nothing is faster for it."""
     makers = {name: node for node in graph.node for name in node.output}
     widened = makers[graph.output[0].name]
     rounded = makers.get(widened.input[0])
@@ -119,8 +119,8 @@ def _leave_logits_wide(graph: Any) -> None:
 
 
 def _derive_bias_scales(graph: Any) -> None:
-    """The scale of an int8 layer's bias is that of its input times that of its weights: compute it when the model is loaded (where
-    that gives the same bits) instead of storing it."""
+    """The scale of an int8 layer's bias is that of its input times that of its weights: compute it when the model is
+    loaded (where that gives the same bits) instead of storing it."""
     from onnx import helper, numpy_helper
 
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -148,8 +148,8 @@ def _put_first(graph: Any, nodes: Sequence[Any]) -> None:
 
 
 def relu_before_pool(model: Any) -> None:
-    """Let a ReLU behind a max pool go before it, which changes no value: in 8 bits it costs nothing behind a convolution,
-    while the other way round the pool is computed in float32, and its input turned into that and back."""
+    """Let a ReLU behind a max pool go before it, which changes no value: in 8 bits it costs nothing behind a
+    convolution, while the other way round the pool is computed in float32, and its input turned into that and back."""
     graph = model.graph
     makers = {name: node for node in graph.node for name in node.output}
     readers = Counter(name for node in graph.node for name in node.input)
@@ -163,7 +163,8 @@ def relu_before_pool(model: Any) -> None:
 
 
 def pool_and_flatten(model: Any) -> None:
-    """Call a mean over a map's sides GlobalAveragePool, and a reshape to (number of faces, the rest) Flatten, for which the exporter has
+    """Call a mean over a map's sides GlobalAveragePool, and a reshape to (number of faces, the rest) Flatten, for which
+    the exporter has
     ten nodes: in 8 bits the pool then needs no float32 around it."""
     from onnx import helper, numpy_helper
 
@@ -187,8 +188,8 @@ def pool_and_flatten(model: Any) -> None:
 def quantise(source: Path, output: Path, faces: np.ndarray) -> None:
     """Static int8 quantisation (QDQ) of a model file; activation ranges come from `faces` (N, S, S) uint8.
 
-    All before the second convolution stays in float32: with one channel to read, the first is slower in 8 bits, and a pool straight
-    behind it is fifteen times as slow.
+    All before the second convolution stays in float32: with one channel to read, the first is slower in 8 bits, and a
+    pool straight behind it is fifteen times as slow.
     """
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static

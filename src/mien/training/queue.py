@@ -1,4 +1,5 @@
-"""A queue of trainings: several at a time, each a process of its own; it skips what is finished and resumes what is not."""
+"""A queue of trainings: several at a time, each a process of its own; it skips what is finished and resumes what is
+not."""
 
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from mien.evaluation import history
 from mien.evaluation.record import read_record
 from mien.training.study import StudyRun
 
-# Seconds that a thousand training images take, relative to the hybrid's: for the estimate of what is left, until the queue has
+# Seconds that a thousand training images take, relative to the hybrid's: for the estimate of what is left, until the
+# queue has
 # measured its own.
 COST = {
     "normal": 0.5, "baseline": 0.25, "deep": 1.5, "dropout": 0.55, "dropout_heavy": 0.6, "globalpool": 1.8, "hybrid": 1.0,
@@ -74,8 +76,9 @@ def run_queue(
     """Train what is not finished, in order, `jobs` at a time; a line of the plan is finished before the next begins.
 
     machine: options of `mien train` such as --threads 1. halt: asked between trainings; once it says so, none is begun.
-    on_end: told of each end, and of what is left. on_tick: told of what is running, five times a second. Raises MienError where a finished run is of other data, and
-    when a training fails, after the others have ended; KeyboardInterrupt stops all, and each saves its state.
+    on_end: told of each end, and of what is left. on_tick: told of what is running, five times a second. Raises
+    MienError where a finished run is of other data, and when a training fails, after the others have ended;
+    KeyboardInterrupt stops all, and each saves its state.
     """
     for run in planned:
         if run.finished and fingerprint and read_record(run.folder)["data"]["fingerprint"] != fingerprint:

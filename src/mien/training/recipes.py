@@ -1,8 +1,9 @@
 """Training recipes: every hyperparameter of a training as one frozen value with a name.
 
-`study/...` are the study's own: its hyperparameters, its split (70/15/15 of train.csv), no augmentation, last epoch kept.
-The others train the same networks the modern way on the official split (Training to learn from, PublicTest to look at).
-Measured results stand in results/, written by `mien study`; `mien train RECIPE --field value` overrides a field.
+`study/...` are the study's own: its hyperparameters, its split (70/15/15 of train.csv), no augmentation, last epoch
+kept. The others train the same networks the modern way on the official split (Training to learn from, PublicTest to
+look at). Measured results stand in results/, written by `mien study`; `mien train RECIPE --field value` overrides a
+field.
 
 Nothing here imports torch: the command line reads its help from the fields below.
 """
@@ -192,9 +193,9 @@ def _modern(network: str, **changes: Any) -> Recipe:
 def _champion(network: str = "champion", **changes: Any) -> Recipe:
     """The champion's recipe, from nothing and without a teacher.
 
-    `mien train champion --data data/ --seed 4` of version 0.1: 50 epochs in two hours of one core; 69.1 % on PublicTest, single
-    view, 69.7 % with the mirror (3,589 images, mean of seeds 4, 8 and 9; results/champion/seeds.md). The shipped champion
-    went on from such weights with teachers.
+    `mien train champion --data data/ --seed 4` of version 0.1: 50 epochs in two hours of one core; 69.1 % on
+    PublicTest, single view, 69.7 % with the mirror (3,589 images, mean of seeds 4, 8 and 9; results/champion/seeds.md).
+    The shipped champion went on from such weights with teachers.
     """
     recipe = _modern(
         network, epochs=50, optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, ema_decay=0.999,
@@ -224,12 +225,15 @@ RECIPES = {
         _modern("globalpool", conv_drop=0.0, learning_rate=1e-3, batch_size=16, progressive_resizing_from=32),
         _modern("hybrid", epochs=60, learning_rate=4e-3, progressive_resizing_from=32),
         _champion(),
-        # For a GPU (--accelerator gpu --compiled), to be a teacher: three times the champion's work. Version 0.1 had 69.9 % on
-        # PublicTest, single view, with 60 epochs in four minutes of an H100 that trained three at once (3,589 images, seed 1).
+        # For a GPU (--accelerator gpu --compiled), to be a teacher: three times the champion's work. Version 0.1 had
+        # 69.9 % on
+        # PublicTest, single view, with 60 epochs in four minutes of an H100 that trained three at once (3,589 images,
+        # seed 1).
         _champion(
             "broad", epochs=120, batch_size=256, learning_rate=0.2, ema_decay=0.998, progressive_resizing_from=48
         ),
-        # Small enough to learn for long from a larger network, which looks at each blended view with it. The shipped nano: 69.2 %
+        # Small enough to learn for long from a larger network, which looks at each blended view with it. The shipped
+        # nano: 69.2 %
         # on PublicTest, single view (3,589 images, float32), 326 epochs of batches of 512 with two broad teachers, ten
         # minutes of a GPU. These epochs are some two hours of one core; on a GPU take `--teacher champion`.
         _modern(
@@ -306,7 +310,8 @@ def check(recipe: Recipe) -> None:
         )
     if recipe.progressive_resizing_from < 48 and recipe.head == "dense":
         raise MienError(
-            f"{{parameter}} = {recipe.progressive_resizing_from} needs a network with global pooling, which takes images of "
+            f"{{parameter}} = {recipe.progressive_resizing_from} needs a network with global pooling, which takes "
+            f"images of "
             f"any size; '{recipe.network}' has a dense head: leave it at 48",
             parameter="progressive_resizing_from",
         )

@@ -114,7 +114,8 @@ def load_run(folder: str | Path) -> Run:
 
 
 def free_folder(runs: Path, recipe: str, seed: int) -> Path:
-    """runs/RECIPE-SEED, or the first with a number behind its name that holds no finished run: sweeps train one name often."""
+    """runs/RECIPE-SEED, or the first with a number behind its name that holds no finished run: sweeps train one name
+    often."""
     folder = free = runs / f"{recipe.replace('/', '-')}-{seed}"
     number = 1
     while (free / "metrics.json").is_file():
@@ -140,10 +141,10 @@ def train(
 ) -> Run | None:
     """Train a recipe on a data set into a run folder.
 
-    pretrained_state_dict: weights to begin with, and pretrained: where they are from, for the run's record. resume: go on from the
-    folder's checkpoint, by the recipe, seed, precision and processes that it began with. split_file: parts, labels and rows
-    to keep, as `mien.data.split_file` reads them, in place of the recipe's split; it is copied into the folder. on_phase: told what is being
-    done once the epochs are over, and at last how to look at the tracked run.
+    pretrained_state_dict: weights to begin with, and pretrained: where they are from, for the run's record. resume: go
+    on from the folder's checkpoint, by the recipe, seed, precision and processes that it began with. split_file: parts,
+    labels and rows to keep, as `mien.data.split_file` reads them, in place of the recipe's split; it is copied into the
+    folder. on_phase: told what is being done once the epochs are over, and at last how to look at the tracked run.
 
     Of several processes, the first one returns the run, the others None.
 

@@ -19,7 +19,8 @@ def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
 
 
 def image_size_at(epoch: int, recipe: Recipe) -> int:
-    """Side of the training images in an epoch: from progressive_resizing_from to 48 in steps of 8 over the first 60 %."""
+    """Side of the training images in an epoch: from progressive_resizing_from to 48 in steps of 8 over the first 60
+    %."""
     sizes = [*range(recipe.progressive_resizing_from, 48, 8), 48]
     result: int = sizes[min(len(sizes) - 1, int(epoch / recipe.epochs / 0.6 * (len(sizes) - 1)))]
     return result

@@ -16,7 +16,8 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """While it lasts, signals set the request; outside the main thread signals are somebody else's and nothing happens."""
+    """While it lasts, signals set the request; outside the main thread signals are somebody else's and nothing
+    happens."""
     stop = StopRequest()
 
     def ask(number: int, frame: FrameType | None) -> None:

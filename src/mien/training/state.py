@@ -1,4 +1,5 @@
-"""What a training is made of besides its weights: data, progress, sums of an epoch, the state that a checkpoint keeps."""
+"""What a training is made of besides its weights: data, progress, sums of an epoch, the state that a checkpoint
+keeps."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -28,7 +29,8 @@ class FaceSet:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where an epoch stands: epoch and step from 1, steps in an epoch; the running training loss and accuracy, nan at first."""
+    """Where an epoch stands: epoch and step from 1, steps in an epoch; the running training loss and accuracy, nan at
+    first."""
 
     epoch: int
     step: int

@@ -1,7 +1,8 @@
 """The study: which trainings answer its questions, as one plan of lines, and the record of what is finished.
 
-Lines: a, the seven networks, trained the study's way and the modern way; b, each regularizer added alone to the bare hybrid and
-removed alone from the full one; d, what mends the overfitting of the deep network; e, the modern hybrid on more and more images.
+Lines: a, the seven networks, trained the study's way and the modern way; b, each regularizer added alone to the bare
+hybrid and removed alone from the full one; d, what mends the overfitting of the deep network; e, the modern hybrid on
+more and more images.
 """
 
 import dataclasses
@@ -70,8 +71,8 @@ FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
 class StudyRun:
     """One training of the study.
 
-    line: of the plan. training: "study", "modern", or the variation's name. base: the recipe's name on the command line, and changes:
-    the fields that differ from it. folder: where it goes.
+    line: of the plan. training: "study", "modern", or the variation's name. base: the recipe's name on the command
+    line, and changes: the fields that differ from it. folder: where it goes.
     """
 
     line: str
@@ -101,7 +102,8 @@ class StudyRun:
 def plan(
     runs: Path, lines: Sequence[str] = LINES, seeds: Sequence[int] = (1, 2, 3), networks: Sequence[str] = NETWORKS
 ) -> list[StudyRun]:
-    """The trainings of these lines, in the order in which they are run. Raises MienError for an unknown line or network."""
+    """The trainings of these lines, in the order in which they are run. Raises MienError for an unknown line or
+    network."""
     for network in networks:
         require(network in OWN, "networks", network, f"one of {', '.join(NETWORKS)}")
     for line in lines:
@@ -145,7 +147,8 @@ def _line(line: str, networks: Sequence[str]) -> Iterable[tuple[str, str, str, d
 
 
 def keep_records(planned: Sequence[StudyRun], output: Path) -> list[StudyRun]:
-    """Copy recipe.json, history.csv and metrics.json of what is finished to output/runs/, where it is committed from."""
+    """Copy recipe.json, history.csv and metrics.json of what is finished to output/runs/, where it is committed
+    from."""
     finished = [run for run in planned if run.finished]
     for run in finished:
         for name in ("recipe.json", "history.csv", "metrics.json"):
@@ -177,7 +180,8 @@ def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.Study
 def progress_markdown(planned: Sequence[StudyRun]) -> str:
     """How much of each line of the plan is finished, as a Markdown table."""
     names = {
-        "a": "the seven networks, the study's way and the modern way", "b": "each regularizer added alone and removed alone",
+        "a": "the seven networks, the study's way and the modern way", "b": "each regularizer added alone and removed "
+            "alone",
         "d": "what mends the deep network", "e": "the modern hybrid on more and more images",
     }  # fmt: skip
     lines = ["| line | trainings | finished |", "|---|--:|--:|"]

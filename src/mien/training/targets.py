@@ -12,10 +12,11 @@ from mien.training.recipes import Recipe
 def targets(recipe: Recipe, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
     """Probabilities (len(rows), C) float64 that the loss compares with; None where the labels themselves will do.
 
-    labels "fer+" takes the shares of FER+'s votes in place of the labels, "both" the mean of the two; where nobody voted
-    for one of the seven emotions, the label stands. A teacher that sees the plain picture (several, joined by "+", are
-    averaged) has its distillation_weight in the result: calibrated, mean over each face and its mirror image (Hinton et al.
-    2015). For one that sees each view, see `distillation.make_teacher`. Raises MienError where there are no votes, or they do not fit.
+    labels "fer+" takes the shares of FER+'s votes in place of the labels, "both" the mean of the two; where nobody
+    voted for one of the seven emotions, the label stands. A teacher that sees the plain picture (several, joined by
+    "+", are averaged) has its distillation_weight in the result: calibrated, mean over each face and its mirror image
+    (Hinton et al. 2015). For one that sees each view, see `distillation.make_teacher`. Raises MienError where there are
+    no votes, or they do not fit.
     """
     once = recipe.teacher and recipe.teacher_input == "clean"
     if recipe.labels == "own" and not once:

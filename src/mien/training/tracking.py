@@ -1,6 +1,7 @@
 """Experiment tracking: Weights & Biases, trackio, TensorBoard, or none. A tracker never stops a training.
 
-`history.csv`, `recipe.json` and `metrics.json` in the run folder hold the same numbers, so nothing depends on a service.
+`history.csv`, `recipe.json` and `metrics.json` in the run folder hold the same numbers, so nothing depends on a
+service.
 """
 
 import importlib
@@ -42,8 +43,8 @@ class RunInfo:
 class Outcome:
     """What a tracker is told at the end.
 
-    summary: numbers and words. labels, predicted: classes (N,) of the held-out part, by index into `classes`. figures: PNG files by
-    name. files: what makes up the model artifact.
+    summary: numbers and words. labels, predicted: classes (N,) of the held-out part, by index into `classes`. figures:
+    PNG files by name. files: what makes up the model artifact.
     """
 
     summary: Mapping[str, Any]
@@ -82,8 +83,8 @@ class NoTracker:
 class WandbTracker:
     """Weights & Biases: one group a network, the confusion matrix, figures, the model as a versioned artifact.
 
-    The project is mien, or WANDB_PROJECT's. Without a key runs are kept offline. A run that is resumed keeps its id; offline, each
-    session is a folder of its own with that id, and `wandb sync` puts them together.
+    The project is mien, or WANDB_PROJECT's. Without a key runs are kept offline. A run that is resumed keeps its id;
+    offline, each session is a folder of its own with that id, and `wandb sync` puts them together.
     """
 
     def start(self, run: RunInfo) -> str:

@@ -1,9 +1,10 @@
 """The training loop: one process or many, CPU or GPU, through Lightning Fabric.
 
-All chance is a function of small numbers: the order of an epoch and what augmentation does to an image, of (seed, epoch, image);
-mixup and dropout, of (seed, epoch, step) for the whole batch, of which each process takes its rows. So a run that was killed
-and resumed takes the very steps an uninterrupted one takes, several processes take those of one, and no random state is
-stored. The whole data set lives in memory as one uint8 tensor; there is no DataLoader and no worker process.
+All chance is a function of small numbers: the order of an epoch and what augmentation does to an image, of (seed,
+epoch, image); mixup and dropout, of (seed, epoch, step) for the whole batch, of which each process takes its rows. So a
+run that was killed and resumed takes the very steps an uninterrupted one takes, several processes take those of one,
+and no random state is stored. The whole data set lives in memory as one uint8 tensor; there is no DataLoader and no
+worker process.
 """
 
 import math
@@ -50,9 +51,9 @@ FORMAT = 2
 class Trainer:
     """Trains one network by a recipe; made for one `fit`.
 
-    fabric: a launched Fabric; None is this process alone on the CPU in float32. checkpoint_dir: where checkpoints go; if it
-    holds one, the training goes on from there. compiled: torch.compile the network. max_minutes: end after the epoch in
-    which this budget is spent (0: never).
+    fabric: a launched Fabric; None is this process alone on the CPU in float32. checkpoint_dir: where checkpoints go;
+    if it holds one, the training goes on from there. compiled: torch.compile the network. max_minutes: end after the
+    epoch in which this budget is spent (0: never).
     """
 
     def __init__(
@@ -89,8 +90,8 @@ class Trainer:
     ) -> FitResult:
         """Train to the end, or on from the checkpoint.
 
-        pretrained: a state dict to begin with instead of fresh weights. teacher: takes each batch as the network gets it to
-        probabilities (M, classes), which have the recipe's distillation_weight in the target.
+        pretrained: a state dict to begin with instead of fresh weights. teacher: takes each batch as the network gets
+        it to probabilities (M, classes), which have the recipe's distillation_weight in the target.
 
         Raises MienError when the loss stops being a number, and KeyboardInterrupt after saving when asked to stop by
         SIGINT or SIGTERM.
@@ -143,7 +144,8 @@ class Trainer:
         saved = checkpoint.load(folder)
         if saved.get("format") != FORMAT:
             raise MienError(
-                f"{folder / checkpoint.NAME} is of mien 0.1, whose random numbers were others; train anew under another --name"
+                f"{folder / checkpoint.NAME} is of mien 0.1, whose random numbers were others; train anew under "
+                f"another --name"
             )
         try:
             self.bare.load_state_dict(saved["model"])
@@ -213,7 +215,8 @@ class Trainer:
             self.ema.update(epoch * self.steps + step)
 
     def _inputs(self, batch: Tensor, mine: Tensor, chance: Tensor, size: int, step_seed: int) -> tuple[Tensor, Tensor]:
-        """What the network gets for the rows `mine` of the batch, and what it should say: (M, 1, size, size), targets."""
+        """What the network gets for the rows `mine` of the batch, and what it should say: (M, 1, size, size),
+        targets."""
         recipe = self.recipe
         rows = mine
         if recipe.mixup:
@@ -239,7 +242,8 @@ class Trainer:
         for (loss, hits), (_, n, step, lr) in zip(values, self._pending, strict=True):
             if not math.isfinite(loss):
                 raise MienError(
-                    f"the loss became {loss} in epoch {self.state.epoch + 1}, step {step + 1}; try a lower --learning-rate "
+                    f"the loss became {loss} in epoch {self.state.epoch + 1}, step {step + 1}; try a lower "
+                    f"--learning-rate "
                     f"(it was {lr:.2g} there) or --precision 32-true"
                 )
             sums.loss += loss * n

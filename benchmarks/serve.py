@@ -232,7 +232,8 @@ def report(contenders: list[Contender], memory: list[float] | None, args: argpar
     if memory:
         print(f"\nmemory, MB, over {args.requests:,} photos: " + " ".join(f"{mb:.0f}" for mb in memory))
     if args.json:
-        value = {"rows": rows, "memory_mb": memory, "requests": args.requests, "model": args.model, "rounds": args.rounds,
+        value = {"rows": rows, "memory_mb": memory, "requests": args.requests, "model": args.model,
+        "rounds": args.rounds,
                  "seconds": args.seconds, "cores": os.cpu_count(), "machine": platform.machine(),
                  "python": platform.python_version()}  # fmt: skip
         args.json.parent.mkdir(parents=True, exist_ok=True)

@@ -122,7 +122,8 @@ def mix() -> dict[str, Kind]:
         "photo": Kind(560, lambda: [read], honest=True),
         "cropped face": Kind(120, lambda: [request("/v1/classify", face, "image/png")], honest=True),
         "form of two": Kind(40, lambda: [two], honest=True),
-        "slow sender": Kind(40, lambda: [read[i : i + 12_000] for i in range(0, len(read), 12_000)], honest=True, pause=0.1),
+        "slow sender": Kind(40, lambda: [read[i : i + 12_000] for i in range(0, len(read), 12_000)], honest=True,
+        pause=0.1),
         "half a header": Kind(40, lambda: [read[:70]]),
         "body that never comes": Kind(20, lambda: [read[:200]]),
         "leaves in the middle": Kind(40, lambda: [read[: len(read) // 2]], leaves=True),
@@ -131,7 +132,8 @@ def mix() -> dict[str, Kind]:
         "broken picture": Kind(40, lambda: [request("/v1/read", PHOTO[: noise.randrange(len(PHOTO) - 9000)])]),
         "noise": Kind(20, lambda: [noise.randbytes(noise.randrange(1, 3000))]),
         "no video": Kind(10, lambda: [request("/v1/videos", noise.randbytes(2000), "video/mp4")]),
-        "page": Kind(20, lambda: [request(noise.choice(["/", "/static/app.js", "/none", "/v1/runs"]), b"", method="GET")]),
+        "page": Kind(20, lambda: [request(noise.choice(["/", "/static/app.js", "/none", "/v1/runs"]), b"",
+        method="GET")]),
         "too large": Kind(10, lambda: [request("/v1/read", bytes(3_000_000))]),
     }  # fmt: skip
 

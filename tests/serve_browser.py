@@ -18,8 +18,10 @@ BROWSER = chromium()
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium: set MIEN_CHROMIUM to one")
 
 FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream=fps=5", "--use-fake-ui-for-media-stream",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream=fps=5",
+    "--use-fake-ui-for-media-stream",
 ]  # fmt: skip
 
 

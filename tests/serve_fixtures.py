@@ -66,7 +66,8 @@ def write_run(
     """A run folder with the files a training writes, and plausible curves in them."""
     folder.mkdir(parents=True)
     value = {
-        "name": "hybrid", "network": "hybrid", "group": "hybrid-cnn", "epochs": planned, "seed": 1, "learning_rate": 0.002,
+        "name": "hybrid", "network": "hybrid", "group": "hybrid-cnn", "epochs": planned, "seed": 1,
+        "learning_rate": 0.002,
         "classes": list(EMOTIONS), "machine": {"cores": 2}, "mien": {"version": "0"},
         "data": {"fingerprint": "00ff", "source": "data", "drawn": False, "n_train": 700, "n_validation": 140},
         **recipe,
@@ -87,8 +88,10 @@ def _row(epoch: int, top: float, overfits: bool) -> dict[str, float]:
     train = min(0.99, top + 0.06 * epoch) if overfits else val + 0.02
     val_loss = 1.3 + 0.15 * max(0, epoch - 3) if overfits else 2 * (1 - val)
     return {
-        "epoch": epoch, "train_loss": 2 * (1 - train), "train_accuracy": train, "val_loss": val_loss, "val_accuracy": val,
-        "test_loss": val_loss, "test_accuracy": val, "generalization_gap": train - val, "learning_rate": 0.002 / epoch, "images_per_second": 900.0, "seconds": 10.5,
+        "epoch": epoch, "train_loss": 2 * (1 - train), "train_accuracy": train, "val_loss": val_loss,
+        "val_accuracy": val,
+        "test_loss": val_loss, "test_accuracy": val, "generalization_gap": train - val, "learning_rate": 0.002 / epoch,
+        "images_per_second": 900.0, "seconds": 10.5,
     }  # fmt: skip
 
 
@@ -96,13 +99,16 @@ def _metrics(name: str, recipe: dict[str, Any], rows: list[dict[str, float]], to
     hits = round(20 * top)
     confusion = [[hits if i == j else (20 - hits if j == (i + 1) % 7 else 0) for j in range(7)] for i in range(7)]
     evaluation = {
-        "n": 140, "accuracy": hits / 20, "accuracy_interval": [hits / 20 - 0.08, hits / 20 + 0.08], "macro_f1": hits / 20,
+        "n": 140, "accuracy": hits / 20, "accuracy_interval": [hits / 20 - 0.08, hits / 20 + 0.08],
+        "macro_f1": hits / 20,
         "nll": 1.1, "ece": 0.03, "confusion": confusion,
-        "per_class": [{"name": c, "precision": hits / 20, "recall": hits / 20, "f1": hits / 20, "support": 20} for c in EMOTIONS],
+        "per_class": [{"name": c, "precision": hits / 20, "recall": hits / 20, "f1": hits / 20,
+        "support": 20} for c in EMOTIONS],
     }  # fmt: skip
     return {
         "run": name, "recipe": recipe["name"], "group": recipe["group"], "parameters": 304743, "epochs": len(rows),
-        "drawn": False, "verdict": {"kind": "good fit", "epoch": None, "evidence": "the gap is small", "advice": "longer"},
+        "drawn": False, "verdict": {"kind": "good fit", "epoch": None, "evidence": "the gap is small",
+        "advice": "longer"},
         "best_epoch": len(rows), "kept_epoch": len(rows), "temperature": 1.1,
         "evaluations": {"validation": {"single": evaluation, "flip": evaluation}},
     }  # fmt: skip

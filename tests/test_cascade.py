@@ -25,7 +25,8 @@ def made(path, network="nano", seed=0, temperature=1.0, classes=EMOTIONS, size=4
     with torch.no_grad():
         model(torch.randn(64, 1, size, size))  # norms that are not those of a fresh network
     about = {"recipe": network, "network": network}
-    export(model, path, name=f"{network}-{seed}", classes=classes, mean=0.5, std=0.5, temperature=temperature, training=about, size=size)  # fmt: skip
+    export(model, path, name=f"{network}-{seed}", classes=classes, mean=0.5, std=0.5, temperature=temperature,
+    training=about, size=size)  # fmt: skip
     return path
 
 

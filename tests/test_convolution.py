@@ -21,7 +21,8 @@ def passes(layer: Conv3x3, x: "torch.Tensor", g: "torch.Tensor") -> list["torch.
 @pytest.mark.parametrize("last", [True, False], ids=["channels-last", "contiguous"])
 @pytest.mark.parametrize(
     ("n", "c_in", "c_out", "height", "width"),
-    [(5, 32, 32, 48, 48), (3, 32, 64, 24, 24), (7, 64, 32, 6, 6), (2, 32, 32, 5, 9), (1, 96, 64, 1, 1), (3, 32, 32, 20, 32)],
+    [(5, 32, 32, 48, 48), (3, 32, 64, 24, 24), (7, 64, 32, 6, 6), (2, 32, 32, 5, 9), (1, 96, 64, 1, 1), (3, 32, 32, 20,
+    32)],
 )  # fmt: skip
 def test_agrees_with_torch(n, c_in, c_out, height, width, last, threads):
     torch.manual_seed(0)

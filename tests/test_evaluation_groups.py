@@ -98,7 +98,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = [
         f"faces/{name}/{seed}.png,{'old' if seed % 2 else 'young'}," for name in ("happy", "sad") for seed in range(20)
     ]
-    (folder / "groups.csv").write_text("file,age,hat\n" + "\n".join(line + ("yes" if i % 3 else "no") for i, line in enumerate(lines)))  # fmt: skip
+    (folder / "groups.csv").write_text("file,age,hat\n" + "\n".join(line + ("yes" if i % 3 else "no") for i,
+    line in enumerate(lines)))  # fmt: skip
     return folder
 
 

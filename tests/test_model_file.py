@@ -52,7 +52,8 @@ def test_both_formats_are_read(tmp_path: Path) -> None:
     assert (old.format, old.input_normalization, old.training) == ("1", "none", {})
     training = {"recipe": "nano", "validation_accuracy": 0.5, "data": {"fingerprint": "abc"}}
     new = read_info(make_model(
-        tmp_path / "new.onnx", mien_format="2", input_normalization="equalize", mean="0.5", std="0.25", parameters="1234",
+        tmp_path / "new.onnx", mien_format="2", input_normalization="equalize", mean="0.5", std="0.25",
+        parameters="1234",
         license="MIT", training=json.dumps(training),
     ))  # fmt: skip
     assert (new.format, new.input_normalization, new.mean, new.std, new.parameters, new.license) == (
@@ -86,8 +87,10 @@ def test_a_state_dict_holds_float32_arrays_by_name() -> None:
 
 
 @pytest.mark.parametrize("metadata", [
-    {"temperature": "1e-320"}, {"temperature": "nan"}, {"temperature": "1e9"}, {"input_normalization": "bright"}, {"std": "0"},
-    {"mean": "nan"}, {"training": "[1]"}, {"cascade": "7"}, {"classes": '"happy"'}, {"classes": '[1, 2]'}, {"input_size": "4"},
+    {"temperature": "1e-320"}, {"temperature": "nan"}, {"temperature": "1e9"}, {"input_normalization": "bright"},
+    {"std": "0"},
+    {"mean": "nan"}, {"training": "[1]"}, {"cascade": "7"}, {"classes": '"happy"'}, {"classes": '[1, 2]'},
+    {"input_size": "4"},
     {"mien_format": "3"}, {"parameters": "many"},
 ])  # fmt: skip
 def test_metadata_out_of_range_are_refused(metadata: dict[str, str]) -> None:

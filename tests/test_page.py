@@ -245,7 +245,8 @@ def test_the_camera_is_read_on_the_device(visit: Visit) -> None:
 
 @pytest.mark.parametrize(
     "visit",
-    [{"color_scheme": scheme, "viewport": {"width": width, "height": 844}} for scheme in ("light", "dark") for width in (1280, 390)],
+    [{"color_scheme": scheme, "viewport": {"width": width, "height": 844}} for scheme in ("light",
+    "dark") for width in (1280, 390)],
     indirect=True,
 )  # fmt: skip
 def test_axe_finds_nothing_serious(visit: Visit) -> None:

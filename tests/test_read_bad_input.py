@@ -58,7 +58,8 @@ def test_files_that_are_not_open_for_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", [
-    {"margin": float("nan")}, {"margin": -1}, {"threads": "2"}, {"threads": 0}, {"threads": 10**6}, {"max_pixels": None},
+    {"margin": float("nan")}, {"margin": -1}, {"threads": "2"}, {"threads": 0}, {"threads": 10**6},
+    {"max_pixels": None},
     {"min_score": 2}, {"min_score": float("nan")}, {"model": None}, {"detector": None},
 ])  # fmt: skip
 def test_options_of_a_reader_that_make_no_sense(option: dict[str, object]) -> None:

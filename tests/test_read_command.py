@@ -265,7 +265,8 @@ def test_names_that_the_system_refuses_are_one_line_each(run: Run, tmp_path: Pat
     assert "512x512, 1 face" in out
     (tmp_path / "folder.jsonl").mkdir()
     for wrong in (
-        ("-o", long + ".csv"), ("--annotate", long), ("--model", long), ("-o", tmp_path / "folder.jsonl", "--overwrite"),
+        ("-o", long + ".csv"), ("--annotate", long), ("--model", long), ("-o", tmp_path / "folder.jsonl",
+        "--overwrite"),
         ("-o", "/dev/null", "--jsonl", "--overwrite"), ("--resume", "--overwrite", "-o", tmp_path / "x.csv"),
     ):  # fmt: skip
         code, _, err = run(PORTRAIT, *wrong)

@@ -359,8 +359,10 @@ def test_fine_tuning_begins_with_the_given_weights_on_classes_of_one_s_own(place
             Image.fromarray(faces.images[i]).save(path)
     for source in (place / "first", place / "first" / "model.onnx"):
         name = f"tuned-{source.name}"
-        assert main(["train", "quickstart", "--data", str(tmp_path / "mine"), "--pretrained", str(source), "--epochs", "2",
-                     "--teacher", str(source), "--tracker", "none", "--runs", str(tmp_path), "--name", name]) == 0  # fmt: skip
+        assert main(["train", "quickstart", "--data", str(tmp_path / "mine"), "--pretrained", str(source), "--epochs",
+        "2",
+                     "--teacher", str(source), "--tracker", "none", "--runs", str(tmp_path), "--name",
+                     name]) == 0  # fmt: skip
         told = capsys.readouterr().err
         assert "splitting it 70/15/15" in told
         assert "training without it" in told
@@ -370,7 +372,8 @@ def test_fine_tuning_begins_with_the_given_weights_on_classes_of_one_s_own(place
 
 def test_a_tuning_killed_before_its_first_checkpoint_begins_again_with_the_given_weights(place, tmp_path):
     run = tmp_path / "tuned"
-    assert main(["train", "quickstart", "--data", str(place / "data"), "--pretrained", str(place / "first"), "--epochs", "1",
+    assert main(["train", "quickstart", "--data", str(place / "data"), "--pretrained", str(place / "first"),
+    "--epochs", "1",
                  "--tracker", "none", "--runs", str(tmp_path), "--name", "tuned", "--threads", "1"]) == 0  # fmt: skip
     assert json.loads((run / "recipe.json").read_text())["from"] == str(place / "first")
     before = load_file(run / "weights.safetensors")

@@ -218,7 +218,8 @@ def counts(text: str) -> dict[str, float]:
 def test_the_document_describes_every_address_and_its_problems(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     assert set(document["paths"]) == {
-        "/v1/read", "/v1/classify", "/v1/explain", "/v1/videos", "/v1/model", "/v1/runs", "/v1/runs/{name}", "/v1/compare", "/healthz", "/readyz", "/metrics",
+        "/v1/read", "/v1/classify", "/v1/explain", "/v1/videos", "/v1/model", "/v1/runs", "/v1/runs/{name}",
+        "/v1/compare", "/healthz", "/readyz", "/metrics",
     }  # fmt: skip
     read = document["paths"]["/v1/read"]["post"]
     assert {"image/*", "multipart/form-data"} == set(read["requestBody"]["content"])

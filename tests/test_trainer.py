@@ -149,7 +149,8 @@ sys.path.insert(0, {tests!r})
 import mien.training.trainer as module
 from test_trainer import QUICK, Teller, fit, stripes
 module.SAVE_EVERY = 0.0  # a checkpoint after every step
-fit(dataclasses.replace(QUICK, **{changes!r}), stripes(), stripes(20, 1), 3, seed=5, folder=Path({folder!r}), callbacks=(Teller(),))
+chosen = dataclasses.replace(QUICK, **{changes!r})
+fit(chosen, stripes(), stripes(20, 1), 3, seed=5, folder=Path({folder!r}), callbacks=(Teller(),))
 print("done", flush=True)
 """
 
@@ -317,8 +318,10 @@ def test_the_study_s_recipes_are_the_study_s():
 
 
 @pytest.mark.parametrize(("changes", "says"), [
-    ({"epochs": 0}, "epochs = 0"), ({"head": "dense", "network": "nano"}, "head"), ({"input_normalization": "bright"}, "one of none"), ({"learning_rate": -1.0}, "learning_rate"), ({"conv_drop": 1.0}, "conv_drop"),
-    ({"learnig_rate": 1.0}, "did you mean 'learning_rate'"), ({"network": "deep", "progressive_resizing_from": 32}, "progressive_resizing_from"),
+    ({"epochs": 0}, "epochs = 0"), ({"head": "dense", "network": "nano"}, "head"), ({"input_normalization": "bright"},
+    "one of none"), ({"learning_rate": -1.0}, "learning_rate"), ({"conv_drop": 1.0}, "conv_drop"),
+    ({"learnig_rate": 1.0}, "did you mean 'learning_rate'"), ({"network": "deep", "progressive_resizing_from": 32},
+    "progressive_resizing_from"),
 ])  # fmt: skip
 def test_recipes_refuse_what_makes_no_sense(changes, says):
     with pytest.raises(MienError, match=says):

@@ -36,7 +36,8 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time, names are 
 
 __version__ = "0.2.0.dev0"  # the one place; pyproject.toml reads it
 __all__ = [
-    "Dataset", "EvaluationResult", "Explanation", "Face", "MienError", "MienWarning", "Model", "ReadResult", "Reader", "Run",
+    "Dataset", "EvaluationResult", "Explanation", "Face", "MienError", "MienWarning", "Model", "ReadResult", "Reader",
+    "Run",
     "TrackedFace", "VideoFrame", "annotate", "classify", "errors", "evaluate", "explain", "load_dataset", "load_model",
     "read", "read_video", "resume", "submit", "to_frame", "train",
 ]  # fmt: skip

@@ -152,7 +152,8 @@ def _curves(subject: Subject) -> str:
     charts = ""
     for what, kind in (("accuracy", "percent"), ("loss", "number")):
         lines = [
-            svg.Line(name, list(zip(epochs, (row[f"{column}_{what}"] for row in subject.rows), strict=True)), f"var(--{name})")
+            svg.Line(name, list(zip(epochs, (row[f"{column}_{what}"] for row in subject.rows), strict=True)),
+            f"var(--{name})")
             for name, column in (("training", "train"), ("validation", "val"))
         ]  # fmt: skip
         charts += svg.line_chart(_capital(what), lines, "epoch", kind, mark=mark)
@@ -188,7 +189,8 @@ def _class_table(figures: Any) -> str:
         recall = f"{score['recall']:.1%}" if score["support"] else "–"
         spread = f"{low:.0%} to {high:.0%}" if score["support"] else "–"
         rows += (
-            f'<tr><th scope="row">{escape(score["name"])}</th><td>{score["support"]:,}</td><td>{score["precision"]:.1%}</td>'
+            f'<tr><th scope="row">{escape(score["name"])}</th><td>{score["support"]:,}</td>'
+            f"<td>{score['precision']:.1%}</td>"
             f'<td>{recall}</td><td>{spread}</td><td>{score["f1"]:.3f}</td><td class="wide">{bar}</td></tr>'
         )
     head = ("class", "images", "precision", "recall", "interval", "F1", "")
@@ -201,7 +203,8 @@ def _parts_table(subject: Subject, names: Sequence[str]) -> str:
         for view, figures in subject.evaluation["evaluations"][name].items():
             low, high = figures["accuracy_interval"]
             rows += (
-                f'<tr><th scope="row">{escape(name)}</th><td>{escape(DESCRIPTIONS.get(view, view))}</td><td>{figures["n"]:,}</td>'
+                f'<tr><th scope="row">{escape(name)}</th><td>{escape(DESCRIPTIONS.get(view, view))}</td>'
+                f"<td>{figures['n']:,}</td>"
                 f"<td>{figures['accuracy']:.1%}</td><td>{low:.1%} to "
                 f"{high:.1%}</td><td>{figures['macro_f1']:.3f}</td></tr>"
             )

@@ -206,7 +206,8 @@ def write_predictions(part: PartResult, path: str | Path) -> None:
     predicted = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
     lines = [f"{row},{label},{guess},{sure:.4f}" for row, label, guess, sure in
-             zip(part.rows.tolist(), part.labels.tolist(), predicted.tolist(), confidence.tolist(), strict=True)]  # fmt: skip
+             zip(part.rows.tolist(), part.labels.tolist(), predicted.tolist(), confidence.tolist(),
+             strict=True)]  # fmt: skip
     with atomic_write(path) as temporary:
         temporary.write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
 

@@ -71,7 +71,8 @@ class Face:
         """The face beside a bar for every class; notebooks call this."""
         rows = "".join(
             f'<tr><td style="text-align:right">{html.escape(name)}</td><td style="text-align:left">'
-            f'<div style="display:inline-block;height:0.8em;width:{100 * share:.0f}px;background:{color(name, i)}"></div>'
+            f'<div style="display:inline-block;height:0.8em;width:{100 * share:.0f}px;'
+            f'background:{color(name, i)}"></div>'
             f" {share:.0%}</td></tr>"
             for i, (name, share) in enumerate(self.probabilities.items())
         )

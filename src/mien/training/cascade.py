@@ -46,7 +46,8 @@ def join(first: Path, second: Path, output: Path, below: float) -> None:
     node = helper.make_node
     numbers = {
         "cool_1": np.float32(1 / small.temperature), "cool_2": np.float32(2 / 3 / large.temperature),
-        "third": np.float32(1 / 3), "below": np.float32(below), "two": np.array([2]), "columns": np.array([1]), "rows": np.array([0]),
+        "third": np.float32(1 / 3), "below": np.float32(below), "two": np.array([2]), "columns": np.array([1]),
+        "rows": np.array([0]),
     }  # fmt: skip
     classes = len(small.classes)
     answer = helper.make_graph(

@@ -17,7 +17,8 @@ from mien.training.study import StudyRun
 # queue has
 # measured its own.
 COST = {
-    "normal": 0.5, "baseline": 0.25, "deep": 1.5, "dropout": 0.55, "dropout_heavy": 0.6, "globalpool": 1.8, "hybrid": 1.0,
+    "normal": 0.5, "baseline": 0.25, "deep": 1.5, "dropout": 0.55, "dropout_heavy": 0.6, "globalpool": 1.8,
+    "hybrid": 1.0,
     "champion": 2.0, "broad": 6.0, "nano": 0.5,
 }  # fmt: skip
 

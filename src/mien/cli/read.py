@@ -146,17 +146,19 @@ def _many(args: argparse.Namespace) -> int:
             finished=done,
             overwrite=args.overwrite or args.resume,
         )
-        seen = VideoOutcome()
+        film_outcome = VideoOutcome()
         if films:
             outputs, options = _video_options(args, annotated, args.timeline)
-            seen = read_videos(reader, films, writer, complain, outputs, options, done=done.names, quiet=args.quiet)
+            film_outcome = read_videos(
+                reader, films, writer, complain, outputs, options, done=done.names, quiet=args.quiet
+            )
     if many and not args.quiet:
         note = f"films passed over: {videos:,} ({left_out} is for pictures)" if left_out and videos else ""
-        _say_outcome(outcome, seen, progress, note, pictures=bool(total))
-    if seen.stopped:
+        _say_outcome(outcome, film_outcome, progress, note, pictures=bool(total))
+    if film_outcome.stopped:
         print("mien: stopped; what was written ends there", file=sys.stderr)
         return 130
-    return 1 if outcome.failed or seen.failed else 0
+    return 1 if outcome.failed or film_outcome.failed else 0
 
 
 def _say_outcome(outcome: "Outcome", films: "VideoOutcome", progress: "Progress", note: str, pictures: bool) -> None:

@@ -62,12 +62,13 @@ class People:
     def look(self, frame: VideoFrame) -> None:
         """Take in a frame that was read."""
         self.end(frame.time)
-        held = frame.duration if frame.duration > 1.5 * self._step else 0.0  # one picture on the screen for long
+        # One picture may stand on the screen for long.
+        still_seconds = frame.duration if frame.duration > 1.5 * self._step else 0.0
         for face in frame.faces:
             row = self._rows.setdefault(
                 face.id, {"id": face.id, "first": frame.time, "seen": 0.0, "weight": 0.0, "sums": {}, "changes": {}}
             )
-            row["last"] = frame.time + held
+            row["last"] = frame.time + still_seconds
         self._last = (frame.time, frame.faces)
 
     def end(self, time: float) -> None:
@@ -123,7 +124,7 @@ def read_one(
         if outputs.annotated:
             sound = None if video.live else video
             film = files.enter_context(open_video_writer(outputs.annotated, video.base_rate, sound))
-        told: tuple[tuple[int, str], ...] = ()
+        shown: tuple[tuple[int, str], ...] = ()
         time = 0.0
         try:
             drawn = film is not None or options.show is not None
@@ -133,8 +134,8 @@ def read_one(
                     for each in writers:
                         each.write(_record(video.name, reader.model.name, frame))
                     labels = tuple((face.id, face.emotion) for face in frame.faces)
-                    if video.live and writer.kind == "table" and labels != told:
-                        told = labels
+                    if video.live and writer.kind == "table" and labels != shown:
+                        shown = labels
                         progress.clear()
                         writer.say(_live_line(frame))
                 if drawn:

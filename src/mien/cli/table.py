@@ -71,8 +71,8 @@ def summary(rows: Sequence[Mapping[str, Any]], colored: bool, baseline: float = 
         names = sorted(shares, key=lambda name: -shares[name])
         text = ", ".join(f"{name} {percent(shares[name])}" for name in names[:3] if shares[name] >= 0.01)
         strip = bar(shares[names[0]], names[0], list(shares).index(names[0]), colored)
-        seen = f"{clock(row['first'])} to {clock(row['last'])}, seen {duration(row['seen'])}"
-        lines.append(f"  #{row['id']:<3} {strip}  {text}  ({seen})")
+        span = f"{clock(row['first'])} to {clock(row['last'])}, seen {duration(row['seen'])}"
+        lines.append(f"  #{row['id']:<3} {strip}  {text}  ({span})")
         if baseline:
             lines.append(f"       {_change(row.get('change'), baseline)}")
     return "\n".join(lines) + "\n"

@@ -118,7 +118,7 @@ def _holds_parts(field: str, at: int, values: list[str]) -> bool:
 def _headless(fields: list[str], delimiter: bytes) -> Columns | None:
     """The layout of a file whose first line is a row already."""
     counts = [_count(field) for field in fields]
-    told = "there is no header:"
+    message = "there is no header:"
     if max(counts) >= _MANY:
         at = counts.index(max(counts))
         rest = [i for i in range(len(fields)) if i != at]
@@ -131,7 +131,7 @@ def _headless(fields: list[str], delimiter: bytes) -> Columns | None:
             for i, what in ((emotion, "the emotion"), (at, "the pixels"), (usage, "the part"))
             if i is not None
         ]
-        return Columns(len(fields), (at, at + 1), emotion, usage, delimiter, False, (f"{told} {', '.join(roles)}",))
+        return Columns(len(fields), (at, at + 1), emotion, usage, delimiter, False, (f"{message} {', '.join(roles)}",))
     if len(fields) < PIXELS or len(fields) > PIXELS + 2 or sum(count == 1 for count in counts) < PIXELS:
         return None
     extra = len(fields) - PIXELS
@@ -140,7 +140,7 @@ def _headless(fields: list[str], delimiter: bytes) -> Columns | None:
         return (
             None
             if extra
-            else Columns(len(fields), (0, PIXELS), None, None, delimiter, False, (f"{told} each field is a pixel",))
+            else Columns(len(fields), (0, PIXELS), None, None, delimiter, False, (f"{message} each field is a pixel",))
         )
     front = next((i for i in (0, 1) if i != usage), 0) if usage in (None, 0, 1) or extra == 2 else 0
     if usage is None and extra != 1:
@@ -148,7 +148,8 @@ def _headless(fields: list[str], delimiter: bytes) -> Columns | None:
     first = extra - (usage == len(fields) - 1)
     return Columns(
         len(fields), (first, first + PIXELS), front, usage, delimiter, False,
-        (f"{told} field {front + 1} is the emotion and {PIXELS:,} fields from number {first + 1} on are the pixels",),
+        (f"{message} field {front + 1} is the emotion and {PIXELS:,} fields from number {first + 1} on are the "
+         f"pixels",),
     )  # fmt: skip
 
 

@@ -84,8 +84,8 @@ class Dataset:
                 numbers = [*self.counts(usage).values(), int((here & (self.labels < 0)).sum()), int(here.sum())]
                 cells = "".join(f"<td style='text-align:right'>{n:,}</td>" for n in numbers)
                 rows += f"<tr><th style='text-align:left'>{usage or 'no part'}</th>{cells}</tr>"
-        told = "".join(f"<li>{html.escape(line)}</li>" for line in self.decisions)
+        items = "".join(f"<li>{html.escape(line)}</li>" for line in self.decisions)
         return (
             f"<div><b>{len(self):,} faces</b> from {html.escape(self.source)}{' (drawn by mien)' if self.drawn else ''}"
-            f"<table><tr><th></th>{head}</tr>{rows}</table>{f'<ul>{told}</ul>' if told else ''}</div>"
+            f"<table><tr><th></th>{head}</tr>{rows}</table>{f'<ul>{items}</ul>' if items else ''}</div>"
         )

@@ -22,16 +22,16 @@ def recognised(dataset: Dataset) -> dict[str, list[str]]:
     """
     if dataset.drawn or dataset.classes != EMOTIONS:
         return {}
-    found = {}
+    differing = {}
     for usage, known in FER2013.items():
         counts, total = dataset.counts(usage), sum(known.values())
         if abs(sum(counts.values()) - total) <= _NEAR * total:
-            found[usage] = [
+            differing[usage] = [
                 f"{name} {counts[name]:,} instead of {known[name]:,}"
                 for name in EMOTIONS
                 if counts[name] != known[name]
             ]
-    return found
+    return differing
 
 
 def warn_if_altered(dataset: Dataset) -> None:

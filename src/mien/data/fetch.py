@@ -41,12 +41,12 @@ def fetch(directory: str | Path = "data") -> list[Path]:
         source = Path(kagglehub.competition_download(COMPETITION))
     except Exception as error:
         raise MienError(_reason(error)) from error
-    found = {file.name: file for file in sorted(source.rglob("*")) if file.name in _FILES}
-    if "train.csv" not in found and "icml_face_data.csv" not in found and "fer2013.tar.gz" not in found:
+    downloaded = {file.name: file for file in sorted(source.rglob("*")) if file.name in _FILES}
+    if "train.csv" not in downloaded and "icml_face_data.csv" not in downloaded and "fer2013.tar.gz" not in downloaded:
         raise MienError(
             f"Kaggle's download in {source} holds none of {', '.join(_FILES)}; delete that folder, try again"
         )
-    return [_place(file, directory / name) for name, file in found.items()]
+    return [_place(file, directory / name) for name, file in downloaded.items()]
 
 
 def _place(file: Path, target: Path) -> Path:

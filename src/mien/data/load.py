@@ -123,8 +123,8 @@ def _key(layout: Layout, classes: str | dict[int, str] | None, skip_broken: bool
             state.st_ctime_ns,
         )
         digest.update("\0".join(map(str, what)).encode("utf-8", "surrogateescape") + b"\n")
-    told = "\n".join((*layout.pictures.decisions, str(sorted(layout.pictures.left_out.items()))))
-    return kept.key("pictures", *naming.classes, str(skip_broken), told, digest.hexdigest())
+    described = "\n".join((*layout.pictures.decisions, str(sorted(layout.pictures.left_out.items()))))
+    return kept.key("pictures", *naming.classes, str(skip_broken), described, digest.hexdigest())
 
 
 def _read(layout: Layout, classes: str | dict[int, str] | None) -> Dataset:

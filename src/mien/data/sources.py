@@ -123,8 +123,8 @@ def _kind(path: Path) -> str | None:
     if head == b"PK\x03\x04" and path.suffix.lower() == ".npz":
         return npz_kind(path)
     first, second = first_lines(path)
-    told = columns(first, str(path), second)
-    return told.kind if told else None
+    layout_columns = columns(first, str(path), second)
+    return layout_columns.kind if layout_columns else None
 
 
 def _no_faces(path: Path) -> MienError:
@@ -160,8 +160,8 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
             if " has no 'pixels' column" in str(fault)
         ]
         layout = _choose(path, files, drawn)
-        told = (f"left out: {', '.join(sorted(others)[:6])}, which holds no pixels",) if others else ()
-        return replace(layout, decisions=(*layout.decisions, *told))
+        note = (f"left out: {', '.join(sorted(others)[:6])}, which holds no pixels",) if others else ()
+        return replace(layout, decisions=(*layout.decisions, *note))
     pictures = _pictures(scan(path), classes)
     if pictures:
         pictures = pictures.named(classes)
@@ -185,19 +185,19 @@ def _pictures(root: Folder, classes: str | dict[int, str] | None) -> Pictures | 
         return known
     fault: MienError | None = None
     try:
-        found = image_folders.find(root, trusted=classes is not None and _names_folders(classes))
-        if found and len({sample.label for sample in found.samples}) > 1:
-            return _aside(found, root)
+        pictures = image_folders.find(root, trusted=classes is not None and _names_folders(classes))
+        if pictures and len({sample.label for sample in pictures.samples}) > 1:
+            return _aside(pictures, root)
     except MienError as error:
-        found, fault = None, error
+        pictures, fault = None, error
     other = manifests.find(root) or file_names.find_words(root)
     if other:
         return other
     if fault:
         raise fault
-    if found is None:
+    if pictures is None:
         raise MienError(f"{root.path} holds pictures but no class folders; sort them into {root.path}/<class>/ folders")
-    return found
+    return pictures
 
 
 def _names_folders(classes: str | dict[int, str]) -> bool:

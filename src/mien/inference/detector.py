@@ -122,20 +122,20 @@ def detect(session: Any, image: Image.Image, min_score: float = MIN_SCORE) -> De
     """
     longest = max(image.size)
     size = _first_size(longest)
-    faces = seen = _detect_at(session, image, size)
+    faces = closer_faces = _detect_at(session, image, size)
     if size > CLOSE_UP and not len(faces.above(min_score)):
         faces = _detect_at(session, image, CLOSE_UP)
     for closer in (min(DETAIL, longest), longest):
-        any_small = (seen.short_sides * (size / longest) < SMALL).any()
-        if closer < 1.25 * size or (len(seen) and not any_small):
+        any_small = (closer_faces.short_sides * (size / longest) < SMALL).any()
+        if closer < 1.25 * size or (len(closer_faces) and not any_small):
             continue
-        if not len(seen) and size > FIRST:
+        if not len(closer_faces) and size > FIRST:
             break  # not even a hint of a face in a detailed look: there is none
         size = closer
-        seen = _detect_at(session, image, size)
+        closer_faces = _detect_at(session, image, size)
         # Faces that are large here were seen better from further away; large patches up close are often no face.
-        seen = seen[seen.short_sides * size / longest <= OVERLAP]
-        faces = non_max_suppression(Detections.concatenate([faces, seen]))
+        closer_faces = closer_faces[closer_faces.short_sides * size / longest <= OVERLAP]
+        faces = non_max_suppression(Detections.concatenate([faces, closer_faces]))
     return faces.above(min_score).largest_first()
 
 
@@ -152,9 +152,9 @@ def refine_landmarks(session: Any, image: Image.Image, detections: Detections) -
         if detections.turns[i] or (high - low < 2).any():
             continue
         close_up = image.crop((*low.astype(int), *high.astype(int)))
-        seen = _detect_at(session, close_up, CLOSE_UP).above(MIN_SCORE)
-        if len(seen):
-            landmarks[i] = seen.landmarks[0] + low
+        closer_faces = _detect_at(session, close_up, CLOSE_UP).above(MIN_SCORE)
+        if len(closer_faces):
+            landmarks[i] = closer_faces.landmarks[0] + low
     return Detections(detections.boxes, landmarks, detections.scores, detections.turns)
 
 

@@ -92,14 +92,14 @@ def join(first: Path, second: Path, output: Path, below: float) -> None:
         graph, opset_imports=list(slow.opset_import), ir_version=max(fast.ir_version, slow.ir_version),
         producer_name="mien", doc_string=slow.doc_string,
     )  # fmt: skip
-    told = {
+    metadata = {
         **large.metadata,
         "name": f"{large.name} behind {small.name}",
         "parameters": str(sum(model.info.parameters or 0 for model in (small, large))),
         "temperature": "1.0",
         "cascade": json.dumps({"first": small.name, "second": large.name, "below": below}),
     }
-    describe(model, told)
+    describe(model, metadata)
     with atomic_write(output) as temporary:
         onnx.save(model, str(temporary))
 

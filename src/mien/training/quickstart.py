@@ -49,9 +49,11 @@ def quickstart(
 ) -> Quickstart:
     """Train (or find trained) the recipe `quickstart` on the data, write submission.csv and figures into `folder`."""
     dataset = load(data)
-    r = adapt_recipe(recipe("quickstart", **changes), dataset)
+    chosen = adapt_recipe(recipe("quickstart", **changes), dataset)
     before = load_run(folder) if (folder / "recipe.json").is_file() else None
-    same = before is not None and before.recipe == r and before.record["data"]["fingerprint"] == dataset.fingerprint
+    same = (
+        before is not None and before.recipe == chosen and before.record["data"]["fingerprint"] == dataset.fingerprint
+    )
     finished = same and (folder / "metrics.json").is_file()
     if before is not None and not same:
         for old in ("recipe.json", checkpoint.NAME, checkpoint.PREVIOUS, "metrics.json", "history.csv"):
@@ -60,7 +62,7 @@ def quickstart(
         run = before
     else:
         run = train(
-            r, dataset, folder, runtime=runtime, track=track, resume=same, callbacks=callbacks, on_phase=on_phase
+            chosen, dataset, folder, runtime=runtime, track=track, resume=same, callbacks=callbacks, on_phase=on_phase
         ) or load_run(folder)
         on_phase("drawing the classes' averages")
         plots.class_averages(dataset, folder / "figures" / "class_averages.png")

@@ -12,9 +12,9 @@ from mien.inference.model import open_model, softmax  # noqa: E402
 from mien.labels import EMOTIONS  # noqa: E402
 from mien.training import networks  # noqa: E402
 from mien.training.cascade import join, margins  # noqa: E402
+from mien.training.distillation import network_in  # noqa: E402
 from mien.training.onnx_export import export, weights  # noqa: E402
 from mien.training.quantize import quantise  # noqa: E402
-from mien.training.targets import network_in  # noqa: E402
 
 FACES = np.array([draw_face(emotion, seed) for seed in range(6) for emotion in EMOTIONS])
 

@@ -13,7 +13,8 @@ from mien.evaluation.report import StudyRow
 def run_folder(path: Path, recipe: str, kept: int = 2, split: str = "study") -> Path:
     path.mkdir(parents=True)
     rows = [
-        dict(zip(history.COLUMNS, (n, 1.5 - n / 10, 0.5 + n / 20, 1.6, 0.48 + n / 50, 0.02, 1e-3, 900, 9), strict=True))
+        dict(zip(history.COLUMNS, (n, 1.5 - n / 10, 0.5 + n / 20, *(2 * (1.6, 0.48 + n / 50)), 0.02, 1e-3, 900, 9),
+                 strict=True))
         for n in (1, 2, 3)
     ]  # fmt: skip
     history.write(rows, path / "history.csv")

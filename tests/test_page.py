@@ -108,7 +108,9 @@ def test_damaged_files_get_one_clear_line(visit: Visit) -> None:
     expect(page.get_by_role("heading", name="Not a readable picture")).to_be_visible()
     expect(page.locator(".thumb.waiting")).to_have_count(0)
     page.locator(".thumb").nth(1).click()
-    expect(page.get_by_text("This page reads photos. On a computer, mien reads films")).to_be_visible()
+    expect(
+        page.locator("#view-read").get_by_text("This page reads photos. On a computer, mien reads films")
+    ).to_be_visible()
 
 
 @pytest.mark.parametrize("kind", ["none", "percentile", "standardize", "equalize", "adaptive"])

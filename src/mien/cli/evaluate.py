@@ -98,7 +98,7 @@ def _evaluate(args: argparse.Namespace, dataset: "Dataset") -> None:
         return
     for number, (source, result) in enumerate(results.items()):
         print(("\n" if number else "") + summary_table(result))
-        if "coverage" in records[source]:
+        if records[source].get("coverage"):
             print("\n" + _coverage_line(records[source]["coverage"]))
         if args.groups or args.quality:
             from mien.evaluation import groups

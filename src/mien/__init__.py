@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time, names are 
     from mien.inference import open_model as load_model
     from mien.training.run import Run
 
-__version__ = "0.2.0.dev0"  # the one place; pyproject.toml reads it
+__version__ = "0.2.0"  # the one place; pyproject.toml reads it, a test compares CITATION.cff
 __all__ = [
     "Dataset", "EvaluationResult", "Explanation", "Face", "MienError", "MienWarning", "Model", "ReadResult", "Reader",
     "Run",

@@ -59,7 +59,8 @@ def evaluate(
     if not scored:
         raise MienError(
             f"the {' and '.join(parts)} part of {dataset.source or 'the data'} has no labels to measure against; "
-            "use --part validation or --part all"
+            "take validation or all as {parameter}",
+            parameter="parts",
         )
     groups = duplicate_groups(dataset.images)
     work = sum(len(rows) * len(TTA[name]) for rows in scored.values() for name in names) * len(classifier.members)

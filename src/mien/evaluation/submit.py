@@ -41,7 +41,7 @@ def submit(
     note = output.with_suffix(".json")
     for path in (output, note):
         if path.exists() and not overwrite:
-            raise MienError(f"{path} exists; replace it with --overwrite")
+            raise MienError(f"{path} exists; replace it with {{parameter}}", parameter="overwrite")
     classifier = open_classifier(model, threads, input_normalization)
     tta = resolve_tta(tta)
     test = load_test(data)

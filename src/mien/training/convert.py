@@ -44,9 +44,11 @@ def convert(
     """
     run = load_run(folder)
     if kind == "int8" and dataset is None:
-        raise MienError("--int8 calibrates on training images; give them with --data")
+        raise MienError("int8 calibrates on training images; give them with {parameter}", parameter="dataset")
     if first is not None and dataset is None:
-        raise MienError("--first is measured on validation images; give them with --data")
+        raise MienError(
+            "a first model is measured on validation images; give them with {parameter}", parameter="dataset"
+        )
     if not 0 < ask < 1:
         raise MienError(f"ask = {ask} cannot be; it is a share of the faces, between 0 and 1")
     if dataset is not None and tuple(dataset.classes) != run.classes:

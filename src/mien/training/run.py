@@ -171,7 +171,8 @@ def train(
     if len(parts.train) == 0 or len(parts.validation) == 0:
         raise MienError(
             f"{dataset.source}: the split '{recipe.split}' leaves {len(parts.train)} images to train on and "
-            f"{len(parts.validation)} to validate; try --split study"
+            f"{len(parts.validation)} to validate; try study as {{parameter}}",
+            parameter="split",
         )
     precision = runtime.precision if runtime.precision != "auto" else best_precision(runtime.accelerator)
     rows = take_fraction(parts.train, dataset.labels, recipe.train_fraction, seed)

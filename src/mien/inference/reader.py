@@ -14,7 +14,7 @@ from PIL import Image
 
 from mien.data.image import MAX_PIXELS, Source, open_picture, to_square_gray
 from mien.errors import MienError, MienWarning
-from mien.inference.crop import ALIGN, MARGIN, crop_face, roll
+from mien.inference.crop import MARGIN, crop_face
 from mien.inference.detections import LANDMARKS, Detections
 from mien.inference.detector import MIN_SCORE, YUNET, checked_detector, open_detector
 from mien.inference.face import Face
@@ -59,7 +59,7 @@ class Reader:
     x, y, width, height[, score], in pixels. threads: for one picture, the threads of onnxruntime; for `read_many` and
     `stream`, pictures worked on at a time; never more than the machine has cores. flip: average over the mirrored face
     too (slower, a little more accurate). max_pixels: refuse larger pictures. min_score: of the detector, 0..1. margin:
-    see mien.inference.crop. align: turn tilted faces level, which takes a second look at every face. untrusted: refuse
+    see mien.inference.crop. untrusted: refuse
     formats that let a small file work for minutes. find_turned: where the detector is unsure, look for faces that lie
     or stand on their heads, too, and read them upright.
     """
@@ -74,7 +74,6 @@ class Reader:
         max_pixels: int = MAX_PIXELS,
         min_score: float = MIN_SCORE,
         margin: float = MARGIN,
-        align: bool = ALIGN,
         untrusted: bool = False,
         find_turned: bool = True,
     ) -> None:
@@ -91,12 +90,11 @@ class Reader:
         self.flip = flip
         self.max_pixels = max_pixels
         self.margin = margin
-        self.align = align
         if callable(detector):
             self._detect: Callable[[Image.Image], Detections] = checked_detector(detector)
         else:
             path = YUNET if detector == "yunet" else Path(detector)
-            self._detect = open_detector(path, threads, min_score, align, find_turned)
+            self._detect = open_detector(path, threads, min_score, find_turned=find_turned)
         self.untrusted = untrusted
         options: dict[str, Any] = {
             "flip": flip,
@@ -105,7 +103,7 @@ class Reader:
             "untrusted": untrusted,
         }
         # Many pictures at a time with one thread each do more than one picture with many threads.
-        self._one = self if self.threads == 1 else Reader(model, detector, 1, margin=margin, align=align, **options)
+        self._one = self if self.threads == 1 else Reader(model, detector, 1, margin=margin, **options)
 
     def read(self, source: Source, already_cropped: bool = False) -> list[Face]:
         """The faces in one picture, largest first; an empty list where there are none.
@@ -178,8 +176,8 @@ class Reader:
         else:
             detections = self._detect(picture)
             crops = [
-                crop_face(picture, box, size, self.margin, roll(marks) if self.align else 0.0, int(turn))
-                for box, marks, turn in zip(detections.boxes, detections.landmarks, detections.turns, strict=True)
+                crop_face(picture, box, size, self.margin, turn=int(turn))
+                for box, turn in zip(detections.boxes, detections.turns, strict=True)
             ]
         result = ReadResult(source, (), picture.width, picture.height, None, picture if keep else None)
         return PreparedImage(result, detections, crops)

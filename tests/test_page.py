@@ -26,9 +26,8 @@ pytestmark = [
 ]
 READ_IN_CI = 24  # of the 200 pictures that benchmarks/page.py compares
 # An 8-bit model computes its first layer in float32 and rounds to 8 bits: where the last digit of a sum decides, one
-# level
-# differs, and with it, in about one face of a thousand, a probability by 0.01 to 0.03. Float models differ by less than
-# 0.001.
+# level differs, and with it, in about one face of a thousand, a probability by 0.01 to 0.03. Float models differ by
+# less than 0.001.
 EIGHT_BIT_PROBABILITY = 0.05
 
 

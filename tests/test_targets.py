@@ -16,7 +16,6 @@ from mien.training.recipes import recipe  # noqa: E402
 from mien.training.targets import targets  # noqa: E402
 
 HEADER = "Usage,Image name," + ",".join(ferplus.TAGS) + "\n"
-#         neutral happiness surprise sadness anger disgust fear contempt unknown NF
 VOTES = [[0, 6, 0, 0, 2, 0, 0, 2, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 0, 10], [5, 0, 0, 5, 0, 0, 0, 0, 0, 0]]
 
 

@@ -13,10 +13,9 @@ from mien.inference.quality import tilt_of
 # too wide: from 1.1 to 1.2 accuracy is that of FER2013's own frames.
 MARGIN = 1.15  # side of the frame over the longer side of the box
 # Turning faces until their eyes are level gains nothing, however far they are tilted: the network learned from tilted
-# ones, and a second look at every face costs a third of a photo's time.
-# Frames lie on eighths of a pixel, so that the last digits of a box, in which processors and browsers differ, do not
-# move
-# them: one level in one pixel is enough to move a probability of an 8-bit model by 0.01.
+# ones, and a second look at every face costs a third of a photo's time. Frames lie on eighths of a pixel, so that the
+# last digits of a box, in which processors and browsers differ, do not move them: one level in one pixel is enough to
+# move a probability of an 8-bit model by 0.01.
 GRID = 8
 
 

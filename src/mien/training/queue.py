@@ -14,8 +14,7 @@ from mien.evaluation.record import read_record
 from mien.training.study import StudyRun
 
 # Seconds that a thousand training images take, relative to the hybrid's: for the estimate of what is left, until the
-# queue has
-# measured its own.
+# queue has measured its own.
 COST = {
     "normal": 0.5, "baseline": 0.25, "deep": 1.5, "dropout": 0.55, "dropout_heavy": 0.6, "globalpool": 1.8,
     "hybrid": 1.0,

@@ -226,16 +226,15 @@ RECIPES = {
         _modern("hybrid", epochs=60, learning_rate=4e-3, progressive_resizing_from=32),
         _champion(),
         # For a GPU (--accelerator gpu --compiled), to be a teacher: three times the champion's work. Version 0.1 had
-        # 69.9 % on
-        # PublicTest, single view, with 60 epochs in four minutes of an H100 that trained three at once (3,589 images,
-        # seed 1).
+        # 69.9 % on PublicTest, single view, with 60 epochs in four minutes of an H100 that trained three at once (3,589
+        # images, seed 1).
         _champion(
             "broad", epochs=120, batch_size=256, learning_rate=0.2, ema_decay=0.998, progressive_resizing_from=48
         ),
         # Small enough to learn for long from a larger network, which looks at each blended view with it. The shipped
-        # nano: 69.2 %
-        # on PublicTest, single view (3,589 images, float32), 326 epochs of batches of 512 with two broad teachers, ten
-        # minutes of a GPU. These epochs are some two hours of one core; on a GPU take `--teacher champion`.
+        # nano: 69.2 % on PublicTest, single view (3,589 images, float32), 326 epochs of batches of 512 with two broad
+        # teachers, ten minutes of a GPU. These epochs are some two hours of one core; on a GPU take `--teacher
+        # champion`.
         _modern(
             "nano", epochs=95, learning_rate=4e-3, weight_decay=0.02, label_smoothing=0.0, ema_decay=0.999,
             teacher="champion-int8", distillation_weight=0.9, teacher_input="augmented", mixup=0.2, fc_drop=0.0,

@@ -268,7 +268,7 @@ def study_table(
             place[id(row)] = at
             at += 0.62
         at += 0.55
-    subtitle = "Filled: validation. Open: training. The bar between is the generalisation gap, in points."
+    subtitle = "Filled: validation. Open: training. The bar between is the generalization gap, in points."
     if any(row.logged_val is not None for row in rows):
         subtitle += " Ticks: what the earlier study had logged for validation."
     if len({row.split for row in rows}) > 1:

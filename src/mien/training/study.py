@@ -6,6 +6,7 @@ more and more images.
 """
 
 import dataclasses
+import json
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError, require
-from mien.evaluation import report
-from mien.evaluation.record import read_record
+from mien.evaluation import history, report
+from mien.evaluation.record import FORMAT, read_record
 from mien.files import atomic_write
 from mien.training.recipes import OWN, Recipe, recipe
 
@@ -90,6 +91,13 @@ class StudyRun:
     def finished(self) -> bool:
         return (self.folder / "metrics.json").is_file()
 
+    @property
+    def complete(self) -> bool:
+        """Whether it is finished with all its epochs, by a mien that writes records of format 2."""
+        if not self.finished or json.loads((self.folder / "recipe.json").read_text()).get("format") != FORMAT:
+            return False
+        return len(history.read(self.folder / "history.csv")) == self.recipe.epochs
+
     def options(self) -> list[str]:
         """The changes as options of `mien train`."""
         words: list[str] = []
@@ -151,7 +159,9 @@ def keep_records(planned: Sequence[StudyRun], output: Path) -> list[StudyRun]:
     from."""
     finished = [run for run in planned if run.finished]
     for run in finished:
-        for name in ("recipe.json", "history.csv", "metrics.json"):
+        for name in ("recipe.json", "history.csv", "metrics.json", "predictions-validation.csv"):
+            if not (run.folder / name).is_file():  # mien 0.1 kept no predictions
+                continue
             kept = output / "runs" / run.folder.name / name
             if kept.resolve() != (run.folder / name).resolve():  # a report may be made of the kept records themselves
                 with atomic_write(kept) as temporary:
@@ -178,7 +188,7 @@ def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.Study
 
 
 def progress_markdown(planned: Sequence[StudyRun]) -> str:
-    """How much of each line of the plan is finished, as a Markdown table."""
+    """How much of each line of the plan is finished at full length by this version, as a Markdown table."""
     names = {
         "a": "the seven networks, the study's way and the modern way", "b": "each regularizer added alone and removed "
             "alone",
@@ -187,7 +197,7 @@ def progress_markdown(planned: Sequence[StudyRun]) -> str:
     lines = ["| line | trainings | finished |", "|---|--:|--:|"]
     for line in dict.fromkeys(run.line for run in planned):
         runs = [run for run in planned if run.line == line]
-        lines.append(f"| {line}: {names[line]} | {len(runs)} | {sum(run.finished for run in runs)} |")
+        lines.append(f"| {line}: {names[line]} | {len(runs)} | {sum(run.complete for run in runs)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -21,12 +21,11 @@ from numpy.typing import NDArray
 from mien.data import load, split
 from mien.evaluation import conformal
 from mien.evaluation.calibration import fit_temperature
-from mien.files import atomic_write
 from mien.inference.model import Model, open_model, softmax
 from mien.inference.model_file import FORMAT, resolve
 from mien.inference.normalization import KINDS
 from mien.training.cascade import join, margins
-from mien.training.onnx_export import describe
+from mien.training.onnx_export import describe, save
 
 
 def main() -> None:
@@ -78,8 +77,7 @@ def redescribe(
         "training": json.dumps({**model.info.training, "validation_accuracy": accuracy}),
     }
     describe(proto, metadata)
-    with atomic_write(place) as temporary:
-        onnx.save(proto, str(temporary))
+    save(proto, place)
 
 
 if __name__ == "__main__":

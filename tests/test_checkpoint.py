@@ -11,9 +11,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors.torch import save_file  # noqa: E402
+
 from mien.errors import MienError, MienWarning  # noqa: E402
 from mien.training import checkpoint  # noqa: E402
 from mien.training.lock import lock_folder  # noqa: E402
+from mien.training.weights import load_weights, save_weights  # noqa: E402
 
 
 def states(folder: Path) -> None:
@@ -104,3 +107,25 @@ def test_what_a_killed_training_left_half_written_is_tidied(tmp_path):
     (tmp_path / "history.csv").write_text(json.dumps("kept"))
     with lock_folder(tmp_path):
         assert {path.name for path in tmp_path.iterdir()} == {"history.csv", ".lock"}
+
+
+def test_weights_with_a_flipped_bit_are_refused_in_one_line(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    weights = {"a": torch.arange(60.0).reshape(3, 20), "n": torch.tensor(7), "b": torch.ones(4, dtype=torch.float16)}
+    save_weights(weights, path)
+    loaded = load_weights(path)
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in weights.items())
+    whole, noticed = path.read_bytes(), 0
+    for place in range(0, len(whole), 3):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << (place % 8)
+        path.write_bytes(damaged)
+        try:
+            loaded = load_weights(path)
+        except MienError as error:
+            noticed += "is damaged" in str(error) and "\n" not in str(error)
+        else:  # the name of the check sum itself, or a space
+            assert all(torch.equal(loaded[name], tensor) for name, tensor in weights.items())
+    assert noticed > 0.3 * len(whole)
+    save_file(weights, path)  # of mien 0.1
+    assert load_weights(path).keys() == weights.keys()

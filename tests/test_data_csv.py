@@ -213,3 +213,12 @@ def test_no_value_over_255_slips_through(values: np.ndarray) -> None:
         assert f"as pixel {above[0] + 1}, not in 0..255" in fault(content)
     else:
         assert np.array_equal(read(content).images.reshape(-1), values)
+
+
+def test_a_pixel_with_thousands_of_leading_zeros_is_its_number(tmp_path: Path) -> None:
+    row = " ".join(["0" * 5000 + "7", *["1"] * 2303])
+    (tmp_path / "zeros.csv").write_text(f"emotion,pixels\n0,{row}\n1,{row}\n")
+    assert load(tmp_path / "zeros.csv", cache=False).images[0, 0, :2].tolist() == [7, 1]
+    (tmp_path / "nines.csv").write_text(f"emotion,pixels\n0,{row.replace('7', '9999')}\n")
+    with pytest.raises(MienError, match=r"has '9999' as pixel 1, not in 0\.\.255"):
+        load(tmp_path / "nines.csv", cache=False)

@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mien.errors import MienError
+from mien.inference.checksum import KEY, with_checksum
 from mien.inference.model import Ensemble, open_model, softmax
 from mien.inference.model_file import DEFAULT, WEIGHTS, parse_info, read_info, resolve, shipped, state_dict, trainable
 from mien.inference.normalization import KINDS, normalize_input
@@ -176,3 +177,52 @@ def test_a_threshold_gives_each_face_its_conformal_set(tmp_path: Path) -> None:
     ):
         with pytest.raises(MienError, match="not a sound mien model"):
             read_info(make_model(tmp_path / "wrong.onnx", mien_format="2", conformal=wrong))
+
+
+def test_one_flipped_bit_is_noticed_or_does_no_harm(tmp_path: Path) -> None:
+    plain = make_model(tmp_path / "plain.onnx")
+    whole = with_checksum(plain.read_bytes())
+    assert with_checksum(whole) == whole
+    faces = np.random.default_rng(0).integers(0, 256, (4, 48, 48), np.uint8)
+    expected = open_model(plain).logits(faces)
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(whole)
+    assert np.array_equal(open_model(path).logits(faces), expected)
+    rng = np.random.default_rng(1)
+    noticed = 0
+    for place in [*rng.integers(0, len(whole), 60), *range(len(whole) - 84, len(whole))]:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            logits = open_model(path).logits(faces)
+        except MienError as error:
+            noticed += "check sum is wrong" in str(error) and "\n" not in str(error)
+        else:
+            assert np.array_equal(logits, expected)  # the name of the check sum itself, and nothing else
+    assert noticed >= 120
+
+
+def test_a_checksum_does_not_outlive_the_file_that_it_is_of(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from mien.training.onnx_export import description, set_metadata
+
+    path = make_model(tmp_path / "model.onnx", training="{}")
+    path.write_bytes(with_checksum(path.read_bytes()))
+    set_metadata(path, temperature=2.0, validation_accuracy=0.5)
+    assert read_info(path).temperature == 2.0
+    model = onnx.load(str(path))
+    assert list(description(model)).count(KEY) == 1
+    onnx.save(model, str(path))  # another program, which leaves everything as it is
+    assert read_info(path).temperature == 2.0
+    model.graph.initializer[0].name = "other"
+    onnx.save(model, str(path))
+    with pytest.raises(MienError, match="another program changed it"):
+        read_info(path)
+
+
+@needs_models
+def test_shipped_files_have_their_check_sum() -> None:
+    for name in shipped():
+        content = resolve(name).read_bytes()
+        assert with_checksum(content) == content

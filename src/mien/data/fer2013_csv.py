@@ -300,11 +300,12 @@ def _careful(text: bytes, number: int, name: str) -> np.ndarray:
             is_integer = word[:1] in b"+-" and word[1:].isdigit()
             what = "not in 0..255" if is_integer else "not an integer"
             raise _fault(name, number, f"has {_show(word)} as pixel {k}, {what}", _FIX)
-        if int(word[:20]) > 255:
+        word = word.lstrip(b"0") or b"0"
+        if len(word) > 3 or int(word) > 255:
             raise _fault(name, number, f"has {_show(word)} as pixel {k}, not in 0..255", _FIX)
     if len(words) != PIXELS:
         raise _fault(name, number, f"has {len(words):,} pixels instead of {PIXELS:,} ({SIZE}x{SIZE})", _CUT)
-    return np.array([int(word) for word in words], np.uint8)
+    return np.array([int(word[-3:]) for word in words], np.uint8)
 
 
 _FIX = "correct or delete the row, or fetch the file again"

@@ -109,7 +109,12 @@ def read_info(source: str | Path = "default", threads: int = 1) -> ModelInfo:
     Raises MienError where there is none, it is no ONNX file, not one of mien's, or its metadata are not sound.
     """
     path = resolve(source)
-    return parse_info(path, dict(open_session(path, threads).get_modelmeta().custom_metadata_map))
+    session = open_session(path, threads)
+    try:
+        metadata = dict(session.get_modelmeta().custom_metadata_map)
+    except UnicodeDecodeError as error:
+        raise MienError(f"{path} is not a sound mien model: its metadata are not UTF-8") from error
+    return parse_info(path, metadata)
 
 
 def parse_info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:

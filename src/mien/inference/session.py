@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
+from mien.inference.checksum import verify_checksum
 
 CORES = os.cpu_count() or 1  # more threads than these are asked for in vain, and by hundreds slow everything down
 
@@ -14,7 +15,7 @@ def open_session(path: Path, threads: int = 1) -> Any:
     """An `onnxruntime.InferenceSession` of `path`, shared by all who ask for the same file and threads.
 
     Sessions may be run from many threads at once. A file that was replaced since is opened anew.
-    Raises MienError where there is no such file or where it holds no ONNX graph.
+    Raises MienError where there is no such file, its check sum is wrong, or it holds no ONNX graph.
     """
     if not isinstance(threads, int) or not 1 <= threads <= 1024:
         raise MienError(f"threads must be a number from 1 to 1024, not {threads!r}")
@@ -29,6 +30,11 @@ def open_session(path: Path, threads: int = 1) -> Any:
 def _open(path: Path, threads: int, stamp: tuple[int, ...]) -> Any:
     import onnxruntime
 
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise MienError(f"cannot open the model {path}: {error.strerror}") from error
+    verify_checksum(content, path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -36,7 +42,7 @@ def _open(path: Path, threads: int, stamp: tuple[int, ...]) -> Any:
     # Waiting threads sleep: spinning makes one call a little faster and every other program slower.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a dozen classes of its own for a file that is no model
         reason = " ".join(str(error).split()).rpartition(" : ")[2][-160:]
         version = onnxruntime.__version__

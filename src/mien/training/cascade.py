@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import MienError
-from mien.files import atomic_write
 from mien.inference.model import Model, open_model
-from mien.training.onnx_export import describe, rename_inputs
+from mien.training.onnx_export import describe, rename_inputs, save
 
 
 def margins(model: Model, faces: np.ndarray) -> np.ndarray:
@@ -100,8 +99,7 @@ def join(first: Path, second: Path, output: Path, below: float) -> None:
         "cascade": json.dumps({"first": small.name, "second": large.name, "below": below}),
     }
     describe(model, metadata)
-    with atomic_write(output) as temporary:
-        onnx.save(model, str(temporary))
+    save(model, output)
 
 
 def _check(first: Model, second: Model) -> None:

@@ -15,7 +15,7 @@ from mien.inference.model import open_model
 from mien.inference.model_file import resolve
 from mien.training import cascade
 from mien.training.finish import export_run, logits_of
-from mien.training.onnx_export import describe, description
+from mien.training.onnx_export import describe, description, save
 from mien.training.quantize import halve, quantise, round_weights
 from mien.training.run import Run, load_run
 
@@ -119,7 +119,7 @@ def _note_accuracy(path: Path, faces: np.ndarray, labels: np.ndarray) -> None:
     about = description(model)
     training = {**json.loads(about["training"]), "validation_accuracy": _accuracy(path, faces, labels)}
     describe(model, {**about, "training": json.dumps(training)})
-    onnx.save(model, str(path))
+    save(model, path)
 
 
 def _change(kind: str, plain: Path, small: Path, faces: np.ndarray, labels: np.ndarray) -> list[str]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from mien.errors import MienError
 from mien.files import atomic_write
+from mien.inference.checksum import KEY, with_checksum
 from mien.inference.model_file import FORMAT, state_dict
 
 
@@ -54,7 +55,6 @@ def export(
     softmax.
     training: how it was trained, anything JSON can say.
     """
-    import onnx
 
     network = network.to(memory_format=torch.contiguous_format).float().eval()  # type: ignore[call-overload]
     wrapped = Exported(network, mean, std).eval()
@@ -86,8 +86,7 @@ def export(
     model.doc_string = "Facial expression classifier: faces uint8 (N, 48, 48) gray -> logits float32 (N, classes)."
     strip(model)
     drop_zero_biases(model)
-    with atomic_write(path) as temporary:
-        onnx.save(model, str(temporary))
+    save(model, path)
 
 
 @contextmanager
@@ -107,11 +106,18 @@ def quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
+def save(model: Any, path: Path) -> None:
+    """Write an onnx.ModelProto as a file with its check sum (mien.inference.checksum), atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(with_checksum(model.SerializeToString()))
+
+
 def describe(model: Any, metadata: Mapping[str, str]) -> None:
     """Give a model these metadata in place of any others."""
     del model.metadata_props[:]
     for key, value in metadata.items():
-        model.metadata_props.add(key=key, value=value)
+        if key != KEY:  # of the file that the metadata come from
+            model.metadata_props.add(key=key, value=value)
 
 
 def description(model: Any) -> dict[str, str]:
@@ -177,5 +183,4 @@ def set_metadata(
     training = {**json.loads(metadata["training"]), "validation_accuracy": validation_accuracy}
     known = {**metadata, "temperature": repr(float(temperature)), "training": json.dumps(training)}
     describe(model, known | ({"conformal": json.dumps(dict(conformal))} if conformal else {}))
-    with atomic_write(path) as temporary:
-        onnx.save(model, str(temporary))
+    save(model, path)

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.files import atomic_write
-from mien.training.onnx_export import describe, description, drop_unused, quiet, rename_inputs, strip
+from mien.training.onnx_export import describe, description, drop_unused, quiet, rename_inputs, save, strip
 
 
 def halve(source: Path, output: Path) -> None:
@@ -33,8 +32,7 @@ def halve(source: Path, output: Path) -> None:
     stale = [info for info in graph.value_info if info.name in wide]
     for info in stale:
         graph.value_info.remove(info)
-    with atomic_write(output) as temporary:
-        onnx.save(model, str(temporary))
+    save(model, output)
 
 
 def round_weights(source: Path, output: Path) -> None:
@@ -75,8 +73,7 @@ def round_weights(source: Path, output: Path) -> None:
     graph.initializer.extend(added)
     _put_first(graph, unpacked)
     describe(model, {**metadata, "weights": "int8"})
-    with atomic_write(output) as temporary:
-        onnx.save(model, str(temporary))
+    save(model, output)
 
 
 def _shorten_names(graph: Any) -> None:
@@ -227,4 +224,4 @@ def quantise(source: Path, output: Path, faces: np.ndarray) -> None:
     used = {node.domain for node in model.graph.node}
     for unused in [opset for opset in model.opset_import if opset.domain not in used]:
         model.opset_import.remove(unused)
-    onnx.save(model, str(output))
+    save(model, output)

@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mien.data import Dataset, split
@@ -43,6 +42,7 @@ from mien.training.state import Callback, FaceSet, Progress, Row
 from mien.training.targets import targets
 from mien.training.tracking import RunInfo, Tracker, code_version, tracker
 from mien.training.trainer import Trainer
+from mien.training.weights import load_weights, save_weights
 
 SPLIT_FILE = "split.csv"
 
@@ -73,12 +73,13 @@ class Run:
         path = self.folder / "weights.safetensors"
         if not path.is_file():
             raise MienError(f"{path} does not exist; finish the run first: mien train --resume {self.folder}")
+        weights = load_weights(path)
         model = networks.build_from(self.recipe, len(self.classes))
         try:
-            model.load_state_dict(load_file(path))
-        except Exception as error:  # safetensors and torch have a dozen ways to say it
+            model.load_state_dict(weights)
+        except (RuntimeError, TypeError) as error:
             line = str(error).splitlines()[0]
-            raise MienError(f"{path} is damaged or of another network ({line}); train the run anew") from error
+            raise MienError(f"{path} is of another network ({line}); train the run anew") from error
         result: nn.Module = model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         return result
 
@@ -194,8 +195,7 @@ def train(
         if not main:
             return None
         history.write(fitted.history, folder / "history.csv")
-        with atomic_write(folder / "weights.safetensors") as temporary:
-            save_file({k: v.contiguous().cpu() for k, v in fitted.model.state_dict().items()}, temporary)
+        save_weights(fitted.model.state_dict(), folder / "weights.safetensors")
         run = load_run(folder)
         finish(run, dataset, parts, fitted, watch, on_phase)
     return run

@@ -1,0 +1,38 @@
+"""Check sums of model files: SHA-256 in a file's own metadata, so that one flipped bit is noticed when it is opened.
+
+An ONNX file is a protobuf message, whose fields may be appended: the last entry of the metadata is `mien_sha256`, the
+digest of all bytes before it. Files without it (of mien 0.1, or written by other programs) are taken as they are.
+"""
+
+import hashlib
+from pathlib import Path
+
+from mien.errors import MienError
+
+KEY = "mien_sha256"
+_DIGITS = 64
+_ENTRY = b"\x0a" + bytes([len(KEY)]) + KEY.encode() + b"\x12" + bytes([_DIGITS])  # StringStringEntryProto: key, value
+_MARK = b"\x72" + bytes([len(_ENTRY) + _DIGITS]) + _ENTRY  # field 14 of ModelProto, metadata_props
+
+
+def with_checksum(content: bytes) -> bytes:
+    """The bytes of an ONNX file with its check sum as their end, in place of one that stands there."""
+    content = _split(content)[0]
+    return content + _MARK + hashlib.sha256(content).hexdigest().encode()
+
+
+def verify_checksum(content: bytes, path: Path) -> None:
+    """Raise MienError, naming the path, where an ONNX file's check sum is there and wrong."""
+    before, digits = _split(content)
+    if digits and hashlib.sha256(before).hexdigest().encode() != digits:
+        raise MienError(
+            f"{path} is damaged (its check sum is wrong), or another program changed it; copy or export it anew"
+        )
+
+
+def _split(content: bytes) -> tuple[bytes, bytes]:
+    """What the check sum is of, and its digits; b"" where the file has none."""
+    end = len(content) - _DIGITS - len(_MARK)
+    if end < 0 or content[end : end + len(_MARK)] != _MARK:
+        return content, b""
+    return content[:end], content[end + len(_MARK) :]

@@ -1,0 +1,46 @@
+"""weights.safetensors: a network's weights in a file that holds no code, with a check sum over all of them."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mien.errors import MienError
+from mien.files import atomic_write
+
+KEY = "mien_sha256"
+
+
+def save_weights(weights: dict[str, Tensor], path: Path) -> None:
+    """Write a state dict, atomically. Raises MienError where the file cannot be written."""
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in weights.items()}
+    with atomic_write(path) as temporary:
+        save_file(tensors, temporary, metadata={KEY: _digest(tensors)})
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read a state dict that `save_weights` wrote; files of mien 0.1 have no check sum and are taken as they are.
+
+    Raises MienError where the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            digest = (file.metadata() or {}).get(KEY)
+    except Exception as error:  # safetensors and torch have a dozen ways to say it
+        raise MienError(f"{path} is damaged ({str(error).splitlines()[0]}); train the run anew") from error
+    if digest is not None and digest != _digest(tensors):
+        raise MienError(f"{path} is damaged: its check sum is wrong; train the run anew, or use its model.onnx")
+    return tensors
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values, in the order of the names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -23,6 +23,7 @@ COMMANDS = {
     "export": ("export", "turn a run into an ONNX model that `mien read --model` takes"),
     "evaluate": ("evaluate", "measure a model: accuracy with its interval, calibration, confusion"),
     "submit": ("submit", "write submission.csv for Kaggle's test.csv"),
+    "merge": ("merge", "put the parts that mien read --shard wrote together"),
     "read": ("read", "faces and their emotions from photos, folders, video or a camera"),
     "serve": ("serve", "a web page and a REST endpoint on this machine"),
     "page": ("page", "a web page without a server, which reads faces in the visitor's browser"),
@@ -34,7 +35,7 @@ GROUPS = {
     "data": ("data",),
     "training": ("quickstart", "train", "study", "export"),
     "evaluation": ("evaluate", "submit", "report"),
-    "reading and serving": ("read", "serve", "page"),
+    "reading and serving": ("read", "merge", "serve", "page"),
     "this command line": ("completion",),
 }
 

@@ -42,9 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kind.add_argument("--jsonl", dest="kind", action="store_const", const="jsonl", help="a JSON record a line")
     kind.add_argument("--csv", dest="kind", action="store_const", const="csv", help="CSV, a row a face")
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write there; .json, .jsonl or .csv by its name"
+        "-o", "--output", type=Path, metavar="FILE", help="write there; .json, .jsonl, .csv or .parquet by its name"
     )
     parser.add_argument("--resume", action="store_true", help="go on with FILE: skip what stands in it")
+    parser.add_argument(
+        "--shard", metavar="I/N", help="read part I of N only, into FILE-I-of-N; mien merge puts the parts together"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
     parser.add_argument(
         "--annotate", type=Path, metavar="OUT", help="write annotated copies: a folder, a picture or a film"
@@ -99,6 +102,13 @@ def run(args: argparse.Namespace) -> int:
     for option, given in (("--explain", args.explain), ("--cropped", args.cropped)):
         if given and videos:
             raise MienError(f"{option} is for pictures; {videos[0]} is a film or a camera")
+    if args.shard is not None:
+        from mien.cli.shard import parse_shard, read_part
+
+        args.shard = parse_shard(args.shard)
+        if len(args.inputs) == 1 and not os.path.isdir(args.inputs[0]):
+            raise MienError(f"--shard takes a part of a folder or a list of files; {args.inputs[0]} is one")
+        return read_part(args, args.shard, _kind(args), lambda: _many(args))
     return _one_video(args) if videos and len(args.inputs) == 1 else _many(args)
 
 
@@ -122,9 +132,12 @@ def _many(args: argparse.Namespace) -> int:
     # Small jobs say nothing about progress; counting a large folder takes a moment, once.
     folder = None if single else annotated
     total = count_images(args.inputs, folder) if many else 1
+    owns = args.shard.owns if args.shard else lambda name: True
+    total = total if not args.shard else -(-total // args.shard.of)
     left_out = "--cropped" if args.cropped else ""  # films in folders, which have no pictures of one face
     films = [] if left_out or not videos else list(find_videos(args.inputs, folder))
     columns = csv_columns(reader.model.classes, videos=bool(films), change=bool(films and args.baseline))
+    films = [film for film in films if owns(film.name)]
     done = finished(args.output, kind, columns, reader.model.name) if args.resume else Finished()
     progress = Progress(total, "pictures", len(done.names), args.quiet or not many, alone=bool(args.output))
 
@@ -134,7 +147,7 @@ def _many(args: argparse.Namespace) -> int:
     with open_writer(args.output, kind, columns, resume=args.resume, overwrite=args.overwrite) as writer:
         outcome = read_pictures(
             reader,
-            find_images(args.inputs, folder),
+            (item for item in find_images(args.inputs, folder) if owns(item.name)),
             writer,
             progress,
             complain,
@@ -241,7 +254,9 @@ def _kind(args: argparse.Namespace) -> str:
     if args.kind or not args.output:
         return args.kind or "table"
     if args.output.suffix.lower() not in SUFFIX_FORMATS:
-        raise MienError(f"cannot tell the format of {args.output}; name it .json, .jsonl or .csv, or add --jsonl")
+        raise MienError(
+            f"cannot tell the format of {args.output}; name it .json, .jsonl, .csv or .parquet, or add --jsonl"
+        )
     return SUFFIX_FORMATS[args.output.suffix.lower()]
 
 

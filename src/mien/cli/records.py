@@ -22,8 +22,8 @@ from mien.files import atomic_write
 from mien.inference.reader import ReadResult
 
 Record: TypeAlias = dict[str, Any]
-FORMATS = ("table", "json", "jsonl", "csv")
-SUFFIX_FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+FORMATS = ("table", "json", "jsonl", "csv", "parquet")
+SUFFIX_FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 
 class Writer:
@@ -100,9 +100,9 @@ def open_writer(
 ) -> Iterator[Writer]:
     """A Writer to a file, or to standard output where path is None.
 
-    columns: of CSV, by csv_columns. resume: go on with the file as `finished` left it. overwrite: replace a file that
-    exists; without either, such a file is an error, for it may be a day's work. A JSON file appears when it is
-    complete; others grow line by line.
+    columns: of tables, by csv_columns. resume: go on with the file as `finished` left it. overwrite: replace a file
+    that exists; without either, such a file is an error, for it may be a day's work. A JSON or parquet file
+    appears when it is complete; others grow line by line.
     """
     if path is None:
         with _standard_output() as out:
@@ -117,6 +117,12 @@ def open_writer(
         raise MienError(f"cannot write {path}: it is not a regular file; without -o, records go to standard output")
     if there and not (resume or overwrite):
         raise MienError(f"{path} exists; continue it with --resume or replace it with --overwrite")
+    if kind == "parquet":
+        from mien.cli.parquet import open_parquet
+
+        with open_parquet(path, columns) as table:
+            yield table
+        return
     if kind == "json":
         with atomic_write(path) as temporary, open(temporary, "wb", buffering=0) as file:
             writer = Writer(file, str(path), kind, columns, True)
@@ -180,18 +186,23 @@ def csv_columns(classes: Sequence[str], images: bool = True, videos: bool = Fals
     return [*start, *face, *(f"p_{name}" for name in classes), *changes, "x", "y", "w", "h", "score", "model"]
 
 
-def csv_rows(record: Record, columns: Sequence[str]) -> list[list[str]]:
-    """A record as rows under `columns`."""
+def face_rows(record: Record) -> list[dict[str, Any]]:
+    """A record as rows of columns as csv_columns names them, a row a face."""
     faces = record.get("faces", [])
     whole = {**record, "faces": len(faces)}
     rows = []
     for number, face in enumerate(faces or [{}], 1):
-        cells = {**whole, **face, "face": number if faces else ""}
+        cells = {**whole, **face, "face": number if faces else None}
         cells |= {f"p_{name}": share for name, share in face.get("probabilities", {}).items()}
         cells |= {f"change_{name}": change for name, change in face.get("change", {}).items()}
         cells |= dict(zip("xywh", face.get("box", ()), strict=False))
-        rows.append(["" if cells.get(column) is None else str(cells[column]) for column in columns])
+        rows.append(cells)
     return rows
+
+
+def csv_rows(record: Record, columns: Sequence[str]) -> list[list[str]]:
+    """A record as rows of text under `columns`."""
+    return [["" if row.get(name) is None else str(row[name]) for name in columns] for row in face_rows(record)]
 
 
 def csv_lines(rows: Sequence[Sequence[str]]) -> str:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mien.data.dataset import Dataset
 from mien.errors import MienError
-from mien.evaluation import calibration, diagnose, metrics, plots
+from mien.evaluation import calibration, diagnose, metrics, plots, study_figures
 from mien.evaluation.report import StudyRow
 from mien.labels import EMOTIONS
 
@@ -66,7 +66,7 @@ def draw(name: str, path: Path, drawn: bool = False) -> Path:
         "recall": lambda: plots.recall_bars(found, path, "hybrid", drawn=drawn),
         "reliability": lambda: plots.reliability({"T = 1": curve, "T = 2": curve}, path, "hybrid", drawn=drawn),
         "one reliability": lambda: plots.reliability({"T = 1": curve}, path, "hybrid", drawn=drawn),
-        "study": lambda: plots.study_table(rows(), path, drawn=drawn),
+        "study": lambda: study_figures.study_table(rows(), path, drawn=drawn),
         "averages": lambda: plots.class_averages(data, path),
         "sheet": lambda: plots.contact_sheet(data.images, data.labels, EMOTIONS, path, drawn=drawn),
     }
@@ -128,7 +128,9 @@ def test_averages_leave_out_classes_of_a_few_people(tmp_path: Path) -> None:
         lambda path: plots.learning_curves([], path, "none"),
         lambda path: plots.confusion(np.zeros((3, 3)), EMOTIONS, path, "none"),
         lambda path: plots.reliability({}, path, "none"),
-        lambda path: plots.study_table([], path),
+        lambda path: study_figures.study_table([], path),
+        lambda path: study_figures.study_curves({}, path, "none"),
+        lambda path: study_figures.forest({"nothing": []}, path, "none", 3),
         lambda path: plots.contact_sheet(np.zeros((0, 48, 48), np.uint8), np.zeros(0, int), EMOTIONS, path),
     ],
 )

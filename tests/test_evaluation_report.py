@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mien.errors import MienError
-from mien.evaluation import history, plots, report
+from mien.evaluation import history, report, study_figures
 from mien.evaluation.report import StudyRow
 
 
@@ -56,6 +56,14 @@ def test_rows_come_in_the_order_of_the_story(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_seeds_of_one_training_are_one_row_of_means(tmp_path: Path) -> None:
+    folders = [run_folder(tmp_path / str(seed), "study/hybrid", kept=seed) for seed in (1, 2, 3)]
+    (row,) = report.study_rows((folder, None) for folder in folders)
+    assert row.val_accuracy == pytest.approx(0.52)
+    assert row.train_accuracy == pytest.approx(0.60)
+    assert row.spread == pytest.approx((0.50, 0.54))
+
+
 def test_markdown_has_a_row_each_with_gap_interval_and_logged_figures() -> None:
     text = report.study_markdown(
         [
@@ -67,11 +75,11 @@ def test_markdown_has_a_row_each_with_gap_interval_and_logged_figures() -> None:
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line[:1] == "|"]
     assert len({len(line) for line in table}) == 1
     assert table[2] == [
-        "hybrid", "hybrid-cnn", "304,743", "study", "25", "65.2", "60.5 ±1.5", "15 % of train.csv", "+4.7",
+        "hybrid", "304,743", "study", "25", "–", "65.2", "60.5 ±1.5", "15 % of train.csv", "+4.7",
         "65.0 / 60.3", "+0.2",
     ]  # fmt: skip
     assert table[3][-1] == "**+2.6**"
-    assert table[4][4:] == ["–", "–", "56.5", "–", "–", "–", "–"]
+    assert table[4][3:] == ["–", "–", "–", "56.5", "–", "–", "–", "–"]
 
 
 def test_logged_figures_are_those_of_the_study() -> None:
@@ -94,4 +102,4 @@ def test_what_is_no_finished_run_is_refused(tmp_path: Path) -> None:
 
 def test_the_figure_is_written(tmp_path: Path) -> None:
     row = report.study_row(run_folder(tmp_path / "a", "study/hybrid"))
-    assert plots.study_table([row], tmp_path / "study.png", drawn=True).is_file()
+    assert study_figures.study_table([row], tmp_path / "study.png", drawn=True).is_file()

@@ -140,7 +140,7 @@ def test_damaged_runs_are_named(tmp_path: Path) -> None:
 
 
 def test_runs_on_other_images_are_not_compared() -> None:
-    a, b, c = (read_subjects([STUDY / name])[0] for name in ("baseline-1", "hybrid-1", "study-hybrid-1"))
+    a, b, c = (read_subjects([STUDY / name])[0] for name in ("baseline-1", "hybrid-1", "study-hybrid-element-1"))
     assert compare(a, c) == "measured on other images"
     difference = compare(a, b)
     assert not isinstance(difference, str)

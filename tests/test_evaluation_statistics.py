@@ -88,6 +88,17 @@ def test_claims_are_ruled_by_the_interval(low: float, high: float, more: str, le
     assert difference.significant == (more != "undecided")
 
 
+@pytest.mark.parametrize(("low", "high", "rises", "falls"), [
+    (-0.05, 0.009, "confirmed", "undecided"), (0.011, 0.05, "refuted", "confirmed"),
+    (-0.009, 0.009, "confirmed", "confirmed"), (-0.05, -0.02, "confirmed", "refuted"),
+])  # fmt: skip
+def test_that_something_does_not_rise_or_fall_is_ruled_on_one_side(
+    low: float, high: float, rises: str, falls: str
+) -> None:
+    difference = Difference((low + high) / 2, low, high)
+    assert (rule(difference, "does not increase"), rule(difference, "does not decrease")) == (rises, falls)
+
+
 def test_wilson_lies_within_0_and_1() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
     assert wilson(5, 5)[1] == 1.0

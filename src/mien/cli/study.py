@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, each a process (default: 1)")
     parser.add_argument("--runs", type=Path, default=Path("runs/study"), help="run folders (default: runs/study)")
     parser.add_argument("--output", type=Path, default=Path("results/study"),
-                        help="where study.md and study.png go (default: results/study)")  # fmt: skip
+                        help="where tables, figures and records go (default: results/study)")  # fmt: skip
     parser.add_argument("--tracker", choices=("wandb", "trackio", "tensorboard", "none"), default="wandb",
                         help="where each training is tracked (default: wandb)")  # fmt: skip
     parser.add_argument("--epochs", type=int, help="cut every training to so many epochs (for a trial, no result)")
@@ -51,9 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train what is missing, then write and print the table."""
     from mien.errors import require
-    from mien.evaluation import report
     from mien.training.queue import command
-    from mien.training.study import plan, with_epochs, write_report
+    from mien.training.study import plan, with_epochs
+    from mien.training.study_report import write_report
 
     require(args.jobs >= 1, "jobs", args.jobs, "1 or more")
     planned = plan(args.runs, args.lines, args.seeds, args.networks)
@@ -67,9 +67,10 @@ def run(args: argparse.Namespace) -> None:
         return
     if not args.report_only:
         _train(args, planned, machine)
-    rows = write_report(planned, args.output)
-    print(report.study_markdown(rows))
-    print(f"kept in {args.output / 'study.md'} and {args.output / 'study.png'}")
+    write_report(planned, args.output)
+    for name in ("study.md", "claims.md"):
+        print((args.output / name).read_text())
+    print(f"kept in {args.output}: study, claims and comparisons as tables; study, curves and effects as figures")
 
 
 def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Sequence[str]) -> None:

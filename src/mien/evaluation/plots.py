@@ -1,11 +1,11 @@
-"""Figures of a training, an evaluation and a study; of faces, see pictures.py. All in the look of style.py.
+"""Figures of a training and an evaluation, in the look of style.py; of a study: study_figures.py, of faces:
+face_figures.py.
 
 Every function writes a PNG at `path`, in one step, and returns that path. `drawn=True` stamps it as made from
 mien's drawn faces. Nothing here shows a face.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,11 @@ from mien.evaluation.calibration import Reliability
 from mien.evaluation.diagnose import Verdict
 from mien.evaluation.face_figures import class_averages, contact_sheet
 from mien.evaluation.metrics import Evaluation, wilson
-from mien.evaluation.style import ACCENT, GRID, INK, PAPER, SOFT, TRAIN, VALIDATION, canvas, deep, percent, separate
+from mien.evaluation.style import ACCENT, INK, PAPER, SOFT, TRAIN, VALIDATION, canvas, deep, percent, separate
 from mien.labels import color
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from mien.evaluation.report import StudyRow
 
 __all__ = [
     "accuracy_by_coverage",
@@ -32,7 +30,6 @@ __all__ = [
     "learning_curves",
     "recall_bars",
     "reliability",
-    "study_table",
 ]
 
 
@@ -245,76 +242,3 @@ def accuracy_by_coverage(
         if len(curves) > 1:
             axis.legend()
     return Path(path)
-
-
-def study_table(
-    rows: Sequence["StudyRow"], path: str | Path, title: str = "The family of networks", drawn: bool = False
-) -> Path:
-    """Training and validation accuracy per network as dumbbells, one per training; the bar between them is
-    the gap.
-
-    rows: as report.study_rows gives them; rows of one network are drawn together, in the order they come.
-    """
-    from mien.evaluation.report import SPLITS  # which imports this module in turn
-
-    if not rows:
-        raise MienError("no row to draw: no network of the study has been trained; run mien study")
-    networks = list(dict.fromkeys(row.network for row in rows))
-    trainings = list(dict.fromkeys(row.training for row in rows))
-    shades = dict(zip(trainings, ("#c06c3e", "#00898b", "#6a4c93", "#5b8c5a", "#8d99ae"), strict=False))
-    place, at = {}, 0.0
-    for name in networks:
-        for row in [row for row in rows if row.network == name]:
-            place[id(row)] = at
-            at += 0.62
-        at += 0.55
-    subtitle = "Filled: validation. Open: training. The bar between is the generalization gap, in points."
-    if any(row.logged_val is not None for row in rows):
-        subtitle += " Ticks: what the earlier study had logged for validation."
-    if len({row.split for row in rows}) > 1:
-        grounds = dict.fromkeys((row.training, row.split) for row in rows)
-        subtitle += " Validated on " + ", ".join(f"{SPLITS.get(s, s)} ({t})" for t, s in grounds if s) + "."
-    with canvas(path, 9.5, 2.0 + 0.5 * at, title, subtitle, drawn) as figure:
-        axis = figure.subplots()
-        for row in rows:
-            _dumbbell(axis, row, place[id(row)], shades.get(row.training, SOFT))
-        centres = [float(np.mean([place[id(row)] for row in rows if row.network == name])) for name in networks]
-        sizes = {row.network: row.parameters for row in rows}
-        axis.set_yticks(centres, [f"{name}\n{_count(sizes[name])}" for name in networks])
-        for label in axis.get_yticklabels():
-            label.set(color=INK, size=10.5)
-        for above, below in pairwise(centres):
-            axis.axhline((above + below) / 2, color=GRID, lw=0.9, zorder=0)
-        shown = [v for row in rows for v in (row.train_accuracy, row.val_accuracy, row.logged_val) if v is not None]
-        low = max(0.0, np.floor(10 * (min(shown) - 0.03)) / 10)
-        axis.set(xlim=(low, min(1.0, max(shown) + 0.06) + 0.02), ylim=(at - 0.72, -0.6))
-        axis.set_xlabel("accuracy")
-        axis.spines["left"].set_visible(False)
-        percent(axis, "x")
-        for training in trainings:
-            words = "the study's protocol" if training == "study" else f"{training} training"
-            axis.plot([], [], color=shades.get(training, SOFT), marker="o", lw=4, label=words)
-        axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(trainings), borderaxespad=0)
-    return Path(path)
-
-
-def _dumbbell(axis: "Axes", row: "StudyRow", y: float, shade: str) -> None:
-    train, val = row.train_accuracy, row.val_accuracy
-    if train is not None:
-        axis.plot([train, val], [y, y], color=shade, lw=5, alpha=0.28, solid_capstyle="butt", zorder=2)
-        axis.plot(train, y, marker="o", ms=8.5, color=PAPER, mec=shade, mew=2, zorder=3)
-    right = max(val, train if train is not None else val)
-    if row.n_validation:
-        low, high = wilson(round(val * row.n_validation), row.n_validation)
-        axis.plot([low, high], [y, y], color=shade, lw=1.6, zorder=3)
-        right = max(right, high)
-    axis.plot(val, y, marker="o", ms=9.5, color=shade, zorder=4)
-    if row.logged_val is not None:
-        axis.plot(row.logged_val, y, marker="|", ms=17, mew=2, color=INK, zorder=5)
-        right = max(right, row.logged_val)
-    words = f"{val:.1%}" if train is None else f"{val:.1%}   gap {100 * (train - val):+.1f}"
-    axis.annotate(words, (right, y), xytext=(11, 0), textcoords="offset points", va="center", size=9.5, color=shade)
-
-
-def _count(parameters: int) -> str:
-    return f"{parameters / 1e6:.2f} M" if parameters >= 1e6 else f"{parameters / 1e3:.0f} k"

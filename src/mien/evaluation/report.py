@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from mien.errors import MienError
 from mien.evaluation import history
@@ -29,7 +30,9 @@ class StudyRow:
 
     training: "study" for the study's own protocol, "modern", or the name of a variation. Accuracies are 0..1;
     train_accuracy is measured while training (dropout and augmentation on), as the study did. n_validation:
-    images behind val_accuracy, for its interval. split: what it was validated on, a key of SPLITS.
+    images behind val_accuracy, for its interval. split: what it was validated on, a key of SPLITS. seeds: those that
+    the accuracies are means over; spread: lowest and highest validation accuracy of them. version: of mien, by the
+    format of its records.
     """
 
     network: str
@@ -43,6 +46,9 @@ class StudyRow:
     split: str = ""
     logged_train: float | None = None
     logged_val: float | None = None
+    seeds: tuple[int, ...] = ()
+    spread: tuple[float, float] | None = None
+    version: str = "0.2"
 
     @property
     def gap(self) -> float | None:
@@ -66,7 +72,7 @@ def study_row(run: str | Path, training: str | None = None) -> StudyRow:
         name, group, parameters = str(metrics["recipe"]), str(metrics["group"]), int(metrics["parameters"])
         kept = metrics.get("kept_epoch")
         judged = metrics.get("evaluations", {}).get("validation", {}).get("single", {}).get("n")
-        split = str(json.loads((run / "recipe.json").read_text()).get("split", ""))
+        record = json.loads((run / "recipe.json").read_text())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MienError(f"{run}: no finished run ({error}); train it, or leave it out of the study") from error
     rows = history.read(run / "history.csv")
@@ -86,43 +92,70 @@ def study_row(run: str | Path, training: str | None = None) -> StudyRow:
         train_accuracy=row["train_accuracy"],
         epochs=len(rows),
         n_validation=judged,
-        split=split,
+        split=str(record.get("split", "")),
         logged_train=logged[0],
         logged_val=logged[1],
+        seeds=(int(record["seed"]),) if "seed" in record else (),
+        version="0.1" if record.get("format", 1) == 1 else "0.2",
     )
 
 
 def study_rows(runs: Iterable[tuple[str | Path, str | None]]) -> list[StudyRow]:
     """Rows of several run folders, each with its training as in `study_row`, in the order of the study's story, its own
-    protocol first."""
+    protocol first. Seeds of one training are one row, of means; those of mien 0.1 only where there are no others."""
     rank = {name: i for i, name in enumerate(ORDER)}
-    rows = [study_row(run, training) for run, training in runs]
+    groups: dict[tuple[str, str], list[StudyRow]] = {}
+    for run, training in runs:
+        row = study_row(run, training)
+        groups.setdefault((row.network, row.training), []).append(row)
+    rows = [_mean_over_seeds(rows) for rows in groups.values()]
     return sorted(rows, key=lambda r: (rank.get(r.network, len(rank)), r.network, r.training != "study"))
 
 
-def study_markdown(rows: Sequence[StudyRow]) -> str:
+def _mean_over_seeds(rows: Sequence[StudyRow]) -> StudyRow:
+    newest = max(row.version for row in rows)
+    rows = [row for row in rows if row.version == newest]
+    if len(rows) == 1:
+        return rows[0]
+    val = [row.val_accuracy for row in rows]
+    train = [row.train_accuracy for row in rows if row.train_accuracy is not None]
+    return replace(
+        rows[0],
+        val_accuracy=fmean(val),
+        train_accuracy=fmean(train) if len(train) == len(rows) else None,
+        seeds=tuple(seed for row in rows for seed in row.seeds),
+        spread=(min(val), max(val)),
+    )
+
+
+def study_markdown(rows: Sequence[StudyRow], missing: Sequence[str] = ()) -> str:
     """The study as a Markdown table: a row per network and training, with the gap and the logged figures.
 
-    Differences from the logged validation accuracy of over 1.5 points are in bold: they want an explanation.
+    missing: what is planned and not yet run, as words, for the line below. Differences from the logged validation
+    accuracy of over 1.5 points are in bold: they want an explanation.
     """
     lines = [
-        "| network | group | parameters | training | epochs | train | validation (95 %) | on | gap "
+        "| network | parameters | trained | epochs | seeds | train | validation (95 %) | on | gap "
         "| logged train / val | difference |",
-        "|---|---|--:|---|--:|--:|--:|---|--:|--:|--:|",
+        "|---|--:|---|--:|---|--:|--:|---|--:|--:|--:|",
     ]
     for row in rows:
         interval = ""
         if row.n_validation:
             low, high = wilson(round(row.val_accuracy * row.n_validation), row.n_validation)
             interval = f" ±{50 * (high - low):.1f}"
+        if row.spread is not None:
+            interval += f", seeds {_share(row.spread[0])} to {_share(row.spread[1])}"
         logged = f"{_share(row.logged_train)} / {_share(row.logged_val)}" if row.logged_val is not None else "–"
         difference = _points(row.difference)
         if row.difference is not None and abs(row.difference) > LARGE:
             difference = f"**{difference}**"
-        ground = SPLITS.get(row.split, "–")
+        seeds = ", ".join(map(str, row.seeds)) or "–"
+        if row.version == "0.1":
+            seeds += " (0.1)"
         lines.append(
-            f"| {row.network} | {row.group} | {row.parameters:,} | {row.training} | {row.epochs or '–'} "
-            f"| {_share(row.train_accuracy)} | {_share(row.val_accuracy)}{interval} | {ground} "
+            f"| {row.network} | {row.parameters:,} | {row.training} | {row.epochs or '–'} | {seeds} "
+            f"| {_share(row.train_accuracy)} | {_share(row.val_accuracy)}{interval} | {SPLITS.get(row.split, '–')} "
             f"| {_points(row.gap)} | {logged} | {difference} |"
         )
     lines += [
@@ -130,6 +163,10 @@ def study_markdown(rows: Sequence[StudyRow]) -> str:
         "Accuracies in percent, gap and difference in points. Training accuracy is measured while training, "
         "with dropout and augmentation on; validation accuracy without.",
     ]
+    if any(row.version == "0.1" for row in rows):
+        lines[-1] += " Rows marked (0.1) are version 0.1's and stand until their training by this version is in."
+    if missing:
+        lines[-1] += f" Not yet run at full length: {', '.join(missing)}."
     return "\n".join(lines) + "\n"
 
 

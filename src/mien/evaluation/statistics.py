@@ -16,7 +16,7 @@ from mien.errors import MienError
 SAMPLES = 10_000  # of a bootstrap or a permutation test
 CHUNK = 250  # bootstrap samples at once: memory stays flat
 NOTHING = 0.01  # an effect within one point counts as none
-Claim = Literal["increases", "decreases", "does nothing"]
+Claim = Literal["increases", "decreases", "does nothing", "does not increase", "does not decrease"]
 Ruling = Literal["confirmed", "refuted", "undecided"]
 
 
@@ -141,9 +141,14 @@ def rule(difference: Difference, claim: Claim, nothing: float = NOTHING) -> Ruli
     """What an interval says of a claim, by a rule written down before.
 
     "increases", "decreases": confirmed where the interval lies on that side of 0, refuted where on the other. "does
-    nothing": confirmed where the interval lies within `nothing` of 0, refuted where it lies outside of that. Else
-    undecided.
+    nothing": confirmed where the interval lies within `nothing` of 0, refuted where it lies outside of that. "does not
+    increase", "does not decrease": the same, with the other side left free. Else undecided.
     """
+    if claim in ("does not increase", "does not decrease"):
+        low, high = (
+            (difference.low, difference.high) if claim == "does not increase" else (-difference.high, -difference.low)
+        )
+        return "confirmed" if high <= nothing else "refuted" if low > nothing else "undecided"
     if claim == "does nothing":
         if -nothing <= difference.low and difference.high <= nothing:
             return "confirmed"

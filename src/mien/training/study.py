@@ -1,4 +1,4 @@
-"""The study: which trainings answer its questions, as one plan of lines, and the record of what is finished.
+"""The study: which trainings answer its questions, as one plan of lines.
 
 Lines: a, the seven networks, trained the study's way and the modern way; b, each regularizer added alone to the bare
 hybrid and removed alone from the full one; d, what mends the overfitting of the deep network; e, the modern hybrid on
@@ -7,16 +7,14 @@ more and more images.
 
 import dataclasses
 import json
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.errors import MienError, require
-from mien.evaluation import history, report
-from mien.evaluation.record import FORMAT, read_record
-from mien.files import atomic_write
+from mien.errors import require
+from mien.evaluation import history
+from mien.evaluation.record import FORMAT
 from mien.training.recipes import OWN, Recipe, recipe
 
 NETWORKS = ("normal", "baseline", "deep", "dropout", "dropout_heavy", "globalpool", "hybrid")
@@ -88,6 +86,11 @@ class StudyRun:
         return recipe(self.base, **self.changes)
 
     @property
+    def name(self) -> str:
+        """The folder's name without the seed: what the seeds of one training have in common."""
+        return self.folder.name.removesuffix(f"-{self.seed}")
+
+    @property
     def finished(self) -> bool:
         return (self.folder / "metrics.json").is_file()
 
@@ -152,53 +155,6 @@ def _line(line: str, networks: Sequence[str]) -> Iterable[tuple[str, str, str, d
                 "hybrid",
                 {"train_fraction": fraction},
             )
-
-
-def keep_records(planned: Sequence[StudyRun], output: Path) -> list[StudyRun]:
-    """Copy recipe.json, history.csv and metrics.json of what is finished to output/runs/, where it is committed
-    from."""
-    finished = [run for run in planned if run.finished]
-    for run in finished:
-        for name in ("recipe.json", "history.csv", "metrics.json", "predictions-validation.csv"):
-            if not (run.folder / name).is_file():  # mien 0.1 kept no predictions
-                continue
-            kept = output / "runs" / run.folder.name / name
-            if kept.resolve() != (run.folder / name).resolve():  # a report may be made of the kept records themselves
-                with atomic_write(kept) as temporary:
-                    shutil.copyfile(run.folder / name, temporary)
-    return finished
-
-
-def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.StudyRow]:
-    """study.md and study.png of what is finished, and its records. Raises MienError where nothing is finished."""
-    finished = keep_records(planned, output)
-    if not finished:
-        raise MienError("no training of the study is finished yet; run mien study")
-    rows = report.study_rows((run.folder, run.training) for run in finished)
-    with atomic_write(output / "study.md") as temporary:
-        temporary.write_text(report.study_markdown(rows))
-    with atomic_write(output / "progress.md") as temporary:
-        temporary.write_text(progress_markdown(planned))
-    from mien.evaluation import plots
-
-    drawn = any(read_record(run.folder)["data"]["drawn"] for run in finished)
-    shown = [row for row in rows if row.training in ("study", "modern")] or rows
-    plots.study_table(shown, output / "study.png", drawn=drawn)
-    return rows
-
-
-def progress_markdown(planned: Sequence[StudyRun]) -> str:
-    """How much of each line of the plan is finished at full length by this version, as a Markdown table."""
-    names = {
-        "a": "the seven networks, the study's way and the modern way", "b": "each regularizer added alone and removed "
-            "alone",
-        "d": "what mends the deep network", "e": "the modern hybrid on more and more images",
-    }  # fmt: skip
-    lines = ["| line | trainings | finished |", "|---|--:|--:|"]
-    for line in dict.fromkeys(run.line for run in planned):
-        runs = [run for run in planned if run.line == line]
-        lines.append(f"| {line}: {names[line]} | {len(runs)} | {sum(run.complete for run in runs)} |")
-    return "\n".join(lines) + "\n"
 
 
 def with_epochs(planned: Sequence[StudyRun], epochs: int) -> list[StudyRun]:

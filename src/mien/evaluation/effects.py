@@ -1,0 +1,178 @@
+"""Effects between the trainings of a study: differences in validation accuracy and in the gap, with bootstrap
+intervals over seeds and images.
+
+Every sample draws the validation images once, the same for all trainings that were validated on them, and of each
+training its seeds (statistics.paired_bootstrap does the same for one pair). Training accuracy, of which no image's
+outcome is kept, is drawn from its binomial distribution; so is the validation accuracy of a run of mien 0.1, which kept
+no predictions, and that of an epoch before the last.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import MienError
+from mien.evaluation import history, results
+from mien.evaluation.curves import WIDE_GAP
+from mien.evaluation.record import read_record
+from mien.evaluation.statistics import CHUNK, SAMPLES, Difference
+
+EARLY = 5  # the epoch whose training accuracy tells how fast a network learns
+Measure = Literal["validation", "gap", "early training", "gap over 10 points", "later training", "later validation"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One training of a study with all its seeds.
+
+    train, val: accuracies (S, E), 0..1, by seed and epoch. n_train, n_validation: images behind them. correct: (S, N)
+    bool, of the last epoch's weights, in the order of rows (N,); both None where a seed kept no predictions. version:
+    "0.2", or "0.1" for records of that version.
+    """
+
+    seeds: tuple[int, ...]
+    train: NDArray[np.float64]
+    val: NDArray[np.float64]
+    n_train: int
+    n_validation: int
+    rows: NDArray[np.int64] | None = None
+    correct: NDArray[np.bool_] | None = None
+    version: str = "0.2"
+
+
+def read_arm(folders: Sequence[Path]) -> Arm:
+    """The arm of finished run folders that differ in their seed alone. Raises MienError where a folder is no finished
+    run, or where they differ in their epochs or in what they were validated on."""
+    histories, records, predictions = [], [], []
+    for folder in folders:
+        histories.append(history.read(folder / "history.csv"))
+        records.append(read_record(folder))
+        path = folder / "predictions-validation.csv"
+        predictions.append(_sorted_predictions(path) if path.is_file() else None)
+    if len({len(rows) for rows in histories}) != 1 or not histories[0]:
+        raise MienError(f"{folders[0]} and its other seeds have different numbers of epochs; train them alike")
+    correct = rows = None
+    if all(prediction is not None for prediction in predictions):
+        rows = predictions[0][0]  # type: ignore[index]
+        if any(not np.array_equal(rows, prediction[0]) for prediction in predictions):  # type: ignore[index]
+            raise MienError(f"{folders[0]} and its other seeds were validated on different images; train them alike")
+        correct = np.stack([prediction[1] for prediction in predictions])  # type: ignore[index]
+    train, val = (
+        np.array([[epoch[f"{part}_accuracy"] for epoch in epochs] for epochs in histories]) for part in ("train", "val")
+    )
+    return Arm(
+        seeds=tuple(int(record["seed"]) for record in records), train=train, val=val,
+        n_train=int(records[0]["data"]["n_train"]), n_validation=int(records[0]["data"]["n_validation"]),
+        rows=rows, correct=correct, version="0.2" if all(map(_of_format_2, folders)) else "0.1",
+    )  # fmt: skip
+
+
+def _sorted_predictions(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    columns = results.read_predictions(path)
+    order = np.argsort(columns["row"], kind="stable")
+    return columns["row"][order], (columns["label"] == columns["predicted"])[order]
+
+
+def _of_format_2(folder: Path) -> bool:
+    return bool(json.loads((folder / "recipe.json").read_text()).get("format") == 2)
+
+
+class Bootstrap:
+    """Bootstrap samples of the accuracies of several arms, drawn together so that differences are paired."""
+
+    def __init__(self, arms: Mapping[str, Arm], samples: int = SAMPLES, seed: int = 0) -> None:
+        self.arms, self.samples, self.seed = dict(arms), samples, seed
+        self._val = self._validation_samples()
+        self._seeds = {
+            name: self._generator("seeds", name).integers(0, len(arm.seeds), (samples, len(arm.seeds)))
+            for name, arm in self.arms.items()
+        }
+
+    def _generator(self, *words: str) -> np.random.Generator:
+        """A generator of its own for each thing that is drawn: what else is among the arms changes nothing."""
+        return np.random.default_rng([self.seed, zlib.crc32(" ".join(words).encode())])
+
+    def _validation_samples(self) -> dict[str, NDArray[np.float64]]:
+        """Accuracy (B, S) of each arm on resampled images; the same images for arms that share them."""
+        drawn = {name: self._binomial(name, "val", -1) for name, arm in self.arms.items() if arm.correct is None}
+        by_images: dict[bytes, list[str]] = {}
+        for name, arm in self.arms.items():
+            if arm.rows is not None:
+                by_images.setdefault(arm.rows.tobytes(), []).append(name)
+        for names in by_images.values():
+            stacked = np.concatenate([_correct(self.arms[name]) for name in names]).astype(np.float32)  # (sum S, N)
+            accuracies = self._resampled(stacked)
+            ends = np.cumsum([len(self.arms[name].seeds) for name in names])
+            drawn |= dict(zip(names, np.split(accuracies, ends[:-1], axis=1), strict=True))
+        return drawn
+
+    def _resampled(self, correct: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Mean of each row of (R, N) over N columns drawn with replacement, `samples` times: (B, R)."""
+        n = correct.shape[1]
+        generator = self._generator("images")
+        accuracies = np.empty((self.samples, len(correct)))
+        for start in range(0, self.samples, CHUNK):
+            size = min(CHUNK, self.samples - start)
+            images = generator.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
+            weights = np.bincount(images.ravel(), minlength=size * n).reshape(size, n).astype(np.float32)
+            accuracies[start : start + size] = weights @ correct.T / n
+        return accuracies
+
+    def _binomial(self, name: str, part: Literal["train", "val"], epoch: int) -> NDArray[np.float64]:
+        """Accuracies of an arm's seeds in an epoch as they would come out on other images: (B, S)."""
+        arm = self.arms[name]
+        accuracy, n = (arm.train, arm.n_train) if part == "train" else (arm.val, arm.n_validation)
+        generator = self._generator(name, part, str(epoch))
+        drawn: NDArray[np.float64] = generator.binomial(n, accuracy[:, epoch], (self.samples, len(arm.seeds))) / n
+        return drawn
+
+    def _over_seeds(self, name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean (B,) of values (B, S) over the seeds that each sample draws; the same for all that is asked of an
+        arm."""
+        mean: NDArray[np.float64] = np.take_along_axis(values, self._seeds[name], axis=1).mean(axis=1)
+        return mean
+
+    def _value(self, name: str, measure: Measure) -> tuple[float, NDArray[np.float64]]:
+        """A measure of one arm: its estimate, and its samples (B,)."""
+        arm = self.arms[name]
+        val = (arm.val[:, -1], self._val[name])
+
+        def train_at(epoch: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            return arm.train[:, epoch], self._binomial(name, "train", epoch)
+
+        half = arm.train.shape[1] // 2 - 1
+        if measure == "validation":
+            parts = [(1, val)]
+        elif measure in ("gap", "gap over 10 points"):
+            parts = [(1, train_at(-1)), (-1, val)]
+        elif measure == "early training":
+            parts = [(1, train_at(min(EARLY, arm.train.shape[1]) - 1))]
+        elif measure == "later training":
+            parts = [(1, train_at(-1)), (-1, train_at(half))]
+        else:
+            parts = [(1, val), (-1, (arm.val[:, half], self._binomial(name, "val", half)))]
+        estimate = sum(sign * float(values.mean()) for sign, (values, _) in parts)
+        samples = self._over_seeds(name, np.sum([sign * samples for sign, (_, samples) in parts], axis=0))
+        if measure == "gap over 10 points":
+            return estimate - WIDE_GAP, samples - WIDE_GAP
+        return estimate, samples
+
+    def effect(self, first: str | None, second: str, measure: Measure) -> Difference:
+        """A measure of the second arm minus that of the first, or of the second alone where first is None."""
+        estimate, samples = self._value(second, measure)
+        if first is not None:
+            other, other_samples = self._value(first, measure)
+            estimate, samples = estimate - other, samples - other_samples
+        low, high = np.quantile(samples, [0.025, 0.975])
+        return Difference(estimate, float(low), float(high))
+
+
+def _correct(arm: Arm) -> NDArray[np.bool_]:
+    assert arm.correct is not None
+    return arm.correct

@@ -1,0 +1,129 @@
+"""What the study tells: table, claims, forest plot and curves of the trainings that are finished, and their records."""
+
+import dataclasses
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from mien.errors import MienError
+from mien.evaluation import claims, history, report
+from mien.evaluation.effects import Arm, Bootstrap, read_arm
+from mien.evaluation.record import read_record, recipe_fields
+from mien.evaluation.statistics import Difference
+from mien.files import atomic_write
+from mien.training.study import INSTEAD, MENDS, NETWORKS, REGULARIZERS, WITHOUT, StudyRun
+
+KEPT = ("recipe.json", "history.csv", "metrics.json", "predictions-validation.csv")  # of each run, to be committed
+LINES = {
+    "a": "the seven networks, the study's way and the modern way",
+    "b": "each regularizer added alone and removed alone",
+    "d": "what mends the deep network",
+    "e": "the modern hybrid on more and more images",
+}
+
+
+def keep_records(planned: Sequence[StudyRun], output: Path) -> list[StudyRun]:
+    """Copy the records of what is finished to output/runs/, where they are committed from.
+
+    Returns the finished trainings with their folders, or with the records that an earlier session kept there.
+    """
+    finished = []
+    for run in planned:
+        kept = output / "runs" / run.folder.name
+        if run.finished and kept.resolve() != run.folder.resolve():
+            for name in KEPT:
+                if (run.folder / name).is_file():
+                    with atomic_write(kept / name) as temporary:
+                        shutil.copyfile(run.folder / name, temporary)
+        recorded = dataclasses.replace(run, folder=kept)
+        if recorded.finished:
+            finished.append(recorded)
+    return finished
+
+
+def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.StudyRow]:
+    """Tables and figures of what is finished at full length, from its records. Raises MienError where nothing is."""
+    from mien.evaluation import study_figures
+
+    finished = [run for run in keep_records(planned, output) if _at_full_length(run)]
+    if not finished:
+        raise MienError("no training of the study is finished yet; run mien study")
+    drawn = any(read_record(run.folder)["data"]["drawn"] for run in finished)
+    rows = report.study_rows((run.folder, run.training) for run in finished)
+    family = [run for run in planned if run.line == "a"]
+    with atomic_write(output / "study.md") as temporary:
+        temporary.write_text(report.study_markdown(rows, missing=_missing(family, finished)))
+    with atomic_write(output / "progress.md") as temporary:
+        temporary.write_text(progress_markdown(planned, finished))
+    trainings = {run.training for run in family}
+    shown = [row for row in rows if row.training in trainings] or rows
+    study_figures.study_table(shown, output / "study.png", drawn=drawn)
+    curves = {(run.recipe.network, run.training): arm for run, arm in _arms(finished)}
+    panels = {(network, training): curves.get((network, training))
+              for network in NETWORKS for training in study_figures.TRAININGS}  # fmt: skip
+    study_figures.study_curves(panels, output / "curves.png", "How each network learned", drawn)
+    bootstrap = Bootstrap({run.name: arm for run, arm in _arms([run for run in finished if _by_its_recipe(run)])})
+    claims.write_claims(claims.judge(bootstrap), output)
+    effects, missing = forest_effects(bootstrap)
+    if any(effects.values()):
+        study_figures.forest(effects, output / "effects.png", "What each change does", missing, drawn)
+    return rows
+
+
+def forest_effects(bootstrap: Bootstrap) -> tuple[dict[str, list[tuple[str, Difference, Difference]]], int]:
+    """The effects of every change on validation accuracy and on the gap, by heading, and how many are not yet run."""
+    removed = {name: f"{claims.FULL}-{name}" if name in INSTEAD else claims.FULL for name in WITHOUT}
+    effects: dict[str, list[tuple[str, Difference, Difference]]] = {}
+    missing = 0
+    for heading, pairs in claims.forest_pairs(tuple(MENDS), tuple(REGULARIZERS), removed).items():
+        effects[heading] = []
+        for label, first, second in pairs:
+            if first in bootstrap.arms and second in bootstrap.arms:
+                validation, gap = (bootstrap.effect(first, second, measure) for measure in ("validation", "gap"))
+                effects[heading].append((label, validation, gap))
+            else:
+                missing += 1
+    return effects, missing
+
+
+def _arms(finished: Sequence[StudyRun]) -> list[tuple[StudyRun, Arm]]:
+    """Each training with the first of its runs; seeds of version 0.1 only where there are no others."""
+    by_name: dict[str, list[StudyRun]] = {}
+    for run in finished:
+        by_name.setdefault(run.name, []).append(run)
+    arms = []
+    for runs in by_name.values():
+        complete = [run for run in runs if run.complete] or runs
+        arms.append((complete[0], read_arm([run.folder for run in complete])))
+    return arms
+
+
+def _at_full_length(run: StudyRun) -> bool:
+    return len(history.read(run.folder / "history.csv")) == run.recipe.epochs
+
+
+def _by_its_recipe(run: StudyRun) -> bool:
+    """Whether the run was trained by the recipe as it is today: version 0.1 had others for some."""
+    recorded = recipe_fields(read_record(run.folder))
+    return all(recorded.get(field) == value for field, value in dataclasses.asdict(run.recipe).items())
+
+
+def _missing(family: Sequence[StudyRun], finished: Sequence[StudyRun]) -> list[str]:
+    """The networks and trainings of which no seed is finished, as words."""
+    there = {run.name for run in finished}
+    return [f"{run.recipe.network} ({run.training})" for run in _first_seeds(family) if run.name not in there]
+
+
+def _first_seeds(runs: Sequence[StudyRun]) -> list[StudyRun]:
+    return list({run.name: run for run in reversed(runs)}.values())[::-1]
+
+
+def progress_markdown(planned: Sequence[StudyRun], finished: Sequence[StudyRun]) -> str:
+    """How much of each line of the plan is finished at full length by this version, as a Markdown table."""
+    done = {run.folder.name for run in finished if run.complete}
+    lines = ["| line | trainings | finished |", "|---|--:|--:|"]
+    for line in dict.fromkeys(run.line for run in planned):
+        runs = [run for run in planned if run.line == line]
+        count = sum(run.folder.name in done for run in runs)
+        lines.append(f"| {line}: {LINES[line]} | {len(runs)} | {count} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,171 @@
+"""What the study tells of finished runs: effects, claims, tables and figures, and what they say of runs that are
+missing."""
+
+import csv
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mien.cli.main import main
+from mien.errors import MienError
+from mien.evaluation import claims, history, statistics
+from mien.evaluation.effects import Arm, Bootstrap, read_arm
+from mien.training.study import REGULARIZERS, StudyRun, plan
+from mien.training.study_report import forest_effects, write_report
+
+IMAGES = 400
+
+
+def record_run(run: StudyRun, val: float, train: float, epochs: int | None = None, format: int = 2) -> StudyRun:
+    """The records of a finished training: its last epoch right on a share `val` of the images, easy ones first."""
+    epochs = epochs or run.recipe.epochs
+    run.folder.mkdir(parents=True)
+    rng = np.random.default_rng(run.seed)
+    hits = np.argsort(np.arange(IMAGES) + rng.normal(0, 20, IMAGES)) < round(val * IMAGES)
+    shares = np.linspace(0.5, 1, epochs)
+    rows = [
+        dict(zip(history.COLUMNS, (n + 1, 1.0, train * s, *(2 * (1.0, val * min(1, s + 0.2))), 0.0, 1e-3, 900, 9),
+                 strict=True))
+        for n, s in enumerate(shares)
+    ]  # fmt: skip
+    history.write(rows, run.folder / "history.csv")
+    fields = {**asdict(run.recipe), "seed": run.seed, "pretrained": "", "group": "g", "format": format}
+    fields["data"] = {"n_train": 2000, "n_validation": IMAGES, "drawn": False, "fingerprint": "f"}
+    if format == 1:
+        fields = {key: value for key, value in fields.items() if key not in ("format", "batch_norm", "head")}
+    (run.folder / "recipe.json").write_text(json.dumps(fields))
+    metrics = {"recipe": run.recipe.name, "group": "g", "parameters": 1000, "epochs": epochs, "kept_epoch": epochs,
+               "evaluations": {"validation": {"single": {"n": IMAGES}}}}  # fmt: skip
+    (run.folder / "metrics.json").write_text(json.dumps(metrics))
+    if format == 2:
+        lines = [f"{row},3,{3 if hit else 4},0.9" for row, hit in enumerate(hits)]
+        (run.folder / "predictions-validation.csv").write_text(
+            "\n".join(["row,label,predicted,confidence", *lines]) + "\n"
+        )
+    return run
+
+
+def arm(val: list[float], train: list[float], n: int = 2000, epochs: int = 4) -> Arm:
+    """An arm whose seeds are right on the first images, up to the share of each."""
+    correct = np.arange(n) < np.array(val)[:, None] * n
+    curve = np.linspace(0.5, 1, epochs)
+    return Arm(tuple(range(len(val))), np.outer(train, curve), np.outer(val, curve), 20_000, n, np.arange(n), correct)
+
+
+def test_a_paired_effect_is_that_of_the_paired_bootstrap() -> None:
+    first, second = arm([0.6], [0.7]), arm([0.62], [0.7])
+    effect = Bootstrap({"a": first, "b": second}).effect("a", "b", "validation")
+    assert first.correct is not None
+    assert second.correct is not None
+    expected = statistics.paired_bootstrap(first.correct[0], second.correct[0])
+    assert (effect.estimate, effect.low, effect.high) == pytest.approx(
+        (expected.estimate, expected.low, expected.high), abs=0.002
+    )
+
+
+def test_without_predictions_the_interval_is_that_of_two_samples() -> None:
+    first, second = (replace(arm([val], [0.7]), rows=None, correct=None) for val in (0.6, 0.62))
+    effect = Bootstrap({"a": first, "b": second}).effect("a", "b", "validation")
+    expected = statistics.newcombe(1200, 2000, 1240, 2000)
+    assert (effect.low, effect.high) == pytest.approx((expected.low, expected.high), abs=0.003)
+
+
+def test_the_gap_and_the_later_epochs_come_from_the_history() -> None:
+    bootstrap = Bootstrap({"a": arm([0.5, 0.52], [0.9, 0.92])})
+    gap = bootstrap.effect(None, "a", "gap")
+    assert gap.estimate == pytest.approx(0.40)
+    assert bootstrap.effect(None, "a", "gap over 10 points").low == pytest.approx(gap.low - 0.1)
+    later = bootstrap.effect(None, "a", "later training")
+    assert later.estimate == pytest.approx(0.91 * (1 - 2 / 3))
+    assert 0.02 > later.high - later.low > 0
+
+
+def test_seeds_that_differ_widen_the_interval() -> None:
+    bootstrap = Bootstrap(
+        {"base": arm([0.5], [0.5]), "steady": arm([0.6] * 3, [0.6] * 3), "wild": arm([0.5, 0.6, 0.7], [0.6] * 3)}
+    )
+    steady, wild = (bootstrap.effect("base", name, "validation") for name in ("steady", "wild"))
+    assert steady.estimate == pytest.approx(wild.estimate)
+    assert wild.high - wild.low > 2 * (steady.high - steady.low)
+
+
+def test_every_training_that_a_claim_or_the_forest_names_is_planned() -> None:
+    planned = {run.name for run in plan(Path("runs"))}
+    named = {name for comparisons in claims.CLAIMS.values() for c in comparisons for name in (c.first, c.second)}
+    assert named - {None} <= planned
+    effects, missing = forest_effects(Bootstrap({name: arm([0.5], [0.5], 50) for name in planned}, 50))
+    assert missing == 0
+    assert {label for label, *_ in effects["the bare hybrid, with"]} == set(REGULARIZERS)
+
+
+def test_claims_are_ruled_where_their_trainings_are_in_and_named_where_not() -> None:
+    arms = {"study-baseline": arm([0.5], [0.9]), "study-deep": arm([0.6] * 3, [0.99] * 3),
+            "study-dropout": arm([0.6] * 3, [0.7] * 3)}  # fmt: skip
+    judged = claims.judge(Bootstrap(arms))
+    assert claims.verdict(judged, "the baseline underfits", "study") == "**refuted**, so far by 1 seed"
+    assert claims.verdict(judged, "dropout mends overfitting", "study") == "**confirmed**"
+    assert claims.verdict(judged, "dropout mends overfitting", "alone") == "not yet run"
+    assert claims.verdict(judged, "the hybrid is best", "study") == "not yet run"
+    assert claims.verdict(judged, "small rotations do nothing", "study") == "–"
+    table = claims.claims_markdown(judged)
+    assert all(f"| {claim} |" in table for claim in claims.CLAIMS)
+    arms["study-dropout"] = arm([0.5] * 3, [0.7] * 3)  # the gap is mended, at a price
+    assert claims.verdict(claims.judge(Bootstrap(arms)), "dropout mends overfitting", "study") == "**refuted**"
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Three seeds of two networks, one by version 0.1, and one that was cut short."""
+    runs = {run.folder.name: run for run in plan(tmp_path / "runs", ["a"])}
+    for seed in (1, 2, 3):
+        record_run(runs[f"study-baseline-{seed}"], 0.48 + seed / 100, 0.68)
+        record_run(runs[f"study-deep-{seed}"], 0.55, 0.99)
+    record_run(runs["study-dropout-1"], 0.56, 0.65, format=1)
+    record_run(runs["deep-1"], 0.5, 0.5, epochs=2)
+    assert main(["study", "--report-only", "--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "out")]) == 0
+    return tmp_path / "out"
+
+
+def test_the_report_has_tables_and_figures_of_what_is_at_full_length(results: Path) -> None:
+    table = (results / "study.md").read_text()
+    assert "| baseline | 1,000 | study | 20 | 1, 2, 3 | 68.0 | 50.0 ±4.9, seeds 49.0 to 51.0 |" in table
+    assert "| dropout | 1,000 | study | 20 | 1 (0.1) |" in table
+    assert "| deep | 1,000 | modern |" not in table
+    assert "Not yet run at full length: normal (study), normal (modern), baseline (modern), deep (modern)" in table
+    with open(results / "claims.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == sum(map(len, claims.CLAIMS.values()))
+    (mended,) = [row for row in rows if (row["second"], row["measure"]) == ("study-dropout", "gap")]
+    assert (mended["ruling"], mended["seeds"]) == ("confirmed", "3 and 1 (0.1)")
+    assert float(mended["estimate"]) == pytest.approx(0.09 - 0.44)
+    assert (
+        "| a: the seven networks, the study's way and the modern way | 45 | 6 |"
+        in (results / "progress.md").read_text()
+    )
+    for name in ("study", "curves", "effects"):
+        with Image.open(results / f"{name}.png") as figure:
+            assert figure.width > 800
+
+
+def test_a_report_of_the_kept_records_alone_says_the_same(results: Path, tmp_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in results.iterdir() if path.is_file()}
+    write_report(plan(tmp_path / "nowhere"), results)
+    assert before == {path.name: path.read_bytes() for path in results.iterdir() if path.is_file()}
+
+
+def test_seeds_that_were_trained_in_different_ways_are_no_arm(tmp_path: Path) -> None:
+    first, second, _ = plan(tmp_path, ["a"], networks=["normal"])[::2]
+    record_run(first, 0.5, 0.6)
+    record_run(second, 0.5, 0.6, epochs=3)
+    with pytest.raises(MienError, match="different numbers of epochs"):
+        read_arm([first.folder, second.folder])
+
+
+def test_nothing_finished_is_said(tmp_path: Path) -> None:
+    with pytest.raises(MienError, match="no training of the study is finished"):
+        write_report(plan(tmp_path / "runs"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

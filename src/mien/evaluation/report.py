@@ -72,8 +72,12 @@ def study_row(run: str | Path, training: str | None = None) -> StudyRow:
         name, group, parameters = str(metrics["recipe"]), str(metrics["group"]), int(metrics["parameters"])
         kept = metrics.get("kept_epoch")
         judged = metrics.get("evaluations", {}).get("validation", {}).get("single", {}).get("n")
+        if judged is not None and (isinstance(judged, bool) or not isinstance(judged, int)):
+            raise ValueError(f"n is {str(judged)[:40]}")
         record = json.loads((run / "recipe.json").read_text())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if not isinstance(record, dict):
+            raise ValueError("recipe.json holds no object")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise MienError(f"{run}: no finished run ({error}); train it, or leave it out of the study") from error
     rows = history.read(run / "history.csv")
     if not rows:

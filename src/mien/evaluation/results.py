@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MienError
-from mien.evaluation import calibration, conformal, logit_adjustment, metrics
+from mien.evaluation import calibration, conformal, logit_adjustment, metrics, record_check
 from mien.evaluation.conformal import Coverage
 from mien.evaluation.metrics import Evaluation
 from mien.evaluation.tta import OLD_NAMES
@@ -265,10 +265,8 @@ def read_record(path: str | Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         result = upgrade(record)
-        if not all(
-            isinstance(view["confusion"], list) for part in result["evaluations"].values() for view in part.values()
-        ):
-            raise ValueError("no confusion matrix")
+        if wrong := record_check.fault(result):
+            raise ValueError(wrong)
     except MienError as error:
         raise MienError(f"{path}: {error}") from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

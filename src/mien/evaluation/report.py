@@ -77,6 +77,7 @@ def study_row(run: str | Path, training: str | None = None) -> StudyRow:
         record = json.loads((run / "recipe.json").read_text())
         if not isinstance(record, dict):
             raise ValueError("recipe.json holds no object")
+        seeds = (int(record["seed"]),) if "seed" in record else ()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise MienError(f"{run}: no finished run ({error}); train it, or leave it out of the study") from error
     rows = history.read(run / "history.csv")
@@ -99,7 +100,7 @@ def study_row(run: str | Path, training: str | None = None) -> StudyRow:
         split=str(record.get("split", "")),
         logged_train=logged[0],
         logged_val=logged[1],
-        seeds=(int(record["seed"]),) if "seed" in record else (),
+        seeds=seeds,
         version="0.1" if record.get("format", 1) == 1 else "0.2",
     )
 

@@ -10,7 +10,7 @@ onnx = pytest.importorskip("onnx")
 from mien.errors import MienError  # noqa: E402
 from mien.inference.model import open_model  # noqa: E402
 from mien.training import networks, onnx_export, predict, quantize  # noqa: E402
-from mien.training.finetune import pretrained_state_dict  # noqa: E402
+from mien.training.pretrained import load_pretrained  # noqa: E402
 from mien.training.recipes import recipe  # noqa: E402
 
 PARAMETERS = {
@@ -133,7 +133,7 @@ def test_the_study_s_order_of_relu_and_pool_gives_the_same():
 
 def test_a_network_with_other_layers_is_refused_as_a_start():
     with pytest.raises(MienError, match="another network"):
-        pretrained_state_dict("hybrid", recipe("champion"), [f"c{i}" for i in range(7)])
+        load_pretrained("hybrid", recipe("champion"), [f"c{i}" for i in range(7)])
 
 
 def test_hybrid_drops_whole_maps_or_single_values():

@@ -29,9 +29,9 @@ from mien.evaluation.tta import predict_with_tta
 from mien.inference.model import open_model
 from mien.inference.normalization import normalize_input
 from mien.training import predict
-from mien.training.finetune import pretrained_state_dict
 from mien.training.finish import logits_of
 from mien.training.onnx_export import weights
+from mien.training.pretrained import load_pretrained
 from mien.training.recipes import recipe
 from mien.training.run import load_run
 from mien.training.tracking import Guarded, NoTracker, tracker
@@ -167,7 +167,7 @@ def test_a_model_file_of_a_fold_is_measured_on_that_fold(place, tmp_path):
 
 
 def test_a_new_last_layer_comes_from_the_seed():
-    a, b, c = (pretrained_state_dict("hybrid", recipe("hybrid"), ["x", "y"], seed) for seed in (1, 1, 2))
+    a, b, c = (load_pretrained("hybrid", recipe("hybrid"), ["x", "y"], seed).state_dict for seed in (1, 1, 2))
     last = [name for name in a if a[name].shape[:1] == (2,)]
     assert last
     assert all(torch.equal(a[name], b[name]) for name in a)

@@ -4,7 +4,7 @@ import mien
 for face in mien.read("photo.jpg"):
     print(face.emotion, face.confidence, face.box)
 
-docs/python.md shows the whole job: load_dataset, train, evaluate, submit, read.
+docs/python.md shows the whole job: load_dataset, train, finetune, evaluate, submit, read.
 """
 
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from mien import errors
 from mien.errors import MienError, MienWarning
 
 if TYPE_CHECKING:  # what editors and type checkers see; at run time, names are imported when they are used
-    from mien.api import evaluate, resume, submit, to_frame, train
+    from mien.api import evaluate, finetune, resume, submit, to_frame, train
     from mien.data import Dataset
     from mien.data import load as load_dataset
     from mien.evaluation.results import EvaluationResult
@@ -32,22 +32,23 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time, names are 
         read_video,
     )
     from mien.inference import open_model as load_model
+    from mien.training.finetune import FinetuneResult
     from mien.training.run import Run
 
 __version__ = "0.2.0"  # the one place; pyproject.toml reads it, a test compares CITATION.cff
 __all__ = [
-    "Dataset", "EvaluationResult", "Explanation", "Face", "MienError", "MienWarning", "Model", "ReadResult", "Reader",
-    "Run",
-    "TrackedFace", "VideoFrame", "annotate", "classify", "errors", "evaluate", "explain", "load_dataset", "load_model",
-    "read", "read_video", "resume", "submit", "to_frame", "train",
+    "Dataset", "EvaluationResult", "Explanation", "Face", "FinetuneResult", "MienError", "MienWarning", "Model",
+    "ReadResult", "Reader", "Run", "TrackedFace", "VideoFrame", "annotate", "classify", "errors", "evaluate", "explain",
+    "finetune", "load_dataset", "load_model", "read", "read_video", "resume", "submit", "to_frame", "train",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:
     # Names that are not in mien.inference, or are called otherwise there: module, name.
     _ELSEWHERE = {
-        **{name: ("mien.api", name) for name in ("evaluate", "resume", "submit", "to_frame", "train")},
+        **{name: ("mien.api", name) for name in ("evaluate", "finetune", "resume", "submit", "to_frame", "train")},
         "Dataset": ("mien.data", "Dataset"),
         "EvaluationResult": ("mien.evaluation.results", "EvaluationResult"),
+        "FinetuneResult": ("mien.training.finetune", "FinetuneResult"),
         "Run": ("mien.training.run", "Run"),
         "load_dataset": ("mien.data", "load"),
         "load_model": ("mien.inference", "open_model"),

@@ -1,7 +1,9 @@
-"""The Python API of the whole job beside reading: train, resume, evaluate, submit, to_frame. `import mien` shows it.
+"""The Python API of the whole job beside reading: train, finetune, resume, evaluate, submit, to_frame.
+
+`import mien` shows it.
 
 Every function takes and returns plain values: a data set or its path, a run, a model or its name. torch is imported by
-train and resume alone.
+train, finetune and resume alone.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mien.data import Dataset, load
-from mien.errors import MienError, require
+from mien.errors import MienError, MienWarning, require
 from mien.evaluation.evaluate import evaluate as _evaluate
 from mien.evaluation.results import EvaluationResult
 from mien.evaluation.submit import submit as _submit
@@ -19,6 +21,7 @@ from mien.inference.model import Model
 if TYPE_CHECKING:
     import pandas
 
+    from mien.training.finetune import FinetuneResult
     from mien.training.recipes import Recipe
     from mien.training.run import Run
     from mien.training.runtime import Runtime
@@ -44,9 +47,10 @@ def train(
     recipe: the name of one (`mien train --list` shows them), or a Recipe. dataset: what load_dataset returned, or a
     path.
     seed: 0 or more. name: of the run folder under `runs`; by default RECIPE-SEED, with a number where that is finished.
-    pretrained: a model whose weights to begin with. tracker: "none", "wandb", "trackio" or "tensorboard". progress:
-    show a bar on standard error. fields: fields of the recipe (epochs=5, learning_rate=1e-3; `mien train --help`
-    describes them) and of what it runs on (threads, accelerator, precision, compiled, max_minutes).
+    pretrained: a model whose weights to begin with, its last layer by class name. tracker: "none", "wandb", "trackio"
+    or "tensorboard". progress: show a bar on standard error. fields: fields of the recipe (epochs=5,
+    learning_rate=1e-3; `mien train --help` describes them) and of what it runs on (threads, accelerator, precision,
+    compiled, max_minutes).
 
     The folder gets recipe.json, history.csv, metrics.json, weights, model.onnx and figures. Raises MienError for an
     unknown recipe or field, a value out of its range, data that leave nothing to train on, and a folder that holds a
@@ -54,9 +58,9 @@ def train(
     """
     from dataclasses import replace
 
+    from mien.training.lock import free_folder
     from mien.training.recipes import check
     from mien.training.recipes import recipe as named
-    from mien.training.run import free_folder
 
     runtime, changes = _runtime(fields)
     if isinstance(recipe, str):
@@ -69,6 +73,48 @@ def train(
         chosen, _dataset(dataset), folder, runtime,
         seed=seed, pretrained=_source(pretrained), tracker=tracker, progress=progress,
     )  # fmt: skip
+
+
+def finetune(
+    dataset: Dataset | str | Path,
+    model: Source = "champion",
+    *,
+    seed: int = 1,
+    name: str = "",
+    runs: str | Path = "runs",
+    cross_validate: bool | None = None,
+    tracker: str = "none",
+    progress: bool = False,
+    **fields: bool | int | float | str,
+) -> "FinetuneResult":
+    """Train on faces of your own, beginning with a trained model; returns the run with its accuracy and interval.
+
+    dataset: what load_dataset returned, or a path: faces that are cut out already (`mien data crop`). model: what to
+    begin with, a shipped model ("champion", "hybrid"), a run or a model file. Its last layer is taken over by class
+    name. cross_validate: measure by five folds; None does so for sets of fewer than 2,000 images without parts of their
+    own. fields: of the recipe and of what it runs on, as in `train`; what is not given is chosen by the size of the
+    set, and stands in `result.run.recipe`. The rest as in `train`.
+
+    Warns (MienWarning) of unequal classes, and of photographs that were never cut. Raises MienError for a model that
+    cannot be trained on, too few images of a class, and an unknown field or a value out of its range.
+    """
+    import warnings
+
+    from mien.inference.uncut import check_uncut
+    from mien.training.finetune import finetune as _finetune
+    from mien.training.finetune_plan import plan_finetuning, run_name
+    from mien.training.lock import free_folder
+
+    dataset, source = _dataset(dataset), _source(model)
+    runtime, given = _runtime(fields)
+    plan = plan_finetuning(dataset, source, cross_validate, **given)
+    for warning in (*plan.warnings, check_uncut(dataset.source).warning(dataset.source)):
+        if warning:
+            warnings.warn(warning, MienWarning, stacklevel=2)
+    folder = Path(runs) / name if name else free_folder(Path(runs), run_name(dataset), seed)
+    with ExitStack() as stack:
+        shown = _shown(stack, folder.name, plan.recipe.epochs) if progress else {}
+        return _finetune(plan, dataset, folder, source, seed=seed, runtime=runtime, track=tracker, **shown)
 
 
 def resume(
@@ -200,24 +246,29 @@ def _run(
 ) -> "Run":
     """Train, or go on with the folder's training, and show it where asked."""
     from mien.training import checkpoint
-    from mien.training.finetune import pretrained_state_dict
+    from mien.training.pretrained import load_pretrained
     from mien.training.run import load_run, train
 
     begun = checkpoint.exists(folder)  # then the weights are in the checkpoint, and their origin may be gone
-    state = pretrained_state_dict(pretrained, recipe, dataset.classes, seed) if pretrained and not begun else None
+    state = None
+    if pretrained and not begun:
+        state = load_pretrained(pretrained, recipe, dataset.classes, seed).state_dict
     with ExitStack() as stack:
-        shown: dict[str, Any] = {}
-        if progress:
-            from mien.cli.live import Live
-
-            live = stack.enter_context(Live(folder.name))
-            live.begin(folder.name, recipe.epochs)
-            shown = {"callbacks": (live,), "on_phase": live.on_phase}
+        shown = _shown(stack, folder.name, recipe.epochs) if progress else {}
         run = train(
             recipe, dataset, folder, seed=seed, runtime=runtime, track=tracker, pretrained=pretrained,
             pretrained_state_dict=state, resume=resumed, **shown,
         )  # fmt: skip
     return run or load_run(folder)
+
+
+def _shown(stack: ExitStack, name: str, epochs: int) -> dict[str, Any]:
+    """What shows a training on standard error, as arguments of `train`."""
+    from mien.cli.live import Live
+
+    live = stack.enter_context(Live(name))
+    live.begin(name, epochs)
+    return {"callbacks": (live,), "on_phase": live.on_phase}
 
 
 def _dataset(dataset: Dataset | str | Path) -> Dataset:

@@ -57,14 +57,15 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders are kept (default: runs)")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
     parser.add_argument("--pretrained", metavar="RUN|MODEL", default="",
-                        help="begin with the weights of a run, a model.onnx, or a shipped model's name")  # fmt: skip
+                        help="begin with the weights of a run, a model.onnx, or a shipped model's name; the last "
+                             "layer by class name")  # fmt: skip
     parser.add_argument(
         "--tracker", choices=list(TRACKERS), default="wandb", help="where the run is tracked (default: wandb)"
     )
     runtime = parser.add_argument_group("machine")
     for field in dataclasses.fields(Runtime):
         text = f"{RUNTIME_HELP[field.name]}default {_defaults([field.default])})"
-        _add(runtime, field.name, field.type, field.default, text)
+        add_field(runtime, field.name, field.type, field.default, text)
     for old, new in RENAMED.items():
         _add_old(parser, old, new, FIELDS)
     named = next((RECIPES[word] for word in parser.words if word in RECIPES), None)
@@ -75,10 +76,11 @@ def add_arguments(parser: Parser) -> None:
         for field in FIELDS.values():
             if field.name == "split" and field.metadata.get("group") == name:
                 names = "|".join(typing.get_args(field.type))
-                text = f"{_help(field, shown)}; or a split file, as mien data audit writes: parts, labels, rows to keep"
+                words = field_help(field, shown)
+                text = f"{words}; or a split file, as mien data audit writes: parts, labels, rows to keep"
                 group.add_argument("--split", metavar=f"{names}|FILE", help=text)
             elif field.metadata.get("group") == name:
-                _add(group, field.name, field.type, None, _help(field, shown))
+                add_field(group, field.name, field.type, None, field_help(field, shown))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -106,8 +108,9 @@ def run(args: argparse.Namespace) -> int:
     with Live("mien train") as live:
         live.on_phase("starting torch")
         from mien.training import checkpoint
-        from mien.training.finetune import pretrained_state_dict
-        from mien.training.run import free_folder, load_run, train
+        from mien.training.lock import free_folder
+        from mien.training.pretrained import load_pretrained
+        from mien.training.run import load_run, train
 
         seed, pretrained = 1 if args.seed is None else args.seed, args.pretrained
         if chosen is None:
@@ -125,7 +128,11 @@ def run(args: argparse.Namespace) -> int:
         live.on_phase(f"reading {args.data}")
         dataset = load_dataset(args.data, args)
         begun = checkpoint.exists(folder)  # then the weights are in the checkpoint, and their origin may be gone
-        state = pretrained_state_dict(pretrained, chosen, dataset.classes, seed) if pretrained and not begun else None
+        state = None
+        if pretrained and not begun:
+            weights = load_pretrained(pretrained, chosen, dataset.classes, seed)
+            state = weights.state_dict
+            print(f"mien: {weights.decision}", file=sys.stderr)
         live.begin(folder.name, chosen.epochs)
         try:
             done = train(
@@ -172,10 +179,11 @@ def _report(done: "Run", drawn: bool) -> None:
     print(f"run folder: {done.folder}")
 
 
-def _help(field: "dataclasses.Field[Any]", recipes: Sequence["Recipe"]) -> str:
-    """A field in words: what it is, its unit, range and default. A percent sign is doubled for argparse."""
-    default = _defaults([getattr(recipe, field.name) for recipe in recipes])
-    parts = (field.metadata.get("unit"), field.metadata.get("range"), f"default {default}")
+def field_help(field: "dataclasses.Field[Any]", recipes: Sequence["Recipe"]) -> str:
+    """A field in words: what it is, its unit, range and, of these recipes, default. A percent sign is doubled for
+    argparse."""
+    default = f"default {_defaults([getattr(recipe, field.name) for recipe in recipes])}" if recipes else ""
+    parts = (field.metadata.get("unit"), field.metadata.get("range"), default)
     return f"{field.metadata['help'].rstrip('.')} ({'; '.join(str(part) for part in parts if part)})".replace("%", "%%")
 
 
@@ -205,7 +213,8 @@ def _add_old(parser: argparse.ArgumentParser, old: str, new: str, fields: "dict[
     )  # fmt: skip
 
 
-def _add(group: Any, name: str, kind: Any, default: Any, text: str) -> None:
+def add_field(group: Any, name: str, kind: Any, default: Any, text: str) -> None:
+    """An option for a field of a recipe or of the machine, in both spellings: --batch-size and --batch_size."""
     options: dict[str, Any] = {"dest": name}
     if kind is bool:
         options |= {"action": argparse.BooleanOptionalAction}

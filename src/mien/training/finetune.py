@@ -1,36 +1,153 @@
-"""Weights to begin a training with, instead of fresh ones: fine-tuning on faces and classes of one's own."""
+"""Fine-tuning: a trained network learns the faces and classes of a small set, and is measured by cross-validation."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from mien.errors import MienError
-from mien.inference.model_file import state_dict
-from mien.training import networks
-from mien.training.recipes import Recipe
+from mien.data import Dataset, split
+from mien.errors import MienError, MienWarning
+from mien.evaluation import metrics
+from mien.evaluation.classifier import open_classifier
+from mien.evaluation.evaluate import model_labels
+from mien.evaluation.metrics import Evaluation
+from mien.files import write_json
+from mien.inference.model import softmax
+from mien.inference.normalization import normalize_input
+from mien.training import predict
+from mien.training.finetune_plan import FinetunePlan
+from mien.training.pretrained import load_pretrained
+from mien.training.run import Run, launch, load_run, train
+from mien.training.runtime import Runtime, best_precision
+from mien.training.state import Callback, FaceSet
+from mien.training.targets import targets
+from mien.training.trainer import Trainer
+
+FOLDS = 5
+RECORD = "finetuning.json"  # in the run folder: how accuracy was measured, and what it is
 
 
-def pretrained_state_dict(source: str, recipe: Recipe, classes: Sequence[str], seed: int = 1) -> dict[str, Tensor]:
-    """State dict for the recipe's network, from a run folder, a model file, or the name of a shipped model.
+@dataclass(frozen=True)
+class FinetuneResult:
+    """A fine-tuned network and what it reaches.
 
-    The last layer is taken over where it has as many classes as are asked for; else it starts fresh, from the seed.
-    Raises MienError where the source is none of these, or holds another network.
+    run: the run, whose model file reads faces. evaluation: accuracy with its 95 % interval, recall and confusion.
+    measured: on what, in words. before: accuracy of the model that it began with on the same faces, among their
+    classes; None where that lacks one of them. last_layer: which rows of the last layer were taken over.
     """
-    pretrained = {name: torch.from_numpy(array) for name, array in state_dict(source).items()}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        fresh = networks.build_from(recipe, len(classes)).state_dict()
-    last = [name for name in fresh if name.endswith((".weight", ".bias"))][-2:]
-    for name, tensor in fresh.items():
-        if name.endswith("num_batches_tracked"):
-            continue
-        if name not in pretrained or (pretrained[name].shape != tensor.shape and name not in last):
-            raise MienError(
-                f"{{parameter}} {source} holds another network than '{recipe.network}'; give the recipe of that "
-                f"network",
-                parameter="pretrained",
-            )
-        if pretrained[name].shape == tensor.shape:
-            fresh[name] = pretrained[name].float().clone()
-    return fresh
+
+    run: Run
+    evaluation: Evaluation
+    measured: str
+    before: float | None
+    last_layer: str
+
+    def __repr__(self) -> str:
+        return f"FinetuneResult({self})"
+
+    def __str__(self) -> str:
+        low, high = self.evaluation.accuracy_interval
+        return f"{self.run.folder}: accuracy {self.evaluation.accuracy:.1%} ({low:.1%} to {high:.1%}), {self.measured}"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(score.name)}</td><td>{score.support:,}</td><td>{score.recall:.1%}</td></tr>"
+            for score in self.evaluation.per_class
+        )
+        return f"<p>{escape(str(self))}</p><table><tr><th></th><th>faces</th><th>recall</th></tr>{rows}</table>"
+
+
+def finetune(
+    plan: FinetunePlan,
+    dataset: Dataset,
+    folder: Path,
+    model: str,
+    *,
+    seed: int = 1,
+    runtime: Runtime | None = None,
+    track: str = "none",
+    callbacks: Sequence[Callback] = (),
+    on_phase: Callable[[str], None] = lambda phase: None,
+) -> FinetuneResult:
+    """Train into a run folder as planned, and measure: on parts of the data set's own, else by five folds.
+
+    Of five folds the run is the first: it trains on four fifths of the faces, and each face is judged by the one of
+    five networks that did not train on it, exact copies kept together. Raises MienError where the folder holds a run,
+    and for whatever `train` refuses.
+    """
+    runtime = runtime or Runtime()
+    recipe = plan.recipe
+    pretrained = load_pretrained(model, recipe, dataset.classes, seed)
+    run = train(
+        recipe, dataset, folder, seed=seed, runtime=runtime, track=track, pretrained=model,
+        pretrained_state_dict=pretrained.state_dict, callbacks=callbacks, on_phase=on_phase,
+    )  # fmt: skip
+    run = run or load_run(folder)
+    if plan.cross_validated:
+        probabilities, rows = _cross_validate(run, plan, dataset, model, seed, runtime, on_phase)
+        evaluation = metrics.evaluate(probabilities, dataset.labels[rows], dataset.classes)
+        measured = f"cross-validated: each of {len(rows):,} faces judged by a network that did not train on it"
+    else:
+        parts = run.split(dataset)
+        name = "test" if (dataset.labels[parts.test] >= 0).any() else "validation"
+        rows = getattr(parts, name)
+        rows = rows[dataset.labels[rows] >= 0]
+        probabilities = open_classifier(run.model_file).probabilities(dataset.images[rows])
+        evaluation = metrics.evaluate(probabilities, dataset.labels[rows], dataset.classes)
+        measured = f"on the {len(rows):,} faces of the {name} part, which it did not train on"
+    before = _accuracy_before(model, dataset, rows)
+    write_json(folder / RECORD, {"measured": measured, "before": before, "model": model, **evaluation.to_dict()})
+    return FinetuneResult(run, evaluation, measured, before, pretrained.decision)
+
+
+def _cross_validate(
+    run: Run,
+    plan: FinetunePlan,
+    dataset: Dataset,
+    model: str,
+    seed: int,
+    runtime: Runtime,
+    on_phase: Callable[[str], None],
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Probabilities (N, C) of every labeled face by the network that did not train on it, and their rows (N,)."""
+    recipe = run.recipe
+    precision = runtime.precision if runtime.precision != "auto" else best_precision(runtime.accelerator)
+    images = normalize_input(dataset.images, recipe.input_normalization)
+    probabilities, rows = [], []
+    for fold in range(FOLDS):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MienWarning)  # the run itself has told of duplicates
+            parts = split(dataset, "kfold", fold=fold, folds=FOLDS, duplicates=recipe.duplicates)
+        if fold == recipe.fold:
+            network = run.model()
+        else:
+            on_phase(f"cross-validating, fold {fold + 1} of {FOLDS}")
+            trainer = Trainer(recipe, launch(runtime, precision), seed, compiled=runtime.compiled)
+            fitted = trainer.fit(
+                FaceSet(images[parts.train], dataset.labels[parts.train], targets(recipe, dataset, parts.train)),
+                FaceSet(images[parts.validation], dataset.labels[parts.validation]), len(dataset.classes),
+                pretrained=load_pretrained(model, recipe, dataset.classes, seed).state_dict,
+            )  # fmt: skip
+            network = fitted.model
+        logits = predict.logits(network, images[parts.validation], recipe.mean, recipe.std)
+        probabilities.append(softmax(logits))
+        rows.append(parts.validation)
+    return np.concatenate(probabilities), np.concatenate(rows)
+
+
+def _accuracy_before(model: str, dataset: Dataset, rows: NDArray[np.int64]) -> float | None:
+    """Accuracy of the model that a fine-tuning began with, among the classes of the set; None where it lacks one."""
+    classifier = open_classifier(model)
+    try:
+        labels, left_out = model_labels(classifier, dataset)
+    except MienError:  # they share no class
+        return None
+    if left_out:
+        return None
+    of_set = np.unique(labels[labels >= 0])
+    probabilities = classifier.probabilities(dataset.images[rows])
+    return float((of_set[probabilities[:, of_set].argmax(axis=1)] == labels[rows]).mean())

@@ -53,3 +53,14 @@ def _lock(handle: int) -> bool:
         # A file system without locks is no reason not to train.
         return error.errno not in (11, 13) and not isinstance(error, BlockingIOError)
     return True
+
+
+def free_folder(runs: Path, recipe: str, seed: int) -> Path:
+    """runs/RECIPE-SEED, or the first with a number behind its name that holds no finished run: sweeps train one name
+    often."""
+    folder = free = runs / f"{recipe.replace('/', '-')}-{seed}"
+    number = 1
+    while (free / "metrics.json").is_file():
+        number += 1
+        free = folder.with_name(f"{folder.name}-{number}")
+    return free

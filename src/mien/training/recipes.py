@@ -272,6 +272,15 @@ def recipe(name: str, **changes: object) -> Recipe:
     return changed
 
 
+def options(changes: dict[str, Any]) -> list[str]:
+    """Changes of a recipe's fields as options of `mien train`."""
+    words: list[str] = []
+    for field, value in changes.items():
+        flag = field.replace("_", "-")
+        words += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
+    return words
+
+
 def from_record(fields: dict[str, Any]) -> Recipe:
     """The recipe in a run's recipe.json (format 2). Raises MienError for a field that is not known or missing."""
     for field in fields:

@@ -114,17 +114,6 @@ def load_run(folder: str | Path) -> Run:
         raise MienError(f"{folder / 'recipe.json'} is not a run's record ({error})") from error
 
 
-def free_folder(runs: Path, recipe: str, seed: int) -> Path:
-    """runs/RECIPE-SEED, or the first with a number behind its name that holds no finished run: sweeps train one name
-    often."""
-    folder = free = runs / f"{recipe.replace('/', '-')}-{seed}"
-    number = 1
-    while (free / "metrics.json").is_file():
-        number += 1
-        free = folder.with_name(f"{folder.name}-{number}")
-    return free
-
-
 def train(
     recipe: Recipe,
     dataset: Dataset,
@@ -178,7 +167,7 @@ def train(
     precision = runtime.precision if runtime.precision != "auto" else best_precision(runtime.accelerator)
     rows = take_fraction(parts.train, dataset.labels, recipe.train_fraction, seed)
     train_set = _face_set(recipe, dataset, rows, targets(recipe, dataset, rows))
-    fabric = _launch(runtime, precision)
+    fabric = launch(runtime, precision)
     main = fabric.is_global_zero
     teacher = make_teacher(recipe, runtime.threads or 1, fabric.device, runtime.compiled)
     with lock_folder(folder if main else None):
@@ -242,7 +231,8 @@ def _copy(source: Path, target: Path) -> None:
         temporary.write_bytes(source.read_bytes())
 
 
-def _launch(runtime: Runtime, precision: str) -> Fabric:
+def launch(runtime: Runtime, precision: str) -> Fabric:
+    """A Fabric that is ready to train. Raises MienError where the machine has not what the runtime asks for."""
     try:
         fabric = Fabric(accelerator=runtime.accelerator, devices=runtime.devices, precision=precision)  # type: ignore[arg-type]
     except (RuntimeError, ValueError) as error:

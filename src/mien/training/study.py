@@ -15,7 +15,7 @@ from typing import Any
 from mien.errors import require
 from mien.evaluation import history
 from mien.evaluation.record import FORMAT
-from mien.training.recipes import OWN, Recipe, recipe
+from mien.training.recipes import OWN, Recipe, options, recipe
 
 NETWORKS = ("normal", "baseline", "deep", "dropout", "dropout_heavy", "globalpool", "hybrid")
 LINES = ("a", "b", "d", "e")
@@ -103,11 +103,7 @@ class StudyRun:
 
     def options(self) -> list[str]:
         """The changes as options of `mien train`."""
-        words: list[str] = []
-        for field, value in self.changes.items():
-            flag = field.replace("_", "-")
-            words += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
-        return words
+        return options(self.changes)
 
 
 def plan(

@@ -1,0 +1,150 @@
+"""Values of a fine-tuning, chosen by the size of the set, and the `mien train` command that is the same.
+
+Nothing here imports torch.
+"""
+
+import math
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mien.data import Dataset
+from mien.data.splits import split_name
+from mien.errors import MienError, require
+from mien.inference.model_file import ModelInfo, read_info, shipped, trainable
+from mien.training.recipes import OWN, RECIPES, Recipe, options, recipe
+
+MODEL = "champion"  # the most accurate of the shipped models that can be trained on
+SMALL = 2000  # labeled images below which accuracy is cross-validated
+FEWEST = 5  # images of each class: one for every fold
+IMBALANCED = 3.0  # largest class over smallest, from which on it is worth a warning
+
+# Up to so many images to train on: epochs, images a step.
+SIZES = ((120, 20, 16), (400, 12, 32), (1000, 10, 32), (3000, 8, 32), (10_000, 6, 64), (math.inf, 4, 128))
+# At 32 images a step; in proportion to their number for sgd, to its square root for the others.
+LEARNING_RATES = {"sgd": 0.02, "adam": 1e-3, "adamw": 1e-3}
+
+
+@dataclass(frozen=True)
+class FinetunePlan:
+    """What a fine-tuning will do. recipe: all values; changes: those that differ from the recipe of its name.
+
+    chosen: names of the fields that the size of the set, or the model, decided. cross_validated: whether accuracy is
+    measured by five folds, of which the run itself is the first. warnings: what a careful reader should know.
+    """
+
+    recipe: Recipe
+    changes: dict[str, Any]
+    chosen: tuple[str, ...]
+    cross_validated: bool
+    warnings: tuple[str, ...]
+
+
+def plan_finetuning(
+    dataset: Dataset, model: str = MODEL, cross_validate: bool | None = None, **given: Any
+) -> FinetunePlan:
+    """Choose the values of a fine-tuning by the number of images that it trains on.
+
+    model: a shipped model, a run folder or a model file that holds weights to train on. cross_validate: None does so
+    where the set has no parts of its own and fewer than SMALL images. given: fields of the recipe, which stay as they
+    are. Raises MienError for a model that cannot be trained on, too few images, and a value out of its range.
+    """
+    counts = {name: n for name, n in dataset.counts().items() if n}
+    if len(counts) < 2:
+        raise MienError(f"{dataset.source} has images of {len(counts)} class; fine-tuning needs two or more")
+    own_parts = split_name(dataset) == "official"
+    if not own_parts and min(counts.values()) < FEWEST:
+        rare = min(counts, key=lambda name: counts[name])
+        raise MienError(
+            f"{dataset.source} has {counts[rare]} image{'s' * (counts[rare] != 1)} of {rare}; each class needs "
+            f"{FEWEST} or more"
+        )
+    info = _trainable_info(model)
+    n = int((dataset.labels >= 0).sum())
+    require(
+        not (own_parts and cross_validate),
+        "cross_validate",
+        True,
+        "left out for a set with parts of its own to test on",
+    )
+    folds = not own_parts and (n < SMALL if cross_validate is None else cross_validate)
+    trained = int((dataset.labels[dataset.usage == "Training"] >= 0).sum()) if own_parts else round(n * 0.8)
+    base = recipe(_base(info, model))
+    chosen = {**_of_model(info, base), **_of_size(trained, str(given.get("optimizer", base.optimizer)), given)}
+    chosen |= {"duplicates": "group", "split": "official" if own_parts else "kfold" if folds else "study"}
+    values = {**chosen, **given}
+    changed = recipe(base.name, **values)
+    changes = {name: value for name, value in values.items() if value != getattr(base, name)}
+    return FinetunePlan(
+        changed, changes, tuple(name for name in changes if name not in given), folds, _warnings(counts)
+    )
+
+
+def train_command(
+    plan: FinetunePlan, model: str, data: str | Path, seed: int, folder: Path, more: Sequence[str] = ()
+) -> str:
+    """The `mien train` command that trains the same network into the same folder. more: further options."""
+    words = ["mien", "train", plan.recipe.name, "--data", str(data), *more, "--pretrained", model]
+    words += [*options(plan.changes), "--seed", str(seed), "--runs", str(folder.parent), "--name", folder.name]
+    return shlex.join([*words, "--tracker", "none"])
+
+
+def run_name(dataset: Dataset) -> str:
+    """The name of a data set as that of a run folder."""
+    stem = re.sub(r"[^\w.-]+", "-", Path(dataset.source).resolve().name.split(".")[0]).strip("-.")
+    return stem or "finetuned"
+
+
+def _trainable_info(model: str) -> ModelInfo:
+    info = read_info(model)
+    if not trainable(info):
+        can = [name for name in shipped() if trainable(read_info(name))]
+        raise MienError(
+            f"{model} cannot be trained on: it is in 8 bits or made of two networks; give {' or '.join(can)}, or a run",
+            parameter="model",
+        )
+    return info
+
+
+def _base(info: ModelInfo, model: str) -> str:
+    """The recipe of the model's network."""
+    network = str(info.training.get("network") or info.training.get("recipe") or "")
+    if network not in OWN or network not in RECIPES:
+        raise MienError(
+            f"{model} does not say which network it is; train it with: mien train RECIPE --pretrained {model}"
+        )
+    return network
+
+
+def _of_model(info: ModelInfo, base: Recipe) -> dict[str, Any]:
+    """The fields that must be as the model was made: what it is built of, and how it sees pixels."""
+    training = {name: info.training[name] for name in ("batch_norm", "head") if name in info.training}
+    return {**training, "mean": info.mean, "std": info.std, "input_normalization": info.input_normalization}
+
+
+def _of_size(images: int, optimizer: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The fields that follow from how many images there are to train on."""
+    epochs, batch = next((epochs, batch) for most, epochs, batch in SIZES if images <= most)
+    batch, epochs = int(given.get("batch_size", batch)), int(given.get("epochs", epochs))
+    ratio = batch / 32
+    rate = LEARNING_RATES[optimizer] * (ratio if optimizer == "sgd" else math.sqrt(ratio))
+    steps = max(epochs * -(-images // max(batch, 1)), 10)
+    return {
+        "epochs": epochs, "batch_size": batch, "learning_rate": float(f"{rate:.2g}"),
+        "ema_decay": round(1 - 10 / max(steps, 50), 3), "progressive_resizing_from": 48, "mixup": 0.0, "teacher": "",
+        "checkpoint_metric": "last",
+    }  # fmt: skip
+
+
+def _warnings(counts: dict[str, int]) -> tuple[str, ...]:
+    rare, common = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
+    if counts[common] < IMBALANCED * counts[rare]:
+        return ()
+    share = counts[common] / sum(counts.values())
+    return (
+        f"the classes are unequal: {counts[common]:,} images of {common}, {counts[rare]:,} of {rare}. Who always says "
+        f"{common} is right for {share:.0%}: look at the recall of {rare}, and give more images of it",
+    )

@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from PIL import Image
+
 from mien import data
 from mien.cli.main import main
 from mien.evaluation import submission
@@ -94,3 +96,30 @@ def test_line_b_adds_each_regularizer_alone_and_removes_each_alone():
         )
     assert (bare.batch_norm, bare.head, bare.conv_drop, bare.augmentation.moves) == (False, "dense", 0.0, False)
     assert (full.batch_norm, full.head, full.drop_kind, full.label_smoothing) == (True, "global_avg", "channel", 0.05)
+
+
+def test_classes_reach_every_training_of_the_study(tmp_path, capsys):
+    argv = ["study", "--plan-only", "--networks", "hybrid", "--lines", "a", "--seeds", "1", "--runs", str(tmp_path)]
+    assert main([*argv, "--classes", "rafdb", "--skip-broken"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert all(line.endswith("--classes rafdb --skip-broken") for line in lines)
+
+
+def test_a_submission_has_no_use_for_classes_and_says_why(tmp_path, capsys):
+    assert main(["submit", "nano", "--data", str(tmp_path), "--classes", "rafdb"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "--classes names no labels here: test.csv has none" in err
+
+
+def test_quickstart_refuses_data_without_a_test_set_before_it_trains(tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / "faces" / name).mkdir(parents=True)
+        for seed in range(12):
+            face = Image.fromarray(data.draw_face("happy", seed))
+            face.save(tmp_path / "faces" / name / f"{seed}.png")
+    run = tmp_path / "run"
+    assert main(["quickstart", "--data", str(tmp_path / "faces"), "--classes", "as-is", "--run", str(run), *QUICK]) == 2
+    assert "holds no test.csv" in capsys.readouterr().err
+    assert not run.exists()

@@ -49,6 +49,11 @@ def loading_options(args: argparse.Namespace) -> dict[str, Any]:
     return {"classes": args.classes, "skip_broken": args.skip_broken}
 
 
+def loading_words(args: argparse.Namespace) -> list[str]:
+    """The options of `add_loading_arguments` as they were given, for a command that runs others."""
+    return [*(["--classes", args.classes] if args.classes else []), *(["--skip-broken"] if args.skip_broken else [])]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="what", required=True, metavar="{info,crop,audit,fetch,draw,cache}")
     info = commands.add_parser("info", help="what is there and how it was read; duplicates, contradicting labels")

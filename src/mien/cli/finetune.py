@@ -72,7 +72,7 @@ def add_arguments(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Say what will be done, train, and say what came of it."""
     from mien.cli.allocator import keep_large_blocks
-    from mien.cli.data import load_dataset
+    from mien.cli.data import load_dataset, loading_words
     from mien.cli.live import Live
     from mien.errors import MienWarning
     from mien.inference.uncut import check_uncut
@@ -91,9 +91,7 @@ def run(args: argparse.Namespace) -> None:
         folder = args.runs / args.name
     else:
         folder = free_folder(args.runs, run_name(dataset), args.seed)
-    more = ["--classes", args.classes] if args.classes else []
-    more += ["--skip-broken"] if args.skip_broken else []
-    more += ["--threads", str(args.threads)] if args.threads else []
+    more = [*loading_words(args), *(["--threads", str(args.threads)] if args.threads else [])]
     _show_plan(plan, dataset, train_command(plan, args.model, args.faces, args.seed, folder, more))
     if args.plan:
         return

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Data, epochs, folder, tracker, threads."""
+    from mien.cli.data import add_loading_arguments
+
     parser.add_argument("--data", type=Path, help="Kaggle's files (default: data/ if they are there, else drawn faces)")
+    add_loading_arguments(parser)
     parser.add_argument("--epochs", type=int, help="passes over the training images (default: 8)")
     parser.add_argument(
         "--run", type=Path, default=Path("runs/quickstart"), help="the run folder (default: runs/quickstart)"
@@ -35,6 +38,7 @@ def run(args: argparse.Namespace) -> None:
     from mien.cli.allocator import keep_large_blocks
 
     keep_large_blocks()
+    from mien.cli.data import load_dataset
     from mien.cli.live import Live
     from mien.training.recipes import recipe
 
@@ -56,8 +60,9 @@ def run(args: argparse.Namespace) -> None:
         print(f"2/4  training   the hybrid, {epochs} epochs", flush=True)
         live.begin("quickstart", epochs)
         result = quickstart(
-            data, args.run, changes, Runtime(threads=args.threads), args.tracker, (live,), live.on_phase
-        )
+            data, args.run, changes, Runtime(threads=args.threads), args.tracker, (live,), live.on_phase,
+            dataset=load_dataset(data, args),
+        )  # fmt: skip
     _report(result)
 
 

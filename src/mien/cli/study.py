@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is trained, on what, where it goes."""
+    from mien.cli.data import add_loading_arguments
     from mien.training.study import LINES, NETWORKS
 
-    parser.add_argument("--data", type=Path, default=Path("data"), help="Kaggle's files (default: data)")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="Kaggle's files or class folders (default: data)"
+    )
+    add_loading_arguments(parser)
     parser.add_argument("--lines", nargs="+", default=list(LINES), choices=LINES, help="what to run (default: all)")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), metavar="NAME", help="default: all seven")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N", help="default: 1 2 3")
@@ -50,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train what is missing, then write and print the table."""
+    from mien.cli.data import loading_words
     from mien.errors import require
     from mien.training.queue import command
     from mien.training.study import plan, with_epochs
@@ -60,6 +65,7 @@ def run(args: argparse.Namespace) -> None:
     if args.epochs is not None:
         planned = with_epochs(planned, args.epochs)
     machine = ["--tracker", args.tracker, "--threads", str(args.threads), "--precision", args.precision]
+    machine += loading_words(args)
     if args.plan_only:
         for training in planned:
             mark = "# done: " if training.finished else ""
@@ -75,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Sequence[str]) -> None:
     """Run the queue; a line at each end, and on a terminal a line that moves with what is being trained."""
-    from mien import data
+    from mien.cli.data import load_dataset
     from mien.cli.live import Steps
     from mien.training.queue import Outcome, epochs_done, hours_left, run_queue
 
@@ -86,7 +92,7 @@ def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Seq
 
     with Steps("mien study") as steps:
         steps.on_phase(f"reading {args.data}")
-        fingerprint = data.load(args.data).fingerprint
+        fingerprint = load_dataset(args.data, args).fingerprint
         last = 0.0
 
         def on_end(outcome: Outcome, left: "Sequence[StudyRun]") -> None:

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "shipped "
                         "model; several are averaged")  # fmt: skip
     parser.add_argument("--data", type=Path, default=Path("data"), help="where test.csv is (default: data)")
+    parser.add_argument("--classes", help=argparse.SUPPRESS)  # of the commands beside this one: explained, not taken
     parser.add_argument("--format", default="auto", help="auto, plain, id0, id1 or like:FILE (default: auto, as the "
                         "example_submission.csv beside test.csv, else plain)")  # fmt: skip
     parser.add_argument("--tta", default="flip", metavar="VIEWS",
@@ -34,8 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from mien.cli.progress import Counter
+    from mien.errors import MienError
     from mien.evaluation.submit import submit
+    from mien.labels import EMOTIONS
 
+    if args.classes is not None:
+        numbers = ", ".join(f"{number} {name}" for number, name in enumerate(EMOTIONS))
+        raise MienError(
+            f"{{parameter}} names no labels here: test.csv has none, and the numbers of a submission are FER2013's "
+            f"({numbers}); leave it out",
+            parameter="classes",
+        )
     with Counter("faces") as progress:
         record = submit(
             args.source,

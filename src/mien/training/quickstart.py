@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.data import Dataset, draw_files, load
+from mien.data import Dataset, draw_files, load, load_test
 from mien.evaluation import plots
 from mien.evaluation.submit import submit
 from mien.training import checkpoint
@@ -46,9 +46,16 @@ def quickstart(
     track: str,
     callbacks: Sequence[Callback] = (),
     on_phase: Callable[[str], None] = lambda phase: None,
+    *,
+    dataset: Dataset | None = None,
 ) -> Quickstart:
-    """Train (or find trained) the recipe `quickstart` on the data, write submission.csv and figures into `folder`."""
-    dataset = load(data)
+    """Train (or find trained) the recipe `quickstart` on the data, write submission.csv and figures into `folder`.
+
+    dataset: what was read from `data`, where it was read already. Raises MienError, before training, where there is no
+    test.csv to answer.
+    """
+    load_test(data)
+    dataset = dataset or load(data)
     chosen = adapt_recipe(recipe("quickstart", **changes), dataset)
     before = load_run(folder) if (folder / "recipe.json").is_file() else None
     same = (

@@ -149,6 +149,7 @@ def _extra_of(module: str) -> str | None:
         "serve": {"fastapi", "uvicorn", "starlette", "pydantic", "multipart", "python_multipart"},
         "data": {"kagglehub", "pyarrow"},
         "heic": {"pillow_heif"},
+        "ray": {"ray"},
     }.items():  # fmt: skip
         if root in roots:
             return extra

@@ -21,7 +21,7 @@ class ParquetWriter(Writer):
         self.kind, self.name, self.columns, self.count = "parquet", name, columns, 0
         self.schema = schema(columns)
         self.rows: list[dict[str, Any]] = []
-        self.parquet = _package().ParquetWriter(path, self.schema, compression="zstd")
+        self.parquet = package().ParquetWriter(path, self.schema, compression="zstd")
 
     def write(self, record: Record) -> None:
         """Write one record, whole."""
@@ -30,7 +30,7 @@ class ParquetWriter(Writer):
 
     def add(self, rows: Iterable[dict[str, Any]]) -> None:
         """Write rows of `columns`; what a row lacks is null."""
-        self.rows += [{name: row.get(name) for name in self.columns} for row in rows]
+        self.rows += rows
         if len(self.rows) >= GROUP:
             self._flush()
 
@@ -43,11 +43,8 @@ class ParquetWriter(Writer):
         self.parquet.close()
 
     def _flush(self) -> None:
-        import pyarrow
-
         if self.rows:
-            rows = [{name: _plain(value) for name, value in row.items()} for row in self.rows]
-            self.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=self.schema))
+            self.parquet.write_table(to_table(self.rows, self.columns))
             self.rows = []
 
 
@@ -55,7 +52,7 @@ class ParquetWriter(Writer):
 def open_parquet(path: Path, columns: Sequence[str]) -> Iterator[ParquetWriter]:
     """A writer of a parquet file, which appears when it is complete. Raises MienError without pyarrow, or where the
     file cannot be written."""
-    _package()
+    package()
     with atomic_write(path) as temporary:
         writer = ParquetWriter(temporary, str(path), columns)
         try:
@@ -74,12 +71,20 @@ def schema(columns: Sequence[str]) -> Any:
     return pyarrow.schema([(name, kinds.get(name, pyarrow.float64())) for name in columns])
 
 
+def to_table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> Any:
+    """Rows as a pyarrow.Table of these columns; what a row lacks is null."""
+    import pyarrow
+
+    plain = [{name: _plain(row.get(name)) for name in columns} for row in rows]
+    return pyarrow.Table.from_pylist(plain, schema=schema(columns))
+
+
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a parquet file, a batch at a time in memory. Raises MienError where it is damaged."""
     import pyarrow
 
     try:
-        for batch in _package().ParquetFile(path).iter_batches(batch_size=GROUP):
+        for batch in package().ParquetFile(path).iter_batches(batch_size=GROUP):
             yield from batch.to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise MienError(f"{path} is damaged ({' '.join(str(error).split())[:120]})") from error
@@ -90,12 +95,13 @@ def column_names(path: Path) -> list[str]:
     import pyarrow
 
     try:
-        return list(_package().read_schema(path).names)
+        return list(package().read_schema(path).names)
     except (pyarrow.ArrowException, OSError) as error:
         raise MienError(f"{path} is damaged ({' '.join(str(error).split())[:120]})") from error
 
 
-def _package() -> Any:
+def package() -> Any:
+    """pyarrow.parquet. Raises MienError where it is not installed."""
     try:
         import pyarrow.parquet as parquet
     except ImportError as error:

@@ -60,7 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="default", help="a shipped model or an exported .onnx file")
     parser.add_argument("--flip", action="store_true", help="average over the mirrored face: a little better, slower")
     parser.add_argument("--min-score", type=float, metavar="S", help="least score of a face, 0..1 (default 0.65)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="pictures worked on at a time (default 1)")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="pictures worked on at a time (default 1; of ray: all its CPUs)"
+    )
     parser.add_argument("--batch", type=int, default=64, metavar="N", help="faces classified together (default 64)")
     parser.add_argument("--max-pixels", default=None, metavar="N", help="refuse larger pictures (default 80M)")
     parser.add_argument(
@@ -72,6 +74,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baseline", default=None, metavar="TIME", help="film: each face's change against its own first TIME, e.g. 10s"
     )
+    parser.add_argument(
+        "--engine", choices=("local", "ray"), default="local",
+        help="ray: a very large collection (folder, list, parquet file, s3://...) into the folder FILE.parquet",
+    )  # fmt: skip
+    parser.add_argument("--ray-address", metavar="ADDRESS", help="of a Ray cluster (default: one on this machine)")
     parser.add_argument("--no-view", action="store_true", help="camera: open no window")
     parser.add_argument("--quiet", action="store_true", help="no progress and no summary on standard error")
 
@@ -88,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
         raise MienError("--explain shows its heat maps in annotated pictures; give --annotate OUT too")
     if args.resume and args.overwrite:
         raise MienError("--resume goes on with FILE and --overwrite replaces it; leave one of them out")
+    if args.engine == "ray":
+        return _with_ray(args)
     if args.resume and not args.output:
         raise MienError("--resume needs the output to go on with: -o FILE.jsonl or -o FILE.csv")
     quiet_decoders()
@@ -110,6 +119,14 @@ def run(args: argparse.Namespace) -> int:
             raise MienError(f"--shard takes a part of a folder or a list of files; {args.inputs[0]} is one")
         return read_part(args, args.shard, _kind(args), lambda: _many(args))
     return _one_video(args) if videos and len(args.inputs) == 1 else _many(args)
+
+
+def _with_ray(args: argparse.Namespace) -> int:
+    from mien.cli.read_ray import check_arguments, read_collection
+
+    check_arguments(args)
+    options = _video_options(args, None, None)[1]
+    return read_collection(args, _reader(args), options.every, options.baseline)
 
 
 def _many(args: argparse.Namespace) -> int:
@@ -269,7 +286,8 @@ def _reader(args: argparse.Namespace) -> "Reader":
     if not 0 <= min_score <= 1:
         raise MienError(f"--min-score is a number from 0 to 1, not {min_score:g}")
     max_pixels = MAX_PIXELS if args.max_pixels is None else _count(args.max_pixels)
-    return Reader(args.model, threads=args.threads, flip=args.flip, max_pixels=max_pixels, min_score=min_score)
+    threads = 1 if args.threads is None else args.threads
+    return Reader(args.model, threads=threads, flip=args.flip, max_pixels=max_pixels, min_score=min_score)
 
 
 def _annotated(args: argparse.Namespace) -> tuple[Path | None, bool]:

@@ -132,7 +132,7 @@ def read_one(
                 if frame.was_read:
                     people.look(frame)
                     for each in writers:
-                        each.write(_record(video.name, reader.model.name, frame))
+                        each.write(frame_record(video.name, reader.model.name, frame))
                     labels = tuple((face.id, face.emotion) for face in frame.faces)
                     if video.live and writer.kind == "table" and labels != shown:
                         shown = labels
@@ -230,7 +230,8 @@ def _with(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def _record(name: str, model: str, frame: VideoFrame) -> dict[str, Any]:
+def frame_record(name: str, model: str, frame: VideoFrame) -> dict[str, Any]:
+    """A frame that was read as a record."""
     faces = [face.to_dict() for face in frame.faces]
     return {"source": name, "model": model, "time": round(frame.time, 4), "frame": frame.index, "faces": faces}
 

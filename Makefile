@@ -1,6 +1,7 @@
 # make quickstart   sets everything up and runs the main job: data to submission.csv
 # make page         builds a web page without a server into site/
 # make test         sets everything up, checks style and types, runs the tests
+# make test-again  runs what failed in the last run once more, alone: a busy machine is no fault of mien
 # make test-core    the tests of what needs no torch, in an environment without it
 # make dist         builds the wheel and the sdist into dist/
 # All use their own virtual environment in .venv and do nothing twice.
@@ -14,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q
 TORCH_INDEX ?=
 PYTEST ?= .venv-core/bin/python -m pytest
 
-.PHONY: quickstart test test-core lint types unit notebooks page dist clean
+.PHONY: quickstart test test-again test-core lint types unit notebooks page dist clean
 
 quickstart: $(VENV)/.train
 	$(BIN)/mien quickstart $(ARGS)
@@ -33,13 +34,16 @@ types: $(VENV)/.dev
 unit: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov
 
+test-again: lint types
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
+
 # With PYTEST="python -m pytest" it takes that environment instead of making one.
 test-core: $(if $(filter .venv-core/%,$(PYTEST)),.venv-core/.done)
 	OMP_NUM_THREADS=1 $(PYTEST) -n 2 --dist loadfile $$(cat tests/core.txt)
 
 .venv-core/.done: pyproject.toml constraints.txt
 	test -x .venv-core/bin/python || $(PYTHON) -m venv .venv-core
-	.venv-core/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e . pytest pytest-xdist hypothesis onnx
+	.venv-core/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e . pytest pytest-timeout pytest-xdist hypothesis onnx
 	touch $@
 
 dist: $(VENV)/.dev

@@ -27,6 +27,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from collections import Counter
@@ -207,8 +208,9 @@ async def stop(server: "subprocess.Popen[bytes]", port: int) -> tuple[int, int, 
     for _, writer in streams:
         writer.write(message[: len(message) // 2])
         await writer.drain()
-    while b"mien_receiving 8" not in await metrics(port):  # until it has taken them in
-        await asyncio.sleep(0.1)
+    async with asyncio.timeout(TIMEOUT / 2):  # until it has taken them in; it closes what is late itself
+        while f"mien_receiving {len(streams)}".encode() not in await metrics(port):
+            await asyncio.sleep(0.1)
     server.send_signal(signal.SIGTERM)
     began = time.monotonic()
     await asyncio.sleep(0.5)
@@ -239,12 +241,15 @@ def start(args: argparse.Namespace) -> tuple["subprocess.Popen[bytes]", int]:
     """The server and its port."""
     options = ["--port", "0", "--model", args.model, "--max-bytes", "2M", "--header-timeout", f"{HEADER_TIMEOUT:g}",
                "--timeout", f"{TIMEOUT:g}", "--decode-timeout", f"{DECODE_TIMEOUT:g}"]  # fmt: skip
-    server = subprocess.Popen([sys.executable, "-m", "mien", "serve", *options], stderr=subprocess.PIPE)
+    command = [sys.executable, "-m", "mien", "serve", *options]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert server.stderr is not None
     ready = re.search(rb":(\d+)/ \(API", server.stderr.readline())
     if not ready:
         server.kill()
         raise SystemExit("the server did not start")
+    # Its log is read on, for a full pipe would stop it.
+    threading.Thread(target=server.stderr.read, daemon=True).start()
     return server, int(ready[1])
 
 

@@ -1,6 +1,7 @@
 """What all tests share: a cache folder of their own, and where the real FER2013 is."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,3 +27,10 @@ def fer2013() -> Path:
     if not folder:
         pytest.skip("needs Kaggle's files of FER2013; set MIEN_DATA to their folder")
     return Path(folder)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """A failure is printed at once, so that a run that is cut short says what failed."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\n{report.nodeid} failed at {report.when}:\n{report.longreprtext}", file=sys.stderr, flush=True)

@@ -56,18 +56,16 @@ def test_quickstart_refuses_a_place_without_data(tmp_path, capsys):
 
 def test_the_study_trains_reports_and_does_nothing_twice(tmp_path, capsys):
     data.draw_files(tmp_path / "data", n=800, seed=1)
-    argv = ["study", "--data", str(tmp_path / "data"), "--networks", "normal", "hybrid", "--runs",
-    str(tmp_path / "runs"),
+    argv = ["study", "--data", str(tmp_path / "data"), "--networks", "normal", "--runs", str(tmp_path / "runs"),
             "--lines", "a", "--seeds", "1", "--jobs", "2", "--output", str(tmp_path / "results"), *QUICK]  # fmt: skip
     assert main(argv) == 0
     table = (tmp_path / "results" / "study.md").read_text()
     assert table.count("| normal |") == 2
-    assert table.count("| hybrid |") == 3
     assert (tmp_path / "results" / "study.png").is_file()
     names = {p.name for p in (tmp_path / "results" / "runs").iterdir()}
-    assert names == {"study-normal-1", "study-hybrid-1", "study-hybrid-element-1", "normal-1", "hybrid-1"}
+    assert names == {"study-normal-1", "normal-1"}
     kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("weights.safetensors")}
-    assert len(kept) == 5
+    assert len(kept) == 2
     assert main([*argv, "--report-only"]) == 0
     assert main(argv) == 0
     assert kept == {p: p.stat().st_mtime_ns for p in kept}
@@ -75,6 +73,14 @@ def test_the_study_trains_reports_and_does_nothing_twice(tmp_path, capsys):
     argv[2] = str(tmp_path / "other")
     assert main(argv) == 2
     assert "was trained on other data" in capsys.readouterr().err
+
+
+def test_line_a_has_each_network_in_both_protocols_and_the_hybrid_with_single_elements_too():
+    assert {run.folder.name for run in plan(Path("runs"), ["a"], [1]) if run.folder.name.endswith("hybrid-1")} == {
+        "study-hybrid-1", "hybrid-1"
+    }  # fmt: skip
+    assert {run.folder.name for run in plan(Path("runs"), ["a"], [1])} >= {"study-hybrid-element-1", "deep-1"}
+    assert len(plan(Path("runs"), ["a"], [1])) == 15
 
 
 def test_every_training_of_the_plan_has_a_folder_of_its_own_and_no_two_are_the_same():

@@ -1,4 +1,4 @@
-"""Fill the marked blocks of README.md, MODEL_CARD.md and docs/reading.md from the files in results/, so that no number
+"""Fill the marked blocks of the README in both languages, the model card and pages of docs from the files in results/, so that no number
 there is typed by hand.
 
     python docs/refresh.py           writes
@@ -6,9 +6,11 @@ there is typed by hand.
 
 A block is `<!-- from FILE -->` ... `<!-- end -->`; FILE is Markdown, JSON of a submission, or that of
 benchmarks/recognise.py. Two more are tables: `<!-- from results/benchmarks/recognise.json as models -->`, and `<!--
-from results/submissions/hidden.json as submissions -->`.
+from results/submissions/hidden.json as submissions -->`. `<!-- from results/study/study.csv as deep -->` is a sentence
+on one network of the study.
 """
 
+import csv
 import json
 import re
 import sys
@@ -19,14 +21,15 @@ from mien.evaluation.tta import DESCRIPTIONS, OLD_NAMES
 from mien.inference.model_file import DEFAULT, WEIGHTS
 
 ROOT = Path(__file__).parents[1]
-FILES = ("README.md", "MODEL_CARD.md", "docs/reading.md")
+FILES = ("README.md", "MODEL_CARD.md", "docs/reading.md", "docs/story.md")
 BLOCK = re.compile(r"(<!-- from (\S+)(?: as (\w+))? -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def block(path: Path, kind: str | None = None) -> str:
     """What stands between the marks for a file."""
     if kind is not None:
-        return {"models": models_table, "submissions": submissions_table}[kind](path)
+        tables = {"models": models_table, "submissions": submissions_table}
+        return tables[kind](path) if kind in tables else network_sentence(path, kind)
     if path.suffix == ".md":
         return path.read_text().strip() + "\n"
     made = json.loads(path.read_text())
@@ -113,6 +116,29 @@ def submissions_table(path: Path) -> str:
             f"| `{name}` | {n} | {views} | {figures['accuracy']:.1%} ({low:.1%} to {high:.1%}) | {accuracy:.1%} |"
         )
     return "\n".join(lines) + "\n"
+
+
+WAYS = {"study": "the study's way", "modern": "the modern way"}
+
+
+def network_sentence(path: Path, network: str) -> str:
+    """What a network of the study came to, each way that it was trained."""
+    with open(path, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["network"] == network]
+    parts = []
+    for row in rows:
+        train, val = float(row["train_accuracy"]), float(row["val_accuracy"])
+        seeds = row["seeds"].split()
+        many = f"mean of {len(seeds)} seeds" if len(seeds) > 1 else "one seed"
+        old = ", by version 0.1" if row["version"] == "0.1" else ""
+        parts.append(
+            f"{WAYS.get(row['training'], row['training'])}: {train:.1%} of the faces that it learned from, "
+            f"**{val:.1%}** of others, a gap of {100 * (train - val):+.1f} points ({row['epochs']} epochs, {many}{old})"
+        )
+    missing = [way for training, way in WAYS.items() if training not in {row["training"] for row in rows}]
+    parts += [f"{way}: not yet run" for way in missing]
+    return f"*{network}*, {int(rows[0]['parameters']):,} weights. " + ". ".join(
+        part[0].upper() + part[1:] for part in parts) + ".\n"  # fmt: skip
 
 
 def percent(share: float) -> str:

@@ -136,6 +136,10 @@ def test_the_report_has_tables_and_figures_of_what_is_at_full_length(results: Pa
     assert "| dropout | 1,000 | study | 20 | 1 (0.1) |" in table
     assert "| deep | 1,000 | modern |" not in table
     assert "Not yet run at full length: normal (study), normal (modern), baseline (modern), deep (modern)" in table
+    with open(results / "study.csv", newline="") as file:
+        numbers = {(row["network"], row["training"]): row for row in csv.DictReader(file)}
+    assert float(numbers["baseline", "study"]["val_accuracy"]) == pytest.approx(0.5)
+    assert numbers["baseline", "study"]["seeds"] == "1 2 3"
     with open(results / "claims.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == sum(map(len, claims.CLAIMS.values()))

@@ -132,14 +132,15 @@ def judge(bootstrap: Bootstrap) -> list[Ruled]:
                     comparison,
                     effect,
                     statistics.rule(effect, comparison.expected),
-                    _seeds(arms),
+                    seeds_in_words(arms),
                     min(len(arm.seeds) for arm in arms),
                 )
             )
     return judged
 
 
-def _seeds(arms: Sequence[Arm]) -> str:
+def seeds_in_words(arms: Sequence[Arm]) -> str:
+    """How many seeds each arm has, and whether they are version 0.1's: "3", "3 and 1 (0.1)"."""
     words = [f"{len(arm.seeds)}{' (0.1)' if arm.version == '0.1' else ''}" for arm in arms]
     return " and ".join(dict.fromkeys(words))
 

@@ -1,5 +1,6 @@
 """The study of the family: a row per network and training, beside what was logged, as table and figure."""
 
+import csv
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from statistics import fmean
 from mien.errors import MienError
 from mien.evaluation import history
 from mien.evaluation.metrics import wilson
+from mien.files import atomic_write
 
 # What the earlier notebook study logged: training, validation accuracy at the study/ recipes' protocol.
 LOGGED: dict[str, tuple[float | None, float | None]] = {
@@ -173,6 +175,18 @@ def study_markdown(rows: Sequence[StudyRow], missing: Sequence[str] = ()) -> str
     if missing:
         lines[-1] += f" Not yet run at full length: {', '.join(missing)}."
     return "\n".join(lines) + "\n"
+
+
+def write_study_csv(rows: Sequence[StudyRow], path: Path) -> None:
+    """The same rows as csv: accuracies 0..1, seeds separated by spaces."""
+    names = ("network", "training", "parameters", "epochs", "train_accuracy", "val_accuracy", "n_validation", "split",
+             "logged_train", "logged_val", "version")  # fmt: skip
+    with atomic_write(path) as temporary, open(temporary, "w", newline="") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow([*names, "seeds"])
+        for row in rows:
+            values = [getattr(row, name) for name in names]
+            out.writerow(["" if value is None else value for value in values] + [" ".join(map(str, row.seeds))])
 
 
 def _share(value: float | None) -> str:

@@ -11,7 +11,7 @@ from mien.evaluation.effects import Arm, Bootstrap, read_arm
 from mien.evaluation.record import read_record, recipe_fields
 from mien.evaluation.statistics import Difference
 from mien.files import atomic_write
-from mien.training.study import INSTEAD, MENDS, NETWORKS, REGULARIZERS, WITHOUT, StudyRun
+from mien.training.study import INSTEAD, MENDS, NETWORKS, REGULARIZERS, WITHOUT, StudyRun, plan
 
 KEPT = ("recipe.json", "history.csv", "metrics.json", "predictions-validation.csv")  # of each run, to be committed
 LINES = {
@@ -53,6 +53,7 @@ def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.Study
     family = [run for run in planned if run.line == "a"]
     with atomic_write(output / "study.md") as temporary:
         temporary.write_text(report.study_markdown(rows, missing=_missing(family, finished)))
+    report.write_study_csv(rows, output / "study.csv")
     with atomic_write(output / "progress.md") as temporary:
         temporary.write_text(progress_markdown(planned, finished))
     trainings = {run.training for run in family}
@@ -62,12 +63,22 @@ def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.Study
     panels = {(network, training): curves.get((network, training))
               for network in NETWORKS for training in study_figures.TRAININGS}  # fmt: skip
     study_figures.study_curves(panels, output / "curves.png", "How each network learned", drawn)
-    bootstrap = Bootstrap({run.name: arm for run, arm in _arms([run for run in finished if _by_its_recipe(run)])})
+    bootstrap = _bootstrap(finished)
     claims.write_claims(claims.judge(bootstrap), output)
     effects, missing = forest_effects(bootstrap)
     if any(effects.values()):
         study_figures.forest(effects, output / "effects.png", "What each change does", missing, drawn)
     return rows
+
+
+def kept_effects(output: Path) -> Bootstrap:
+    """The trainings whose records are kept under output/runs, at full length and by today's recipes, ready to be
+    compared by `effect`."""
+    return _bootstrap([run for run in plan(output / "runs") if run.finished and _at_full_length(run)])
+
+
+def _bootstrap(finished: Sequence[StudyRun]) -> Bootstrap:
+    return Bootstrap({run.name: arm for run, arm in _arms([run for run in finished if _by_its_recipe(run)])})
 
 
 def forest_effects(bootstrap: Bootstrap) -> tuple[dict[str, list[tuple[str, Difference, Difference]]], int]:

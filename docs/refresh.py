@@ -1,5 +1,5 @@
-"""Fill the marked blocks of the README in both languages, the model card and pages of docs from the files in results/, so that no number
-there is typed by hand.
+"""Fill the marked blocks of the README in both languages, the model card and pages of docs from the files in
+results/, so that no number there is typed by hand.
 
     python docs/refresh.py           writes
     python docs/refresh.py --check   exits with 1 where a block is not as its file
@@ -17,11 +17,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from georgian import in_georgian
+
 from mien.evaluation.tta import DESCRIPTIONS, OLD_NAMES
 from mien.inference.model_file import DEFAULT, WEIGHTS
 
 ROOT = Path(__file__).parents[1]
-FILES = ("README.md", "MODEL_CARD.md", "docs/reading.md", "docs/story.md")
+FILES = ("README.md", "README.ka.md", "MODEL_CARD.md", "docs/reading.md", "docs/story.md")
 BLOCK = re.compile(r"(<!-- from (\S+)(?: as (\w+))? -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -152,15 +154,16 @@ def listed(numbers: list[int]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def refreshed(text: str) -> str:
-    return BLOCK.sub(lambda m: m[1] + block(ROOT / m[2], m[3]) + m[5], text)
+def refreshed(text: str, georgian: bool = False) -> str:
+    translated = in_georgian if georgian else str
+    return BLOCK.sub(lambda m: m[1] + translated(block(ROOT / m[2], m[3])) + m[5], text)
 
 
 def main() -> int:
     stale = 0
     for path in (ROOT / name for name in FILES):
         old = path.read_text()
-        new = refreshed(old)
+        new = refreshed(old, georgian=path.suffixes == [".ka", ".md"])
         stale += new != old
         if "--check" not in sys.argv:
             path.write_text(new)

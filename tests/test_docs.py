@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "MODEL_CARD.md", *sorted((ROOT / "docs").glob("*.md"))]
+NAMES = ("README.md", "README.ka.md", "CONTRIBUTING.md", "MODEL_CARD.md")
+PAGES = [*(ROOT / name for name in NAMES), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_numbers_in_the_documents_come_from_results():
@@ -32,3 +33,25 @@ def test_commands_on_a_page_exist(page):
     code = re.findall(r"```.*?```|`[^`\n]+`", page.read_text(), re.DOTALL)
     named = {name for span in code for name in re.findall(r"(?:^|[\n`$ ])mien ([a-z]+)", span)}
     assert named <= set(COMMANDS)
+
+
+def commands(page: Path) -> list[str]:
+    """The lines of code and the `inline` code of a page, without comments."""
+    text = re.sub(r"<!-- from .*?<!-- end -->", "", page.read_text(), flags=re.DOTALL)
+    fenced = [line.split("  #")[0].strip() for block in re.findall(r"```.*?```", text, re.DOTALL)
+              for line in block.splitlines()]  # fmt: skip
+    return fenced + sorted(re.findall(r"`[^`\n]+`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)))
+
+
+def numbers(text: str) -> list[str]:
+    return sorted(re.findall(r"\d[\d.,]*(?<![.,])", text))
+
+
+def test_the_georgian_readme_has_the_commands_and_numbers_of_the_english_one() -> None:
+    english, georgian = ROOT / "README.md", ROOT / "README.ka.md"
+    assert commands(georgian) == commands(english)
+    assert numbers(georgian.read_text()) == numbers(english.read_text())
+    links = [re.findall(r"\]\(([^)]+)\)", page.read_text()) for page in (english, georgian)]
+    assert sorted(links[0][1:]) == sorted(links[1][1:])  # the first of each is the other language
+    blocks = [re.findall(r"<!-- from .*? -->", page.read_text()) for page in (english, georgian)]
+    assert blocks[0] == blocks[1]

@@ -187,16 +187,18 @@ RULE = (
 
 
 def claims_markdown(judged: Sequence[Ruled]) -> str:
-    """The claims as a Markdown table, and below it the rule."""
+    """The claims as a Markdown table."""
     lines = [f"| claim | {' | '.join(GROUNDS.values())} |", "|---|---|---|---|"]
     for claim in CLAIMS:
         lines.append(f"| {claim} | {' | '.join(verdict(judged, claim, ground) for ground in GROUNDS)} |")
-    return "\n".join([*lines, "", RULE]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def comparisons_markdown(judged: Sequence[Ruled]) -> str:
-    """Every comparison behind the claims as a Markdown table; effects in points."""
+    """The rule, and every comparison behind the claims as a Markdown table; effects in points."""
     lines = [
+        RULE,
+        "",
         "| claim | trained | compared | measure | expected | effect (95 %) | seeds | ruling |",
         "|---|---|---|---|---|--:|---|---|",
     ]

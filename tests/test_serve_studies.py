@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,11 +47,31 @@ def test_two_runs_are_compared(visit: Visit) -> None:
     page.get_by_label("Compare deep").check()
     compare.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("hybrid and deep")
-    expect(page.get_by_text("hybrid is 20.0 points better than deep on 140 images; more than the")).to_be_visible()
+    expect(page.get_by_text("hybrid is 20.0 points better than deep on 140 images (95 % interval")).to_be_visible()
+    expect(page.get_by_text("Newcombe, unpaired): more than chance explains.")).to_be_visible()
     expect(page.locator(".matrix")).to_have_count(3)
     expect(page.get_by_role("row", name=re.compile("^learning rate"))).to_have_text(re.compile("0.002.*0.01"))
     page.get_by_role("link", name="Swap").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("deep and hybrid")
+
+
+def test_predictions_of_the_same_images_are_compared_in_pairs(visit: Visit, site: tuple[str, Path]) -> None:
+    third = write_run(site[1] / "runs" / "third", top=0.7)
+    for name, wrong in (("hybrid", 40), ("deep", 60), ("third", 42)):
+        folder = site[1] / "runs" / name
+        lines = [f"{row},3,{4 if row < wrong else 3},0.9" for row in range(140)]
+        (folder / "predictions-validation.csv").write_text(
+            "\n".join(["row,label,predicted,confidence", *lines]) + "\n"
+        )
+    page = visit.page
+    page.goto(f"{visit.url}/#/studies//hybrid/deep/third")
+    sentences = page.locator(".toolbar .long p")
+    expect(sentences).to_have_count(2)
+    expect(sentences.first).to_contain_text("20 images hybrid alone has right, 0 deep alone (McNemar p < 0.001).")
+    expect(sentences.last).to_contain_text("chance alone can explain it")
+    shutil.rmtree(third)
+    for name in ("hybrid", "deep"):
+        (site[1] / "runs" / name / "predictions-validation.csv").unlink()
 
 
 def test_three_runs_are_compared_each_score_in_its_own_unit(visit: Visit, site: tuple[str, Path]) -> None:
@@ -79,7 +100,7 @@ def test_runs_on_other_images_are_shown_beside_each_other_but_not_compared(
     (folder / "recipe.json").write_text(json.dumps(recipe))
     page = visit.page
     page.goto(f"{visit.url}/#/studies//hybrid/elsewhere")
-    expect(page.get_by_text("were validated on different images: their scores cannot be compared.")).to_be_visible()
+    expect(page.get_by_text("were evaluated on different data: their scores cannot be compared.")).to_be_visible()
     expect(page.locator(".scores").first.locator("thead")).to_contain_text("other images")
     expect(page.locator(".scores .better, .scores .worse")).to_have_count(0)
     expect(page.locator(".matrix")).to_have_count(2)

@@ -1,5 +1,5 @@
 // Runs beside each other: numbers, curves in one chart, where their mistakes differ, how their recipes differ. Differences
-// are against the first run, and shown only where the runs were validated on the same images.
+// are against the first run, as /v1/compare has them, and shown only where the runs were validated on the same images.
 
 import { lineChart } from "./charts.js";
 import { confusion, difference } from "./confusion.js";
@@ -18,8 +18,9 @@ export function compareLink(names) {
   return `#/studies//${names.map(encodeURIComponent).join("/")}`;
 }
 
-/** The whole view of two or more runs, as a list of elements. */
-export function compareView(runs) {
+/** The whole view of two or more runs, as a list of elements. compared: what /v1/compare says of each, in their order. */
+export function compareView(runs, compared) {
+  const same = compared.map((each) => !each.reason);
   const names = runs.map((run) => run.name);
   const title = names.length === 2 ? `${names[0]} and ${names[1]}` : `${names.length} runs compared`;
   return [
@@ -31,39 +32,37 @@ export function compareView(runs) {
         "div",
         { class: "grow long" },
         h("h1", { id: "studies-title", tabindex: "-1", class: "file-name", text: title }),
-        runs.slice(1).map((run) => h("p", { class: "soft", text: sentenceOn(runs[0], run) })),
+        compared.slice(1).map((run) => h("p", { class: "soft", text: sentenceOn(compared[0], run) })),
       ),
       names.length === 2 ? h("a", { class: "button", href: compareLink([names[1], names[0]]) }, "Swap") : null,
     ),
-    scores(runs),
+    scores(runs, same),
     charts(runs),
-    mistakes(runs),
+    mistakes(runs, same),
     recipes(runs),
   ].filter(Boolean);
 }
 
-/** Whether two runs were validated on the same images. */
-export function comparable(a, b) {
-  const [x, y] = [single(a), single(b)];
-  return a.data.fingerprint === b.data.fingerprint && (!x || !y || x.n === y.n);
-}
-
-/** Whether the difference of a run from the first in accuracy is more than chance. */
+/** Whether the difference of a run from the first in accuracy is more than chance, by the server's interval and test. */
 function sentenceOn(first, run) {
-  const [x, y] = [single(first), single(run)];
-  if (!x || !y) return `${(x ? run : first).name} has not been evaluated yet.`;
-  if (!comparable(first, run)) {
-    return `${first.name} and ${run.name} were validated on different images: their scores cannot be compared.`;
-  }
-  const points = 100 * (y.accuracy - x.accuracy);
-  const variance = (x.accuracy * (1 - x.accuracy)) / x.n + (y.accuracy * (1 - y.accuracy)) / y.n;
-  const chance = 100 * 1.96 * Math.sqrt(variance);
-  const images = `${x.n.toLocaleString("en")} images`;
-  if (Math.abs(points) < 0.05) return `${first.name} and ${run.name} are equal on the same ${images}.`;
-  const [better, other] = points > 0 ? [run, first] : [first, run];
-  const by = `${Math.abs(points).toFixed(1)} points better than ${other.name} on ${images}`;
-  const verdict = Math.abs(points) > chance ? "more than" : "a difference within";
-  return `${better.name} is ${by}; ${verdict} the ± ${chance.toFixed(1)} that chance explains.`;
+  if (!run.difference) return `${run.reason}: their scores cannot be compared.`;
+  const { accuracy, interval, method, p_value, only_first, only_this, verdict } = run.difference;
+  const images = `${run.n.toLocaleString("en")} images`;
+  const [better, other] = accuracy >= 0 ? [run, first] : [first, run];
+  const points = (share) => (100 * share).toFixed(1);
+  const bounds = accuracy >= 0 ? interval : interval.map((bound) => -bound).reverse();
+  const by =
+    Math.abs(accuracy) < 0.0005
+      ? `${first.name} and ${run.name} are equal on the same ${images}`
+      : `${better.name} is ${points(Math.abs(accuracy))} points better than ${other.name} on ${images}`;
+  const range = `95 % interval ${points(bounds[0])} to ${points(bounds[1])}, ${method}`.replaceAll("-", "−");
+  const chance = verdict === "undecided" ? "chance alone can explain it" : "more than chance explains";
+  const alone =
+    p_value === null
+      ? ""
+      : ` ${only_first} images ${first.name} alone has right, ${only_this} ${run.name} alone` +
+        ` (McNemar p ${p_value < 0.001 ? "< 0.001" : `= ${p_value.toFixed(3)}`}).`;
+  return `${by} (${range}): ${chance}.${alone}`;
 }
 
 // sign: 1 where more is better, -1 where less is, 0 where neither. points: the difference is told in percentage points.
@@ -80,7 +79,7 @@ const SCORES = [
   { name: "Time", value: (run) => run.seconds, format: duration, sign: 0 },
 ];
 
-function scores(runs) {
+function scores(runs, same) {
   const rows = SCORES.filter(({ value }) => runs.some((run) => known(value(run))));
   const head = (run, i) =>
     h(
@@ -88,14 +87,14 @@ function scores(runs) {
       { scope: "col", class: "number" },
       h("span", { class: "key", style: { "--color": colorAt(i) } }),
       h("a", { href: `#/studies/${encodeURIComponent(run.name)}`, text: run.name }),
-      i && !comparable(runs[0], run) ? h("span", { class: "delta soft", text: "other images" }) : null,
+      i && !same[i] ? h("span", { class: "delta soft", text: "other images" }) : null,
     );
   const cell = ({ value, format, sign, points }, run, i) =>
     h(
       "td",
       { class: "number" },
       known(value(run)) ? format(value(run)) : "–",
-      i && sign && comparable(runs[0], run) ? delta(value(runs[0]), value(run), sign, points) : null,
+      i && sign && same[i] ? delta(value(runs[0]), value(run), sign, points) : null,
     );
   const verdicts = runs.map((run) => h("td", { class: "number" }, statusOf(run), verdictOf(run)));
   return h(
@@ -153,13 +152,13 @@ function charts(runs) {
   return h("div", { class: "charts" }, chart("Accuracy", "accuracy", asPercent), chart("Loss", "loss", asLoss));
 }
 
-function mistakes(runs) {
+function mistakes(runs, same) {
   const [first] = runs;
   const shownRuns = runs.filter(
     (run) => single(run)?.confusion && single(run)?.per_class && String(run.classes) === String(first.classes),
   );
   if (shownRuns.length < 2 || shownRuns[0] !== first) return null;
-  const against = shownRuns.filter((run) => run !== first && comparable(first, run));
+  const against = shownRuns.filter((run) => run !== first && same[runs.indexOf(run)]);
   const caption = (run) => `${run.name} minus ${first.name}, in points; green is better`;
   return h(
     "section",

@@ -60,7 +60,12 @@ async function refresh() {
       const runs = await Promise.all(names.map((name) => get(`v1/runs/${encodeURIComponent(name)}`)));
       if (asked !== parts) return;
       live = runs.some((run) => run.status === "running");
-      redraw(JSON.stringify(runs), () => (runs.length > 1 ? compareView(runs) : runView(runs[0])));
+      const query = names.map((name) => `run=${encodeURIComponent(name)}`).join("&");
+      const compared = names.length > 1 ? (await get(`v1/compare?${query}`)).runs : [];
+      if (asked !== parts) return;
+      redraw(JSON.stringify([runs, compared]), () =>
+        runs.length > 1 ? compareView(runs, compared) : runView(runs[0]),
+      );
     }
   } catch (error) {
     if (asked !== parts) return;

@@ -6,19 +6,18 @@ DATA is anything `mien.data.load` takes: Kaggle's files, say. Every face of the 
 `mien read` would find it. The first table compares FER2013's frame (48 pixels) with the box found in it: the measure
 of the box with the smallest spread is what the margin of mien.inference.crop is a multiple of. The second table
 re-crops the same faces by their boxes, in the frame alone and in a wider picture (the frame's edge pixels repeated),
-at several margins, tilted ones turned level or not, and classifies them; the third says what turning gains by tilt.
-Deterministic; nothing is written; about eight minutes of one core for PublicTest.
+at several margins, and classifies them. Turning tilted faces level gained nothing and is gone (commit 6372713).
+Deterministic; nothing is written; about four minutes of one core for PublicTest.
 """
 
 import argparse
-from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
 
 from mien.data import load
 from mien.errors import MienError
-from mien.inference.crop import MARGIN, crop_face, roll
+from mien.inference.crop import MARGIN, crop_face
 from mien.inference.detections import Detections
 from mien.inference.detector import open_detector
 from mien.inference.model import open_model
@@ -47,7 +46,7 @@ def main() -> None:
 
 def find(images: np.ndarray) -> list[Detections | None]:
     """The largest face found in each (48, 48) image, alone, or None."""
-    detect = open_detector(refine=True, find_turned=False)
+    detect = open_detector(find_turned=False)
     faces = [detect(Image.fromarray(image).convert("RGB")) for image in images]
     return [each[np.array([0])] if len(each) else None for each in faces]
 
@@ -86,49 +85,27 @@ def print_accuracy(images: np.ndarray, labels: np.ndarray, found: list[Detection
     print(f"on the {seen.sum()} of them with a face found:         {accuracy(images[seen], seen):.4f}")
     wider = np.pad(images, ((0, 0), (WIDER, WIDER), (WIDER, WIDER)), mode="edge")
 
-    def right(pictures: np.ndarray, shift: int, margin: float, align: bool) -> np.ndarray:
-        """Whether each found face is read right, cut out with this margin, turned level or not."""
+    def right(pictures: np.ndarray, shift: int, margin: float) -> np.ndarray:
+        """Whether each found face is read right, cut out with this margin."""
         crops = [
             crop_face(
                 Image.fromarray(picture),
                 face.boxes[0] + [shift, shift, 0, 0],
                 model.input_size,
                 margin,
-                roll(face.landmarks[0]) if align else 0.0,
             )
             for picture, face in zip(pictures, found, strict=True)
             if face is not None
         ]
         return model.classify(np.array(crops)).argmax(axis=1) == labels[seen]
 
-    print("\nre-cropped by the box   in the frame alone     in a wider picture")
-    print("margin                  as it is   level       as it is   level")
+    print("\nre-cropped by the box")
+    print("margin                  in the frame alone   in a wider picture")
     for margin in MARGINS:
         both = ((images, 0), (wider, WIDER))
-        cells = [right(pictures, shift, margin, align).mean() for pictures, shift in both for align in (False, True)]
+        alone, around = (right(pictures, shift, margin).mean() for pictures, shift in both)
         mark = "  <- used" if margin == MARGIN else ""
-        print(
-            f"{margin:<22.3f}  {cells[0]:.4f}    {cells[1]:.4f}      {cells[2]:.4f}    {cells[3]:.4f}{mark}", flush=True
-        )
-    print_tilts(np.array([abs(roll(face.landmarks[0])) for face in found if face is not None]), right, images, wider)
-
-
-def print_tilts(tilts: np.ndarray, right: Callable[..., np.ndarray], images: np.ndarray, wider: np.ndarray) -> None:
-    """What turning gains by how far faces are tilted, averaged over margins, in the frame alone and in a wider one."""
-    runs = [
-        (pictures, shift, margin) for margin in (1.1, 1.15, 1.2) for pictures, shift in ((images, 0), (wider, WIDER))
-    ]
-    plain = np.mean([right(*run, False) for run in runs], axis=0)
-    level = np.mean([right(*run, True) for run in runs], axis=0)
-    print("\ntilt of the eyes        faces   as it is   level   gain (standard error)")
-    for low, high in ((0, 4), (4, 8), (8, 12), (12, 16), (16, 90)):
-        among = (tilts >= low) & (tilts < high)
-        gain = level[among] - plain[among]
-        print(
-            f"{low:>3} to {high:<3} degrees     {among.sum():>5}    {plain[among].mean():.4f}  "
-            f"{level[among].mean():.4f}  "
-            f"{gain.mean():+.4f} ({gain.std() / max(1, among.sum()) ** 0.5:.4f})"
-        )
+        print(f"{margin:<22.3f}  {alone:.4f}               {around:.4f}{mark}", flush=True)
 
 
 if __name__ == "__main__":

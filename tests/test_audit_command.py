@@ -1,13 +1,17 @@
 """`mien data audit`: its files, its page, the split file, and what it refuses."""
 
 import csv
+import http.server
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +112,24 @@ def test_class_names_cannot_break_out_of_the_page(folder: Path) -> None:
     assert text.count("<script") == 2
 
 
-def test_the_page_decides_by_keys_and_saves_a_split(output: Path, folder: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def address(output: Path) -> Iterator[str]:
+    """The audit's folder as a web server on this machine shows it."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(output)))
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_page_decides_by_keys_and_saves_a_split(output: Path, folder: Path, tmp_path: Path, address: str) -> None:
     sync_api = pytest.importorskip("playwright.sync_api")
     chromium = os.environ.get("MIEN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
@@ -117,17 +138,19 @@ def test_the_page_decides_by_keys_and_saves_a_split(output: Path, folder: Path, 
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for width, scheme in ((1280, "dark"), (390, "light")):
             tab = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+            tab.set_default_timeout(20_000)
             faults: list[str] = []
             tab.on("pageerror", lambda error, faults=faults: faults.append(str(error)))
-            tab.goto(output.joinpath("audit.html").as_uri())
+            tab.goto(f"{address}/audit.html")
             assert tab.evaluate("document.documentElement.scrollWidth") <= width
             assert tab.locator(".card").count() == 2  # the two exact duplicates
             for key in ("ArrowRight", "d", "ArrowRight", "2"):
                 tab.keyboard.press(key)
             states = [card.get_attribute("data-decision") for card in tab.locator(".card").all()]
             assert states == ["drop", "relabel"]
-            # Decisions are kept. The page is not loaded again: browsers write the storage of files at their leisure.
-            tab.wait_for_function("Object.values(localStorage).some(value => value.includes('drop'))")
+            tab.reload()
+            tab.locator(".card").nth(1).wait_for()
+            assert [card.get_attribute("data-decision") for card in tab.locator(".card").all()] == states
             with tab.expect_download() as download:
                 tab.click("#save-split")
             download.value.save_as(tmp_path / f"{width}.csv")
@@ -271,6 +294,19 @@ def test_training_takes_a_split_file_and_keeps_it(
     assert [record["data"][f"n_{name}"] for name in ("train", "validation", "test")] == [40, 30, 30]
     assert record["split"] == "official"
     assert (run / "split.csv").read_bytes() == (tmp_path / "mine.csv").read_bytes()
+    trained = json.loads((run / "metrics.json").read_text())["evaluations"]
+    predictions = (run / "predictions-validation.csv").read_text()
+    # What is measured later goes by the run's own split file, and has the numbers of the training.
+    for source, part in ((run, "validation"), (run / "model.onnx", "test")):
+        capsys.readouterr()
+        assert main(["evaluate", str(source), "--data", str(folder), "--part", part, "--json"]) == 0
+        shown = capsys.readouterr()
+        assert json.loads(shown.out)["evaluations"][part] == trained[part]
+        assert "warning" not in shown.err
+    assert (run / "predictions-validation.csv").read_text() == predictions
+    assert {int(line.split(",")[0]) for line in predictions.splitlines()[1:]} == set(range(60, 90))
     capsys.readouterr()
+    assert main(["export", str(run), "-o", str(tmp_path / "again.onnx"), "--data", str(folder)]) == 0
+    assert "30 validation images" in capsys.readouterr().out
     assert main([*argv, "--split", "nonsense"]) == 2
     assert "no split and no file nonsense" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from mien.training import networks  # noqa: E402
 from mien.training.cascade import join, margins  # noqa: E402
 from mien.training.distillation import network_in  # noqa: E402
 from mien.training.onnx_export import export, weights  # noqa: E402
-from mien.training.quantize import quantise  # noqa: E402
+from mien.training.quantize import quantize_static  # noqa: E402
 
 FACES = np.array([draw_face(emotion, seed) for seed in range(6) for emotion in EMOTIONS])
 
@@ -34,7 +34,7 @@ def made(path, network="nano", seed=0, temperature=1.0, classes=EMOTIONS, size=4
 def pair(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pair")
     first, wide = made(folder / "first.onnx", temperature=0.1), made(folder / "wide.onnx", "hybrid", temperature=0.2)
-    quantise(wide, folder / "second.onnx", FACES)
+    quantize_static(wide, folder / "second.onnx", FACES)
     return first, folder / "second.onnx"
 
 

@@ -55,7 +55,7 @@ def test_where_none_is_whole_the_advice_does_not_lead_in_a_circle(tmp_path):
     states(tmp_path)
     for name in (checkpoint.NAME, checkpoint.PREVIOUS):
         (tmp_path / name).write_bytes(b"\0" * 3000)
-    with pytest.raises(MienError, match="train anew under another --name"):
+    with pytest.raises(MienError, match="train anew under another name"):
         checkpoint.load(tmp_path)
     with pytest.raises(MienError, match="was started with 'mien train'"):
         checkpoint.load(tmp_path / "nothing")

@@ -1,6 +1,10 @@
 """The command line as a whole: help without heavy packages, suggestions, old names, completion, the list of recipes."""
 
+import argparse
+import contextlib
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mien.cli.completion import SHELLS, commands, script
-from mien.cli.main import COMMANDS, GROUPS, main
+from mien.cli.main import COMMANDS, GROUPS, add_arguments, main
 from mien.cli.parser import Parser
 
 ROOT = Path(__file__).parents[1]
@@ -69,6 +73,36 @@ def test_every_command_s_help_has_examples(name, capsys):
     text = capsys.readouterr().out
     examples = [line for line in text.splitlines() if line.strip().startswith(f"mien {name}") and "usage" not in line]
     assert len(examples) >= 2
+
+
+def parsers() -> list[tuple[str, Parser]]:
+    """Every parser of the command line by its words: of commands, and of subcommands in them."""
+    result = []
+    for name in COMMANDS:
+        parser = Parser(prog=f"mien {name}")
+        add_arguments(parser, name)
+        below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+        result += [
+            (name, parser),
+            *((f"{name} {key}", each) for action in below for key, each in action.choices.items()),
+        ]
+    return result
+
+
+@pytest.mark.parametrize(("words", "parser"), [pytest.param(*each, id=each[0]) for each in parsers()])
+def test_every_help_has_two_examples_that_parse(words, parser):
+    """Of commands and subcommands; each example is one that the command line takes."""
+    examples = re.findall(
+        rf"^ *(mien {words}\b.*)$", f"{parser.description}\n{parser.epilog or ''}", flags=re.MULTILINE
+    )
+    assert len(examples) >= 2
+    for example in examples:
+        line = shlex.split(re.split(r"  +| [<>] ", example.replace("$(openssl rand -hex 16)", "secret"))[0])
+        command = words.split()[0]
+        taken = Parser(prog=f"mien {command}")
+        add_arguments(taken, command, line[2:])
+        with contextlib.suppress(SystemExit) if "--help" in line else contextlib.nullcontext():
+            taken.parse_args(line[2:])
 
 
 def test_train_s_help_says_of_every_field_what_it_is_its_range_and_its_default(capsys):
@@ -202,6 +236,37 @@ def test_bash_completes_commands_options_and_choices(tmp_path):
     assert complete("mien", "train", "--data", "x") == []  # then bash offers files
 
 
+ZSH = """
+source "$1"; shift; setopt ksh_arrays
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+_mien
+print -l -- "${COMPREPLY[@]}"
+"""
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_zsh_and_fish_complete_where_they_are_installed(shell, tmp_path):
+    if not shutil.which(shell):
+        pytest.skip(f"no {shell} here")
+    path = tmp_path / "script"
+    path.write_text(script(shell))
+    for line, wanted in (
+        ("mien tr", ["train"]), ("mien help ev", ["evaluate"]), ("mien train study/hy", ["study/hybrid"]),
+        ("mien train hybrid --optimizer ad", ["adam", "adamw"]), ("mien data info --sh", ["--sheet"]),
+        ("mien train hybrid --learning", ["--learning-rate"]), ("mien data inf", ["info"]),
+    ):  # fmt: skip
+        if shell == "zsh":
+            argv = ["zsh", "-f", "-c", ZSH, "zsh", str(path), *line.split()]
+        else:
+            argv = ["fish", "-c", f"source {path}; complete -C '{line}'"]
+        done = subprocess.run(
+            argv, capture_output=True, text=True, timeout=60, env={**os.environ, "HOME": str(tmp_path)}
+        )
+        # zsh itself leaves out what does not begin with the word, as it does for every function of bash's.
+        offered = [each.split("\t")[0] for each in done.stdout.splitlines() if each.startswith(line.split()[-1])]
+        assert offered == wanted, (line, done.stderr)
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_scripts_are_sound_to_the_shells_that_are_here(shell, tmp_path):
     path = tmp_path / "script"
@@ -222,3 +287,24 @@ def test_the_version_stands_in_one_place():
     assert "version" in project["project"]["dynamic"]
     assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "mien.__version__"}
     assert f"\nversion: {mien.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_texts_of_the_library_are_printed_with_options():
+    from mien.cli.options import as_options, option
+
+    advice = "more (flip=True, rotate=12, ema_decay=0.998); a smaller learning_rate, epochs=60: so (schedule='cosine')"
+    assert as_options(advice, ("flip", "rotate", "learning_rate", "epochs", "schedule", "ema_decay")) == (
+        "more (--flip --rotate 12 --ema-decay 0.998); a smaller --learning-rate, --epochs 60: so (--schedule cosine)"
+    )
+    decision = "numbers of FER2013 (another order: classes=...; classes='1=sad,2=happy')"
+    assert as_options(decision, ("classes",)) == (
+        "numbers of FER2013 (another order: --classes ...; --classes 1=sad,2=happy)"
+    )
+    names = {}
+    for command, words in (("data", ["crop", "photos"]), ("train", []), ("evaluate", [])):
+        parser = Parser(prog=f"mien {command}")
+        add_arguments(parser, command, words)
+        names[command] = [option(parser, name, words) for name in ("resume", "classes", "parts", "dataset")]
+    assert names["data"] == ["--resume", "classes", "parts", "dataset"]
+    assert names["train"] == ["--resume", "--classes", "parts", "--data"]
+    assert names["evaluate"] == ["mien train --resume", "--classes", "--part", "--data"]

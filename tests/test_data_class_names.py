@@ -94,7 +94,7 @@ def test_numbers() -> None:
     assert "FER2013's order" in fer.decisions[0]
     raf = name_classes([str(i) for i in range(1, 8)])
     assert raf.classes == tuple("1234567")
-    assert "--classes rafdb" in raf.decisions[0]
+    assert "classes='rafdb'" in raf.decisions[0]
     asked = name_classes([str(i) for i in range(1, 8)], "rafdb")
     assert asked.classes == EMOTIONS
     assert [asked.classes[asked.index[str(i)]] for i in range(1, 8)] == list(PRESETS["rafdb"].values())

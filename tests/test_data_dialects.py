@@ -135,7 +135,7 @@ def test_labels_from_one_are_not_shifted(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(HEADER + body(lambda i, a, p, u: f"{a + 1},{p},{u}"))
     message = fault(tmp_path)
     assert "labels 1, 2, 3, 4, 5, 6, 7 and no 0" in message
-    assert "--classes rafdb" in message
+    assert "classes rafdb" in message
     dataset = load(tmp_path, classes="rafdb")
     assert dataset.classes == EMOTIONS
     assert [EMOTIONS[label] for label in dataset.labels[:3]] == ["surprise", "fear", "disgust"]
@@ -257,7 +257,7 @@ def test_npz_with_parts_and_unknown_labels(tmp_path: Path) -> None:
     ("arrays", "words"),
     [
         ({"images": IMAGES, "labels": np.arange(3)}, "84 pictures and 3 labels"),
-        ({"images": IMAGES, "labels": np.arange(84) % 7 + 1}, "name them with --classes"),
+        ({"images": IMAGES, "labels": np.arange(84) % 7 + 1}, "name them with classes"),
         ({"images": IMAGES.astype(np.int64) * 9, "labels": np.arange(84) % 7}, "give uint8"),
         ({"images": np.array([object()] * 3), "labels": np.arange(3)}, "Python objects"),
         ({"a": np.arange(3)}, "holds no pictures"),

@@ -79,7 +79,7 @@ def test_overfitting_is_dated_by_the_turn_of_the_loss() -> None:
         found = diagnose(curves(20, 0.99, 0.524, 0.04, 1.3, 6, turn=6, rise=2.0, noise=0.004, seed=seed))
         assert found.epoch in range(5, 9)
         assert f"validation loss is lowest in epoch {found.epoch}" in found.evidence
-        assert "--flip" in found.advice
+        assert "flip=True" in found.advice
 
 
 def test_overfitting_without_a_turn_is_dated_by_its_gap() -> None:
@@ -93,7 +93,7 @@ def test_wild_validation_is_unstable(seed: int) -> None:
     found = diagnose(curves(20, 0.6, 0.55, 1.0, 1.2, 6, noise=0.08, seed=seed))
     assert found.kind == "unstable"
     assert found.epoch is not None
-    assert "--learning-rate" in found.advice
+    assert "learning_rate" in found.advice
 
 
 def test_a_steep_uneven_climb_is_not_unstable() -> None:
@@ -154,15 +154,15 @@ def test_validation_that_worsens_below_training_overfits_too() -> None:
 def test_a_wide_gap_still_climbing_is_told_to_augment_as_it_goes_on() -> None:
     found = diagnose(curves(12, 0.75, 0.55, 0.7, 1.2, 0.8))
     assert found.kind == "still improving"
-    assert "--flip" in found.advice
+    assert "flip=True" in found.advice
 
 
 @pytest.mark.parametrize(("speed", "kind"), [(4, "good fit"), (1.5, "still improving")])
 def test_a_falling_rate_always_gains_at_its_end_so_only_a_steep_climb_counts(speed: float, kind: str) -> None:
     found = diagnose(curves(40, 0.60, 0.62, 1.15, 1.1, speed, schedule="cosine"))
     assert found.kind == kind
-    assert "--epochs 80" in found.advice
-    assert "--schedule" not in found.advice
+    assert "epochs=80" in found.advice
+    assert "schedule=" not in found.advice
 
 
 def test_what_is_low_depends_on_chance() -> None:
@@ -190,7 +190,7 @@ def test_learning_nothing_is_told_so() -> None:
 def test_a_few_epochs_are_too_short(epochs: int) -> None:
     found = diagnose(curves(epochs, 0.4, 0.38, 1.5, 1.55)[:epochs])
     assert found.kind == "too short"
-    assert "--epochs" in found.advice
+    assert "epochs=" in found.advice
 
 
 def test_no_validation_is_too_short_to_tell() -> None:
@@ -223,19 +223,19 @@ def test_diagnose_is_pure() -> None:
 
 
 def test_a_verdict_reads_well_and_is_kept_as_json() -> None:
-    verdict = Verdict("overfit", 6, "loss turned", "--flip")
-    assert str(verdict) == "overfit since epoch 6: loss turned\n  try: --flip"
+    verdict = Verdict("overfit", 6, "loss turned", "flip=True")
+    assert str(verdict) == "overfit since epoch 6: loss turned\n  try: flip=True"
     assert str(dataclasses.replace(verdict, kind="unstable")).startswith("unstable at epoch 6")
     assert str(dataclasses.replace(verdict, kind="good fit", epoch=None)).startswith("good fit:")
     assert json.loads(json.dumps(verdict.to_dict())) == {
-        "kind": "overfit", "epoch": 6, "evidence": "loss turned", "advice": "--flip"
+        "kind": "overfit", "epoch": 6, "evidence": "loss turned", "advice": "flip=True"
     }  # fmt: skip
 
 
-def test_every_switch_that_is_advised_exists() -> None:
+def test_every_field_that_is_advised_exists() -> None:
     recipes = pytest.importorskip("mien.training.recipes")
     fields = {field.name for field in dataclasses.fields(recipes.Recipe)}
-    runtime, commands = {"precision"}, {"data", "part", "raise_recall"}  # of mien evaluate
+    others = {"precision", "parts", "raise_recall"}  # of what training runs on, and of evaluation
     kinds = [
         curves(20, 0.99, 0.524, 0.04, 1.3, 6, turn=6, rise=2.0),
         curves(20, 0.626, 0.475, 1.0, 1.38, 7),
@@ -252,8 +252,9 @@ def test_every_switch_that_is_advised_exists() -> None:
         [row | {"train_loss": float("nan")} for row in curves(10, 0.6, 0.55, 1.0, 1.2)],
     ]
     for rows in kinds:
-        for switch in re.findall(r"--([a-z-]+)", diagnose(rows).advice):
-            assert switch.replace("-", "_") in {*fields, *runtime, *commands}
+        advice = diagnose(rows).advice
+        named = re.findall(r"([a-z_]+)=", advice) + re.findall(r"\b[a-z]+_[a-z_]+\b", advice)
+        assert set(named) <= {*fields, *others, "val_accuracy"}
 
 
 def test_a_class_that_is_never_found_is_said_first_and_is_no_good_fit() -> None:
@@ -284,7 +285,7 @@ def test_what_is_good_depends_on_the_data() -> None:
     four = curves(4, 0.44, 0.487, 1.4, 1.35, 6, schedule="cosine")
     verdict = diagnose(four, chance=0.25, good=FER2013_GOOD)
     assert verdict.kind != "good fit"
-    assert "--epochs 20" in verdict.advice or "more training" in verdict.advice
+    assert "epochs=20" in verdict.advice or "more training" in verdict.advice
 
 
 def test_training_that_leaves_a_low_validation_behind_overfits() -> None:
@@ -316,7 +317,7 @@ def test_a_perfect_run_is_not_told_to_widen() -> None:
 def test_a_validation_part_is_never_asked_for_where_there_is_one(epochs: int) -> None:
     for end in (0.3, 0.6, 0.9):
         verdict = diagnose(curves(epochs, end + 0.02, end, 1.0, 1.1))
-        assert "--split" not in verdict.advice
+        assert "split=" not in verdict.advice
         assert "a split" not in verdict.advice
 
 
@@ -343,4 +344,4 @@ def test_the_verdict_agrees_with_the_numbers_of_every_committed_run(path: Path) 
     for score in figures["per_class"]:
         if score["recall"] == 0:
             assert score["name"] in verdict.evidence.split("never found")[0]
-    assert "--split" not in verdict.advice
+    assert "split=" not in verdict.advice

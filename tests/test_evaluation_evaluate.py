@@ -72,7 +72,7 @@ def test_shared_classes_are_scored_and_the_rest_named(folders: Path) -> None:
     assert len(part.rows) == 12
     assert {EMOTIONS[label] for label in part.labels} == {"happy", "sad"}
     assert result.left_out == {"bored": "6 images of a class that the model lacks"}
-    with pytest.raises(MienError, match="--part all"):
+    with pytest.raises(MienError, match="all as parts"):
         evaluate("nano", dataset, parts=("validation",))
 
 

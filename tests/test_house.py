@@ -1,6 +1,7 @@
 """The house: one-way imports, no long functions or files, nothing done behind the caller's back."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,24 @@ class TestEveryFile:
                 assert called not in ("os.umask", "logging.basicConfig", "logging.disable", "os.environ.setdefault")
                 if called == "warnings.simplefilter":
                     assert "warnings.catch_warnings(" in path.read_text()
+
+
+# Options that are no options of mien: those of the programs that trackers come with, in the line that says how to look.
+FOREIGN = {("training/tracking.py", "--project"), ("training/tracking.py", "--logdir")}
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if wing(p) != "cli"], ids=lambda path: str(path.relative_to(SOURCE)))
+def test_texts_of_the_library_name_parameters_and_no_options(path):
+    tree = tree_of(path)
+    bodies = [node.body[0] for node in ast.walk(tree) if isinstance(getattr(node, "body", None), list) and node.body]
+    docstrings = {id(node.value) for node in bodies if isinstance(node, ast.Expr)}
+    # Lists of words are the arguments of another process: git, npm, the compiler, `mien train` in the study's queue.
+    arguments = {id(word) for node in ast.walk(tree) if isinstance(node, ast.List) for word in ast.walk(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings | arguments:
+            options = set(re.findall(r"(?<![\w(\"-])--[a-z][a-z-]*", node.value))  # var(--color) is CSS
+            options -= {option for file, option in FOREIGN if path == SOURCE / file}
+            assert not options, f"line {node.lineno}: {node.value!r}"
 
 
 def test_no_module_is_imported_in_a_circle():

@@ -101,7 +101,7 @@ def test_eight_bits_answer_nearly_alike_for_one_face_and_for_many(name, tmp_path
     wide, small = tmp_path / "wide.onnx", tmp_path / "small.onnx"
     onnx_export.export(model, wide, name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5)
     faces = np.random.default_rng(0).integers(0, 256, (40, 48, 48), dtype=np.uint8)
-    quantize.quantise(wide, small, faces)
+    quantize.quantize_static(wide, small, faces)
     expected, found = open_model(wide).logits(faces), open_model(small).logits(faces)
     assert np.abs(found - expected).max() < 0.1 * np.ptp(expected)
     assert np.array_equal(open_model(small).logits(faces[:1]), found[:1])

@@ -100,7 +100,7 @@ def test_the_code_of_the_page_runs(tmp_path, monkeypatch):
     from mien.inference.model_file import WEIGHTS
 
     monkeypatch.chdir(tmp_path)
-    data.draw_files("data", n=400, seed=1)
+    data.draw_files("data", n=200, seed=1)
     picture = next((WEIGHTS.parent / "sample").glob("*.jpg"))
     Image.open(picture).save("photo.jpg")
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)

@@ -156,8 +156,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
-    message = refused(png_header(30_000, 30_000), "30000x30000", "900 million", "80 million", "max_pixels")
-    assert "--max-pixels" in message
+    refused(png_header(30_000, 30_000), "30000x30000", "900 million", "80 million", "max_pixels")
     # With the limit raised it is only a broken PNG: the limit was all that stood in its way.
     refused(png_header(3_000, 3_000), "limit", max_pixels=8_999_999)
     refused(png_header(3_000, 3_000), "cut short", max_pixels=9_000_000)

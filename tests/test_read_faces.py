@@ -17,7 +17,7 @@ import mien
 from mien import Reader
 from mien.data.image import to_square_gray
 from mien.errors import MienError
-from mien.inference.crop import crop_face, frame, roll
+from mien.inference.crop import crop_face, frame
 from mien.inference.detector import LANDMARKS, YUNET, open_detector
 from mien.inference.model import open_model
 from mien.inference.model_file import resolve
@@ -122,18 +122,6 @@ def test_a_crop_never_leaves_the_picture_and_keeps_its_size() -> None:
     assert (left, top, side) == (80, 30, 60)
     inside = crop_face(picture, np.array([100, 40, 20, 40.0]), 60, margin=1.5)
     assert np.allclose(inside[30], np.arange(80, 140), atol=1)
-
-
-def test_a_tilted_face_can_be_cut_level() -> None:
-    detect = open_detector(refine=True)
-    straight = detect(portrait())
-    level = crop_face(portrait(), straight.boxes[0], 48, angle=roll(straight.landmarks[0]))
-    tilted = portrait().rotate(25, Image.Resampling.BICUBIC, center=(220, 118))
-    faces = detect(tilted)
-    angles = (0.0, roll(faces.landmarks[0]))
-    plain, turned = (crop_face(tilted, faces.boxes[0], 48, angle=angle).astype(int) for angle in angles)
-    assert np.abs(turned - level).mean() < 0.75 * np.abs(plain - level).mean()
-    assert np.abs(reader().read(tilted)[0].crop - plain).mean() < 1
 
 
 def test_whole_takes_the_picture_as_the_face() -> None:

@@ -233,7 +233,7 @@ def test_interrupt_saves_and_stops(tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_with_advice():
-    with pytest.raises(MienError, match=r"loss became .* epoch 1.*--learning-rate"):
+    with pytest.raises(MienError, match=r"loss became .* epoch 1.*try a lower learning_rate"):
         fit(
             dataclasses.replace(QUICK, optimizer="sgd", learning_rate=1e30, schedule="constant"),
             stripes(),

@@ -13,10 +13,12 @@ from mien import errors
 from mien.errors import MienError, MienWarning
 
 if TYPE_CHECKING:  # what editors and type checkers see; at run time, names are imported when they are used
-    from mien.api import evaluate, finetune, resume, submit, to_frame, train
+    from mien.api import finetune, resume, to_frame, train
     from mien.data import Dataset
     from mien.data import load as load_dataset
+    from mien.evaluation.evaluate import evaluate
     from mien.evaluation.results import EvaluationResult
+    from mien.evaluation.submit import submit
     from mien.inference import (
         Explanation,
         Face,
@@ -45,7 +47,9 @@ __all__ = [
 if not TYPE_CHECKING:
     # Names that are not in mien.inference, or are called otherwise there: module, name.
     _ELSEWHERE = {
-        **{name: ("mien.api", name) for name in ("evaluate", "finetune", "resume", "submit", "to_frame", "train")},
+        **{name: ("mien.api", name) for name in ("finetune", "resume", "to_frame", "train")},
+        "evaluate": ("mien.evaluation.evaluate", "evaluate"),
+        "submit": ("mien.evaluation.submit", "submit"),
         "Dataset": ("mien.data", "Dataset"),
         "EvaluationResult": ("mien.evaluation.results", "EvaluationResult"),
         "FinetuneResult": ("mien.training.finetune", "FinetuneResult"),

@@ -1,21 +1,18 @@
-"""The Python API of the whole job beside reading: train, finetune, resume, evaluate, submit, to_frame.
-
-`import mien` shows it.
+"""The Python API of training and of tables: train, finetune, resume, to_frame. `import mien` shows it.
 
 Every function takes and returns plain values: a data set or its path, a run, a model or its name. torch is imported by
 train, finetune and resume alone.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from mien.data import Dataset, load
 from mien.errors import MienError, MienWarning, require
-from mien.evaluation.evaluate import evaluate as _evaluate
+from mien.evaluation.classifier import Source
 from mien.evaluation.results import EvaluationResult
-from mien.evaluation.submit import submit as _submit
 from mien.inference.model import Model
 
 if TYPE_CHECKING:
@@ -25,9 +22,6 @@ if TYPE_CHECKING:
     from mien.training.recipes import Recipe
     from mien.training.run import Run
     from mien.training.runtime import Runtime
-
-# A trained model: a shipped one's name, a run folder, a model file, what mien.load_model or mien.train returned.
-Source: TypeAlias = "str | Path | Model | Run"
 
 
 def train(
@@ -129,60 +123,10 @@ def resume(
     from mien.training.runtime import Runtime
 
     before = load_run(run if isinstance(run, str | Path) else run.folder)
-    seed, pretrained = int(before.record["seed"]), str(before.record.get("pretrained", ""))
     return _run(
         before.recipe, _dataset(dataset), before.folder, Runtime(),
-        seed=seed, pretrained=pretrained, tracker=tracker, progress=progress, resumed=True,
+        seed=int(before.record["seed"]), pretrained="", tracker=tracker, progress=progress, resumed=True,
     )  # fmt: skip
-
-
-def evaluate(
-    model: "Source | Sequence[Source]",
-    dataset: Dataset | str | Path,
-    *,
-    parts: str | Sequence[str] = ("validation", "test"),
-    tta: str | Sequence[str] = ("single", "flip"),
-    threads: int = 1,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> EvaluationResult:
-    """Measure a trained model on labeled faces: accuracy with its 95 % interval, per class, calibration, confusion.
-
-    model: or several, whose probabilities are averaged. parts: of the model's own split of the data ("train",
-    "validation", "test"), or "all" for every labeled image. tta: test-time augmentation, "single", "flip", "shift10",
-    "rotate6". on_progress gets the faces classified so far and in all. Warns (MienWarning) where the data are not those
-    that the model was trained on. Raises MienError where nothing is left to score, or a part, view or model is unknown.
-    """
-    parts, tta = (parts,) if isinstance(parts, str) else parts, (tta,) if isinstance(tta, str) else tta
-    return _evaluate(_sources(model), _dataset(dataset), parts, tta, threads=threads, on_progress=on_progress)
-
-
-def submit(
-    model: "Source | Sequence[Source]",
-    data: str | Path,
-    output: str | Path = "submission.csv",
-    *,
-    format: str = "auto",
-    tta: str = "flip",
-    overwrite: bool = False,
-    threads: int = 1,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Any]:
-    """Write submission.csv, the emotion of every row of Kaggle's test.csv in its order; returns what OUTPUT.json keeps.
-
-    data: where test.csv is. format: "auto" (as an example_submission.csv beside test.csv, else plain), "plain", "id0",
-    "id1" or "like:FILE". overwrite: replace files that exist. Raises MienError where the output exists or the classes
-    differ.
-    """
-    return _submit(
-        _sources(model),
-        data,
-        output,
-        format=format,
-        tta=tta,
-        overwrite=overwrite,
-        threads=threads,
-        on_progress=on_progress,
-    )
 
 
 def to_frame(values: "Dataset | EvaluationResult | Run | Iterable[Any]") -> "pandas.DataFrame":
@@ -227,7 +171,7 @@ def _runtime(fields: dict[str, Any]) -> "tuple[Runtime, dict[str, Any]]":
         if name not in FIELDS and name not in names:
             raise MienError(f"there is no field '{name}'; {suggestion(name, [*FIELDS, *names])}")
     devices = fields.get("devices", 1)
-    require(devices == 1, "devices", devices, "1 in Python; mien train --devices N trains with several processes")
+    require(devices == 1, "devices", devices, "1 in Python; the command line trains with several processes")
     runtime = Runtime(**{name: value for name, value in fields.items() if name in names})
     return runtime, {name: value for name, value in fields.items() if name not in names}
 
@@ -245,19 +189,13 @@ def _run(
     resumed: bool = False,
 ) -> "Run":
     """Train, or go on with the folder's training, and show it where asked."""
-    from mien.training import checkpoint
-    from mien.training.pretrained import load_pretrained
     from mien.training.run import load_run, train
 
-    begun = checkpoint.exists(folder)  # then the weights are in the checkpoint, and their origin may be gone
-    state = None
-    if pretrained and not begun:
-        state = load_pretrained(pretrained, recipe, dataset.classes, seed).state_dict
     with ExitStack() as stack:
         shown = _shown(stack, folder.name, recipe.epochs) if progress else {}
         run = train(
             recipe, dataset, folder, seed=seed, runtime=runtime, track=tracker, pretrained=pretrained,
-            pretrained_state_dict=state, resume=resumed, **shown,
+            resume=resumed, **shown,
         )  # fmt: skip
     return run or load_run(folder)
 
@@ -279,9 +217,4 @@ def _source(model: Source) -> str:
     """The path or the name of a trained model."""
     if isinstance(model, str | Path):
         return str(model)
-    return str(model.path if isinstance(model, Model) else model.folder)
-
-
-def _sources(models: "Source | Sequence[Source]") -> list[str | Path]:
-    several = models if isinstance(models, Sequence) and not isinstance(models, str) else [models]
-    return [_source(model) for model in several]
+    return str(model.path if isinstance(model, Model) else model.model_file)

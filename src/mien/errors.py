@@ -6,11 +6,11 @@ INSTALL_HINT = 'pip install ".[{extra}]" in a checkout of mien, or pip install "
 _PLACE = "{parameter}"
 
 
-class MienError(ValueError):
-    """Bad input, said in one line: what, where, what to do.
+class _Spoken(Exception):
+    """A message of one line, and the name of the Python parameter that it is about, where it is about one.
 
-    parameter: the name of the Python parameter that is at fault, where one is. In the message, "{parameter}" stands for
-    it; a message without that mark gets the name in front. The command line prints its option in the same place.
+    In the message, "{parameter}" stands for it; a message without that mark gets the name in front. The command line
+    prints its option in the same place.
     """
 
     def __init__(self, message: str, *, parameter: str | None = None) -> None:
@@ -31,11 +31,15 @@ class MienError(ValueError):
         return _rebuilt, (type(self), self.message, self.parameter)
 
 
-def _rebuilt(kind: type[MienError], message: str, parameter: str | None) -> MienError:
+def _rebuilt(kind: type[_Spoken], message: str, parameter: str | None) -> _Spoken:
     return kind(message, parameter=parameter)
 
 
-class MienWarning(UserWarning):
+class MienError(_Spoken, ValueError):
+    """Bad input, said in one line: what, where, what to do."""
+
+
+class MienWarning(_Spoken, UserWarning):
     """Something that a careful reader of the results should know."""
 
 

@@ -139,7 +139,12 @@ complete -o default -F _mien mien
 
 def fish(table: list[Command]) -> str:
     """fish's `complete` lines."""
-    lines = ["# fish completion of mien, printed by: mien completion fish"]
+    top = " ".join(command.name for command in table if " " not in command.name)
+    lines = [
+        "# fish completion of mien, printed by: mien completion fish",
+        "complete -c mien -n __fish_use_subcommand -f -a help -d 'options and examples of a command'",
+        f"complete -c mien -n '__fish_seen_subcommand_from help' -f -a {_quoted(top)}",
+    ]
     for command in table:
         first, *rest = command.name.split()
         here = f"__fish_seen_subcommand_from {first}"

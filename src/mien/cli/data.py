@@ -18,11 +18,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.cli import data_audit
+from mien.cli.options import as_options
 from mien.errors import MienError
 
 if TYPE_CHECKING:
     from mien.data import Dataset
     from mien.data.splits import Split
+
+
+LOADING = ("classes", "skip_broken")  # parameters of mien.data.load
+
+EXAMPLES = {
+    "info": ("data/", "photos/ --sheet a.png       a contact sheet too", "photos/ --json              for programs"),
+    "crop": (
+        "photos/ -o faces/",
+        "photos/ -o faces/ --all           every face of a photo, not the largest alone",
+        "photos/ -o faces/ --resume        go on after a break",
+    ),
+    "fetch": ("", "elsewhere/"),
+    "draw": ("data/drawn", "data/drawn --n 500 --seed 3"),
+    "cache": ("", "--clear"),
+}
 
 
 def add_loading_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,14 +55,19 @@ def load_dataset(path: Path, args: argparse.Namespace) -> "Dataset":
     from mien.data import load
 
     dataset = load(path, **loading_options(args))
-    for line in dataset.decisions:
-        print(f"mien: data: {line}", file=sys.stderr)
+    tell_decisions(dataset)
     return dataset
+
+
+def tell_decisions(dataset: "Dataset") -> None:
+    """Say on standard error how a data set was read."""
+    for line in dataset.decisions:
+        print(f"mien: data: {as_options(line, LOADING)}", file=sys.stderr)
 
 
 def loading_options(args: argparse.Namespace) -> dict[str, Any]:
     """Keyword arguments of `mien.data.load` by the options of `add_loading_arguments`."""
-    return {"classes": args.classes, "skip_broken": args.skip_broken}
+    return {name: getattr(args, name) for name in LOADING}
 
 
 def loading_words(args: argparse.Namespace) -> list[str]:
@@ -56,7 +77,16 @@ def loading_words(args: argparse.Namespace) -> list[str]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="what", required=True, metavar="{info,crop,audit,fetch,draw,cache}")
-    info = commands.add_parser("info", help="what is there and how it was read; duplicates, contradicting labels")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        lines = [f"  mien data {name} {line}".rstrip() for line in EXAMPLES[name]]
+        description = f"{text[0].upper()}{text[1:]}."
+        made: argparse.ArgumentParser = commands.add_parser(
+            name, help=text, description=description, epilog="\n".join(["examples:", *lines])
+        )
+        return made
+
+    info = add("info", "what is there and how it was read; duplicates, contradicting labels")
     info.add_argument("path", help="a csv, parquet or npz file, a folder of such, or a folder of pictures")
     info.add_argument("--json", action="store_true", help="classes, parts, decisions and what was left out, as JSON")
     info.add_argument("--sheet", metavar="FILE.png", help="write a contact sheet: some images of each class")
@@ -64,13 +94,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     info.add_argument("--no-cache", action="store_true", help="read the source itself, and keep nothing")
     add_loading_arguments(info)
     data_audit.add_arguments(commands.add_parser("audit", help="find duplicates, non-faces and label errors"))
-    fetch = commands.add_parser("fetch", help="download FER2013 from Kaggle (needs a token)")
+    fetch = add("fetch", "download FER2013 from Kaggle (needs a token)")
     fetch.add_argument("directory", nargs="?", default="data", help="where to put the files (default: data)")
-    draw = commands.add_parser("draw", help="draw faces for demonstrations, as Kaggle's files")
+    draw = add("draw", "draw faces for demonstrations, as Kaggle's files")
     draw.add_argument("directory", help="where to put train.csv, test.csv and icml_face_data.csv")
     draw.add_argument("--n", type=int, default=6000, help="how many faces (default: 6000)")
     draw.add_argument("--seed", type=int, default=0, help="another seed draws other people (default: 0)")
-    crop = commands.add_parser("crop", help="find the faces in photos and cut them out; folders of classes are kept")
+    crop = add("crop", "find the faces in photos and cut them out; folders of classes are kept")
     crop.add_argument("photos", type=Path, help="a folder of photos, with a folder for each class in it")
     crop.add_argument("-o", "--output", type=Path, required=True, metavar="FACES", help="the folder for the faces")
     crop.add_argument("--all", action="store_true", help="every face of a photo, not the largest alone")
@@ -78,7 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     crop.add_argument("--sheet", type=Path, metavar="FILE.png", help="the contact sheet (default: FACES-sheet.png)")
     crop.add_argument("--resume", action="store_true", help="go on where a run before has stopped")
     crop.add_argument("--threads", type=int, default=1, help="photos worked on at a time (default: 1)")
-    cache = commands.add_parser("cache", help="where decoded faces are kept, and how much; --clear deletes them")
+    cache = add("cache", "where decoded faces are kept, and how much; --clear deletes them")
     cache.add_argument("--clear", action="store_true", help="delete all that is kept")
 
 
@@ -115,7 +145,7 @@ def _info(args: argparse.Namespace) -> None:
     print("\n" + _table(dataset))
     print("\ndecisions")
     for line in (*dataset.decisions, how):
-        print(f"  {line}")
+        print(f"  {as_options(line, LOADING)}")
     if dataset.left_out:
         print(f"  left out in all: {', '.join(f'{reason} {n:,}' for reason, n in dataset.left_out.items())}")
     print(f"\n{audit(dataset, args.votes)}")
@@ -147,7 +177,7 @@ def _summary(dataset: "Dataset", parts: "Split", how: str) -> dict[str, Any]:
             )
         },
         "unlabelled": int((dataset.labels < 0).sum()),
-        "decisions": [*dataset.decisions, how],
+        "decisions": [as_options(line, LOADING) for line in (*dataset.decisions, how)],
         "left_out": dict(dataset.left_out),
         "drawn": dataset.drawn,
         "fingerprint": dataset.fingerprint,

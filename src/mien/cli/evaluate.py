@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", choices=("own", "fer+"), default="own",
                         help="measure against the data's labels or the votes of FER+ (fer2013new.csv beside the "
                              "data)")  # fmt: skip
-    parser.add_argument("--raise-recall", "--lift", nargs="+", default=[], metavar="CLASS", dest="adjusted",
+    parser.add_argument("--raise-recall", "--lift", nargs="+", default=[], metavar="CLASS", dest="raise_recall",
                         help="also with the recall of these classes raised, for 0.25 points of accuracy where "
                              "fitted")  # fmt: skip
     parser.add_argument("--corruptions", action="store_true",
@@ -64,12 +64,15 @@ def run(args: argparse.Namespace) -> None:
 
     from mien.cli.data import load_dataset
     from mien.errors import MienError, MienWarning
+    from mien.inference.model_file import resolve
 
     if args.old_part:
         warnings.warn("--split is called --part now", MienWarning, stacklevel=1)
         args.part = args.old_part
     if args.output and args.output.exists() and not args.overwrite:
         raise MienError(f"{args.output} exists; replace it with --overwrite")
+    for source in args.source:
+        resolve(source)  # before the data are read, which may take a while
     dataset = load_dataset(args.data, args)
     if args.corruptions:
         _corruptions(args, dataset)
@@ -86,7 +89,7 @@ def _evaluate(args: argparse.Namespace, dataset: "Dataset") -> None:
     results, records = {}, {}
     for source in args.source:
         with Counter("faces") as progress:
-            result = evaluate(source, dataset, (args.part,), args.tta, args.adjusted, args.threads, progress)
+            result = evaluate(source, dataset, (args.part,), args.tta, args.raise_recall, args.threads, progress)
         if Path(source).is_dir() and result.data["trained_on"]:
             result.save(source)
         results[source] = result
@@ -168,16 +171,7 @@ def summary_table(result: "EvaluationResult") -> str:
     titles |= {("recall raised", v): f"recall raised, {v}" for v in views}
     width = max(len(text) for text in [*evaluation.classes, *titles.values()])
     lines.append(f"{'':<{width}}  {'images':>7}  {'precision':>9}  {'recall':>7}  {'F1':>6}  most taken for")
-    for i, score in enumerate(evaluation.per_class):
-        wrong = evaluation.confusion[i].copy()
-        wrong[i] = 0
-        taken = int(wrong.argmax())
-        share = f"{evaluation.classes[taken]} {wrong[taken] / score.support:.0%}" if wrong[taken] else ""
-        recall = f"{score.recall:.1%}" if score.support else "-"
-        lines.append(
-            f"{score.name:<{width}}  {score.support:>7,}  {score.precision:>9.1%}  {recall:>7}  {score.f1:>6.3f}  "
-            f"{share}"
-        )
+    lines += [metrics.class_row(evaluation, i, width) for i in range(len(evaluation.classes))]
     lines.append(f"{'':<{width}}  {'':>7}  {'':>9}  accuracy  macro-F1")
     for view in views:
         rows = {"all": part.evaluation(view), "without copies": part.without_duplicates(view),

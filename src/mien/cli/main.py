@@ -7,8 +7,9 @@ import warnings
 from collections.abc import Sequence
 
 from mien import __version__
+from mien.cli.options import option, spoken
 from mien.cli.parser import Parser, closest
-from mien.errors import MienError, install_hint
+from mien.errors import MienError, MienWarning, install_hint
 
 # name -> (module under mien.cli, one line of help); a module is imported only when its command is given.
 COMMANDS = {
@@ -38,15 +39,6 @@ GROUPS = {
     "evaluation": ("evaluate", "submit", "report"),
     "reading and serving": ("read", "merge", "serve", "page"),
     "this command line": ("completion",),
-}
-
-# Parameters of the Python API whose option has another name.
-OPTIONS = {
-    "dataset": "data",
-    "pretrained_state_dict": "pretrained",
-    "model": "source",
-    "track": "tracker",
-    "parts": "part",
 }
 
 
@@ -85,7 +77,7 @@ def _main(argv: list[str]) -> int:
         add_arguments(parser, name, words)
         return int(command.run(parser.parse_args(words)) or 0)
     except MienError as error:
-        _complain(error.naming(_option(parser, error.parameter)))
+        _complain(error.naming(option(parser, error.parameter, words)))
         return 2
     except ModuleNotFoundError as error:
         extra = _extra_of(error.name or "")
@@ -126,18 +118,6 @@ def _help() -> str:
     return "\n".join(lines)
 
 
-def _option(parser: Parser, parameter: str | None) -> str | None:
-    """How the command line names a parameter of the Python API: its option, where it has one."""
-    if parameter is None:
-        return None
-    wanted = OPTIONS.get(parameter, parameter)
-    for action in parser._actions:
-        if action.dest in (wanted, parameter):
-            longest = max(action.option_strings, key=len, default=None)
-            return longest or str(action.metavar or action.dest).upper()
-    return parameter
-
-
 def _extra_of(module: str) -> str | None:
     """The optional part of mien that brings a missing module."""
     root = module.split(".")[0]
@@ -157,7 +137,7 @@ def _extra_of(module: str) -> str | None:
 
 
 def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
-    _complain(f"warning: {message}")
+    _complain(f"warning: {spoken(message) if isinstance(message, MienWarning) else message}")
 
 
 def _complain(message: str) -> None:

@@ -67,13 +67,14 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _report(result: "Quickstart") -> None:
+    from mien.cli.train import advised
     from mien.evaluation.diagnose import Verdict
 
     folder = result.run.folder
     if not result.trained:
         print("     (already trained on these data: nothing to do again)")
     metrics = result.run.metrics()
-    print(f"     verdict    {Verdict.from_dict(metrics['verdict'])}")
+    print(f"     verdict    {advised(Verdict.from_dict(metrics['verdict']))}")
     for part, name in (("validation", "PublicTest"), ("test", "PrivateTest")):
         if part in metrics["evaluations"]:
             figures = metrics["evaluations"][part]["flip"]

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from mien.cli.progress import Progress
-    from mien.cli.read_images import Outcome
-    from mien.cli.read_video import Outputs, VideoOptions, VideoOutcome
+    from mien.cli.read_video import Outputs, VideoOptions
+    from mien.cli.records import Outcome
     from mien.inference.reader import Reader
 
 
@@ -133,8 +133,8 @@ def _many(args: argparse.Namespace) -> int:
     from mien.cli.inputs import count_images, count_videos, find_images, find_videos
     from mien.cli.progress import Progress
     from mien.cli.read_images import read_pictures
-    from mien.cli.read_video import VideoOutcome, read_videos
-    from mien.cli.records import csv_columns, open_writer
+    from mien.cli.read_video import read_videos
+    from mien.cli.records import Outcome, csv_columns, open_writer
     from mien.cli.resume import Finished, finished
     from mien.cli.table import printable
 
@@ -176,7 +176,7 @@ def _many(args: argparse.Namespace) -> int:
             finished=done,
             overwrite=args.overwrite or args.resume,
         )
-        film_outcome = VideoOutcome()
+        film_outcome = Outcome()
         if films:
             outputs, options = _video_options(args, annotated, args.timeline)
             film_outcome = read_videos(
@@ -191,7 +191,7 @@ def _many(args: argparse.Namespace) -> int:
     return 1 if outcome.failed or film_outcome.failed else 0
 
 
-def _say_outcome(outcome: "Outcome", films: "VideoOutcome", progress: "Progress", note: str, pictures: bool) -> None:
+def _say_outcome(outcome: "Outcome", films: "Outcome", progress: "Progress", note: str, pictures: bool) -> None:
     """The last line on standard error: what was read, and how fast."""
     from mien.cli.progress import duration
 
@@ -216,6 +216,7 @@ def _say_outcome(outcome: "Outcome", films: "VideoOutcome", progress: "Progress"
 def _one_video(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
+    from mien.cli.options import spoken
     from mien.cli.progress import Progress
     from mien.cli.read_video import read_one, refuse_overwriting, say_people
     from mien.cli.records import csv_columns, open_writer
@@ -236,7 +237,7 @@ def _one_video(args: argparse.Namespace) -> int:
         try:
             video = stack.enter_context(open_video(args.inputs[0], reader.max_pixels))
         except MienError as error:
-            print(f"mien: {printable(str(error))}", file=sys.stderr)
+            print(f"mien: {printable(spoken(error))}", file=sys.stderr)
             return 1
         refuse_overwriting(args.annotate, args.inputs[0])
         if video.live and not args.no_view:

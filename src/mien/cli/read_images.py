@@ -3,15 +3,16 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from PIL import Image
 
 from mien.cli.inputs import Input
+from mien.cli.options import spoken
 from mien.cli.progress import Progress
-from mien.cli.records import Writer, to_record
+from mien.cli.records import Outcome, Writer, to_record
 from mien.cli.resume import Finished
 from mien.errors import MienError
 from mien.files import atomic_write
@@ -19,16 +20,6 @@ from mien.inference.reader import Reader, ReadResult
 
 EXPLAINED = 12  # faces of one picture that get a heat map: its largest
 WRITABLE = frozenset((".jpg", ".jpeg", ".png", ".webp"))
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a job over pictures did. failed counts pictures and folders that could not be read."""
-
-    read: int = 0
-    faces: int = 0
-    failed: int = 0
-    skipped: int = 0
 
 
 def read_pictures(
@@ -71,7 +62,7 @@ def read_pictures(
         if reading.error:
             outcome = replace(outcome, failed=outcome.failed + 1)
             progress.clear()
-            complain(str(reading.error))
+            complain(spoken(reading.error))
         else:
             outcome = replace(outcome, read=outcome.read + 1, faces=outcome.faces + len(reading.faces))
         if annotated and reading.picture:

@@ -10,8 +10,9 @@ from typing import Any, Literal
 from PIL import Image
 
 from mien.cli.inputs import Input
+from mien.cli.options import spoken
 from mien.cli.progress import Progress
-from mien.cli.records import Writer, csv_columns, open_writer
+from mien.cli.records import Outcome, Writer, csv_columns, open_writer
 from mien.cli.table import percent, printable, summary
 from mien.cli.timeline import plot_timeline
 from mien.errors import MienError
@@ -161,17 +162,6 @@ def read_one(
     return people.rows(), end
 
 
-@dataclass(frozen=True)
-class VideoOutcome:
-    """What a job over films did. failed counts films that could not be read, or not to their end."""
-
-    read: int = 0
-    faces: int = 0
-    failed: int = 0
-    skipped: int = 0
-    stopped: bool = False
-
-
 def read_videos(
     reader: Reader,
     inputs: Sequence[Input],
@@ -182,7 +172,7 @@ def read_videos(
     *,
     done: frozenset[str] = frozenset(),
     quiet: bool = False,
-) -> VideoOutcome:
+) -> Outcome:
     """Read several films one after another. One that cannot be read is told to `complain`, gets a record with its
     error, is counted, and ends nothing. outputs: folders. done: names that stand in the output already."""
     read = faces = failed = skipped = 0
@@ -195,7 +185,7 @@ def read_videos(
             try:
                 video = stack.enter_context(open_video(item.name, reader.max_pixels))
             except MienError as error:
-                complain(str(error))
+                complain(spoken(error))
                 failed += 1
                 if writer.kind != "table":
                     writer.write({"source": item.name, "model": reader.model.name, "error": str(error)})
@@ -209,7 +199,7 @@ def read_videos(
         if end == "stopped":
             stopped = True
             break
-    return VideoOutcome(read, faces, failed, skipped, stopped)
+    return Outcome(read, faces, failed, skipped, stopped)
 
 
 def say_people(writer: Writer, video: Video, rows: Sequence[dict[str, Any]], options: VideoOptions) -> None:

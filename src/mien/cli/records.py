@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -24,6 +25,18 @@ from mien.inference.reader import ReadResult
 Record: TypeAlias = dict[str, Any]
 FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 SUFFIX_FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job over pictures or films did. failed counts those, and folders, that could not be read to their end;
+    skipped, those that stood in the output already. stopped: by Ctrl-C."""
+
+    read: int = 0
+    faces: int = 0
+    failed: int = 0
+    skipped: int = 0
+    stopped: bool = False
 
 
 class Writer:

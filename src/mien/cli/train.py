@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien.cli.options import as_options
 from mien.cli.parser import Parser, Renamed
 
 if TYPE_CHECKING:
@@ -96,8 +97,9 @@ def run(args: argparse.Namespace) -> int:
     keep_large_blocks()
     if not args.recipe and not args.resume:
         raise MienError("which recipe? for example: mien train hybrid --data data/ (mien train --list shows them all)")
-    from mien.cli.data import load_dataset
+    from mien.cli.data import loading_options, tell_decisions
     from mien.cli.live import Live
+    from mien.data import load
     from mien.training.recipes import FIELDS, recipe
     from mien.training.runtime import Runtime
 
@@ -107,38 +109,35 @@ def run(args: argparse.Namespace) -> int:
     chosen = recipe(args.recipe, **changes) if args.recipe and not args.resume else None
     with Live("mien train") as live:
         live.on_phase("starting torch")
-        from mien.training import checkpoint
         from mien.training.lock import free_folder
-        from mien.training.pretrained import load_pretrained
-        from mien.training.run import load_run, train
+        from mien.training.run import check_start, load_run, train
 
-        seed, pretrained = 1 if args.seed is None else args.seed, args.pretrained
+        seed = 1 if args.seed is None else args.seed
         if chosen is None:
             if args.recipe or args.pretrained or args.name or changes or split_file or args.seed is not None:
                 raise MienError(
                     "--resume goes on with the run's own recipe, seed and weights; leave the recipe's name, its "
-                    "fields, "
-                    "--seed, --name and --pretrained out"
+                    "fields, --seed, --name and --pretrained out"
                 )
             before = load_run(args.resume)
             chosen, folder, seed = before.recipe, args.resume, int(before.record["seed"])
-            pretrained = before.record.get("pretrained", "")
         else:
             folder = args.runs / args.name if args.name else free_folder(args.runs, chosen.name, seed)
+        check_start(chosen, folder, seed, runtime, pretrained=args.pretrained, resume=bool(args.resume))
         live.on_phase(f"reading {args.data}")
-        dataset = load_dataset(args.data, args)
-        begun = checkpoint.exists(folder)  # then the weights are in the checkpoint, and their origin may be gone
-        state = None
-        if pretrained and not begun:
-            weights = load_pretrained(pretrained, chosen, dataset.classes, seed)
-            state = weights.state_dict
-            print(f"mien: {weights.decision}", file=sys.stderr)
+        dataset = load(args.data, **loading_options(args))
         live.begin(folder.name, chosen.epochs)
+
+        def on_start(last_layer: str) -> None:
+            tell_decisions(dataset)
+            if last_layer:
+                print(f"mien: {last_layer}", file=sys.stderr)
+
         try:
             done = train(
-                chosen, dataset, folder, seed=seed, runtime=runtime, track=args.tracker, pretrained=pretrained,
-                pretrained_state_dict=state, resume=bool(args.resume), split_file=split_file, callbacks=(live,),
-                on_phase=live.on_phase,
+                chosen, dataset, folder, seed=seed, runtime=runtime, track=args.tracker, pretrained=args.pretrained,
+                resume=bool(args.resume), split_file=split_file, callbacks=(live,),
+                on_start=on_start, on_phase=live.on_phase,
             )  # fmt: skip
         except KeyboardInterrupt:
             print(
@@ -171,12 +170,19 @@ def _report(done: "Run", drawn: bool) -> None:
 
     evaluation = done.metrics()["evaluations"]["validation"]["flip"]
     low, high = evaluation["accuracy_interval"]
-    print(diagnose.diagnose_record(history.read(done.folder / "history.csv"), done.metrics()))
+    print(advised(diagnose.diagnose_record(history.read(done.folder / "history.csv"), done.metrics())))
     print(
         f"validation accuracy {evaluation['accuracy']:.1%} ({low:.1%} to {high:.1%}) on {evaluation['n']:,} images, "
         f"image and mirror averaged{'; drawn faces: a demo, no result' if drawn else ''}"
     )
     print(f"run folder: {done.folder}")
+
+
+def advised(verdict: object) -> str:
+    """A verdict as text, its advice in the options of this command line."""
+    from mien.training.recipes import FIELDS
+
+    return as_options(str(verdict), (*FIELDS, "precision", "parts", "raise_recall"))
 
 
 def field_help(field: "dataclasses.Field[Any]", recipes: Sequence["Recipe"]) -> str:

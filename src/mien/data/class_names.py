@@ -1,4 +1,4 @@
-"""Class names: synonyms of the emotions, numbers by presets or `--classes`, and what a model and data share."""
+"""Class names: synonyms of the emotions, numbers by presets or as asked, and what a model and data share."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ PRESETS: dict[str, dict[int, str]] = {
     "ck+": dict(enumerate(("neutral", "angry", CONTEMPT, "disgust", "fear", "happy", "sad", "surprise"))),
 }
 _SPELT = {"fer": "fer2013", "raf-db": "rafdb", "raf": "rafdb", "fer+": "ferplus", "ckplus": "ck+", "ck": "ck+"}
-HOW = f"--classes takes {', '.join(PRESETS)}, {AS_IS}, or numbers with names: --classes 1=surprise,2=fear"
+HOW = f"it takes {', '.join(PRESETS)}, {AS_IS}, or numbers with names such as 1=surprise,2=fear"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def shared_classes(model_classes: Sequence[str], dataset_classes: Sequence[str])
 
 
 def parse_classes(classes: str | dict[int, str] | None) -> dict[str, str] | None:
-    """What `--classes` says, as {label in the data: class name}; None for nothing said, {} for "as-is".
+    """What `classes` says, as {label in the data: class name}; None for nothing said, {} for "as-is".
 
     classes: a preset's name, "as-is", "1=surprise,2=fear", or a dict. Raises MienError for anything else.
     """
@@ -164,13 +164,13 @@ def _numbers(present: list[str], preset: str, decisions: list[str]) -> dict[str,
     if numbers <= set(known) and (preset or numbers == set(known)):
         shown = ", ".join(f"{number} {known[number]}" for number in sorted(numbers))
         source = f"the order of {preset}" if preset and preset != "fer2013" else "FER2013's order"
-        decisions.append(f"numbers read in {source}: {shown} (another order: --classes)")
+        decisions.append(f"numbers read in {source}: {shown} (another order: classes=...)")
         return {label: known[number or 0] for label, number in number_of.items()}
     fitting = [name for name, known in PRESETS.items() if numbers == set(known)]
     hint = (
-        f"if they are {' or '.join(fitting)}'s: --classes {' or --classes '.join(fitting)}"
+        f"if they are {' or '.join(fitting)}'s: " + " or ".join(f"classes='{name}'" for name in fitting)
         if fitting
-        else "to name them: --classes 1=happy,2=..."
+        else "to name them: classes='1=happy,2=...'"
     )
     decisions.append(
         f"the classes {', '.join(sorted(present, key=natural))} are numbers of unknown meaning and stay numbers; {hint}"
@@ -184,7 +184,7 @@ def _synonyms(present: list[str], decisions: list[str]) -> dict[str, str]:
         f"{label!r} as {name}" for label, name in sorted(names.items()) if label.strip().casefold() != name.casefold()
     ]
     if read:
-        decisions.append(f"class names read as emotions: {', '.join(read)} (as they stand: --classes {AS_IS})")
+        decisions.append(f"class names read as emotions: {', '.join(read)} (as they stand: classes='{AS_IS}')")
     others = sorted({names[label] for label in present if emotion_of(label) is None}, key=natural)
     if others and len(others) < len(present):
         decisions.append(f"classes beside the emotions, kept as they are: {', '.join(others)}")

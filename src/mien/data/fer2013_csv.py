@@ -197,7 +197,7 @@ def _labels(
         names = EMOTIONS if max(numbers) < len(EMOTIONS) else (*EMOTIONS, CONTEMPT)
         if len(names) > len(EMOTIONS):
             decisions.append(
-                "labels 0 to 7 are read as FER2013's seven emotions and 7 contempt (another order: --classes)"
+                "labels 0 to 7 are read as FER2013's seven emotions and 7 contempt (another order: classes=...)"
             )
         return column.mapped(numbers), names
     for text, line in zip(texts, column.lines, strict=True):
@@ -215,12 +215,14 @@ def _check_numbers(texts: list[str], column: _Codes, name: str) -> None:
     if numbers and 7 in numbers and 0 not in numbers and numbers <= set(range(1, 8)):
         shown = ", ".join(map(str, sorted(numbers)))
         raise MienError(
-            f"{name} has the labels {shown} and no 0, so they are not FER2013's ({legend}); name them with --classes "
-            "1=surprise,2=fear,... or a preset (RAF-DB's order: --classes rafdb)"
+            f"{name} has the labels {shown} and no 0, so they are not FER2013's ({legend}); name them with "
+            "{parameter} 1=surprise,2=fear,... or a preset (RAF-DB's order: {parameter} rafdb)",
+            parameter="classes",
         )
     for text, line in zip(texts, column.lines, strict=True):
         if not _WHOLE.fullmatch(text) or int(text) > len(EMOTIONS):
-            raise _fault(name, line, f"has the emotion {text[:20]!a}", f"it must be one of {legend}, or say --classes")
+            what = f"has the emotion {text[:20]!a}"
+            raise _fault(name, line, what, f"it must be one of {legend}, or give {{parameter}}", "classes")
 
 
 def _check_label(text: str, line: int, name: str) -> None:
@@ -312,8 +314,8 @@ _FIX = "correct or delete the row, or fetch the file again"
 _CUT = "the file may be cut off or not FER2013's: fetch it again, or delete the row"
 
 
-def _fault(name: str, number: int, what: str, todo: str) -> MienError:
-    return MienError(f"{name} row {number - 1} (line {number}) {what}; {todo}")
+def _fault(name: str, number: int, what: str, todo: str, parameter: str | None = None) -> MienError:
+    return MienError(f"{name} row {number - 1} (line {number}) {what}; {todo}", parameter=parameter)
 
 
 def _show(field: bytes) -> str:

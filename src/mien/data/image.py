@@ -113,7 +113,8 @@ def check_size(width: int, height: int, name: str, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise MienError(
             f"{name} is {width}x{height}, {_pixels(width * height)} pixels: the limit is {_pixels(max_pixels)}; "
-            "raise it with --max-pixels (max_pixels= in Python) if you trust the file"
+            "raise {parameter} if you trust the file",
+            parameter="max_pixels",
         )
 
 

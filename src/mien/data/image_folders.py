@@ -43,7 +43,7 @@ class _Search:
 def find(root: Folder, trusted: bool = False) -> Pictures | None:
     """The pictures in class folders under a folder, or None where there are none.
 
-    trusted: folders are classes whatever their names look like (the user gave `--classes`). Raises MienError for a
+    trusted: folders are classes whatever their names look like (the user gave `classes`). Raises MienError for a
     class folder without pictures, for folders that look like people, folds, splits or parts of a layout and not like
     classes, and for several data sets side by side.
     """
@@ -173,7 +173,8 @@ def _class_folders(top: Folder, usage: str, search: _Search) -> None:
     if doubt and (len(names) > 1 or doubt != "parts of a layout"):
         raise MienError(
             f"{top.path}: the folders {_listed(names)} look like {doubt}, not like classes; are they? Then say so with "
-            "--classes as-is (classes='as-is'); else sort the pictures into <class>/ folders"
+            f"{{parameter}} as-is; else sort the pictures into <class>/ folders",
+            parameter="classes",
         )
     for folder in empty:
         if any(True for f in folder.walk() if f.files):

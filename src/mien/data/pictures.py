@@ -59,7 +59,8 @@ class Pictures:
             numbers = ", ".join(sorted({sample.label for sample in self.samples}))
             raise MienError(
                 f"{self.root} is laid out as {self.layout} and nothing names its classes {numbers} (no data.yaml nor "
-                "classes.txt); name them with --classes 0=angry,1=happy (classes='0=angry,1=happy')"
+                "classes.txt); name them with {parameter} 0=angry,1=happy",
+                parameter="classes",
             )
         naming = name_classes((sample.label for sample in self.samples), classes, self.numbers)
         if len(naming.classes) < 2:
@@ -163,10 +164,11 @@ def _reason(message: str, path: str) -> str:
 
 def _broken(faults: list[str], n: int) -> MienError:
     if len(faults) == 1:
-        return MienError(f"{faults[0]}, or leave it out with --skip-broken (skip_broken=True)")
+        return MienError(f"{faults[0]}, or leave it out with {{parameter}}", parameter="skip_broken")
     shown = "; ".join(fault.removesuffix("; replace or delete it") for fault in faults[:_SHOWN])
     more = f"; and {len(faults) - _SHOWN:,} more" if len(faults) > _SHOWN else ""
     return MienError(
         f"{len(faults):,} of {n:,} pictures are broken: {shown}{more}; replace or delete them, or leave them out with "
-        "--skip-broken (skip_broken=True)"
+        "{parameter}",
+        parameter="skip_broken",
     )

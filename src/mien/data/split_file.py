@@ -18,6 +18,7 @@ from mien.data.dataset import UNKNOWN, USAGES, Dataset
 from mien.errors import MienError
 from mien.files import atomic_write
 
+NAME = "split.csv"  # in a run folder, beside the model file
 COLUMNS = ["row", "part", "label", "keep"]
 PARTS = ("train", "validation", "test")
 
@@ -33,6 +34,14 @@ def write_split(path: str | Path, dataset: Dataset, part: NDArray[np.str_], keep
 
 def apply_split(dataset: Dataset, path: str | Path) -> Dataset:
     """The kept rows of a data set, with the parts and labels of a split file; usage says the part, as in FER2013.
+
+    Raises MienError as `split_rows`.
+    """
+    return split_rows(dataset, path)[0]
+
+
+def split_rows(dataset: Dataset, path: str | Path) -> tuple[Dataset, NDArray[np.int64]]:
+    """As `apply_split`, with the kept rows themselves, (M,) int64.
 
     Raises MienError where the file cannot be read, is no split file, does not have a line for each row of the data set,
     in order, names a class or a part that there is not, or leaves nothing to train on or to validate with.
@@ -65,7 +74,13 @@ def apply_split(dataset: Dataset, path: str | Path) -> Dataset:
     changed = int((keep & (labels != dataset.labels)).sum())
     sentence = f"{Path(path).name} says the parts: {int((~keep).sum()):,} rows left out, {changed:,} labels changed"
     chosen = replace(dataset, labels=labels, usage=usage, decisions=(*dataset.decisions, sentence))
-    return chosen.subset(np.flatnonzero(keep))
+    rows = np.flatnonzero(keep)
+    return chosen.subset(rows), rows
+
+
+def length(path: str | Path) -> int:
+    """How many rows a split file has. Raises MienError where it is none."""
+    return len(_lines(Path(path)))
 
 
 def _lines(path: Path) -> list[list[str]]:

@@ -275,7 +275,8 @@ def _named(
     if numeric and classes is None and not set(naming.classes) - set(present):
         raise MienError(
             f"{name} has the labels {', '.join(sorted(present))}, whose meaning nothing tells; name them with "
-            f"--classes 1=..,2=.."
+            "{parameter} 1=..,2=..",
+            parameter="classes",
         )
     decisions += naming.decisions
     return np.array([naming.index.get(str(text), UNKNOWN) for text in texts], np.int64), naming.classes

@@ -3,19 +3,30 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data import Dataset, split
+from mien.data import Dataset, split, split_file
 from mien.data.splits import Split
 from mien.errors import require
 from mien.evaluation.tta import predict_with_tta
 from mien.inference.model import Ensemble, Model, open_model
 from mien.inference.normalization import KINDS
 
-Sources = str | Path | Sequence[str | Path]
+
+class Trained(Protocol):
+    """A finished run, as training returns it."""
+
+    @property
+    def model_file(self) -> Path:
+        """Its trained model."""
+
+
+# A trained model: a shipped one's name, a run folder, a model file, what mien.load_model or mien.train returned.
+Source: TypeAlias = str | Path | Model | Trained
+Sources: TypeAlias = Source | Sequence[Source]
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,22 @@ class Classifier:
         )
         return result
 
+    def as_trained(self, dataset: Dataset) -> tuple[Dataset, NDArray[np.int64]]:
+        """The data set as the training had it, and its rows (M,) int64 in the one that is given: where a split file
+        lies beside the model file, and makes it the data that the model was trained on, by that file; else as it is.
+
+        Raises MienError where the split file is damaged.
+        """
+        whole = np.arange(len(dataset))
+        if not self.fingerprint or dataset.fingerprint == self.fingerprint:
+            return dataset, whole
+        for path in {member.path.parent / split_file.NAME for member in self.members}:
+            if path.is_file() and split_file.length(path) == len(dataset):
+                chosen, rows = split_file.split_rows(dataset, path)
+                if chosen.fingerprint == self.fingerprint:
+                    return chosen, rows
+        return dataset, whole
+
     def split(self, dataset: Dataset) -> Split:
         """The data set split as the first model's training split it. Raises MienError where it cannot be split so."""
         trained = self.training[0]
@@ -55,13 +82,13 @@ class Classifier:
 
 
 def open_classifier(source: Sources, threads: int = 1, input_normalization: str = "") -> Classifier:
-    """The classifier of a run folder, a model file or a shipped model's name; of several, their average.
+    """The classifier of a trained model; of several, their average.
 
     threads: of each model. input_normalization: in place of the one that the files name (a key of KINDS). Raises
     MienError where one is none of these, or their classes differ.
     """
-    sources = [source] if isinstance(source, str | Path) else list(source)
-    models = [open_model(one, threads) for one in sources]
+    several = source if isinstance(source, Sequence) and not isinstance(source, str) else [source]
+    models = [_opened(one, threads) for one in several]
     if input_normalization:
         require(input_normalization in KINDS, "input_normalization", input_normalization, f"one of {', '.join(KINDS)}")
         models = [replace(m, info=replace(m.info, input_normalization=input_normalization)) for m in models]
@@ -70,3 +97,9 @@ def open_classifier(source: Sources, threads: int = 1, input_normalization: str 
     fingerprints = {member.info.fingerprint for member in ensemble.members}
     fingerprint = fingerprints.pop() if len(fingerprints) == 1 else ""
     return Classifier(ensemble.name, ensemble.classes, ensemble.members, training, fingerprint)
+
+
+def _opened(source: Source, threads: int) -> Model:
+    if isinstance(source, Model):
+        return source
+    return open_model(source if isinstance(source, str | Path) else source.model_file, threads)

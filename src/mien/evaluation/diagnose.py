@@ -38,7 +38,8 @@ JUMPY = 0.04  # epoch-to-epoch noise of the validation accuracy that hides every
 JUMPY_LOSS = 0.15  # the same for the validation loss, as a share of its median
 SIMILAR = 0.02  # largest difference of a class's share from FER2013's in data that is taken for FER2013
 
-AUGMENT = "--flip --rotate 12 --translate 0.08 --scale 0.12 --brightness-contrast 0.25 --random-erasing 0.25"
+# Advice names fields of a recipe as Python writes them; the command line prints them as its options.
+AUGMENT = "flip=True, rotate=12, translate=0.08, scale=0.12, brightness_contrast=0.25, random_erasing=0.25"
 
 
 @dataclass(frozen=True)
@@ -145,18 +146,18 @@ def _broken(c: Curves) -> Verdict | None:
         "unstable",
         int(c.epoch[at]),
         f"the loss stopped being a number in epoch {int(c.epoch[at])}",
-        "a --learning-rate 3 to 10 times smaller; full precision (--precision 32-true) if it ran in half",
+        "a learning_rate 3 to 10 times smaller; full precision (precision='32-true') if it ran in half",
     )
 
 
 def _too_short(c: Curves) -> Verdict:
     n = len(c.epoch)
-    longer = f"--epochs {max(FEW, 3 * n)}: then the curves have a shape"
+    longer = f"epochs={max(FEW, 3 * n)}: then the curves have a shape"
     if n and not np.isnan(c.val).all():
         return Verdict("too short", None, f"{n} epoch{'s' * (n > 1)}; so far {c.levels}", longer)
     if n:
         evidence = f"{n} epoch{'s' * (n > 1)} without validation figures"
-        return Verdict("too short", None, evidence, "a split that leaves images to validate on (--split study)")
+        return Verdict("too short", None, evidence, "a split that leaves images to validate on (split='study')")
     return Verdict("too short", None, "no epoch has been recorded", longer)
 
 
@@ -171,8 +172,8 @@ def _unstable(c: Curves) -> Verdict | None:
             int(c.epoch[best]),
             f"training loss was {c.train_loss[best]:.3f} in epoch {int(c.epoch[best])} and ends at "
             f"{c.train_loss[-1]:.3f}",
-            "a --learning-rate 3 to 10 times smaller, or one that rises and falls (--schedule onecycle); "
-            "a larger --batch-size",
+            "a learning_rate 3 to 10 times smaller, or one that rises and falls (schedule='onecycle'); "
+            "a larger batch_size",
         )
     # What a high rate does early on may still settle: the second half counts.
     start = max(0, len(c.val) - max(5, len(c.val) // 2))
@@ -189,8 +190,8 @@ def _unstable(c: Curves) -> Verdict | None:
         int(c.epoch[worst]),
         f"validation accuracy jumps by up to {100 * steps.max():.1f} points from one epoch to the next, "
         f"{100 * c.val[worst - 1]:.1f} to {100 * c.val[worst]:.1f} % at epoch {int(c.epoch[worst])}",
-        "a smaller --learning-rate or one that falls (--schedule cosine), a larger --batch-size, "
-        "averaged weights (--ema-decay 0.998); check that the validation part is not tiny",
+        "a smaller learning_rate or one that falls (schedule='cosine'), a larger batch_size, "
+        "averaged weights (ema_decay=0.998); check that the validation part is not tiny",
     )
 
 
@@ -223,8 +224,8 @@ def _overfit(c: Curves) -> Verdict | None:
 def _regularize() -> str:
     return (
         f"more augmentation first ({AUGMENT}); "
-        "then --label-smoothing 0.1, --conv-drop 0.25, more --weight-decay; a network that ends in global "
-        "pooling (globalpool, hybrid); or fewer epochs (--early-stopping 5 --checkpoint-metric val_accuracy)"
+        "then label_smoothing=0.1, conv_drop=0.25, more weight_decay; a network that ends in global "
+        "pooling (globalpool, hybrid); or fewer epochs (early_stopping=5, checkpoint_metric='val_accuracy')"
     )
 
 
@@ -234,9 +235,9 @@ def _improving(c: Curves) -> Verdict | None:
     if not climb:
         return None
     n, last = len(c.epoch), _last(c)
-    more = f"more training: --epochs {2 * n}"
+    more = f"more training: epochs={2 * n}"
     if not c.annealed:
-        more += ", its rate falling to 0 at the end (--schedule cosine)"
+        more += ", its rate falling to 0 at the end (schedule='cosine')"
     if c.gap > WIDE_GAP:
         more += f"; with augmentation ({AUGMENT}), as the gap is wide"
     return Verdict(
@@ -259,7 +260,7 @@ def _low(c: Curves, chance: float | None, good: float) -> Verdict | None:
     if near_chance or c.end(c.train_loss) > 0.97 * c.train_loss[0]:
         loss = f"{c.train_loss[0]:.3f} to {c.train_loss[-1]:.3f}"
         evidence = f"it has hardly learned: training loss went from {loss}; "
-        advice = "a --learning-rate 10 times smaller, then 10 times larger; check the labels (mien data info)"
+        advice = "a learning_rate 10 times smaller, then 10 times larger; check the labels (mien data info)"
     elif train >= good and c.gap > SLIGHT_GAP:
         narrow = np.flatnonzero(smooth(c.train) - smooth(c.val) <= SLIGHT_GAP)
         since = int(c.epoch[min(narrow[-1] + 1, len(c.epoch) - 1) if len(narrow) else 0])
@@ -267,18 +268,18 @@ def _low(c: Curves, chance: float | None, good: float) -> Verdict | None:
         return Verdict("overfit", since, evidence + c.levels + short, _regularize())
     elif len(c.epoch) < FEW:
         evidence = f"{len(c.epoch)} epochs end low; "
-        advice = f"more training first: --epochs {max(20, 3 * len(c.epoch))}"
+        advice = f"more training first: epochs={max(20, 3 * len(c.epoch))}"
     elif c.gap < -SLIGHT_GAP:
         evidence = "regularization holds training below validation, and both end low; "
         advice = (
-            "less augmentation (--random-erasing 0 --rotate 0) and dropout (--conv-drop 0 --fc-drop 0.2); "
-            f"then longer: --epochs {2 * len(c.epoch)}"
+            "less augmentation (random_erasing=0, rotate=0) and dropout (conv_drop=0, fc_drop=0.2); "
+            f"then longer: epochs={2 * len(c.epoch)}"
         )
     else:
         evidence = f"both curves end low, and {c.gap_words}; "
         advice = (
-            "a larger network (hybrid, globalpool, deep), a higher --learning-rate, less dropout "
-            "(--conv-drop 0 --fc-drop 0.2)"
+            "a larger network (hybrid, globalpool, deep), a higher learning_rate, less dropout "
+            "(conv_drop=0, fc_drop=0.2)"
         )
     return Verdict("underfit", None, evidence + c.levels + short, advice)
 
@@ -286,15 +287,15 @@ def _low(c: Curves, chance: float | None, good: float) -> Verdict | None:
 def _good(c: Curves, chance: float | None) -> Verdict:
     if min(c.train[-1], c.val[-1]) >= NEARLY_ALL:
         advice = (
-            "nothing left to gain on these images; faces from elsewhere tell more (mien evaluate --data OTHER "
-            "--part all)"
+            "nothing left to gain on these images; faces from elsewhere tell more (an evaluation of "
+            "theirs with parts='all')"
         )
     elif c.gap > SLIGHT_GAP:
-        advice = "a little more regularization (--flip --random-erasing 0.25 --label-smoothing 0.1) may close it"
+        advice = "a little more regularization (flip=True, random_erasing=0.25, label_smoothing=0.1) may close it"
     elif c.annealed:
-        advice = f"nothing overfits, so there is room: --epochs {2 * len(c.epoch)}, or a wider network"
+        advice = f"nothing overfits, so there is room: epochs={2 * len(c.epoch)}, or a wider network"
     else:
-        advice = "a rate that falls to 0 at the end (--schedule cosine) often wins a point or two"
+        advice = "a rate that falls to 0 at the end (schedule='cosine') often wins a point or two"
     how = "the schedule has run out" if c.annealed else "validation gains little by now"
     guess = "" if chance is None else f"; always guessing the largest class gives {chance:.1%}"
     return Verdict("good fit", None, f"{how} and {c.gap_words}; {c.levels}{guess}", advice)
@@ -309,8 +310,9 @@ def _with_recall(verdict: Verdict, recall: Mapping[str, float]) -> Verdict:
     parts = [f"{_listed(never)} {'is' if len(never) == 1 else 'are'} never found (recall 0 %)"] if never else []
     parts += [f"{name} is hardly found (recall {recall[name]:.0%})" for name in rarely]
     advice = (
-        f"more images of {_listed(never + rarely)}, and longer training; mien evaluate --raise-recall "
-        f"{' '.join(never + rarely)} shows what a shift towards {'it' if len(never + rarely) == 1 else 'them'} costs"
+        f"more images of {_listed(never + rarely)}, and longer training; an evaluation with "
+        f"raise_recall='{' '.join(never + rarely)}' shows what a shift towards "
+        f"{'it' if len(never + rarely) == 1 else 'them'} costs"
     )
     kind: Kind = "underfit" if verdict.kind == "good fit" and never else verdict.kind
     if verdict.kind != "good fit":

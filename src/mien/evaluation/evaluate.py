@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data import Dataset, ferplus
+from mien.data import Dataset, ferplus, load
 from mien.data.class_names import shared_classes
 from mien.data.duplicates import duplicate_groups
 from mien.errors import MienError, MienWarning
@@ -25,19 +25,22 @@ PARTS = ("train", "validation", "test", "all")
 
 def evaluate(
     model: Sources,
-    dataset: Dataset,
-    parts: Sequence[str] = ("validation", "test"),
-    tta: Sequence[str] = ("single", "flip"),
-    adjusted: Sequence[str] = (),
+    dataset: Dataset | str | Path,
+    parts: str | Sequence[str] = ("validation", "test"),
+    tta: str | Sequence[str] = ("single", "flip"),
+    raise_recall: Sequence[str] = (),
     threads: int = 1,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> EvaluationResult:
-    """Measure a trained model on parts of its own split of a data set.
+    """Measure a trained model on labeled faces: accuracy with its 95 % interval, per class, calibration, confusion.
 
-    model: a run folder, a model file or a shipped model's name; several are averaged. parts: of PARTS; "all" is every
-    labeled image, whatever the split. Of several parts, those without labels are left out and named in the result. tta:
-    keys of tta.TTA. adjusted: names of classes for further figures with their recall raised. on_progress gets the faces
+    model: or several, whose probabilities are averaged. dataset: what load_dataset returned, or a path. parts: of the
+    model's own split of the data ("train", "validation", "test"), or "all" for every labeled image; of several, those
+    without labels are left out and named in the result. tta: test-time augmentation, "single", "flip", "shift10",
+    "rotate6". raise_recall: names of classes for further figures with their recall raised. on_progress gets the faces
     classified so far and in all, each view of each model counted.
+
+    A run that was trained by a split file is measured by it: its parts, its labels, the rows that it keeps.
 
     Where the data set has other classes than the model, the images of the classes that they share are scored and the
     other classes are named in the result. Warns (MienWarning) where the data are not those that the model was trained
@@ -45,13 +48,18 @@ def evaluate(
     """
     parts, tta = [parts] if isinstance(parts, str) else parts, [tta] if isinstance(tta, str) else tta
     classifier = open_classifier(model, threads)
+    dataset = dataset if isinstance(dataset, Dataset) else load(dataset)
     names = [resolve_tta(name) for name in tta]
     for name in parts:
         if name not in PARTS:
             raise MienError(f"no part '{name}'; there are {', '.join(PARTS)}", parameter="parts")
-    for name in adjusted:
+    for name in raise_recall:
         if name not in classifier.classes:
-            raise MienError(f"there is no class '{name}' to adjust; there are {', '.join(classifier.classes)}")
+            raise MienError(
+                f"there is no class '{name}' to raise; there are {', '.join(classifier.classes)}",
+                parameter="raise_recall",
+            )
+    dataset, given_rows = classifier.as_trained(dataset)
     labels, left_out = model_labels(classifier, dataset)
     index, trained = part_rows(classifier, dataset, parts, labels)
     scored = {name: rows for name, rows in index.items() if len(rows)}
@@ -74,11 +82,11 @@ def evaluate(
     results = {
         part: PartResult(
             classifier.classes,
-            rows,
+            given_rows[rows],
             labels[rows],
             np.isin(groups[rows], groups[trained]) & (part != "train"),
             {name: classifier.probabilities(dataset.images[rows], name, count) for name in names},
-            tuple(adjusted),
+            tuple(raise_recall),
         )
         for part, rows in scored.items()
     }
@@ -94,7 +102,8 @@ def model_labels(classifier: Classifier, dataset: Dataset) -> tuple[NDArray[np.i
     if not len(shared.names):
         raise MienError(
             f"{dataset.source or 'the data'} has the classes {', '.join(dataset.classes)}; {classifier.name} knows "
-            f"{', '.join(classifier.classes)}: they share none (--classes names the classes of the data)"
+            f"{', '.join(classifier.classes)}: they share none ({{parameter}} names the classes of the data)",
+            parameter="classes",
         )
     numbers = np.full(len(dataset.classes) + 1, -1, np.int64)  # the last is for the label -1
     numbers[shared.in_dataset] = shared.in_model
@@ -120,7 +129,7 @@ def part_rows(
     try:
         split = classifier.split(dataset)
     except MienError as error:
-        raise MienError(f"{error}; --part all scores every labeled image") from error
+        raise MienError(f"{error}; all as {{parameter}} scores every labeled image", parameter="parts") from error
     rows = {name: np.arange(len(labels)) if name == "all" else getattr(split, name) for name in parts}
     return {name: index[labels[index] >= 0] for name, index in rows.items()}, split.train
 
@@ -139,6 +148,7 @@ def evaluate_votes(
     given emotion, over all faces with votes for one of the seven. Raises MienError as `evaluate`, and without votes.
     """
     classifier = open_classifier(model)
+    dataset, _ = classifier.as_trained(dataset)
     labels, _ = model_labels(classifier, dataset)
     index = part_rows(classifier, dataset, [part], labels)[0][part]
     known, votes = ferplus.align(dataset, ferplus.find(dataset))
@@ -182,6 +192,8 @@ def evaluate_corruptions(
     result: dict[str, dict[str, list[float]]] = {}
     done, total = 0, 0
 
+    given = dataset
+
     def accuracy(classifier: Classifier, faces: NDArray[np.uint8], truth: NDArray[np.int64]) -> float:
         nonlocal done
         correct = classifier.probabilities(faces).argmax(axis=1) == truth
@@ -191,10 +203,14 @@ def evaluate_corruptions(
 
     for model in models:
         classifier = open_classifier(model)
+        dataset, _ = classifier.as_trained(given)
         labels, _ = model_labels(classifier, dataset)
         rows = part_rows(classifier, dataset, [part], labels)[0][part]
         if not len(rows):
-            raise MienError(f"the {part} part of {dataset.source or 'the data'} has no labels; use --part validation")
+            raise MienError(
+                f"the {part} part of {dataset.source or 'the data'} has no labels; take validation as {{parameter}}",
+                parameter="part",
+            )
         faces, truth = dataset.images[rows], labels[rows]
         total = total or len(models) * len(rows) * (1 + len(kinds) * len(corruptions.SEVERITIES))
         plain = accuracy(classifier, faces, truth)

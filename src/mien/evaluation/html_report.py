@@ -40,7 +40,7 @@ def write_report(
     """
     output = Path(output)
     if output.exists() and not overwrite:
-        raise MienError(f"{output} exists; replace it with --overwrite")
+        raise MienError(f"{output} exists; replace it with {{parameter}}", parameter="overwrite")
     subjects = read_subjects(sources, dataset, on_progress)
     folder = Path(sources[0]).resolve().name if len(sources) == 1 and Path(sources[0]).is_dir() else ""
     text = render(subjects, f"{folder}: {len(subjects)} runs" if folder and len(subjects) > 1 else "")

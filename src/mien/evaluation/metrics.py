@@ -119,16 +119,19 @@ def table(evaluation: Evaluation) -> str:
     ]
     width = max(5, *(len(name) for name in evaluation.classes))
     lines.append(f"{'class':<{width}}  {'images':>7}  {'precision':>9}  {'recall':>7}  {'F1':>6}  most taken for")
-    for i, score in enumerate(evaluation.per_class):
-        wrong = evaluation.confusion[i].copy()
-        wrong[i] = 0
-        taken = int(wrong.argmax())
-        share = f"{evaluation.classes[taken]} {wrong[taken] / score.support:.0%}" if wrong[taken] else "-"
-        lines.append(
-            f"{score.name:<{width}}  {score.support:>7,}  {score.precision:>9.1%}  {score.recall:>7.1%}"
-            f"  {score.f1:>6.3f}  {share}"
-        )
+    lines += [class_row(evaluation, i, width) for i in range(len(evaluation.classes))]
     return "\n".join(lines)
+
+
+def class_row(evaluation: Evaluation, number: int, width: int) -> str:
+    """A class as a line of a table: images, precision, recall, F1, and what it is most taken for. width: of names."""
+    score, row = evaluation.per_class[number], evaluation.confusion[number].copy()
+    row[number] = 0
+    taken = int(row.argmax())
+    share = f"{evaluation.classes[taken]} {row[taken] / score.support:.0%}" if row[taken] else ""
+    recall = f"{score.recall:.1%}" if score.support else "-"
+    figures = f"{score.support:>7,}  {score.precision:>9.1%}  {recall:>7}  {score.f1:>6.3f}"
+    return f"{score.name:<{width}}  {figures}  {share}".rstrip()
 
 
 def _check(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> None:

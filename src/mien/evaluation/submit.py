@@ -20,20 +20,21 @@ def submit(
     model: Sources,
     data: str | Path,
     output: str | Path = "submission.csv",
+    *,
     format: str = "auto",
     tta: str = "flip",
-    *,
     overwrite: bool = False,
     threads: int = 1,
     input_normalization: str = "",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Predict the rows of test.csv and write them; OUTPUT.json beside it says from what, how, and what came out.
+    """Write submission.csv, the emotion of every row of Kaggle's test.csv in its order; returns what OUTPUT.json keeps:
+    from what, how, and what came out.
 
-    model: a run folder, model file or shipped model's name, or several, whose probabilities are averaged. data: where
-    test.csv is; labeled rows found there are matched to the test rows by pixel content. format: as submission.write has
-    it; "auto" copies the layout of an example_submission.csv beside test.csv, else writes "plain". overwrite: replace
-    files that exist. input_normalization: in place of the one that the model files name. on_progress gets the faces
+    model: or several, whose probabilities are averaged. data: where test.csv is; labeled rows found there are matched
+    to the test rows by pixel content. format: "auto" (as an example_submission.csv beside test.csv, else plain),
+    "plain", "id0", "id1" or "like:FILE". tta: test-time augmentation, as mien.evaluate has it. overwrite: replace files
+    that exist. input_normalization: in place of the one that the model files name. on_progress gets the faces
     classified so far and in all, each view counted. Raises MienError where the output exists, rows do not match, or
     classes differ.
     """

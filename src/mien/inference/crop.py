@@ -6,8 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.inference.quality import tilt_of
-
 # Measured by benchmarks/crop_margin.py. In FER2013 the frame is 1.03 times the longer side of YuNet's box in the
 # middle, half of all frames between 1.00 and 1.09; but a crop that is too tight costs more than one that is a little
 # too wide: from 1.1 to 1.2 accuracy is that of FER2013's own frames.
@@ -35,27 +33,24 @@ def crop_face(
     box: NDArray[np.float64],
     size: int,
     margin: float = MARGIN,
-    angle: float = 0.0,
     turn: int = 0,
 ) -> NDArray[np.uint8]:
     """Cut one face out of an RGB or gray image. Returns (size, size) uint8 gray.
 
     box: x, y, width, height. Where the frame leaves the picture, it is moved back inside. A frame larger than the
     picture shrinks to its longer side (a tight square crop is taken as it is), and what is missing at the shorter one
-    are its edge pixels, repeated. angle: degrees, clockwise, by which the face is tilted and turned back (see `roll`).
-    turn: 0, 90, 180 or 270, degrees by which the crop is turned counterclockwise in the end.
+    are its edge pixels, repeated. turn: 0, 90, 180 or 270, degrees by which the crop is turned counterclockwise in the
+    end.
     """
-    crop = _cut(image, box, size, margin, angle)
+    crop = _cut(image, box, size, margin)
     return np.ascontiguousarray(np.rot90(crop, turn // 90)) if turn else crop
 
 
-def _cut(image: Image.Image, box: NDArray[np.float64], size: int, margin: float, angle: float) -> NDArray[np.uint8]:
+def _cut(image: Image.Image, box: NDArray[np.float64], size: int, margin: float) -> NDArray[np.uint8]:
     left, top, side = frame(box, margin)
     excess = side - max(image.size)
     if excess > 0:
         left, top, side = left + excess / 2, top + excess / 2, side - excess
-    if abs(angle) >= 1:
-        return _turned(image, left, top, side, size, angle)
     left, top = _inside(left, side, image.width), _inside(top, side, image.height)
     region, (x, y) = _region(image, left, top, side)
     inner = (left - x, top - y, left - x + side, top - y + side)
@@ -85,26 +80,3 @@ def _region(image: Image.Image, left: float, top: float, side: float) -> tuple[I
 def _clamped(box: tuple[float, float, float, float], region: Image.Image) -> tuple[float, float, float, float]:
     # Pillow refuses a box that leaves the image by a rounding error.
     return max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(region.width)), min(box[3], float(region.height))
-
-
-def roll(landmarks: NDArray[np.float64]) -> float:
-    """Degrees by which the eyes of (5, 2) landmarks are from level, -90..90; 0 where there are none."""
-    tilt = tilt_of(landmarks)
-    return 0.0 if tilt is None else (tilt + 90) % 180 - 90
-
-
-def _turned(image: Image.Image, left: float, top: float, side: float, size: int, angle: float) -> NDArray[np.uint8]:
-    reach = side * math.sqrt(2)
-    middle_x, middle_y = left + side / 2, top + side / 2
-    region, (x, y) = _region(image, middle_x - reach / 2, middle_y - reach / 2, reach)
-    cos, sin = math.cos(math.radians(angle)) * side / size, math.sin(math.radians(angle)) * side / size
-    half = size / 2
-    # Pillow wants the map from the new picture to the old one; a shrink beyond 2 first is averaged over.
-    shrink = max(1, int(side / size))
-    if shrink > 1:
-        region = region.reduce(shrink)
-    cx, cy = (middle_x - x) / shrink, (middle_y - y) / shrink
-    cos, sin = cos / shrink, sin / shrink
-    matrix = (cos, -sin, cx - cos * half + sin * half, sin, cos, cy - sin * half - cos * half)
-    turned = region.transform((size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
-    return np.asarray(turned)

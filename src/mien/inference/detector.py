@@ -26,7 +26,6 @@ __all__ = [
     "checked_detector",
     "detect",
     "open_detector",
-    "refine_landmarks",
 ]
 
 YUNET = Path(__file__).parent / "weights" / "yunet.onnx"
@@ -53,27 +52,25 @@ STRIDES = (8, 16, 32)
 class Detector:
     """YuNet with its options. Called with an RGB Pillow image, it gives its Detections, largest face first.
 
-    min_score: least score, 0..1. refine: look at each face once more, close up, for its landmarks. find_turned: where
-    it is unsure, look at the picture turned by 90, 180 and 270 degrees too.
+    min_score: least score, 0..1. find_turned: where it is unsure, look at the picture turned by 90, 180 and 270
+    degrees too.
     """
 
     session: Any
     min_score: float = MIN_SCORE
-    refine: bool = False
     find_turned: bool = True
 
     def __call__(self, image: Image.Image) -> Detections:
         detections = detect(self.session, image, self.min_score)
         if self.find_turned and _is_unsure(detections):
             detections = _with_turned(self.session, image, detections, self.min_score)
-        return refine_landmarks(self.session, image, detections) if self.refine else detections
+        return detections
 
 
 def open_detector(
     path: str | Path = YUNET,
     threads: int = 1,
     min_score: float = MIN_SCORE,
-    refine: bool = False,
     find_turned: bool = True,
 ) -> Detector:
     """Open YuNet, or another file with its inputs and outputs and free height and width.
@@ -86,7 +83,7 @@ def open_detector(
     shape = session.get_inputs()[0].shape
     if not wanted <= names or len(shape) != 4 or any(isinstance(side, int) for side in shape[2:]):
         raise MienError(f"{path} is not a YuNet face detector with free height and width")
-    return Detector(session, min_score, refine, find_turned)
+    return Detector(session, min_score, find_turned)
 
 
 def checked_detector(detector: Callable[[NDArray[np.uint8]], Any]) -> Callable[[Image.Image], Detections]:
@@ -137,25 +134,6 @@ def detect(session: Any, image: Image.Image, min_score: float = MIN_SCORE) -> De
         closer_faces = closer_faces[closer_faces.short_sides * size / longest <= OVERLAP]
         faces = non_max_suppression(Detections.concatenate([faces, closer_faces]))
     return faces.above(min_score).largest_first()
-
-
-def refine_landmarks(session: Any, image: Image.Image, detections: Detections) -> Detections:
-    """The same faces with landmarks seen close up; turned ones as they are.
-
-    On faces under 150 pixels YuNet's landmarks hardly follow a tilt of the head; at 256 pixels they do.
-    """
-    landmarks = detections.landmarks.copy()
-    for i, box in enumerate(detections.boxes):
-        middle, reach = box[:2] + box[2:] / 2, 0.65 * box[2:].max()
-        low = np.maximum(np.floor(middle - reach), 0)
-        high = np.minimum(np.ceil(middle + reach), image.size)
-        if detections.turns[i] or (high - low < 2).any():
-            continue
-        close_up = image.crop((*low.astype(int), *high.astype(int)))
-        closer_faces = _detect_at(session, close_up, CLOSE_UP).above(MIN_SCORE)
-        if len(closer_faces):
-            landmarks[i] = closer_faces.landmarks[0] + low
-    return Detections(detections.boxes, landmarks, detections.scores, detections.turns)
 
 
 def _is_unsure(detections: Detections) -> bool:

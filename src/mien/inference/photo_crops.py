@@ -79,7 +79,9 @@ def crop_photos(
     names = find_photos(photos, output)
     finished = _finished(output) if resume else {}
     if not resume and output.exists() and any(output.iterdir()):
-        raise MienError(f"{output} is not empty; go on with --resume (resume=True), or choose another folder")
+        raise MienError(
+            f"{output} is not empty; go on with {{parameter}}, or choose another folder", parameter="resume"
+        )
     reader = reader or Reader()
     report = CropReport(len(names))
     used = {file for row in finished.values() for file in _names(row)}

@@ -37,7 +37,8 @@ def find_runtime(folder: str | Path | None = None) -> Runtime:
     if shutil.which("npm") is None:
         raise MienError(
             f"the page needs {PACKAGE}, and npm, which brings it, is not installed; install npm, or give the folder of "
-            "a copy with --runtime FOLDER"
+            "a copy as {parameter}",
+            parameter="runtime",
         )
     with tempfile.TemporaryDirectory(prefix="mien-page-") as temporary:
         return _from_npm(Path(temporary))
@@ -64,7 +65,9 @@ def _from_npm(folder: Path) -> Runtime:
     archives = list(folder.glob("*.tgz"))
     if done.returncode or not archives:
         reason = " ".join(done.stderr.split())[:160] or f"exit code {done.returncode}"
-        raise MienError(f"npm could not bring {PACKAGE} ({reason}); give the folder of a copy with --runtime FOLDER")
+        raise MienError(
+            f"npm could not bring {PACKAGE} ({reason}); give the folder of a copy as {{parameter}}", parameter="runtime"
+        )
     try:
         with tarfile.open(archives[0]) as archive:
             script, binary = (_member(archive, f"package/dist/{name}") for name in (SCRIPT, BINARY))

@@ -15,7 +15,7 @@ MEDIA_TYPE = "application/problem+json"
 KINDS: dict[str, tuple[int, str, str]] = {
     "bad-request": (400, "The request cannot be understood", "Its parts, its query or its body are not as documented."),
     "no-token": (401, "A token is needed", "Send the server's token as Authorization: Bearer TOKEN."),
-    "not-allowed-here": (403, "Not allowed from here", "A page or name that is not answered: --cors, --allow-host."),
+    "not-allowed-here": (403, "Not allowed from here", "A page or name that the server does not answer."),
     "not-found": (404, "There is nothing here", "No such address, or no run of that name."),
     "wrong-method": (405, "Wrong method", "The address exists, but not for this method; the Allow header says which."),
     "too-slow": (408, "The request came too slowly", "Its headers or its body did not arrive within the time limit."),

@@ -34,8 +34,11 @@ def serve(settings: Settings, access_log: bool = False, ready: Callable[[str], N
     listening = _listen(settings.host, settings.port)
     if not settings.local and not settings.token:
         warnings.warn(
-            f"{settings.host} is open to other machines, and anyone there may use it: set --token or MIEN_TOKEN",
-            MienWarning,
+            MienWarning(
+                f"{settings.host} is open to other machines, and anyone there may use it: set {{parameter}} or "
+                "MIEN_TOKEN",
+                parameter="token",
+            ),
             stacklevel=2,
         )
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
@@ -128,7 +131,7 @@ def _listen(host: str, port: int) -> socket.socket:
         )[0]
         listening = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        raise MienError(f"--host {host} is no address of this machine ({error})") from error
+        raise MienError(f"{{parameter}} {host} is no address of this machine ({error})", parameter="host") from error
     try:
         if sys.platform != "win32":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -137,8 +140,10 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.set_inheritable(True)
     except OSError as error:
         listening.close()
-        hint = f"choose another --port than {port}" if port else "choose another --host"
-        raise MienError(f"cannot listen on {host} port {port}: {error.strerror or error}; {hint}") from error
+        raise MienError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; choose another {{parameter}}",
+            parameter="port" if port else "host",
+        ) from error
     return listening
 
 

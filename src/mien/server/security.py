@@ -91,9 +91,9 @@ class SecurityMiddleware:
         headers = Headers(scope=scope)
         if not self._is_own_name(_host(headers.get("host", ""))):
             # A page elsewhere can point its own name at this machine; it must not get in that way.
-            return Problem("not-allowed-here", "the server does not go by the name in Host; see --allow-host")
+            return Problem("not-allowed-here", "the name in Host is none of this server (its setting: allow_host)")
         if scope["method"] not in ("GET", "HEAD", "OPTIONS") and self._from_elsewhere(headers):
-            return Problem("not-allowed-here", "pages of other origins may not ask; see --cors")
+            return Problem("not-allowed-here", "pages of other origins may not ask (but for the setting: cors)")
         path = scope["path"].removeprefix(self.settings.root_path)
         if self.settings.token and is_guarded(path) and scope["method"] != "OPTIONS":
             scheme, _, given = headers.get("authorization", "").partition(" ")

@@ -87,7 +87,7 @@ async def pictures_of(request: Request, settings: Settings, batcher: Batcher, bo
 async def video_of(request: Request, settings: Settings, batcher: Batcher, body: Body) -> Upload:
     """The one video of a request, sent as pictures are. Raises Problem as pictures_of does."""
     if not settings.max_video_bytes:
-        raise Problem("wrong-type", "this server reads no videos; see --max-video-bytes")
+        raise Problem("wrong-type", "this server reads no videos: its setting max_video_bytes is 0")
     (video,) = await _files_of(request, "video", settings.max_video_bytes, 1, settings, batcher, body)
     return video
 

@@ -60,7 +60,10 @@ def load(folder: Path) -> dict[str, Any]:
             warnings.warn(f"{faults[0]}; going on from the checkpoint before it", MienWarning, stacklevel=2)
         return state
     if faults:
-        raise MienError(f"{faults[0]}, and there is no whole one before it; train anew under another --name")
+        raise MienError(
+            f"{faults[0]}, and there is no whole one before it; train anew under another {{parameter}}",
+            parameter="name",
+        )
     raise MienError(f"{folder / NAME} does not exist; is {folder} a run that was started with 'mien train'?")
 
 

@@ -23,7 +23,7 @@ from torch.autograd.function import once_differentiable
 from mien.data import cache
 from mien.errors import MienError
 
-FULL = "not enough memory for a convolution; close other programs or lower --batch-size"
+FULL = "not enough memory for a convolution; close other programs or lower {parameter}"
 SOURCE = Path(__file__).with_name("conv3x3.c")
 FLAGS = ("-O3", "-march=native", "-std=gnu11", "-shared", "-fPIC")
 # OpenMP's library is found by its name, and torch's has been loaded already: its threads do the kernels' work too, so
@@ -85,7 +85,7 @@ def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, back: bool) -> Tens
     kernels.mien_weights(_at(taps), c_in, c_out, m, back, _at(u), threads)
     y = torch.empty(n, c_out, h, w, memory_format=torch.channels_last)
     if kernels.mien_forward(_at(x), _at(u), _at(bias), _at(y), n, h, w, c_in, c_out, m, min(n, threads)):
-        raise MienError(FULL)
+        raise MienError(FULL, parameter="batch_size")
     return y
 
 
@@ -97,7 +97,7 @@ def _gradient(x: Tensor, g: Tensor) -> Tensor:
     threads = min(n, torch.get_num_threads())
     parts = torch.empty(threads, 3, 3, c_in, c_out)
     if kernels.mien_gradient(_at(x), _at(g), _at(parts), n, h, w, c_in, c_out, _tile(h, w), threads):
-        raise MienError(FULL)
+        raise MienError(FULL, parameter="batch_size")
     result: Tensor = functools.reduce(torch.add, parts).permute(3, 2, 0, 1)
     return result
 

@@ -13,10 +13,11 @@ from mien.errors import MienError
 from mien.files import atomic_write
 from mien.inference.model import open_model
 from mien.inference.model_file import resolve
+from mien.inference.normalization import normalize_input
 from mien.training import cascade
 from mien.training.finish import export_run, logits_of
 from mien.training.onnx_export import describe, description, save
-from mien.training.quantize import halve, quantise, round_weights
+from mien.training.quantize import quantize_static, quantize_weights, to_float16
 from mien.training.run import Run, load_run
 
 TOLERANCE = 1e-4  # of float32 logits against torch's
@@ -50,12 +51,15 @@ def convert(
             "a first model is measured on validation images; give them with {parameter}", parameter="dataset"
         )
     if not 0 < ask < 1:
-        raise MienError(f"ask = {ask} cannot be; it is a share of the faces, between 0 and 1")
+        raise MienError(
+            f"{{parameter}} = {ask} cannot be; it is a share of the faces, between 0 and 1", parameter="ask"
+        )
     if dataset is not None and tuple(dataset.classes) != run.classes:
         raise MienError(
             f"{dataset.source} has classes {', '.join(dataset.classes)}; {run.name} was trained on "
             f"{', '.join(run.classes)}"
         )
+    dataset = None if dataset is None else run.as_trained(dataset)
     parts = run.split(dataset) if dataset is not None else None
     with tempfile.TemporaryDirectory() as scratch:
         plain, small = Path(scratch) / "model.onnx", Path(scratch) / "small.onnx"
@@ -74,11 +78,11 @@ def convert(
         on_phase(f"storing it as {kind}")
         if kind == "int8" and dataset is not None and parts is not None:
             pick = np.random.default_rng(0).permutation(parts.train)[:CALIBRATION]
-            quantise(plain, small, dataset.images[pick])
+            quantize_static(plain, small, normalize_input(dataset.images[pick], run.recipe.input_normalization))
         elif kind == "float16 weights":
-            halve(plain, small)
+            to_float16(plain, small)
         elif kind == "int8 weights":
-            round_weights(plain, small)
+            quantize_weights(plain, small)
         else:
             small = plain
         on_phase("measuring it")

@@ -84,7 +84,7 @@ def finetune(
     pretrained = load_pretrained(model, recipe, dataset.classes, seed)
     run = train(
         recipe, dataset, folder, seed=seed, runtime=runtime, track=track, pretrained=model,
-        pretrained_state_dict=pretrained.state_dict, callbacks=callbacks, on_phase=on_phase,
+        callbacks=callbacks, on_phase=on_phase,
     )  # fmt: skip
     run = run or load_run(folder)
     if plan.cross_validated:

@@ -114,7 +114,8 @@ def _base(info: ModelInfo, model: str) -> str:
     network = str(info.training.get("network") or info.training.get("recipe") or "")
     if network not in OWN or network not in RECIPES:
         raise MienError(
-            f"{model} does not say which network it is; train it with: mien train RECIPE --pretrained {model}"
+            f"{model} does not say which network it is; train by a recipe of its network: {{parameter}} {model}",
+            parameter="pretrained",
         )
     return network
 

@@ -1,7 +1,7 @@
 """What follows the last epoch: the model file, its evaluation, the verdict, figures, and the tracker's summary."""
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mien.data import Dataset
-from mien.data.splits import Split
 from mien.evaluation import calibration, diagnose
 from mien.evaluation.diagnose import Verdict
 from mien.evaluation.evaluate import evaluate
@@ -33,22 +32,21 @@ _NAMES = {"validation": "validation", "test": "holdout"}
 def finish(
     run: "Run",
     dataset: Dataset,
-    parts: Split,
+    parts: Sequence[str],
     fitted: FitResult,
     watch: Tracker,
     on_phase: Callable[[str], None] = lambda phase: None,
 ) -> None:
     """Export a training that has ended, evaluate the model file as `mien evaluate` does, and write metrics.json last.
 
-    With metrics.json a run is finished. parts: the run's split of the data set.
+    With metrics.json a run is finished. dataset: as it was given to the training. parts: those that have labels.
     """
     folder = run.folder
     on_phase("exporting the model")
     model = run.model()
     export_run(run, model, folder / "model.onnx", epochs=len(fitted.history))
     on_phase("evaluating it")
-    labeled = ("validation", "test") if (dataset.labels[parts.test] >= 0).any() else ("validation",)
-    result = evaluate(folder / "model.onnx", dataset, labeled)
+    result = evaluate(folder / "model.onnx", dataset, parts)
     record = result.to_dict()
     accuracy = record["evaluations"]["validation"]["single"]["accuracy"]
     coverage = result.coverage()

@@ -25,10 +25,14 @@ def lock_folder(folder: Path | None) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = open(folder / NAME, "a")  # noqa: SIM115
     except OSError as error:
-        raise MienError(f"cannot write into {folder}: {error.strerror}; choose another --runs folder") from error
+        raise MienError(
+            f"cannot write into {folder}: {error.strerror}; choose another folder as {{parameter}}", parameter="runs"
+        ) from error
     with file:
         if not _lock(file.fileno()):
-            raise MienError(f"another training works in {folder}; wait for it, or choose another --name")
+            raise MienError(
+                f"another training works in {folder}; wait for it, or choose another {{parameter}}", parameter="name"
+            )
         for path in folder.iterdir():
             if _TEMPORARY.fullmatch(path.name):
                 with suppress(OSError):

@@ -11,7 +11,7 @@ import numpy as np
 from mien.training.onnx_export import describe, description, drop_unused, quiet, rename_inputs, save, strip
 
 
-def halve(source: Path, output: Path) -> None:
+def to_float16(source: Path, output: Path) -> None:
     """A float32 model file with its weights stored in float16: half the size. They become float32 again when it is
     loaded, and answers differ by what rounding the weights to 11 bits does."""
     import onnx
@@ -35,7 +35,7 @@ def halve(source: Path, output: Path) -> None:
     save(model, output)
 
 
-def round_weights(source: Path, output: Path) -> None:
+def quantize_weights(source: Path, output: Path) -> None:
     """A float32 model file with its batch norms folded and its weights stored in 8 bits, a scale for each channel: a
     quarter of the size. They become float32 again when it is loaded, so it computes as the float32 model does, and no
     activation is rounded. It cannot be trained further."""
@@ -182,14 +182,16 @@ def pool_and_flatten(model: Any) -> None:
     del graph.value_info[:]
 
 
-def quantise(source: Path, output: Path, faces: np.ndarray) -> None:
-    """Static int8 quantisation (QDQ) of a model file; activation ranges come from `faces` (N, S, S) uint8.
+def quantize_static(source: Path, output: Path, faces: np.ndarray) -> None:
+    """Static int8 quantization (QDQ) of a model file; activation ranges come from `faces` (N, S, S) uint8, as the graph
+    gets them: with their light normalized.
 
     All before the second convolution stays in float32: with one channel to read, the first is slower in 8 bits, and a
     pool straight behind it is fifteen times as slow.
     """
     import onnx
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime import quantization
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Faces(CalibrationDataReader):  # type: ignore[misc]
@@ -209,7 +211,7 @@ def quantise(source: Path, output: Path, faces: np.ndarray) -> None:
         onnx.save(model, str(ready))
         convolutions = [i for i, node in enumerate(model.graph.node) if node.op_type == "Conv"]
         wide = model.graph.node[: convolutions[1]] if len(convolutions) > 1 else []
-        quantize_static(
+        quantization.quantize_static(
             str(ready), str(output), Faces(), quant_format=QuantFormat.QDQ, per_channel=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
             nodes_to_exclude=[node.name for node in wide],

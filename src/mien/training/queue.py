@@ -82,7 +82,9 @@ def run_queue(
     """
     for run in planned:
         if run.finished and fingerprint and read_record(run.folder)["data"]["fingerprint"] != fingerprint:
-            raise MienError(f"{run.folder} was trained on other data; choose another --runs folder")
+            raise MienError(
+                f"{run.folder} was trained on other data; choose another folder as {{parameter}}", parameter="runs"
+            )
     waiting = [run for run in planned if not run.finished]
     running: list[Job] = []
     failed: Outcome | None = None

@@ -22,20 +22,23 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from mien.data import Dataset, split
+from mien.data.split_file import NAME as SPLIT_FILE
 from mien.data.split_file import apply_split
 from mien.data.splits import Split, split_name, take_fraction
 from mien.errors import MienError, MienWarning
 from mien.evaluation import history
 from mien.evaluation.record import FORMAT, read_record, recipe_fields
 from mien.files import atomic_write, write_json
+from mien.inference.model_file import resolve
 from mien.inference.normalization import normalize_input
 from mien.training import checkpoint, networks
 from mien.training.distillation import fits, make_teacher
 from mien.training.finish import finish
 from mien.training.lock import lock_folder
+from mien.training.pretrained import load_pretrained
 from mien.training.recipes import Recipe, from_record
 from mien.training.runtime import Runtime, best_precision, check_runtime, machine
 from mien.training.state import Callback, FaceSet, Progress, Row
@@ -43,8 +46,6 @@ from mien.training.targets import targets
 from mien.training.tracking import RunInfo, Tracker, code_version, tracker
 from mien.training.trainer import Trainer
 from mien.training.weights import load_weights, save_weights
-
-SPLIT_FILE = "split.csv"
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,23 @@ class Run:
         return self.folder.name
 
     @property
+    def _unfinished(self) -> str:
+        """What messages say of a run that is to be finished first."""
+        return f"finish it first: {{parameter}} {self.folder}"
+
+    @property
     def model_file(self) -> Path:
         """The trained model. Raises MienError before the run has one."""
         path = self.folder / "model.onnx"
         if not path.is_file():
-            raise MienError(f"{path} does not exist; finish the run first: mien train --resume {self.folder}")
+            raise MienError(f"{path} does not exist; {self._unfinished}", parameter="resume")
         return path
 
     def model(self) -> nn.Module:
         """The network with the kept weights, in eval mode. Raises MienError before the run has any."""
         path = self.folder / "weights.safetensors"
         if not path.is_file():
-            raise MienError(f"{path} does not exist; finish the run first: mien train --resume {self.folder}")
+            raise MienError(f"{path} does not exist; {self._unfinished}", parameter="resume")
         weights = load_weights(path)
         model = networks.build_from(self.recipe, len(self.classes))
         try:
@@ -89,16 +95,21 @@ class Run:
         try:
             metrics = json.loads(path.read_text())
         except FileNotFoundError:
-            raise MienError(
-                f"{self.folder} is not finished; go on with it: mien train --resume {self.folder}"
-            ) from None
+            raise MienError(f"{self.folder} is not finished; {self._unfinished}", parameter="resume") from None
         except (OSError, ValueError) as error:
             raise MienError(f"{path} is damaged ({error}); mien evaluate makes the numbers again") from error
         if not isinstance(metrics, dict):
             raise MienError(f"{path} is damaged: it holds no object; mien evaluate makes the numbers again")
         return metrics
 
+    def as_trained(self, dataset: Dataset) -> Dataset:
+        """The data set by the split file that the run was trained with, where it was."""
+        path = self.folder / SPLIT_FILE
+        whole = dataset.fingerprint == self.record["data"]["fingerprint"] or not path.is_file()
+        return dataset if whole else apply_split(dataset, path)
+
     def split(self, dataset: Dataset) -> Split:
+        """The parts of a data set (as_trained) by the run's recipe."""
         return split(dataset, self.recipe.split, fold=self.recipe.fold, duplicates=self.recipe.duplicates)
 
 
@@ -123,18 +134,20 @@ def train(
     runtime: Runtime | None = None,
     track: str = "wandb",
     pretrained: str = "",
-    pretrained_state_dict: dict[str, Tensor] | None = None,
     resume: bool = False,
     split_file: Path | None = None,
     callbacks: Sequence[Callback] = (),
+    on_start: Callable[[str], None] = lambda last_layer: None,
     on_phase: Callable[[str], None] = lambda phase: None,
 ) -> Run | None:
     """Train a recipe on a data set into a run folder.
 
-    pretrained_state_dict: weights to begin with, and pretrained: where they are from, for the run's record. resume: go
-    on from the folder's checkpoint, by the recipe, seed, precision and processes that it began with. split_file: parts,
-    labels and rows to keep, as `mien.data.split_file` reads them, in place of the recipe's split; it is copied into the
-    folder. on_phase: told what is being done once the epochs are over, and at last how to look at the tracked run.
+    pretrained: a shipped model, model file or run whose weights to begin with. resume: go on from the folder's
+    checkpoint, by the recipe, seed, precision and processes that it began with. split_file: parts, labels and rows to
+    keep, as `mien.data.split_file` reads them, in place of the recipe's split; it is copied into the folder. on_start:
+    called once all is checked and the first epoch begins, with what becomes of a pretrained model's last layer.
+    on_phase: told what is being done once the epochs are over,
+    and at last how to look at the tracked run.
 
     Of several processes, the first one returns the run, the others None.
 
@@ -142,7 +155,7 @@ def train(
     began with, or the split leaves nothing to train on.
     """
     runtime = runtime or Runtime()
-    before = None
+    before, given = None, dataset
     if resume and (folder / SPLIT_FILE).is_file():
         split_file = folder / SPLIT_FILE
     if split_file:
@@ -151,9 +164,8 @@ def train(
     if resume:
         before = load_run(folder)
         recipe, seed, runtime = _as_before(before, dataset, runtime)
-    elif (folder / "recipe.json").exists():
-        raise MienError(f"{folder} holds a run already; resume it with --resume {folder}, or choose another --name")
-    check_runtime(runtime, recipe.batch_size, seed)
+        pretrained = str(before.record.get("pretrained", ""))
+    check_start(recipe, folder, seed, runtime, pretrained=pretrained, resume=resume)
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
     recipe = adapt_recipe(recipe, dataset)
@@ -169,6 +181,8 @@ def train(
     train_set = _face_set(recipe, dataset, rows, targets(recipe, dataset, rows))
     fabric = launch(runtime, precision)
     main = fabric.is_global_zero
+    begun = checkpoint.exists(folder)  # then the weights are in the checkpoint, and their origin may be gone
+    weights = load_pretrained(pretrained, recipe, dataset.classes, seed) if pretrained and not begun else None
     teacher = make_teacher(recipe, runtime.threads or 1, fabric.device, runtime.compiled)
     with lock_folder(folder if main else None):
         record = before.record if before else _record(recipe, dataset, parts, seed, pretrained, runtime, precision)
@@ -177,17 +191,34 @@ def train(
         watch = _start_tracking(track if main else "none", folder, record, resume)
         recorder = _Recorder(folder, watch, _rows_before(folder))
         trainer = Trainer(recipe, fabric, seed, folder, compiled=runtime.compiled, max_minutes=runtime.max_minutes)
+        if main:
+            on_start(weights.decision if weights else "")
         fitted = trainer.fit(
             train_set, _face_set(recipe, dataset, parts.validation), len(dataset.classes),
-            pretrained=pretrained_state_dict, teacher=teacher, callbacks=(recorder, *callbacks) if main else (),
+            pretrained=weights.state_dict if weights else None, teacher=teacher,
+            callbacks=(recorder, *callbacks) if main else (),
         )  # fmt: skip
         if not main:
             return None
         history.write(fitted.history, folder / "history.csv")
         save_weights(fitted.model.state_dict(), folder / "weights.safetensors")
         run = load_run(folder)
-        finish(run, dataset, parts, fitted, watch, on_phase)
+        labeled = ("validation", "test") if (dataset.labels[parts.test] >= 0).any() else ("validation",)
+        finish(run, given, labeled, fitted, watch, on_phase)
     return run
+
+
+def check_start(
+    recipe: Recipe, folder: Path, seed: int, runtime: Runtime, *, pretrained: str = "", resume: bool = False
+) -> None:
+    """What can be known to be wrong before the data are read. Raises MienError for a folder that holds a run already,
+    a seed or runtime that makes no sense, and a teacher or pretrained model that is not there."""
+    if not resume and (folder / "recipe.json").exists():
+        raise MienError(f"{folder} holds a run already; resume it, or choose another {{parameter}}", parameter="name")
+    check_runtime(runtime, recipe.batch_size, seed)
+    for source in (*recipe.teacher.split("+"), "" if resume else pretrained):
+        if source:
+            resolve(source)
 
 
 def adapt_recipe(recipe: Recipe, dataset: Dataset) -> Recipe:
@@ -198,8 +229,10 @@ def adapt_recipe(recipe: Recipe, dataset: Dataset) -> Recipe:
     """
     if recipe.split == "official" and split_name(dataset) != "official":
         warnings.warn(
-            f"{dataset.source} has no labelled PublicTest faces to validate on; splitting it 70/15/15 by class instead "
-            "(--split study)", MienWarning, stacklevel=2,
+            MienWarning(
+                f"{dataset.source} has no labelled PublicTest faces to validate on; splitting it 70/15/15 by class "
+                "instead ({parameter} study)", parameter="split",
+            ), stacklevel=2,
         )  # fmt: skip
         recipe = dataclasses.replace(recipe, split="study")
     if recipe.teacher and not fits(recipe.teacher, dataset):
@@ -215,7 +248,10 @@ def _as_before(before: Run, dataset: Dataset, runtime: Runtime) -> tuple[Recipe,
     """Recipe, seed and runtime of a run that goes on. Raises MienError where it cannot."""
     record = before.record
     if record["data"]["fingerprint"] != dataset.fingerprint:
-        raise MienError(f"{dataset.source} is not the data that {before.folder} was trained on; give the same --data")
+        raise MienError(
+            f"{dataset.source} is not the data that {before.folder} was trained on; give the same {{parameter}}",
+            parameter="dataset",
+        )
     if record.get("removed"):
         gone = ", ".join(f"{field} = {value}" for field, value in record["removed"].items())
         raise MienError(f"{before.folder} was trained with {gone}, which this mien has no more; it cannot be resumed")

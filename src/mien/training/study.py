@@ -15,7 +15,8 @@ from typing import Any
 from mien.errors import require
 from mien.evaluation import history
 from mien.evaluation.record import FORMAT
-from mien.training.recipes import OWN, Recipe, options, recipe
+from mien.training import recipes
+from mien.training.recipes import OWN, Recipe, options
 
 NETWORKS = ("normal", "baseline", "deep", "dropout", "dropout_heavy", "globalpool", "hybrid")
 LINES = ("a", "b", "d", "e")
@@ -83,7 +84,7 @@ class StudyRun:
 
     @property
     def recipe(self) -> Recipe:
-        return recipe(self.base, **self.changes)
+        return recipes.recipe(self.base, **self.changes)
 
     @property
     def name(self) -> str:

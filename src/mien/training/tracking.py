@@ -232,7 +232,9 @@ def tracker(name: str) -> Tracker:
         raise MienError(f"no tracker '{name}'; there are {', '.join(TRACKERS)}", parameter="tracker")
     make, extra = TRACKERS[name]
     if extra and importlib.util.find_spec(name) is None:
-        raise MienError(f"{name} is not installed; run: {install_hint(extra)}; or use --tracker none")
+        raise MienError(
+            f"{name} is not installed; run: {install_hint(extra)}; or take none as {{parameter}}", parameter="tracker"
+        )
     return Guarded(make())
 
 

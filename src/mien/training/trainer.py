@@ -145,7 +145,8 @@ class Trainer:
         if saved.get("format") != FORMAT:
             raise MienError(
                 f"{folder / checkpoint.NAME} is of mien 0.1, whose random numbers were others; train anew under "
-                f"another --name"
+                "another {parameter}",
+                parameter="name",
             )
         try:
             self.bare.load_state_dict(saved["model"])
@@ -243,8 +244,8 @@ class Trainer:
             if not math.isfinite(loss):
                 raise MienError(
                     f"the loss became {loss} in epoch {self.state.epoch + 1}, step {step + 1}; try a lower "
-                    f"--learning-rate "
-                    f"(it was {lr:.2g} there) or --precision 32-true"
+                    f"{{parameter}} (it was {lr:.2g} there) or, where it ran in half, full precision (32-true)",
+                    parameter="learning_rate",
                 )
             sums.loss += loss * n
             sums.hits += hits

@@ -69,10 +69,10 @@ function verdict(run) {
   );
 }
 
-/** Text in which command line options such as --label-smoothing stand out and are not broken. */
+/** Text in which fields such as label_smoothing=0.1, and options of older runs (--label-smoothing 0.1), stand out and are not broken. */
 function withFlags(text) {
   return text
-    .split(/(--[a-z][a-z-]*(?: [\d.]+(?![\d.]*\w))?)/)
+    .split(/(--[a-z][a-z-]*(?: [\d.]+(?![\d.]*\w))?|\b[a-z_]+=(?:'[^']*'|[\w.-]*\w)|\b[a-z]+(?:_[a-z]+)+\b)/)
     .map((part, i) => (i % 2 ? h("code", { class: "flag", text: part }) : part));
 }
 

@@ -154,8 +154,7 @@ def train(
     Raises MienError where the folder holds another run or another training works in it, the data are not those the run
     began with, or the split leaves nothing to train on.
     """
-    runtime = runtime or Runtime()
-    before, given = None, dataset
+    runtime, before, given = runtime or Runtime(), None, dataset
     if resume and (folder / SPLIT_FILE).is_file():
         split_file = folder / SPLIT_FILE
     if split_file:
@@ -169,20 +168,15 @@ def train(
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
     recipe = adapt_recipe(recipe, dataset)
-    parts = split(dataset, recipe.split, fold=recipe.fold, duplicates=recipe.duplicates)
-    if len(parts.train) == 0 or len(parts.validation) == 0:
-        raise MienError(
-            f"{dataset.source}: the split '{recipe.split}' leaves {len(parts.train)} images to train on and "
-            f"{len(parts.validation)} to validate; try study as {{parameter}}",
-            parameter="split",
-        )
+    parts = _parts(recipe, dataset)
     precision = runtime.precision if runtime.precision != "auto" else best_precision(runtime.accelerator)
     rows = take_fraction(parts.train, dataset.labels, recipe.train_fraction, seed)
     train_set = _face_set(recipe, dataset, rows, targets(recipe, dataset, rows))
     fabric = launch(runtime, precision)
     main = fabric.is_global_zero
-    begun = checkpoint.exists(folder)  # then the weights are in the checkpoint, and their origin may be gone
-    weights = load_pretrained(pretrained, recipe, dataset.classes, seed) if pretrained and not begun else None
+    # Of a training that goes on the weights are in the checkpoint, and their origin may be gone.
+    fresh = pretrained and not checkpoint.exists(folder)
+    weights = load_pretrained(pretrained, recipe, dataset.classes, seed) if fresh else None
     teacher = make_teacher(recipe, runtime.threads or 1, fabric.device, runtime.compiled)
     with lock_folder(folder if main else None):
         record = before.record if before else _record(recipe, dataset, parts, seed, pretrained, runtime, precision)
@@ -203,7 +197,7 @@ def train(
         history.write(fitted.history, folder / "history.csv")
         save_weights(fitted.model.state_dict(), folder / "weights.safetensors")
         run = load_run(folder)
-        labeled = ("validation", "test") if (dataset.labels[parts.test] >= 0).any() else ("validation",)
+        labeled = [name for name in ("validation", "test") if (dataset.labels[getattr(parts, name)] >= 0).any()]
         finish(run, given, labeled, fitted, watch, on_phase)
     return run
 
@@ -242,6 +236,17 @@ def adapt_recipe(recipe: Recipe, dataset: Dataset) -> Recipe:
         )  # fmt: skip
         recipe = dataclasses.replace(recipe, teacher="")
     return recipe
+
+
+def _parts(recipe: Recipe, dataset: Dataset) -> Split:
+    parts = split(dataset, recipe.split, fold=recipe.fold, duplicates=recipe.duplicates)
+    if len(parts.train) == 0 or len(parts.validation) == 0:
+        raise MienError(
+            f"{dataset.source}: the split '{recipe.split}' leaves {len(parts.train)} images to train on and "
+            f"{len(parts.validation)} to validate; try study as {{parameter}}",
+            parameter="split",
+        )
+    return parts
 
 
 def _as_before(before: Run, dataset: Dataset, runtime: Runtime) -> tuple[Recipe, int, Runtime]:

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import lzma
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -266,3 +267,62 @@ def test_npz_with_parts_and_unknown_labels(tmp_path: Path) -> None:
 def test_npz_that_does_not_fit(arrays: dict[str, Any], words: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **arrays)
     assert words in fault(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("name", ["fer2013.csv.zip", "archive.zip"])
+def test_a_csv_file_in_a_zip_archive_as_kaggle_packs_it(name: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("fer2013/fer2013.csv", PLAIN)
+        archive.writestr("fer2013/README", "no faces")
+    check(load(tmp_path / name))
+    check(load(tmp_path))
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-200])
+    assert "damaged" in fault(tmp_path)
+
+
+def test_spreadsheets_and_json_are_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "fer2013.xlsx", "w") as archive:
+        archive.writestr("xl/workbook.xml", "")
+    assert "spreadsheet; save it as csv" in fault(tmp_path)
+    (tmp_path / "fer2013.xlsx").unlink()
+    (tmp_path / "fer2013.jsonl").write_text(json.dumps({"emotion": 3, "pixels": "1 2 3"}))
+    assert "is JSON" in fault(tmp_path)
+
+
+@pytest.mark.parametrize("folders", [("default/train", "default/test"), ("data/partial-train", "data/test")])
+def test_parquet_with_the_part_as_a_folder(folders: tuple[str, str], tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    for folder, start, stop in zip(folders, (0, 70), (70, 84), strict=True):
+        images = [{"bytes": png(image), "path": "x.png"} for image in IMAGES[start:stop]]
+        table = arrow.table({"image": images, "label": [i % 7 for i in range(start, stop)]})
+        (tmp_path / folder).mkdir(parents=True)
+        for shard in range(2):
+            half = len(images) // 2
+            parquet.write_table(table.slice(shard * half, half), tmp_path / folder / f"{shard:04d}.parquet")
+    dataset = load(tmp_path)
+    check(dataset, ["Training"] * 70 + ["PrivateTest"] * 14)
+    assert any("test/0000.parquet" in line for line in dataset.decisions)
+
+
+def test_parquet_with_a_column_for_each_emotion_is_named(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    table = arrow.table({"image": [png(IMAGES[0])], "neutral": [1], "happiness": [0]})
+    parquet.write_table(table, tmp_path / "train.parquet")
+    assert "none that names the emotion" in fault(tmp_path)
+
+
+def test_npz_with_one_hot_labels(tmp_path: Path) -> None:
+    np.savez(tmp_path / "fer.npz", X=IMAGES, y=np.eye(7)[np.arange(84) % 7])
+    assert load(tmp_path).labels.tolist() == [i % 7 for i in range(84)]
+
+
+def test_columns_that_are_not_read_are_told(tmp_path: Path) -> None:
+    text = "emotion,pixels,Usage,is_train\n" + body(lambda i, a, p, u: f"{a},{p},{u},{u == 'Training'}")
+    (tmp_path / "fer2013.csv").write_text(text)
+    dataset = load(tmp_path)
+    check(dataset)
+    assert "left out: the column is_train" in dataset.decisions

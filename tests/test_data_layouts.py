@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -419,3 +420,69 @@ def test_a_list_of_pictures_points_at_its_folder(tmp_path: Path) -> None:
 
 def test_numbers_of_other_scripts_are_names(tmp_path: Path) -> None:
     assert load(tree(tmp_path, ["²", "③", "x"])).classes == ("x", "²", "③")
+
+
+@pytest.mark.parametrize(
+    ("train", "other", "expected"),
+    [
+        ("train_phase", "test_phase", [70, 0, 14, 0]),
+        ("subset_train", "subset_val", [70, 14, 0, 0]),
+        ("x_train", "x_test", [70, 0, 14, 0]),
+        ("train", "held_out", [70, 0, 14, 0]),
+        ("train", "unseen", [70, 0, 14, 0]),
+        ("entrainement", "test", [70, 0, 14, 0]),
+        ("treino", "teste", [70, 0, 14, 0]),
+    ],
+)
+def test_other_words_for_parts(
+    train: str, other: str, expected: list[int], tmp_path: Path, info: Callable[..., dict[str, Any]]
+) -> None:
+    tree(tmp_path / train, SAME, 10)
+    tree(tmp_path / other, SAME, 2, seed=50)
+    assert given(info(tmp_path)) == expected
+
+
+@pytest.mark.parametrize("label", ["label", "emotion"])
+def test_hugging_face_metadata_as_json_lines(label: str, tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    for part, n in (("train", 10), ("test", 2)):
+        lines = []
+        for i in range(2 * n):
+            put(tmp_path / part / f"{i}.png", "happy", i)
+            lines.append(json.dumps({"file_name": f"{i}.png", label: ("joy", "sadness")[i % 2]}))
+        (tmp_path / part / "metadata.jsonl").write_text("\n".join(lines))
+    told = info(tmp_path)
+    assert told["classes"] == ["happy", "sad"]
+    assert given(told) == [20, 0, 4, 0]
+
+
+def test_coco_cuts_faces_by_its_boxes(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    for part, n in (("train", 10), ("valid", 2)):
+        images, annotations = [], []
+        for i in range(2 * n):
+            put(tmp_path / part / f"{i}.png", "happy", i, size=96)
+            images.append({"id": i + 7, "file_name": f"{i}.png"})
+            annotations.append({"image_id": i + 7, "category_id": 1 + i % 2, "bbox": [24, 24, 48, 48]})
+        categories = [{"id": 0, "name": "faces"}, {"id": 1, "name": "Happiness"}, {"id": 2, "name": "bored"}]
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        (tmp_path / part / "_annotations.coco.json").write_text(json.dumps(content))
+    told = info(tmp_path)
+    assert told["classes"] == ["happy", "bored"]
+    assert given(told) == [20, 4, 0, 0]
+    assert np.array_equal(load(tmp_path).images[0], picture("happy", 0, 96)[24:72, 24:72])
+    (tmp_path / "valid" / "_annotations.coco.json").write_text(json.dumps({**content, "images": []}))
+    assert "not a whole COCO file" in fault(tmp_path)
+
+
+def test_pascal_voc_is_named(tmp_path: Path) -> None:
+    put(tmp_path / "JPEGImages" / "1.png")
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations" / "1.xml").write_text("<annotation><object><bndbox></bndbox></object></annotation>")
+    assert "Pascal VOC" in fault(tmp_path)
+
+
+def test_packed_pictures_are_refused_with_the_command_that_unpacks_them(tmp_path: Path) -> None:
+    tree(tmp_path / "set" / "train", SAME, 2)
+    for kind, command in (("zip", "unzip"), ("gztar", "tar -xf")):
+        packed = Path(shutil.make_archive(str(tmp_path / kind / "faces"), kind, tmp_path / "set"))
+        assert f"{command} {packed}" in fault(packed)
+        assert f"{command} {packed}" in fault(packed.parent)

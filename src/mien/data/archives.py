@@ -6,6 +6,7 @@ import gzip
 import io
 import lzma
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,12 +16,12 @@ from typing import Any, BinaryIO, cast
 from mien.data.csv_columns import columns
 from mien.errors import MienError
 
+_ZIP = b"PK\x03\x04"
 HEADER = 1 << 18  # bytes in which a first line must end: one without a header has 12 KB, one of 2,304 names 25
 _MEMBERS = 20  # files of an archive that are looked at
 _PACKED: dict[bytes, Callable[[BinaryIO], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 # What else a file may be, by its first bytes, and what to do.
 _OTHERS = {
-    b"PK\x03\x04": "is a zip archive; unpack it and give the folder",
     b"7z\xbc\xaf": "is a 7z archive; unpack it and give the folder",
     b"Rar!": "is a rar archive; unpack it and give the folder",
     b"(\xb5/\xfd": "is packed with zstd; unpack it (zstd -d) and give the csv file",
@@ -45,6 +46,10 @@ def open_csv(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as raw:
             head = raw.peek(512)[:512]
+            if head.startswith(_ZIP):
+                with _in_zip(raw, path) as stream:
+                    yield stream
+                return
             for start, what in _OTHERS.items():
                 if head.startswith(start):
                     raise MienError(f"{path} {what}")
@@ -61,7 +66,7 @@ def open_csv(path: Path) -> Iterator[BinaryIO]:
                     read_to_the_end = not stream.read(1)
                 while read_to_the_end and text.read(1 << 20):
                     pass  # the check sum stands at the very end
-    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, tarfile.TarError) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile) as error:
         raise _damaged(path, error) from error
     except OSError as error:
         if error.errno is None:  # bzip2's damage is an OSError without a number
@@ -95,7 +100,36 @@ def _unpacked(stream: BinaryIO, head: bytes, path: Path) -> Iterator[BinaryIO]:
             if header.strip() and columns(header, f"{path}:{member.name}"):
                 yield cast(BinaryIO, buffered)
                 return
-    raise MienError(f"{path} holds no csv file of faces; give fer2013.tar.gz or its unpacked folder")
+    raise MienError(
+        f"{path} holds no csv file of faces; give fer2013.tar.gz, or unpack it (tar -xf {path}) and give the folder"
+    )
+
+
+@contextmanager
+def _in_zip(raw: BinaryIO, path: Path) -> Iterator[BinaryIO]:
+    """The only csv file of faces in a zip archive, as utf-8, as Kaggle packs a file that is fetched alone."""
+    with zipfile.ZipFile(raw) as archive:
+        names = [each.filename for each in archive.infolist() if not each.is_dir() and "__MACOSX" not in each.filename]
+        if "xl/workbook.xml" in names:
+            raise MienError(f"{path} is a spreadsheet; save it as csv")
+        tables = [name for name in names[:_MEMBERS] if name.lower().endswith((".csv", ".tsv"))]
+        faces = [name for name in tables if _is_table(archive, name, path)]
+        if len(faces) != 1:
+            what = f"holds several csv files of faces ({', '.join(faces)})" if faces else "is a zip archive"
+            target = path.with_suffix("")
+            raise MienError(f"{path} {what}; unpack it and give the folder: unzip {path} -d {target}")
+        with archive.open(faces[0]) as file:
+            head = file.peek(512)[:512]
+            yield _utf8(cast(BinaryIO, file), head)
+
+
+def _is_table(archive: zipfile.ZipFile, name: str, path: Path) -> bool:
+    with archive.open(name) as file:
+        header = _utf8(cast(BinaryIO, file), file.peek(512)[:512]).readline(HEADER)
+    try:
+        return bool(header.strip() and columns(header, f"{path}:{name}"))
+    except MienError:
+        return False
 
 
 def _utf8(stream: BinaryIO, head: bytes) -> BinaryIO:

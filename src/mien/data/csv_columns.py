@@ -22,6 +22,9 @@ _PIXEL_NAMES = ("pixels", "pixel", "pixel_values", "pixel_data", "image_pixels",
 _WIDE = re.compile(r"(pixels?|pix|px|p|x|f|feature|feat|col|column|v|attr)?[ _.\-]?\d+", re.IGNORECASE)
 
 
+_NUMBERS_OF_ROWS = {"id", "", "unnamed:_0", "index"}
+
+
 @dataclass(frozen=True)
 class Columns:
     """Where the fields stand in a row. kind: "full" (labels and usages), "train" (labels) or "test" (neither).
@@ -72,7 +75,7 @@ def _headed(fields: list[str], values: list[str], delimiter: bytes, name: str) -
     others = {field: i for field, i in usual.items() if not pixels[0] <= i < pixels[1]}
     emotion = next((others[field] for field in EMOTION_NAMES if field in others), None)
     usage = next((others[f] for f in USAGE_NAMES if f in others and _holds_parts(f, others[f], values)), None)
-    if emotion is None and not set(others) <= {"id", "", "unnamed:_0", "index"}:
+    if emotion is None and not set(others) <= _NUMBERS_OF_ROWS:
         shown = ascii(delimiter.decode().join(fields)[:60].strip())
         raise MienError(f"{name} has no 'emotion' column (its header is {shown}); rename the column of class numbers")
     decisions = []
@@ -82,6 +85,9 @@ def _headed(fields: list[str], values: list[str], delimiter: bytes, name: str) -
         if i is not None and names[i] != field:
             role = "labels" if field == "emotion" else "parts"
             decisions.append(f"the column {names[i]!r} holds the {role}")
+    unread = [field for field, i in others.items() if i not in (emotion, usage) and field not in _NUMBERS_OF_ROWS]
+    if unread:
+        decisions.append(f"left out: the column{'s' * (len(unread) > 1)} {', '.join(unread[:8])}")
     if pixels[1] - pixels[0] > 1:
         decisions.append(f"each pixel has a column of its own ({names[pixels[0]]} to {names[pixels[1] - 1]})")
     return Columns(len(names), pixels, emotion, usage, delimiter, decisions=tuple(decisions))

@@ -1,7 +1,8 @@
-"""Csv files that name pictures, with a label each, as RAF-DB's and AffectNet's from Kaggle."""
+"""Csv and jsonl files that name pictures, with a label each, as Kaggle's of RAF-DB and Hugging Face's metadata."""
 
 import csv
 import io
+import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -29,7 +30,7 @@ def find(root: Folder) -> Pictures | None:
     numbers = ""
     for folder in root.walk():
         for file in folder.files:
-            if not file.lower().endswith((".csv", ".tsv")):
+            if not file.lower().endswith((".csv", ".tsv", ".jsonl")):
                 continue
             path = os.path.join(folder.path, file)
             rows = _manifest(path)
@@ -63,6 +64,8 @@ def names_pictures(path: Path) -> bool:
 def _manifest(path: str) -> list[dict[str, str]] | None:
     """The rows of a csv file that names pictures and labels, or None where it is none."""
     text = read_text(path)
+    if path.lower().endswith(".jsonl"):
+        text = _as_csv(text)
     head = text.split("\n", 1)[0]
     delimiter = max(",;\t|", key=head.count)
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
@@ -81,6 +84,20 @@ def _manifest(path: str) -> list[dict[str, str]] | None:
     except csv.Error as error:
         raise MienError(f"{path} cannot be read as csv ({error}); correct or delete it") from error
     return rows
+
+
+def _as_csv(text: str) -> str:
+    """A json object a line, as Hugging Face's metadata.jsonl, as csv; empty where it is none."""
+    try:
+        rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+        names = list(rows[0])
+    except (ValueError, IndexError, TypeError):
+        return ""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, names, restval="", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(row for row in rows if isinstance(row, dict))
+    return stream.getvalue()
 
 
 def _column(header: list[str], names: tuple[str, ...]) -> int | None:

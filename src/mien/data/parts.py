@@ -12,6 +12,8 @@ _WORDS = {
     "valset": "PublicTest", "validset": "PublicTest", "dev": "PublicTest", "devset": "PublicTest",
     "devel": "PublicTest", "development": "PublicTest", "publictest": "PublicTest",
     "test": "PrivateTest", "testing": "PrivateTest", "tests": "PrivateTest", "testset": "PrivateTest",
+    "heldout": "PrivateTest", "unseen": "PrivateTest", "entrainement": "Training", "entrenamiento": "Training",
+    "treino": "Training", "prueba": "PrivateTest", "teste": "PrivateTest", "validacion": "PublicTest",
     "tst": "PrivateTest", "eval": "PrivateTest", "evaluation": "PrivateTest", "evalset": "PrivateTest",
     "holdout": "PrivateTest", "privatetest": "PrivateTest",
 }  # fmt: skip
@@ -20,7 +22,8 @@ _BESIDE = {
     "set", "sets", "data", "dataset", "image", "images", "img", "imgs", "split", "face", "faces", "folder", "picture",
     "pictures", "photo", "photos", "part", "of", "fer", "raf", "rafdb", "db", "affectnet", "affect", "net", "ck",
     "kdef", "jaffe", "expw", "plus", "emotion", "emotions", "expression", "expressions", "aligned", "cropped", "labels",
-    "label", "the", "my", "new", "final", "manual", "manually", "annotated", "clean", "labelled", "labeled", "list",
+    "label", "phase",
+    "subset", "sample", "samples", "partial", "x", "instances", "coco", "annotations", "the", "my", "new", "final", "manual", "manually", "annotated", "clean", "labelled", "labeled", "list",
 }  # fmt: skip
 _PEOPLE = re.compile(
     r"(s|p|id|sub|subj|subject|person|participant|patient|actor|actress|user|student|model|face|identity|human|man|woman|"
@@ -44,6 +47,7 @@ def part_of(name: str) -> str | None:
     words = [word for word in re.split(r"[\W_]+", apart.lower()) if word and not word.isdigit()]
     text = " ".join(words)
     for pair, joined in (("public test", "publictest"), ("private test", "privatetest"), ("hold out", "holdout"),
+                         ("held out", "heldout"),
                          ("train val", "trainval"), ("train set", "trainset"), ("test set", "testset")):  # fmt: skip
         text = text.replace(pair, joined)
     words = text.split()

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mien.data import annotations, file_names, image_folders, manifests
+from mien.data import annotations, coco, file_names, image_folders, manifests
 from mien.data.archives import first_lines
 from mien.data.csv_columns import columns
 from mien.data.fer2013_csv import no_pixels
@@ -50,6 +50,11 @@ class File:
     path: Path
     kind: str
     part: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """Its name for people; with its folder where a number is all that it has."""
+        return f"{self.path.parent.name}/{self.path.name}" if self.path.stem.isdigit() else self.path.name
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
     for file in sorted(path.iterdir()):
         if not file.is_file() or file.name.startswith(".") or file.suffix.lower() in SUFFIXES:
             continue
-        known = file.suffix.lower() in (".csv", ".tsv", ".parquet")
+        known = file.suffix.lower() in (".csv", ".tsv", ".parquet", ".npz")
         try:
             kind = _kind(file)
         except MienError as error:
@@ -166,6 +171,9 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
     if pictures:
         pictures = pictures.named(classes)
         return Layout(path, (), pictures, drawn)
+    nested = _nested_tables(path)
+    if nested:
+        return _choose(path, nested, drawn)
     inner = [folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith((".", "__"))]
     if len(inner) == 1:
         return _in_folder(inner[0], classes)
@@ -173,7 +181,26 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
     if faults and (unread or (faults[0].message.startswith(str(path)) and any(
             file.suffix.lower() in (".csv", ".tsv", ".parquet") for file in path.iterdir()))):  # fmt: skip
         raise faults[0]
+    tables = [file.name for file in path.iterdir() if file.suffix.lower() in (".json", ".jsonl", ".ndjson")]
+    if tables and not faults:
+        raise MienError(
+            f"{path / sorted(tables)[0]} is JSON, which mien does not read as pixels; save it as csv or parquet "
+            "(pandas: read_json(..., lines=True), then to_parquet)"
+        )
     raise faults[0] if faults else MienError(f"there are no faces in {path}; {_WANTED}")
+
+
+def _nested_tables(path: Path) -> list[File]:
+    """Parquet files in folders below, as Hugging Face has them: data/train-00000-of-00001.parquet, or with the part as
+    a folder, default/train/0000.parquet."""
+    files = []
+    for file in sorted(path.rglob("*.parquet")):
+        if any(part.startswith(".") for part in file.relative_to(path).parts) or not file.is_file():
+            continue
+        kind = _kind(file)
+        if kind:
+            files.append(File(file, kind, part_of(file.stem) or part_of(file.parent.name)))
+    return files
 
 
 def _pictures(root: Folder, classes: str | dict[int, str] | None) -> Pictures | None:
@@ -191,6 +218,9 @@ def _pictures(root: Folder, classes: str | dict[int, str] | None) -> Pictures | 
     except MienError as error:
         pictures, fault = None, error
     other = manifests.find(root) or file_names.find_words(root)
+    if other:
+        return other
+    other = coco.find(root)
     if other:
         return other
     if fault:
@@ -244,7 +274,7 @@ def _choose(path: Path, files: list[File], drawn: bool) -> Layout:
     left += [(file, f"{tests[0].path.name} is used") for file in unlabelled if file not in tests]
     decisions += [f"left out: {file.path.name}, for {why}" for file, why in left]
     if len(files) > 1:
-        decisions.insert(0, f"read: {', '.join(file.path.name for file in chosen)}")
+        decisions.insert(0, f"read: {', '.join(file.shown for file in chosen)}")
     return Layout(path, tuple(chosen), None, drawn, tuple(decisions))
 
 
@@ -257,7 +287,7 @@ def _by_part(labelled: list[File], left: list[tuple[File, str]], decisions: list
     chosen: list[File] = []
     for part in _ROLES:
         of_part = [file for file in named if file.part == part]
-        shards = all(re.search(r"\d+-of-\d+", file.path.name) for file in of_part)
+        shards = all(re.search(r"\d+-of-\d+", file.path.name) or file.path.stem.isdigit() for file in of_part)
         plain = [file for file in of_part if file.path.stem.lower() in ("train", "val", "valid", "validation", "test")]
         if len(of_part) > 1 and not shards and len(plain) != 1:
             raise _several(of_part, _ROLES[part])
@@ -265,7 +295,7 @@ def _by_part(labelled: list[File], left: list[tuple[File, str]], decisions: list
         chosen += use
         left += [(file, f"{use[0].path.name} is used") for file in of_part if file not in use]
         if use:
-            decisions.append(f"{', '.join(file.path.name for file in use)}: the {_ROLES[part]} part, by name")
+            decisions.append(f"{', '.join(file.shown for file in use)}: the {_ROLES[part]} part, by name")
     if not any(file.part == "Training" for file in chosen) and len(unnamed) == 1:
         decisions.append(f"{unnamed[0].path.name}: the train part")
         return [File(unnamed[0].path, "train", "Training"), *chosen]
@@ -277,6 +307,6 @@ def _by_part(labelled: list[File], left: list[tuple[File, str]], decisions: list
 
 def _several(files: list[File], kind: str) -> MienError:
     return MienError(
-        f"{files[0].path.parent} holds several {kind} files ({', '.join(file.path.name for file in files)}); "
+        f"{files[0].path.parent} holds several {kind} files ({', '.join(file.shown for file in files)}); "
         f"give one of them, or name it {kind}.csv"
     )

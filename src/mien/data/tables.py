@@ -18,6 +18,7 @@ from mien.data.fer2013_csv import Rows
 from mien.data.image import open_picture, to_square_gray
 from mien.data.parts import part_of
 from mien.errors import MienError
+from mien.labels import emotion_of
 
 SUFFIXES = (".parquet", ".npz")
 _PIXEL_NAMES = (
@@ -63,6 +64,12 @@ def parquet_columns(path: Path) -> TableColumns | None:
     if pixels is None:
         return None
     label = next((names[name] for name in _LABEL_NAMES if name in names), None)
+    votes = [name for name in schema.names if emotion_of(name)]
+    if label is None and len(votes) > 1:
+        raise MienError(
+            f"{path} has a column for each of {', '.join(votes)} and none that names the emotion; add a column 'label' "
+            "with the emotion of each row (pandas: df['label'] = df[columns].idxmax(axis=1))"
+        )
     usage = next((names[name] for name in USAGE_NAMES[:8] if name in names), None)
     return TableColumns(pixels, label, usage, _class_names(schema.metadata or {}, label))
 
@@ -117,7 +124,7 @@ def read_npz(path: Path, classes: str | dict[int, str] | None = None) -> Rows:
         with np.load(path, allow_pickle=False) as archive:
             pairs = _npz_pairs({name.lower(): name for name in archive.files})
             loaded = {
-                part: (archive[pixels], archive[label].reshape(-1) if label else None)
+                part: (archive[pixels], _one_each(archive[label]) if label else None)
                 for part, (pixels, label) in pairs.items()
             }
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
@@ -151,6 +158,14 @@ def read_npz(path: Path, classes: str | dict[int, str] | None = None) -> Rows:
     unlabelled = bool((index < 0).all())
     faces = images[0] if len(images) == 1 else np.concatenate(images)
     return Rows(faces, None if unlabelled and codes is None else index, codes, names, tuple(decisions))
+
+
+def _one_each(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels (N,), of (N,), (N, 1) or one-hot (N, C)."""
+    if labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind in "buif" and (np.abs(labels).sum(1) == 1).all():
+        hot: NDArray[np.int64] = labels.argmax(axis=1)
+        return hot
+    return labels.reshape(-1)
 
 
 def _parquet(path: Path) -> Any:

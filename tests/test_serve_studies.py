@@ -60,9 +60,7 @@ def test_predictions_of_the_same_images_are_compared_in_pairs(visit: Visit, site
     for name, wrong in (("hybrid", 40), ("deep", 60), ("third", 42)):
         folder = site[1] / "runs" / name
         lines = [f"{row},3,{4 if row < wrong else 3},0.9" for row in range(140)]
-        (folder / "predictions-validation.csv").write_text(
-            "\n".join(["row,label,predicted,confidence", *lines]) + "\n"
-        )
+        (folder / "predictions-validation.csv").write_text("\n".join(["row,label,predicted,confidence", *lines]) + "\n")
     page = visit.page
     page.goto(f"{visit.url}/#/studies//hybrid/deep/third")
     sentences = page.locator(".toolbar .long p")

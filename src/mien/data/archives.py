@@ -119,13 +119,12 @@ def _in_zip(raw: BinaryIO, path: Path) -> Iterator[BinaryIO]:
             target = path.with_suffix("")
             raise MienError(f"{path} {what}; unpack it and give the folder: unzip {path} -d {target}")
         with archive.open(faces[0]) as file:
-            head = file.peek(512)[:512]
-            yield _utf8(cast(BinaryIO, file), head)
+            yield _utf8(cast(BinaryIO, file), cast(io.BufferedReader, file).peek(512)[:512])
 
 
 def _is_table(archive: zipfile.ZipFile, name: str, path: Path) -> bool:
     with archive.open(name) as file:
-        header = _utf8(cast(BinaryIO, file), file.peek(512)[:512]).readline(HEADER)
+        header = _utf8(cast(BinaryIO, file), cast(io.BufferedReader, file).peek(512)[:512]).readline(HEADER)
     try:
         return bool(header.strip() and columns(header, f"{path}:{name}"))
     except MienError:

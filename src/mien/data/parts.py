@@ -22,8 +22,8 @@ _BESIDE = {
     "set", "sets", "data", "dataset", "image", "images", "img", "imgs", "split", "face", "faces", "folder", "picture",
     "pictures", "photo", "photos", "part", "of", "fer", "raf", "rafdb", "db", "affectnet", "affect", "net", "ck",
     "kdef", "jaffe", "expw", "plus", "emotion", "emotions", "expression", "expressions", "aligned", "cropped", "labels",
-    "label", "phase",
-    "subset", "sample", "samples", "partial", "x", "instances", "coco", "annotations", "the", "my", "new", "final", "manual", "manually", "annotated", "clean", "labelled", "labeled", "list",
+    "label", "phase", "subset", "sample", "samples", "partial", "x", "instances", "coco", "annotations", "the", "my",
+    "new", "final", "manual", "manually", "annotated", "clean", "labelled", "labeled", "list",
 }  # fmt: skip
 _PEOPLE = re.compile(
     r"(s|p|id|sub|subj|subject|person|participant|patient|actor|actress|user|student|model|face|identity|human|man|woman|"

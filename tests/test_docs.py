@@ -31,7 +31,7 @@ def test_commands_on_a_page_exist(page):
 
     # Only code can be a command: fenced blocks and `inline` spans.
     code = re.findall(r"```.*?```|`[^`\n]+`", page.read_text(), re.DOTALL)
-    named = {name for span in code for name in re.findall(r"(?:^|[\n`$ ])mien ([a-z]+)", span)}
+    named = {name for span in code for name in re.findall(r"(?:^|[\n`$ ])mien ([a-z][a-z-]*)", span)}
     assert named <= set(COMMANDS)
 
 

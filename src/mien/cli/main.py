@@ -20,6 +20,7 @@ COMMANDS = {
     "quickstart": ("quickstart", "the whole job in minutes: train, diagnose, evaluate, write submission.csv"),
     "train": ("train", "train a network by a recipe, or resume a run; --list shows the recipes"),
     "finetune": ("finetune", "train on faces of your own, beginning with a shipped model"),
+    "distill-views": ("distill_views", "what teachers say of fixed views of the training images, for students"),
     "study": ("study", "train the whole family of networks; one table, one figure"),
     "report": ("report", "one HTML file about runs, a study or models, with their comparison"),
     "export": ("export", "turn a run into an ONNX model that `mien read --model` takes"),
@@ -35,7 +36,7 @@ COMMANDS = {
 # How `mien --help` shows them.
 GROUPS = {
     "data": ("data",),
-    "training": ("quickstart", "finetune", "train", "study", "export"),
+    "training": ("quickstart", "finetune", "train", "distill-views", "study", "export"),
     "evaluation": ("evaluate", "submit", "report"),
     "reading and serving": ("read", "merge", "serve", "page"),
     "this command line": ("completion",),

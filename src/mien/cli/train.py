@@ -61,6 +61,12 @@ def add_arguments(parser: Parser) -> None:
                         help="begin with the weights of a run, a model.onnx, or a shipped model's name; the last "
                              "layer by class name")  # fmt: skip
     parser.add_argument(
+        "--stored-views",
+        type=Path,
+        metavar="FILE",
+        help="train on the views in this file, with what teachers said of them (mien distill-views)",
+    )
+    parser.add_argument(
         "--tracker", choices=list(TRACKERS), default="wandb", help="where the run is tracked (default: wandb)"
     )
     runtime = parser.add_argument_group("machine")
@@ -106,13 +112,16 @@ def run(args: argparse.Namespace) -> int:
     runtime = Runtime(**{f.name: getattr(args, f.name) for f in dataclasses.fields(Runtime)})
     changes = {n: getattr(args, n) for n in FIELDS if n != "name" and getattr(args, n) is not None}
     split_file = _split_file(changes, typing.get_args(FIELDS["split"].type))
+    if args.stored_views and args.recipe and "teacher" not in changes and (own := recipe(args.recipe).teacher):
+        changes["teacher"] = ""
+        print(f"mien: stored views speak for their teachers; the recipe's own, {own}, is left out", file=sys.stderr)
     chosen = recipe(args.recipe, **changes) if args.recipe and not args.resume else None
     with Live("mien train") as live:
         live.on_phase("starting torch")
         from mien.training.lock import free_folder
         from mien.training.run import check_start, load_run, train
 
-        seed = 1 if args.seed is None else args.seed
+        seed, views = 1 if args.seed is None else args.seed, args.stored_views
         if chosen is None:
             if args.recipe or args.pretrained or args.name or changes or split_file or args.seed is not None:
                 raise MienError(
@@ -121,6 +130,7 @@ def run(args: argparse.Namespace) -> int:
                 )
             before = load_run(args.resume)
             chosen, folder, seed = before.recipe, args.resume, int(before.record["seed"])
+            views = args.stored_views or _views_before(before)
         else:
             folder = args.runs / args.name if args.name else free_folder(args.runs, chosen.name, seed)
         check_start(chosen, folder, seed, runtime, pretrained=args.pretrained, resume=bool(args.resume))
@@ -136,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             done = train(
                 chosen, dataset, folder, seed=seed, runtime=runtime, track=args.tracker, pretrained=args.pretrained,
-                resume=bool(args.resume), split_file=split_file, callbacks=(live,),
+                resume=bool(args.resume), split_file=split_file, stored_views=views, callbacks=(live,),
                 on_start=on_start, on_phase=live.on_phase,
             )  # fmt: skip
         except KeyboardInterrupt:
@@ -147,6 +157,12 @@ def run(args: argparse.Namespace) -> int:
     if done is not None:
         _report(done, dataset.drawn)
     return 0
+
+
+def _views_before(before: "Run") -> Path | None:
+    """The file of stored views that a run began with."""
+    named = before.record.get("stored_views", {}).get("file")
+    return Path(named) if named else None
 
 
 def _split_file(changes: dict[str, Any], names: Sequence[str]) -> Path | None:

@@ -10,7 +10,10 @@ from mien.errors import MienError
 FORMAT = 2
 
 # What stands in recipe.json beside the fields of the recipe.
-KEYS = ("format", "seed", "pretrained", "classes", "group", "data", "runtime", "machine", "mien", "trackers", "removed")
+KEYS = (
+    "format", "seed", "pretrained", "stored_views", "classes", "group", "data", "runtime", "machine", "mien",
+    "trackers", "removed",
+)  # fmt: skip
 
 # Names of mien 0.1 -> today's.
 RENAMED = {

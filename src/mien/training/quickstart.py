@@ -9,9 +9,10 @@ from mien.evaluation import plots
 from mien.evaluation.submit import submit
 from mien.training import checkpoint
 from mien.training.recipes import recipe
-from mien.training.run import Run, adapt_recipe, load_run, train
+from mien.training.run import Run, load_run, train
 from mien.training.runtime import Runtime
 from mien.training.state import Callback
+from mien.training.training_set import adapt_recipe
 
 DRAWN = 4000  # faces drawn where there are no files: enough to learn from, drawn in seconds
 

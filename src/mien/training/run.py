@@ -12,39 +12,37 @@ checkpoint.pt           full state, to resume from, and checkpoint-previous.pt, 
 
 import dataclasses
 import json
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from torch import nn
 
 from mien.data import Dataset, split
 from mien.data.split_file import NAME as SPLIT_FILE
 from mien.data.split_file import apply_split
-from mien.data.splits import Split, split_name, take_fraction
-from mien.errors import MienError, MienWarning
+from mien.data.splits import Split
+from mien.errors import MienError
 from mien.evaluation import history
 from mien.evaluation.record import FORMAT, read_record, recipe_fields
 from mien.files import atomic_write, write_json
 from mien.inference.model_file import resolve
-from mien.inference.normalization import normalize_input
 from mien.training import checkpoint, networks
-from mien.training.distillation import fits, make_teacher
+from mien.training.distillation import make_teacher
 from mien.training.finish import finish
 from mien.training.lock import lock_folder
 from mien.training.pretrained import load_pretrained
 from mien.training.recipes import Recipe, from_record
 from mien.training.runtime import Runtime, best_precision, check_runtime, machine
 from mien.training.state import Callback, FaceSet, Progress, Row
+from mien.training.stored_views import check_views, load_views
 from mien.training.targets import targets
 from mien.training.tracking import RunInfo, Tracker, code_version, tracker
 from mien.training.trainer import Trainer
+from mien.training.training_set import face_set, select
 from mien.training.weights import load_weights, save_weights
 
 
@@ -136,6 +134,7 @@ def train(
     pretrained: str = "",
     resume: bool = False,
     split_file: Path | None = None,
+    stored_views: Path | None = None,
     callbacks: Sequence[Callback] = (),
     on_start: Callable[[str], None] = lambda last_layer: None,
     on_phase: Callable[[str], None] = lambda phase: None,
@@ -144,10 +143,11 @@ def train(
 
     pretrained: a shipped model, model file or run whose weights to begin with. resume: go on from the folder's
     checkpoint, by the recipe, seed, precision and processes that it began with. split_file: parts, labels and rows to
-    keep, as `mien.data.split_file` reads them, in place of the recipe's split; it is copied into the folder. on_start:
-    called once all is checked and the first epoch begins, with what becomes of a pretrained model's last layer.
-    on_phase: told what is being done once the epochs are over,
-    and at last how to look at the tracked run.
+    keep, as `mien.data.split_file` reads them, in place of the recipe's split; it is copied into the folder.
+    stored_views: what teachers said of fixed views (`mien.training.stored_views`), which take the place of augmentation
+    that is drawn afresh; a run that goes on needs the same file. on_start: called once all is checked and the first
+    epoch begins, with what becomes of a pretrained model's last layer. on_phase: told what is being done once the
+    epochs are over, and at last how to look at the tracked run.
 
     Of several processes, the first one returns the run, the others None.
 
@@ -167,11 +167,11 @@ def train(
     check_start(recipe, folder, seed, runtime, pretrained=pretrained, resume=resume)
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
-    recipe = adapt_recipe(recipe, dataset)
-    parts = _parts(recipe, dataset)
+    recipe, parts, rows = select(recipe, dataset, seed)
     precision = runtime.precision if runtime.precision != "auto" else best_precision(runtime.accelerator)
-    rows = take_fraction(parts.train, dataset.labels, recipe.train_fraction, seed)
-    train_set = _face_set(recipe, dataset, rows, targets(recipe, dataset, rows))
+    train_set = face_set(recipe, dataset, rows, targets(recipe, dataset, rows))
+    if stored_views:
+        train_set = _with_views(train_set, stored_views, recipe, dataset, before)
     fabric = launch(runtime, precision)
     main = fabric.is_global_zero
     # Of a training that goes on the weights are in the checkpoint, and their origin may be gone.
@@ -180,6 +180,8 @@ def train(
     teacher = make_teacher(recipe, runtime.threads or 1, fabric.device, runtime.compiled)
     with lock_folder(folder if main else None):
         record = before.record if before else _record(recipe, dataset, parts, seed, pretrained, runtime, precision)
+        if train_set.views:
+            record = {**record, "stored_views": {"file": str(stored_views), **train_set.views.about()}}
         if split_file and main and not resume:
             _copy(split_file, folder / SPLIT_FILE)
         watch = _start_tracking(track if main else "none", folder, record, resume)
@@ -188,7 +190,7 @@ def train(
         if main:
             on_start(weights.decision if weights else "")
         fitted = trainer.fit(
-            train_set, _face_set(recipe, dataset, parts.validation), len(dataset.classes),
+            train_set, face_set(recipe, dataset, parts.validation), len(dataset.classes),
             pretrained=weights.state_dict if weights else None, teacher=teacher,
             callbacks=(recorder, *callbacks) if main else (),
         )  # fmt: skip
@@ -213,40 +215,6 @@ def check_start(
     for source in (*recipe.teacher.split("+"), "" if resume else pretrained):
         if source:
             resolve(source)
-
-
-def adapt_recipe(recipe: Recipe, dataset: Dataset) -> Recipe:
-    """The recipe as it can be followed on this data set, with a warning for each change.
-
-    Without labelled PublicTest faces there is no official split, and the study's (70/15/15 by class) takes its place. A
-    teacher that knows other classes has nothing to teach. Raises MienError for a teacher that is not there.
-    """
-    if recipe.split == "official" and split_name(dataset) != "official":
-        warnings.warn(
-            MienWarning(
-                f"{dataset.source} has no labelled PublicTest faces to validate on; splitting it 70/15/15 by class "
-                "instead ({parameter} study)", parameter="split",
-            ), stacklevel=2,
-        )  # fmt: skip
-        recipe = dataclasses.replace(recipe, split="study")
-    if recipe.teacher and not fits(recipe.teacher, dataset):
-        warnings.warn(
-            f"the teacher '{recipe.teacher}' knows other classes than {dataset.source}; training without it",
-            MienWarning, stacklevel=2,
-        )  # fmt: skip
-        recipe = dataclasses.replace(recipe, teacher="")
-    return recipe
-
-
-def _parts(recipe: Recipe, dataset: Dataset) -> Split:
-    parts = split(dataset, recipe.split, fold=recipe.fold, duplicates=recipe.duplicates)
-    if len(parts.train) == 0 or len(parts.validation) == 0:
-        raise MienError(
-            f"{dataset.source}: the split '{recipe.split}' leaves {len(parts.train)} images to train on and "
-            f"{len(parts.validation)} to validate; try study as {{parameter}}",
-            parameter="split",
-        )
-    return parts
 
 
 def _as_before(before: Run, dataset: Dataset, runtime: Runtime) -> tuple[Recipe, int, Runtime]:
@@ -283,6 +251,15 @@ def launch(runtime: Runtime, precision: str) -> Fabric:
     fabric.launch()
     torch.backends.cudnn.benchmark = True  # batches have one size, so the fastest convolutions are worth looking for
     return fabric
+
+
+def _with_views(train_set: FaceSet, path: Path, recipe: Recipe, dataset: Dataset, before: Run | None) -> FaceSet:
+    """The training images with what teachers said of their views. Raises MienError where the file is not theirs."""
+    views = load_views(path)
+    check_views(views, recipe, dataset.classes, train_set.images)
+    if before and before.record.get("stored_views", {}).get("digest") != views.digest:
+        raise MienError(f"{path} is not the file that {before.folder} began with", parameter="stored_views")
+    return dataclasses.replace(train_set, views=views)
 
 
 def _record(
@@ -322,13 +299,6 @@ def _start_tracking(track: str, folder: Path, record: Mapping[str, Any], resume:
 
 def _rows_before(folder: Path) -> list[Row]:
     return list(checkpoint.load(folder)["state"]["history"]) if checkpoint.exists(folder) else []
-
-
-def _face_set(
-    recipe: Recipe, dataset: Dataset, rows: NDArray[np.int64], soft: NDArray[np.float64] | None = None
-) -> FaceSet:
-    images = normalize_input(dataset.images[rows], recipe.input_normalization)
-    return FaceSet(images, dataset.labels[rows], soft)
 
 
 class _Recorder:

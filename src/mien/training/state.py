@@ -11,6 +11,8 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mien.training.stored_views import StoredViews
+
 Row = dict[str, float]
 Teacher = Callable[[Tensor], Tensor]
 
@@ -20,11 +22,13 @@ class FaceSet:
     """Faces to train on or to look at: images (N, 48, 48) uint8, already normalized; labels (N,) int.
 
     targets: probabilities (N, C) that the loss compares with in place of the labels; None where the labels will do.
+    views: fixed augmented views of the images, and what teachers said of them; None where augmentation draws afresh.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     targets: NDArray[np.float64] | None = None
+    views: StoredViews | None = None
 
 
 @dataclass(frozen=True)

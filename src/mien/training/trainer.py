@@ -115,10 +115,14 @@ class Trainer:
         self.labels = torch.from_numpy(np.asarray(train_set.labels, dtype=np.int64)).to(device)
         if train_set.targets is not None:
             self.targets = torch.from_numpy(np.asarray(train_set.targets, dtype=np.float32)).to(device)
-        elif recipe.mixup or self.teacher:
+        elif recipe.mixup or self.teacher or train_set.views:
             self.targets = F.one_hot(self.labels, classes).float()
         else:
             self.targets = self.labels
+        self.views = train_set.views
+        if self.views is not None:
+            self._views_chance = self.views.chance()
+            self._views_targets = torch.from_numpy(self.views.probabilities).to(device)
         self.steps = -(-len(self.images) // recipe.batch_size)
 
     def _build(self, classes: int, pretrained: dict[str, Tensor] | None) -> None:
@@ -169,7 +173,7 @@ class Trainer:
         """The steps of the running epoch that are left."""
         state, recipe = self.state, self.recipe
         order = torch.randperm(len(self.images), generator=generator(self.seed, state.epoch))
-        chance = draw(len(self.images), self.seed, state.epoch)
+        chance = self._chance(state.epoch)
         size = image_size_at(state.epoch, recipe)
         world = self.fabric.world_size
         self.model.train()
@@ -190,6 +194,16 @@ class Trainer:
                 raise KeyboardInterrupt
         self._look_at_losses()
         state.sums.seconds += time.monotonic() - tick
+
+    def _chance(self, epoch: int) -> Tensor:
+        """What augmentation does to each image in an epoch: (N, NUMBERS). Of stored views, one for each image."""
+        n = len(self.images)
+        if self.views is None:
+            return draw(n, self.seed, epoch)
+        picked, rows = self.views.pick(self.seed, epoch), torch.arange(n)
+        here = self._views_targets.device
+        self.taught = self._views_targets[rows.to(here), picked.to(here)].float()  # (N, C)
+        return self._views_chance[picked, rows]
 
     def _train_step(self, step: int, batch: Tensor, chance: Tensor, size: int) -> None:
         """One step on the rows of `batch`, of which this process takes its share."""
@@ -228,6 +242,8 @@ class Trainer:
                 rows, partner = torch.cat([mine, batch[partner]]), torch.arange(len(mine), 2 * len(mine))
         x = augment(to_input(self.images[rows], recipe.mean, recipe.std), recipe.augmentation, chance[rows], size)
         target = self.targets[rows]
+        if self.views is not None:
+            target = torch.lerp(target, self.taught[rows], recipe.distillation_weight)
         if recipe.mixup:
             x, target = mixup(x, target, partner, own)
         if self.teacher is not None:

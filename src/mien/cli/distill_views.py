@@ -1,0 +1,82 @@
+"""Ask teachers once about fixed views of the training images, for students that train on the file.
+
+    mien distill-views champion hybrid --data data/ -o views.npz
+    mien train nano --data data/ --stored-views views.npz --epochs 300
+    mien distill-views runs/broad-1 runs/deep-1 --data data/ --recipe champion --views 64 --mirror -o views.npz
+
+The views are those of a recipe's augmentation (--recipe, and any of its fields as an option of `mien train`), of the
+images that this recipe and seed train on. The file holds no pixels: 16 views of FER2013 take some 6 MB. What a
+student costs no longer depends on its teachers. After Shen & Xing 2022, "A fast knowledge distillation framework for
+visual recognition".
+"""
+
+import argparse
+import os
+import shlex
+from pathlib import Path
+
+from mien.cli.parser import Parser
+from mien.cli.progress import Progress
+
+
+def add_arguments(parser: Parser) -> None:
+    """Teachers, data, output, and the fields of the recipe that make the views."""
+    from mien.cli.data import add_loading_arguments
+    from mien.cli.train import add_field, field_help
+    from mien.training.recipes import FIELDS, RECIPES
+
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="teachers: shipped models, run folders, .onnx files")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="the student's data (default: data)")
+    add_loading_arguments(parser)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="an .npz file")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+    parser.add_argument("--recipe", default="nano", metavar="RECIPE",
+                        help=f"the student's, one of: {', '.join(RECIPES)} (default: nano)")  # fmt: skip
+    parser.add_argument("--views", type=int, default=16, metavar="N", help="views of an image (1 or more; default 16)")
+    parser.add_argument("--mirror", action="store_true", help="ask about each view's mirror image too: twice the time")
+    parser.add_argument("--seed", type=int, default=1, help="the student's (whole number of 0 or more; default: 1)")
+    parser.add_argument("--threads", type=int, default=0, help="threads of each teacher; 0: one a core (default: 0)")
+    group = parser.add_argument_group("the student's recipe (defaults of --recipe)")
+    for field in FIELDS.values():
+        if field.metadata.get("group") in ("augmentation", "data") and field.name != "mixup":
+            add_field(group, field.name, field.type, None, field_help(field, []))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Ask, write the file, and print the line that trains on it."""
+    from mien.cli.live import Steps
+    from mien.errors import MienError, require
+    from mien.training.recipes import FIELDS, options, recipe
+
+    require(args.views >= 1, "views", args.views, "1 or more")
+    require(args.seed >= 0, "seed", args.seed, "0 or more")
+    require(args.threads >= 0, "threads", args.threads, "0 or more")
+    if args.output.suffix != ".npz":
+        raise MienError(f"{args.output} must end in .npz", parameter="output")
+    if args.output.exists() and not args.overwrite:
+        raise MienError(f"{args.output} exists; replace it with --overwrite")
+    changes = {name: value for name in FIELDS if name != "name" and (value := getattr(args, name, None)) is not None}
+    chosen = recipe(args.recipe, **{**changes, "teacher": ""})
+    with Steps("mien distill-views") as steps:
+        steps.on_phase("starting torch")
+        from mien.cli.data import load_dataset
+        from mien.training.stored_views import distill_views
+        from mien.training.training_set import training_images
+
+        steps.on_phase(f"reading {args.data}")
+        dataset = load_dataset(args.data, args)
+        images, labels = training_images(chosen, dataset, args.seed)
+    progress = Progress(args.views * len(images), "views", alone=True)
+    views = distill_views(
+        args.models, images, chosen, dataset.classes, views=args.views, seed=args.seed, mirror=args.mirror,
+        threads=args.threads or os.cpu_count() or 1, on_step=progress.step,
+    )  # fmt: skip
+    progress.clear()
+    views.save(args.output)
+    agree = (views.probabilities.mean(axis=1).argmax(axis=1) == labels).mean()
+    size = args.output.stat().st_size
+    print(f"{args.output}: {args.views} views of {len(images):,} images, {size:,} bytes; the teachers' mean agrees "
+          f"with {agree:.1%} of the labels")  # fmt: skip
+    words = " ".join(map(shlex.quote, options(changes)))
+    print(f"next: mien train {args.recipe} --data {shlex.quote(str(args.data))} {words + ' ' if words else ''}"
+          f"--seed {args.seed} --stored-views {shlex.quote(str(args.output))}")  # fmt: skip

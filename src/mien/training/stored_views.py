@@ -1,0 +1,177 @@
+"""Stored views: what teachers say of fixed augmented views of each training image, asked once, before the training.
+
+A view is made of its chance alone (seed, number of the view, row), so that a file holds no pixels: seed, augmentation
+and the teachers' mean probabilities. A student that trains on stored views pays nothing for its teachers, however many
+epochs it takes (Shen & Xing 2022, "A fast knowledge distillation framework for visual recognition").
+"""
+
+import dataclasses
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mien.errors import MienError
+from mien.files import atomic_write
+from mien.inference.model import open_model
+from mien.training.augment import augment, draw
+from mien.training.pixels import to_input
+from mien.training.recipes import Augmentation, Recipe
+from mien.training.seeds import generator
+
+FORMAT = 1
+_BATCH = 512  # views that teachers are asked about at a time
+
+
+@dataclass(frozen=True)
+class StoredViews:
+    """Views of N training images, V of each, in C classes.
+
+    probabilities: (N, V, C) float16, the teachers' calibrated mean, over the view and its mirror image too where
+    `mirrored`. augmentation, seed: what the views are made of. images: digest of the training images, uint8, in their
+    order. teachers: their names.
+    """
+
+    probabilities: NDArray[np.float16]
+    augmentation: Augmentation
+    seed: int
+    classes: tuple[str, ...]
+    images: str
+    teachers: tuple[str, ...]
+    mirrored: bool
+
+    def chance(self) -> Tensor:
+        """What makes the views: (V, N, NUMBERS) float32, as `augment` takes it."""
+        n, views, _ = self.probabilities.shape
+        return torch.stack([draw(n, self.seed, view) for view in range(views)])
+
+    def pick(self, seed: int, epoch: int) -> Tensor:
+        """Which view each image has in an epoch: (N,) int64, a function of seed and epoch."""
+        n, views, _ = self.probabilities.shape
+        return torch.randint(views, (n,), generator=generator(seed, epoch, 2))
+
+    def about(self) -> dict[str, Any]:
+        """The file in words, for a run's record."""
+        return {"views": self.probabilities.shape[1], "seed": self.seed, "teachers": list(self.teachers),
+                "mirrored": self.mirrored, "digest": self.digest}  # fmt: skip
+
+    @property
+    def digest(self) -> str:
+        """Of what the views are and what was said of them."""
+        return hashlib.sha256(self._about().encode() + self.probabilities.tobytes()).hexdigest()[:16]
+
+    def _about(self) -> str:
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "probabilities"}
+        return json.dumps({"format": FORMAT, **fields, "augmentation": dataclasses.asdict(self.augmentation)})
+
+    def save(self, path: Path) -> None:
+        """Write the file (.npz), atomically."""
+        with atomic_write(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, probabilities=self.probabilities, about=np.array(self._about()))
+
+
+def load_views(path: Path) -> StoredViews:
+    """Read a file of `mien distill-views`. Raises MienError where it is not one, or damaged."""
+    if not path.is_file():
+        raise MienError(f"there is no file {path}; make it with mien distill-views", parameter="stored_views")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            about, probabilities = json.loads(str(file["about"])), file["probabilities"]
+        if about.pop("format") != FORMAT:
+            raise MienError(f"{path} is of a newer format; update mien", parameter="stored_views")
+        how = Augmentation(**about.pop("augmentation"))
+        classes, teachers = tuple(about.pop("classes")), tuple(about.pop("teachers"))
+        views = StoredViews(probabilities, how, classes=classes, teachers=teachers, **about)
+        sound = probabilities.ndim == 3 and probabilities.shape[2] == len(classes) and probabilities.dtype == np.float16
+        if not sound or not np.isfinite(probabilities).all():
+            raise ValueError("its probabilities are not sound")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, EOFError) as error:
+        raise MienError(f"{path} holds no stored views ({error}); make it with mien distill-views",
+                        parameter="stored_views") from error  # fmt: skip
+    return views
+
+
+def digest_of(images: NDArray[np.uint8]) -> str:
+    """Of training images (N, S, S) uint8 in their order."""
+    return hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest()[:32]
+
+
+def check_views(views: StoredViews, recipe: Recipe, classes: Sequence[str], images: NDArray[np.uint8]) -> None:
+    """Raises MienError where a recipe cannot train on these views of these training images."""
+    if recipe.teacher:
+        raise MienError(
+            f"stored views speak for their own teachers ({', '.join(views.teachers)}) and {recipe.teacher} cannot be "
+            f"asked too; leave {{parameter}} out",
+            parameter="teacher",
+        )
+    if views.classes != tuple(classes):
+        raise MienError(
+            f"the stored views are of the classes {', '.join(views.classes)}, the data of {', '.join(classes)}",
+            parameter="stored_views",
+        )
+    if views.images != digest_of(images):
+        raise MienError(
+            "the stored views are of other training images; make them anew with the data, split, fold, fraction and "
+            "input normalization of this training",
+            parameter="stored_views",
+        )
+    ours, theirs = dataclasses.asdict(recipe.augmentation), dataclasses.asdict(views.augmentation)
+    for name, value in theirs.items():
+        if ours[name] != value:
+            raise MienError(
+                f"the stored views were made with {name} = {value}, and the recipe has {ours[name]}; give both the "
+                f"same {{parameter}}",
+                parameter=name,
+            )
+
+
+def distill_views(
+    models: Sequence[str],
+    images: NDArray[np.uint8],
+    recipe: Recipe,
+    classes: Sequence[str],
+    *,
+    views: int = 16,
+    seed: int = 1,
+    mirror: bool = False,
+    threads: int = 1,
+    on_step: Callable[[int], None] = lambda count: None,
+) -> StoredViews:
+    """Ask teachers, which are model files, what they see in `views` augmented views of each training image.
+
+    images: (N, S, S) uint8, normalized as the recipe says. recipe: its augmentation makes the views, its mean and std
+    the pixels. mirror: ask about each view's mirror image too, and average. on_step: told how many views more are done.
+    Raises MienError for a teacher that is not there or knows other classes.
+    """
+    teachers = [open_model(name, threads) for name in models]
+    for name, teacher in zip(models, teachers, strict=True):
+        if tuple(teacher.classes) != tuple(classes):
+            raise MienError(f"the teacher {name} knows the classes {', '.join(teacher.classes)}, the data have "
+                            f"{', '.join(classes)}", parameter="model")  # fmt: skip
+    n = len(images)
+    result = np.empty((n, views, len(classes)), np.float16)
+    for view in range(views):
+        chance = draw(n, seed, view)
+        for rows, pixels in _augmented(images, recipe, chance):
+            result[rows, view] = np.mean([teacher.classify(pixels, flip=mirror) for teacher in teachers], axis=0)
+            on_step(rows.stop - rows.start)
+    about = (recipe.augmentation, seed, tuple(classes), digest_of(images), tuple(map(str, models)), mirror)
+    return StoredViews(result, *about)
+
+
+def _augmented(images: NDArray[np.uint8], recipe: Recipe, chance: Tensor) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+    """The views as the network would get them, back in uint8: slices of the rows and (M, S, S)."""
+    for start in range(0, len(images), _BATCH):
+        rows = slice(start, min(start + _BATCH, len(images)))
+        x = augment(to_input(torch.from_numpy(images[rows]), recipe.mean, recipe.std), recipe.augmentation,
+                    chance[rows])  # fmt: skip
+        pixels = ((x * recipe.std + recipe.mean) * 255).round().clamp(0, 255).to(torch.uint8).squeeze(1)
+        yield rows, pixels.numpy()

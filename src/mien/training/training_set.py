@@ -1,0 +1,73 @@
+"""What a training learns from: the recipe as the data allow it, the rows that train, and their normalized faces."""
+
+import dataclasses
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data import Dataset, split
+from mien.data.splits import Split, split_name, take_fraction
+from mien.errors import MienError, MienWarning
+from mien.inference.normalization import normalize_input
+from mien.training.distillation import fits
+from mien.training.recipes import Recipe
+from mien.training.state import FaceSet
+
+
+def select(recipe: Recipe, dataset: Dataset, seed: int) -> tuple[Recipe, Split, NDArray[np.int64]]:
+    """The recipe as it can be followed on this data set, its split, and the rows that train (N,).
+
+    Raises MienError where the split leaves nothing to train on or to validate.
+    """
+    recipe = adapt_recipe(recipe, dataset)
+    parts = _parts(recipe, dataset)
+    return recipe, parts, take_fraction(parts.train, dataset.labels, recipe.train_fraction, seed)
+
+
+def training_images(recipe: Recipe, dataset: Dataset, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """What a training by this recipe and seed learns from, in its order: normalized images (N, S, S) uint8, labels."""
+    recipe, _, rows = select(recipe, dataset, seed)
+    return normalize_input(dataset.images[rows], recipe.input_normalization), dataset.labels[rows]
+
+
+def face_set(
+    recipe: Recipe, dataset: Dataset, rows: NDArray[np.int64], soft: NDArray[np.float64] | None = None
+) -> FaceSet:
+    """The faces at `rows`, normalized as the recipe says. soft: their targets, (len(rows), C)."""
+    images = normalize_input(dataset.images[rows], recipe.input_normalization)
+    return FaceSet(images, dataset.labels[rows], soft)
+
+
+def adapt_recipe(recipe: Recipe, dataset: Dataset) -> Recipe:
+    """The recipe as it can be followed on this data set, with a warning for each change.
+
+    Without labelled PublicTest faces there is no official split, and the study's (70/15/15 by class) takes its place. A
+    teacher that knows other classes has nothing to teach. Raises MienError for a teacher that is not there.
+    """
+    if recipe.split == "official" and split_name(dataset) != "official":
+        warnings.warn(
+            MienWarning(
+                f"{dataset.source} has no labelled PublicTest faces to validate on; splitting it 70/15/15 by class "
+                "instead ({parameter} study)", parameter="split",
+            ), stacklevel=2,
+        )  # fmt: skip
+        recipe = dataclasses.replace(recipe, split="study")
+    if recipe.teacher and not fits(recipe.teacher, dataset):
+        warnings.warn(
+            f"the teacher '{recipe.teacher}' knows other classes than {dataset.source}; training without it",
+            MienWarning, stacklevel=2,
+        )  # fmt: skip
+        recipe = dataclasses.replace(recipe, teacher="")
+    return recipe
+
+
+def _parts(recipe: Recipe, dataset: Dataset) -> Split:
+    parts = split(dataset, recipe.split, fold=recipe.fold, duplicates=recipe.duplicates)
+    if len(parts.train) == 0 or len(parts.validation) == 0:
+        raise MienError(
+            f"{dataset.source}: the split '{recipe.split}' leaves {len(parts.train)} images to train on and "
+            f"{len(parts.validation)} to validate; try study as {{parameter}}",
+            parameter="split",
+        )
+    return parts

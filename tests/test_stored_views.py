@@ -1,0 +1,130 @@
+"""Stored views: what teachers say of them, that a training takes them, and what is refused."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from mien import data  # noqa: E402
+from mien.cli.main import main  # noqa: E402
+from mien.errors import MienError  # noqa: E402
+from mien.inference.model import open_model  # noqa: E402
+from mien.training.augment import augment, draw  # noqa: E402
+from mien.training.pixels import to_input  # noqa: E402
+from mien.training.recipes import recipe  # noqa: E402
+from mien.training.run import train  # noqa: E402
+from mien.training.state import FaceSet  # noqa: E402
+from mien.training.stored_views import StoredViews, check_views, distill_views, load_views  # noqa: E402
+from mien.training.trainer import Trainer  # noqa: E402
+from mien.training.training_set import training_images  # noqa: E402
+
+NANO = recipe("nano", teacher="", epochs=1, batch_size=64, fc_drop=0.0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("views")
+    data.draw_files(folder / "data", n=120, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dataset(folder: Path) -> data.Dataset:
+    return data.load(folder / "data")
+
+
+@pytest.fixture(scope="module")
+def views(dataset: data.Dataset) -> StoredViews:
+    images, _ = training_images(NANO, dataset, 1)
+    return distill_views(["nano"], images, NANO, dataset.classes, views=3, seed=5)
+
+
+def test_each_view_is_what_augmentation_makes_and_the_teacher_says(dataset: data.Dataset, views: StoredViews) -> None:
+    images, _ = training_images(NANO, dataset, 1)
+    assert views.probabilities.shape == (len(images), 3, 7)
+    x = augment(to_input(torch.from_numpy(images), 0.5, 0.5), NANO.augmentation, draw(len(images), 5, 2))
+    pixels = ((x * 0.5 + 0.5) * 255).round().clamp(0, 255).to(torch.uint8).squeeze(1).numpy()
+    said = open_model("nano").classify(pixels)
+    assert np.allclose(views.probabilities[:, 2], said, atol=2e-3)
+    assert torch.equal(views.chance()[2], draw(len(images), 5, 2))
+    mirrored = distill_views(["nano"], images[:4], NANO, dataset.classes, views=1, seed=5, mirror=True)
+    both = open_model("nano").classify(augmented(images[:4]), flip=True)
+    assert np.allclose(mirrored.probabilities[:, 0], both, atol=2e-3)
+
+
+def augmented(images: np.ndarray) -> np.ndarray:
+    x = augment(to_input(torch.from_numpy(images), 0.5, 0.5), NANO.augmentation, draw(len(images), 5, 0))
+    return ((x * 0.5 + 0.5) * 255).round().clamp(0, 255).to(torch.uint8).squeeze(1).numpy()
+
+
+def test_a_file_reads_back_and_a_damaged_one_is_refused(tmp_path: Path, views: StoredViews) -> None:
+    path = tmp_path / "views.npz"
+    views.save(path)
+    again = load_views(path)
+    assert np.array_equal(again.probabilities, views.probabilities)
+    assert dataclasses.replace(again, probabilities=views.probabilities) == views
+    assert again.digest == views.digest
+    content = path.read_bytes()
+    for damaged in (content[:200], b"nothing", content[: len(content) // 2]):
+        path.write_bytes(damaged)
+        with pytest.raises(MienError, match="holds no stored views"):
+            load_views(path)
+    with pytest.raises(MienError, match="make it with mien distill-views"):
+        load_views(tmp_path / "none.npz")
+
+
+def test_a_student_sees_the_views_and_what_was_said_of_them(dataset: data.Dataset, views: StoredViews) -> None:
+    images, labels = training_images(NANO, dataset, 1)
+    told = dataclasses.replace(NANO, mixup=0.0, distillation_weight=0.75)
+    trainer = Trainer(told)
+    trainer.teacher = None
+    trainer._load_data(FaceSet(images, labels, views=views), 7)
+    rows = torch.arange(20)
+    chance = trainer._chance(1)
+    x, target = trainer._inputs(rows, rows, chance, 48, 0)
+    picked = views.pick(1, 1)[:20].numpy()
+    assert len(set(picked.tolist())) > 1
+    said = views.probabilities[np.arange(20), picked].astype(np.float64)
+    assert np.allclose(target.numpy(), 0.25 * np.eye(7)[labels[:20]] + 0.75 * said, atol=1e-3)
+    assert torch.equal(chance[:20], views.chance()[torch.from_numpy(picked), rows])
+    assert x.shape == (20, 1, 48, 48)
+
+
+def test_what_does_not_fit_is_refused(dataset: data.Dataset, views: StoredViews) -> None:
+    images, _ = training_images(NANO, dataset, 1)
+    check_views(views, NANO, dataset.classes, images)
+    for changed, classes, faces, message in (
+        (recipe("nano"), dataset.classes, images, "speak for their own teachers"),
+        (NANO, dataset.classes[::-1], images, "are of the classes"),
+        (NANO, dataset.classes, images[::-1], "of other training images"),
+        (dataclasses.replace(NANO, rotate=2.0), dataset.classes, images, "were made with rotate = 10.0"),
+    ):
+        with pytest.raises(MienError, match=message):
+            check_views(views, changed, classes, faces)
+    with pytest.raises(MienError, match="the teacher nano knows the classes"):
+        distill_views(["nano"], images, NANO, ("a", "b"))
+
+
+def test_both_commands_and_a_run_that_goes_on(
+    folder: Path, tmp_path: Path, dataset: data.Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, where = tmp_path / "v.npz", ["--data", str(folder / "data")]
+    assert main(["distill-views", "nano", "hybrid", *where, "--views", "2", "-o", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert "2 views of 96 images" in out
+    assert f"--stored-views {file}" in out
+    assert main(["distill-views", "nano", *where, "-o", str(file)]) == 2
+    assert "exists; replace it with --overwrite" in capsys.readouterr().err
+    views = load_views(file)
+    whole = train(NANO, dataset, tmp_path / "whole", track="none", stored_views=file)
+    assert whole is not None
+    record = json.loads((whole.folder / "recipe.json").read_text())
+    assert record["stored_views"] == {"file": str(file), **views.about()}
+    other = tmp_path / "other.npz"
+    dataclasses.replace(views, seed=9).save(other)
+    with pytest.raises(MienError, match="is not the file that"):
+        train(NANO, dataset, whole.folder, track="none", stored_views=other, resume=True)

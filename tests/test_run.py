@@ -34,7 +34,7 @@ from mien.training.onnx_export import weights
 from mien.training.pretrained import load_pretrained
 from mien.training.recipes import recipe
 from mien.training.run import load_run
-from mien.training.tracking import Guarded, NoTracker, tracker
+from mien.training.tracking import Guarded, NoTracker, Outcome, RunInfo, tracker
 
 N = 400
 
@@ -107,6 +107,28 @@ def test_wandb_s_own_tools_read_all_of_it_back(place):
     assert '"mien-first"' in out.replace("\\", "")
     for name in ("model.onnx", "weights.safetensors", "recipe.json", "history.csv"):
         assert name in out
+
+
+@pytest.mark.timeout(120)
+def test_wandb_keeps_the_id_of_a_run_that_goes_on_and_takes_another_project(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_PROJECT", "faces")
+    config = {"learning_rate": 0.1}
+    ids = []
+    for session in range(2):
+        watch = tracker("wandb")
+        ids.append(watch.start(RunInfo("going-on", "hybrid-cnn", config, tmp_path, ids[0] if ids else "")))
+        watch.log({"epoch": session + 1, "train_loss": 1.0})
+        watch.finish(Outcome({"epochs": session + 1}))
+    assert ids[0]
+    assert ids[0] == ids[1]
+    folders = list((tmp_path / "wandb").glob("offline-run-*"))
+    assert len(folders) >= 1
+    assert all(folder.name.endswith(ids[0]) for folder in folders)
+    wandb = Path(sys.executable).parent / "wandb"
+    log = next(folders[0].glob("*.wandb"))
+    done = subprocess.run([wandb, "leet", "inspect", "--summary", "--json", log], capture_output=True, check=True)
+    assert json.loads(done.stdout)["project"] == "faces"
 
 
 def test_trackio_keeps_it_too(place, monkeypatch, tmp_path):

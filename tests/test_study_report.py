@@ -3,6 +3,7 @@ missing."""
 
 import csv
 import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import mien.training.run
 from mien.cli.main import main
 from mien.errors import MienError
 from mien.evaluation import claims, history, statistics
+from mien.evaluation.classifier import open_classifier
 from mien.evaluation.effects import Arm, Bootstrap, read_arm
 from mien.training.study import REGULARIZERS, StudyRun, plan
-from mien.training.study_report import forest_effects, write_report
+from mien.training.study_report import forest_effects, write_out_of_fold, write_report
 
 IMAGES = 400
 
@@ -167,6 +170,25 @@ def test_seeds_that_were_trained_in_different_ways_are_no_arm(tmp_path: Path) ->
     record_run(second, 0.5, 0.6, epochs=3)
     with pytest.raises(MienError, match="different numbers of epochs"):
         read_arm([first.folder, second.folder])
+
+
+def test_probabilities_out_of_fold_are_those_of_the_model_that_did_not_see_the_face(tmp_path: Path) -> None:
+    dataset = mien.data.draw(120, seed=3)
+    planned = plan(tmp_path, ["c"], seeds=(4, 5))
+    assert [run.folder.name for run in planned] == [f"fold-{fold}-4" for fold in range(5)]
+    assert not write_out_of_fold(planned, dataset, tmp_path / "out.npz")
+    fast = [replace(run, base="normal", changes={**run.changes, "epochs": 1}) for run in planned]
+    first = mien.training.run.train(fast[0].recipe, dataset, fast[0].folder, seed=4, track="none")
+    assert first is not None
+    for run in fast[1:]:  # the first one's model stands in for the others': which rows are its own is what counts
+        shutil.copytree(fast[0].folder, run.folder)
+    assert write_out_of_fold(fast, dataset, tmp_path / "out.npz")
+    with np.load(tmp_path / "out.npz") as file:
+        kept = file["probabilities"]
+    training = dataset.images[dataset.usage == "Training"]
+    expected = open_classifier(fast[0].folder).probabilities(training)
+    assert (kept.shape, kept.dtype) == ((len(training), 7), np.float16)
+    np.testing.assert_allclose(kept, expected, atol=2e-3)
 
 
 def test_nothing_finished_is_said(tmp_path: Path) -> None:

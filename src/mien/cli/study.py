@@ -5,9 +5,9 @@
     mien study --report-only
 
 Lines: a, the seven networks, trained the study's way and the modern way; b, each regularizer added alone and removed
-alone; d, what mends the deep network; e, the modern hybrid on more and more images. Finished trainings are skipped,
-interrupted ones are
-resumed: run it again until it is done. A file named HALT in the runs folder ends the queue after the running trainings.
+alone; c, five folds, for probabilities of all Training faces by models that did not see them; d, what mends the deep
+network; e, the modern hybrid on more and more images. Finished trainings are skipped, interrupted ones are resumed: run
+it again until it is done. A file named HALT in the runs folder ends the queue after the running trainings.
 """
 
 import argparse
@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, default=Path("data"), help="Kaggle's files or class folders (default: data)"
     )
     add_loading_arguments(parser)
-    parser.add_argument("--lines", nargs="+", default=list(LINES), choices=LINES, help="what to run (default: all)")
+    parser.add_argument("--lines", nargs="+", choices=LINES,
+                        help="what to run, in this order (default: all; where there is a GPU, b first)")  # fmt: skip
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), metavar="NAME", help="default: all seven")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N", help="default: 1 2 3")
     parser.add_argument("--seed", type=int, nargs="+", dest="seeds", action=Renamed, help=argparse.SUPPRESS,
@@ -57,11 +58,12 @@ def run(args: argparse.Namespace) -> None:
     from mien.cli.data import loading_words
     from mien.errors import require
     from mien.training.queue import command
-    from mien.training.study import plan, with_epochs
+    from mien.training.study import LINES, lines_in_order, plan, with_epochs
     from mien.training.study_report import write_report
 
     require(args.jobs >= 1, "jobs", args.jobs, "1 or more")
-    planned = plan(args.runs, args.lines, args.seeds, args.networks)
+    lines = args.lines or (LINES if args.report_only else lines_in_order())
+    planned = plan(args.runs, lines, args.seeds, args.networks)
     if args.epochs is not None:
         planned = with_epochs(planned, args.epochs)
     machine = ["--tracker", args.tracker, "--threads", str(args.threads), "--precision", args.precision]
@@ -84,6 +86,7 @@ def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Seq
     from mien.cli.data import load_dataset
     from mien.cli.live import Steps
     from mien.training.queue import Outcome, epochs_done, hours_left, run_queue
+    from mien.training.study_report import write_out_of_fold
 
     def left_over(left: "Sequence[StudyRun]") -> str:
         done = [training for training in planned if training.finished]
@@ -92,7 +95,7 @@ def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Seq
 
     with Steps("mien study") as steps:
         steps.on_phase(f"reading {args.data}")
-        fingerprint = load_dataset(args.data, args).fingerprint
+        dataset = load_dataset(args.data, args)
         last = 0.0
 
         def on_end(outcome: Outcome, left: "Sequence[StudyRun]") -> None:
@@ -111,4 +114,6 @@ def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Seq
         waiting = sum(not training.finished for training in planned)
         print(f"{waiting} of {len(planned)} trainings to do, {args.jobs} at a time", flush=True)
         halt = args.runs / "HALT"
-        run_queue(planned, args.data, machine, args.jobs, halt.exists, on_end, fingerprint, on_tick=on_tick)
+        run_queue(planned, args.data, machine, args.jobs, halt.exists, on_end, dataset.fingerprint, on_tick=on_tick)
+        steps.on_phase("probabilities out of fold")
+        write_out_of_fold(planned, dataset, args.output / "out_of_fold.npz")

@@ -5,8 +5,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from mien.data import Dataset, split
 from mien.errors import MienError
 from mien.evaluation import claims, history, report
+from mien.evaluation.classifier import open_classifier
 from mien.evaluation.effects import Arm, Bootstrap, read_arm
 from mien.evaluation.record import read_record, recipe_fields
 from mien.evaluation.statistics import Difference
@@ -17,6 +21,7 @@ KEPT = ("recipe.json", "history.csv", "metrics.json", "predictions-validation.cs
 LINES = {
     "a": "the seven networks, the study's way and the modern way",
     "b": "each regularizer added alone and removed alone",
+    "c": "five folds, for probabilities out of fold",
     "d": "what mends the deep network",
     "e": "the modern hybrid on more and more images",
 }
@@ -49,7 +54,7 @@ def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.Study
     if not finished:
         raise MienError("no training of the study is finished yet; run mien study")
     drawn = any(read_record(run.folder)["data"]["drawn"] for run in finished)
-    rows = report.study_rows((run.folder, run.training) for run in finished)
+    rows = report.study_rows((run.folder, run.training) for run in finished if run.line != "c")
     family = [run for run in planned if run.line == "a"]
     with atomic_write(output / "study.md") as temporary:
         temporary.write_text(report.study_markdown(rows, missing=_missing(family, finished)))
@@ -107,6 +112,23 @@ def _arms(finished: Sequence[StudyRun]) -> list[tuple[StudyRun, Arm]]:
         complete = [run for run in runs if run.complete] or runs
         arms.append((complete[0], read_arm([run.folder for run in complete])))
     return arms
+
+
+def write_out_of_fold(planned: Sequence[StudyRun], dataset: Dataset, path: Path) -> bool:
+    """Probabilities of each Training face by the model of line c that was not trained on it, as `mien data audit
+    --probabilities` takes them: (N, classes) float16 in row order. False, and no file, where a fold is not finished."""
+    folds = [run for run in planned if run.line == "c"]
+    if not folds or not all((run.folder / "model.onnx").is_file() and run.finished for run in folds):
+        return False
+    training = np.flatnonzero(dataset.usage == "Training")
+    probabilities = np.full((len(dataset), len(dataset.classes)), np.nan, np.float16)
+    for run in folds:
+        recipe = run.recipe
+        rows = split(dataset, recipe.split, fold=recipe.fold, duplicates=recipe.duplicates).validation
+        probabilities[rows] = open_classifier(run.folder).probabilities(dataset.images[rows])
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, probabilities=probabilities[training])
+    return True
 
 
 def _at_full_length(run: StudyRun) -> bool:

@@ -70,7 +70,7 @@ $(VENV)/.train: $(VENV)/.torch pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(PIP) -c constraints.txt -e '.[train,serve,trackio,tensorboard,heic,dev]'
+	$(PIP) -c constraints.txt -e '.[train,serve,trackio,tensorboard,mlflow,heic,dev]'
 	touch $@ $(VENV)/.train
 
 clean:

@@ -308,3 +308,49 @@ def test_texts_of_the_library_are_printed_with_options():
     assert names["data"] == ["--resume", "classes", "parts", "dataset"]
     assert names["train"] == ["--resume", "--classes", "parts", "--data"]
     assert names["evaluate"] == ["mien train --resume", "--classes", "--part", "--data"]
+
+
+def test_commands_are_printed_as_this_shell_can_run_them(monkeypatch, tmp_path):
+    """After `make quickstart`, mien lies in .venv/bin, which is on no PATH."""
+    from mien.cli.quickstart import _program
+
+    program = tmp_path / "bin" / "mien"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert _program() == str(program)
+    monkeypatch.setattr(sys, "argv", ["/somewhere/__main__.py"])
+    assert _program() == f"{shlex.quote(sys.executable)} -m mien"
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert _program() == "mien"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
+def test_a_terminal_is_told_what_is_done_where_nothing_else_is(tmp_path):
+    code = (
+        "import time; from mien.cli.progress import Busy, Counter\n"
+        "with Busy('reading data'): time.sleep(1.3)\n"
+        "with Counter('faces', before='reading more') as progress: time.sleep(1.3)\n"
+    )
+    import pty
+
+    here, there = pty.openpty()
+    done = subprocess.run([sys.executable, "-c", code], stderr=there, stdout=subprocess.PIPE, timeout=60)
+    shown = os.read(here, 4096).decode()
+    assert done.returncode == 0
+    assert "reading data ... 1 s" in shown
+    assert "reading more ... 1 s" in shown
+    assert shown.endswith("\r")  # the line is gone at the end
+    piped = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert piped.stderr == ""
+
+
+def test_every_command_that_writes_a_file_refuses_to_replace_one_in_silence(tmp_path, capsys):
+    there = tmp_path / "there.onnx"
+    there.write_text("precious")
+    for argv in (["export", "run"], ["evaluate", "nano"], ["submit", "nano"], ["report", "nano"], ["read", "a.jpg"]):
+        more = ["--jsonl"] if argv[0] == "read" else []
+        assert main([*argv, "-o", str(there), *more]) == 2, argv
+        assert "--overwrite" in capsys.readouterr().err
+    assert there.read_text() == "precious"

@@ -35,6 +35,27 @@ def test_commands_on_a_page_exist(page):
     assert named <= set(COMMANDS)
 
 
+def test_no_page_nor_message_installs_mien_from_an_index_where_it_is_not():
+    """mien.errors.INSTALL_HINT is the one place that changes when it is published."""
+    files = [*PAGES, *(ROOT / "src").rglob("*.py"), *(ROOT / "notebooks").glob("*.py"), ROOT / "Makefile"]
+    told = [
+        path.name for path in files if re.search(r"pip install[^`\n]*\bmien(\[|`| |$)", path.read_text(), re.MULTILINE)
+    ]
+    assert [name for name in told if name != "errors.py"] == []
+
+
+def test_the_cuda_builds_of_torch_can_be_avoided():
+    assert "TORCH_INDEX" in (ROOT / "Makefile").read_text()
+    readme = (ROOT / "README.md").read_text()
+    for word in (
+        "TORCH_INDEX=https://download.pytorch.org/whl/cpu",
+        "pytorch.org/get-started",
+        "--torch-backend",
+        "conda",
+    ):
+        assert word in readme
+
+
 def commands(page: Path) -> list[str]:
     """The lines of code and the `inline` code of a page, without comments."""
     text = re.sub(r"<!-- from .*?<!-- end -->", "", page.read_text(), flags=re.DOTALL)

@@ -41,8 +41,8 @@ def train(
     recipe: the name of one (`mien train --list` shows them), or a Recipe. dataset: what load_dataset returned, or a
     path.
     seed: 0 or more. name: of the run folder under `runs`; by default RECIPE-SEED, with a number where that is finished.
-    pretrained: a model whose weights to begin with, its last layer by class name. tracker: "none", "wandb", "trackio"
-    or "tensorboard". progress: show a bar on standard error. fields: fields of the recipe (epochs=5,
+    pretrained: a model whose weights to begin with, its last layer by class name. tracker: "none", "wandb", "trackio",
+    "tensorboard" or "mlflow". progress: show a bar on standard error. fields: fields of the recipe (epochs=5,
     learning_rate=1e-3; `mien train --help` describes them) and of what it runs on (threads, accelerator, precision,
     compiled, max_minutes).
 

@@ -1,8 +1,14 @@
-"""The memory allocator's settings for a process that trains: large blocks are kept and reused, in huge pages."""
+"""Settings of a process that trains: large blocks of memory are kept, in huge pages; MLflow may write files."""
 
 import ctypes
 import os
 import sys
+
+
+def prepare_process() -> None:
+    """What only the command may set, for it is of the whole process. Call before torch is imported."""
+    keep_large_blocks()
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # else MLflow 3 wants a database for runs on this machine
 
 
 def keep_large_blocks() -> None:

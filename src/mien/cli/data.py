@@ -52,11 +52,18 @@ def add_loading_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load_dataset(path: Path, args: argparse.Namespace) -> "Dataset":
     """Load a data set by the options of `add_loading_arguments`, and say on standard error how it was read."""
-    from mien.data import load
-
-    dataset = load(path, **loading_options(args))
+    dataset = read_dataset(path, args)
     tell_decisions(dataset)
     return dataset
+
+
+def read_dataset(path: str | Path, args: argparse.Namespace, cache: bool = True) -> "Dataset":
+    """Load a data set by the options of `add_loading_arguments`; on a terminal a line tells of it."""
+    from mien.cli.progress import Busy
+    from mien.data import load
+
+    with Busy(f"reading {path}"):
+        return load(path, cache=cache, **loading_options(args))
 
 
 def tell_decisions(dataset: "Dataset") -> None:
@@ -120,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _info(args: argparse.Namespace) -> None:
-    from mien.data import load
+    from mien.cli.progress import Busy
     from mien.data.fer2013 import recognised
     from mien.data.sources import find
     from mien.data.splits import parts_of
@@ -128,7 +135,7 @@ def _info(args: argparse.Namespace) -> None:
 
     if args.sheet and Path(args.sheet).suffix.lower() != ".png":
         raise MienError(f"--sheet writes a PNG picture; name it {Path(args.sheet).with_suffix('.png')}")
-    dataset = load(args.path, cache=not args.no_cache, **loading_options(args))
+    dataset = read_dataset(args.path, args, cache=not args.no_cache)
     parts, how = parts_of(dataset)
     if args.json:
         print(json.dumps(_summary(dataset, parts, how), indent=2, ensure_ascii=False))
@@ -148,7 +155,9 @@ def _info(args: argparse.Namespace) -> None:
         print(f"  {as_options(line, LOADING)}")
     if dataset.left_out:
         print(f"  left out in all: {', '.join(f'{reason} {n:,}' for reason, n in dataset.left_out.items())}")
-    print(f"\n{audit(dataset, args.votes)}")
+    with Busy("looking for duplicates"):
+        text = str(audit(dataset, args.votes))
+    print(f"\n{text}")
     if args.sheet:
         from mien.evaluation.face_figures import contact_sheet
 
@@ -288,9 +297,11 @@ def _fetch(args: argparse.Namespace) -> None:
 
 
 def _draw(args: argparse.Namespace) -> None:
+    from mien.cli.progress import Busy
     from mien.data import draw_files
 
-    dataset = draw_files(args.directory, args.n, args.seed)
+    with Busy(f"drawing {args.n:,} faces"):
+        dataset = draw_files(args.directory, args.n, args.seed)
     print(
         f"{len(dataset):,} faces drawn by mien (seed {args.seed}) in {args.directory}: "
         "train.csv, test.csv, icml_face_data.csv"

@@ -56,9 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Audit the data set and say what was found."""
-    from mien.cli.data import loading_options
+    from mien.cli.data import read_dataset
     from mien.cli.progress import Progress
-    from mien.data import load
     from mien.errors import require
     from mien.evaluation.audit_report import FILES, write_audit
     from mien.evaluation.audit_rows import audit_rows
@@ -67,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
     existing = [name for name in FILES if (args.output / name).exists()]
     if existing and not args.overwrite:
         raise MienError(f"{args.output / existing[0]} exists; replace it with --overwrite, or choose another folder")
-    dataset = load(args.path, cache=not args.no_cache, **loading_options(args))
+    dataset = read_dataset(args.path, args, cache=not args.no_cache)
     probabilities, note = None, ""
     if args.probabilities:
         probabilities = read_probabilities(args.probabilities)

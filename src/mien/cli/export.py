@@ -33,13 +33,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ask", type=float, default=0.2, help="with --first: about which share of faces this one is asked (0.2)"
     )
     parser.add_argument("--data", type=Path, help="the data of the run, to check parity and to calibrate on")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     add_loading_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Write the file, and say how it compares with torch."""
     from mien.cli.live import Steps
+    from mien.errors import MienError
 
+    if args.output.exists() and not args.overwrite:
+        raise MienError(f"{args.output} exists; replace it with {{parameter}}", parameter="overwrite")
     with Steps("mien export") as steps:
         steps.on_phase("starting torch")
         from mien import data

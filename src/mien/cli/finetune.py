@@ -71,7 +71,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Say what will be done, train, and say what came of it."""
-    from mien.cli.allocator import keep_large_blocks
+    from mien.cli.allocator import prepare_process
     from mien.cli.data import load_dataset, loading_words
     from mien.cli.live import Live
     from mien.errors import MienWarning
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
     from mien.training.lock import free_folder
     from mien.training.recipes import FIELDS
 
-    keep_large_blocks()
+    prepare_process()
     dataset = load_dataset(args.faces, args)
     given = {name: getattr(args, name) for name in FIELDS if getattr(args, name, None) is not None and name != "name"}
     plan = plan_finetuning(dataset, args.model, args.cross_validate, **given)

@@ -127,6 +127,7 @@ def _extra_of(module: str) -> str | None:
                   "wandb"},
         "trackio": {"trackio"},
         "tensorboard": {"tensorboard"},
+        "mlflow": {"mlflow"},
         "serve": {"fastapi", "uvicorn", "starlette", "pydantic", "multipart", "python_multipart"},
         "data": {"kagglehub", "pyarrow"},
         "heic": {"pillow_heif"},

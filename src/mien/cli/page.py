@@ -33,9 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Build the page."""
+    from mien.cli.progress import Busy
     from mien.page.build import build_site
 
-    site = build_site(args.out, args.model, args.runtime)
+    with Busy("building the page"):
+        site = build_site(args.out, args.model, args.runtime)
     size = f"{site.bytes_to_first_face / 1e6:.1f} MB until the first face is read"
     print(f"{site.folder}: a page that reads with {', '.join(site.models)}; {size}")
     print(f"look at it: python -m http.server --directory {site.folder}")

@@ -1,6 +1,7 @@
 """A line on standard error: how far, how fast, how long still."""
 
 import sys
+import threading
 import time
 
 
@@ -66,21 +67,63 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
+class Busy:
+    """What is being done, on a terminal, while nobody can say how far it is: `with Busy("reading data/"): ...`.
+
+    After a second a line with the seconds so far, which goes when the work ends; anywhere else nothing.
+    """
+
+    def __init__(self, what: str, quiet: bool = False) -> None:
+        self.what = what
+        self.shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        self.over = threading.Event()
+        self.thread: threading.Thread | None = None
+
+    def __enter__(self) -> "Busy":
+        if self.shown:
+            self.thread = threading.Thread(target=self._tell, daemon=True)
+            self.thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Remove the line; a second call does nothing."""
+        self.over.set()
+        if self.thread is not None:
+            self.thread.join()
+            self.thread = None
+
+    def _tell(self) -> None:
+        began, width = time.monotonic(), 0
+        while not self.over.wait(1.0):
+            text = f"{self.what} ... {duration(time.monotonic() - began)}"
+            width = max(width, len(text))
+            sys.stderr.write(f"\r{text:<{width}}")
+            sys.stderr.flush()
+        if width:
+            sys.stderr.write(f"\r{' ' * width}\r")
+            sys.stderr.flush()
+
+
 class Counter:
     """A progress line for calls that report (done, total): `with Counter("faces") as progress:
     work(on_progress=progress)`.
 
-    Work of under two seconds shows nothing.
+    Work of under two seconds shows nothing. before: what is done before the first report.
     """
 
-    def __init__(self, unit: str, quiet: bool = False) -> None:
+    def __init__(self, unit: str, quiet: bool = False, before: str = "preparing") -> None:
         self.unit, self.quiet = unit, quiet
+        self.busy = Busy(before, quiet)
         self.started = time.monotonic()
         self.progress: Progress | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """Show how far the work is."""
         if self.progress is None:
+            self.busy.end()
             if time.monotonic() - self.started < 2:
                 return
             self.progress = Progress(total, self.unit, quiet=self.quiet, alone=True)
@@ -89,8 +132,10 @@ class Counter:
         self.progress.step(done - self.progress.done)
 
     def __enter__(self) -> "Counter":
+        self.busy.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.busy.end()
         if self.progress is not None:
             self.progress.clear()

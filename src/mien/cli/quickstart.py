@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run", type=Path, default=Path("runs/quickstart"), help="the run folder (default: runs/quickstart)"
     )
-    parser.add_argument("--tracker", choices=("wandb", "trackio", "tensorboard", "none"), default="wandb",
+    parser.add_argument("--tracker", choices=("wandb", "trackio", "tensorboard", "mlflow", "none"), default="wandb",
                         help="where the run is tracked (default: wandb, offline without an account)")  # fmt: skip
     parser.add_argument(
         "--threads", type=int, default=0, help="of the training; 0 leaves torch's own choice (default: 0)"
@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Do the whole job, and say what to do next."""
-    from mien.cli.allocator import keep_large_blocks
+    from mien.cli.allocator import prepare_process
 
-    keep_large_blocks()
+    prepare_process()
     from mien.cli.data import load_dataset
     from mien.cli.live import Live
     from mien.training.recipes import recipe

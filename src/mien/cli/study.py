@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/study"), help="run folders (default: runs/study)")
     parser.add_argument("--output", type=Path, default=Path("results/study"),
                         help="where tables, figures and records go (default: results/study)")  # fmt: skip
-    parser.add_argument("--tracker", choices=("wandb", "trackio", "tensorboard", "none"), default="wandb",
+    parser.add_argument("--tracker", choices=("wandb", "trackio", "tensorboard", "mlflow", "none"), default="wandb",
                         help="where each training is tracked (default: wandb)")  # fmt: skip
     parser.add_argument("--epochs", type=int, help="cut every training to so many epochs (for a trial, no result)")
     parser.add_argument(

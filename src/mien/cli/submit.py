@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
             f"({numbers}); leave it out",
             parameter="classes",
         )
-    with Counter("faces") as progress:
+    with Counter("faces", before=f"reading {args.data}") as progress:
         record = submit(
             args.source,
             args.data,

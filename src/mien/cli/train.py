@@ -97,10 +97,10 @@ def run(args: argparse.Namespace) -> int:
 
         print(table())
         return 0
-    from mien.cli.allocator import keep_large_blocks
+    from mien.cli.allocator import prepare_process
     from mien.errors import MienError
 
-    keep_large_blocks()
+    prepare_process()
     if not args.recipe and not args.resume:
         raise MienError("which recipe? for example: mien train hybrid --data data/ (mien train --list shows them all)")
     from mien.cli.data import loading_options, tell_decisions

@@ -13,7 +13,7 @@ Faces = NDArray[np.uint8]
 View = Callable[[Faces], Faces]
 LogitsFunction = Callable[[Faces], NDArray[np.float32]]
 
-CHUNK = 1024  # faces augmented at once: memory stays flat however many there are
+CHUNK = 256  # faces augmented at once: memory stays flat however many there are, and progress is told each second
 
 
 def _identity(faces: Faces) -> Faces:

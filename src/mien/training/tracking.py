@@ -1,4 +1,4 @@
-"""Experiment tracking: Weights & Biases, trackio, TensorBoard, or none. A tracker never stops a training.
+"""Experiment tracking: Weights & Biases, trackio, TensorBoard, MLflow, or none. A tracker never stops a training.
 
 `history.csv`, `recipe.json` and `metrics.json` in the run folder hold the same numbers, so nothing depends on a
 service.
@@ -191,6 +191,49 @@ class TensorBoardTracker:
         return f"tracked with TensorBoard; to look: tensorboard --logdir {self.folder.parent}"
 
 
+class MlflowTracker:
+    """MLflow: a run of the experiment mien (or MLFLOW_EXPERIMENT_NAME) on the server that MLFLOW_TRACKING_URI names.
+
+    Without that variable, runs are kept in files, in mlruns/ beside the run folder; MLflow 3 does so only where
+    MLFLOW_ALLOW_FILE_STORE is true, which `mien train` sets.
+    """
+
+    def start(self, run: RunInfo) -> str:
+        from mlflow import MlflowClient
+
+        self.place = os.environ.get("MLFLOW_TRACKING_URI") or (run.folder.parent / "mlruns").resolve().as_uri()
+        self.client = MlflowClient(tracking_uri=self.place)
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or PROJECT
+        experiment = self.client.get_experiment_by_name(name)
+        if run.id:
+            self.id = run.id
+            self.client.update_run(self.id, status="RUNNING")
+            return self.id
+        number = experiment.experiment_id if experiment else self.client.create_experiment(name)
+        self.id = str(self.client.create_run(number, tags={"group": run.group}, run_name=run.name).info.run_id)
+        for key, value in run.config.items():
+            self.client.log_param(self.id, key, str(value)[:500])
+        return self.id
+
+    def log(self, row: Mapping[str, float]) -> None:
+        for name, value in row.items():
+            if name != "epoch":
+                self.client.log_metric(self.id, name, value, step=int(row["epoch"]))
+
+    def finish(self, outcome: Outcome) -> str:
+        for name, value in outcome.summary.items():
+            if isinstance(value, int | float):
+                self.client.log_metric(self.id, f"final/{name}", float(value))
+            else:
+                self.client.set_tag(self.id, name, str(value))
+        for path in outcome.figures.values():
+            self.client.log_artifact(self.id, str(path), "figures")
+        for path in outcome.files:
+            self.client.log_artifact(self.id, str(path), "model")
+        self.client.set_terminated(self.id)
+        return f"tracked with MLflow; to look: mlflow ui --backend-store-uri {self.place}"
+
+
 class Guarded:
     """Another tracker whose first failure becomes a warning and its end: tracking never stops a training."""
 
@@ -222,6 +265,7 @@ TRACKERS: dict[str, tuple[Callable[[], Tracker], str]] = {
     "wandb": (WandbTracker, "train"),
     "trackio": (TrackioTracker, "trackio"),
     "tensorboard": (TensorBoardTracker, "tensorboard"),
+    "mlflow": (MlflowTracker, "mlflow"),
     "none": (NoTracker, ""),
 }
 

@@ -1,0 +1,96 @@
+"""Trackers on their own, without a training: where runs go, what they are called when resumed, what is kept of them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from PIL import Image
+
+from mien.training.tracking import MlflowTracker, Outcome, RunInfo, TensorBoardTracker, Tracker, WandbTracker
+
+ROW = {"train_loss": 1.5, "train_accuracy": 0.4, "test_loss": 1.6, "test_accuracy": 0.35}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "runs" / "hybrid-1"
+    path.mkdir(parents=True)
+    for name in ("model.onnx", "weights.safetensors", "recipe.json", "history.csv"):
+        (path / name).write_text(name)
+    Image.new("RGB", (8, 8), "red").save(path / "curves.png")
+    return path
+
+
+def track(
+    tracker: Tracker, folder: Path, epochs: tuple[int, ...], id: str = "", finish: bool = True
+) -> tuple[str, str]:
+    """A run of some epochs, as a training tells of it. Returns its id and the last line."""
+    name = tracker.start(RunInfo(folder.name, "hybrid-cnn", {"learning_rate": 0.002, "seed": 1}, folder, id))
+    for epoch in epochs:
+        tracker.log({"epoch": epoch, **ROW})
+    files = [folder / name for name in ("model.onnx", "weights.safetensors", "recipe.json", "history.csv")]
+    labels = np.array([0, 1, 1])
+    outcome = Outcome(
+        {"holdout_accuracy": 0.3, "verdict": "good fit"}, ("happy", "sad"), labels, labels,
+        {"curves": folder / "curves.png"}, files,
+    )  # fmt: skip
+    return name, tracker.finish(outcome)
+
+
+def test_wandb_takes_its_project_from_the_environment_and_a_resumed_run_keeps_its_id(folder, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_PROJECT", "faces-of-mine")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    name, _ = track(WandbTracker(), folder, (1,))
+    again, _ = track(WandbTracker(), folder, (2,), name)
+    assert again == name
+    logs = sorted(folder.rglob("*.wandb"))
+    assert len(logs) == 2
+    assert {log.stem for log in logs} == {f"run-{name}"}  # wandb sync puts sessions of one id together
+    wandb = Path(sys.executable).parent / "wandb"
+    argv = [wandb, "leet", "inspect", "--summary", "--json", logs[0]]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(done.stdout)["project"] == "faces-of-mine"
+
+
+def test_tensorboard_has_each_epoch_and_the_figures(folder):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, line = track(TensorBoardTracker(), folder, (1, 2))
+    assert f"tensorboard --logdir {folder.parent}" in line
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("test_accuracy")] == [1, 2]
+    assert events.Scalars("final/holdout_accuracy")[0].value == pytest.approx(0.3)
+    assert "curves" in events.Tags()["images"]
+
+
+def test_mlflow_keeps_a_run_in_files_and_goes_on_with_it(folder, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    name, line = track(MlflowTracker(), folder, (1,))
+    again, _ = track(MlflowTracker(), folder, (2,), name)
+    assert again == name
+    place = (folder.parent / "mlruns").as_uri()
+    assert place in line
+    client = mlflow.MlflowClient(tracking_uri=place)
+    run = client.get_run(name)
+    assert run.info.run_name == "hybrid-1"
+    assert run.info.status == "FINISHED"
+    assert run.data.params["learning_rate"] == "0.002"
+    assert run.data.tags["group"] == "hybrid-cnn"
+    assert run.data.tags["verdict"] == "good fit"
+    for key in ROW:
+        assert [metric.step for metric in client.get_metric_history(name, key)] == [1, 2]
+    kept = {item.path for at in ("model", "figures") for item in client.list_artifacts(name, at)}
+    assert kept == {"model/model.onnx", "model/weights.safetensors", "model/recipe.json", "model/history.csv",
+                    "figures/curves.png"}  # fmt: skip

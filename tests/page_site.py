@@ -23,7 +23,8 @@ ASK = """async ([base64, type]) => {
     const { readPicture } = await import("./static/answers.js");
     const bytes = Uint8Array.from(atob(base64), (each) => each.charCodeAt(0));
     try {
-        const { width, height, faces } = await readPicture(new Blob([bytes], { type }));
+        const late = new Promise((_, reject) => setTimeout(() => reject(new Error("no answer within 90 s")), 90_000));
+        const { width, height, faces } = await Promise.race([readPicture(new Blob([bytes], { type })), late]);
         return { width, height, faces: faces.map(({ crop, ...face }) => face) };
     } catch (error) {
         return { error: error.detail ?? String(error) };

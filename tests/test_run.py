@@ -196,17 +196,6 @@ def test_a_new_last_layer_comes_from_the_seed():
     assert not any(torch.equal(a[name], c[name]) for name in last)
 
 
-def test_two_processes_make_one_run(place, tmp_path):
-    mien = Path(sys.executable).parent / "mien"
-    argv = [mien, "train", "quickstart", "--data", place / "data", "--epochs", "1", "--runs", tmp_path, "--name", "two",
-            "--devices", "2", "--accelerator", "cpu", "--threads", "1", "--tracker", "none"]  # fmt: skip
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("run folder:") == 1
-    assert len(history.read(tmp_path / "two" / "history.csv")) == 1
-    assert load_run(tmp_path / "two").metrics()["evaluations"]["validation"]["single"]["n"] == N // 10
-
-
 def test_ctrl_c_saves_and_says_how_to_go_on(place, tmp_path):
     mien = Path(sys.executable).parent / "mien"
     argv = [mien, "train", "quickstart", "--data", place / "data", "--epochs", "2", "--runs", tmp_path, "--name", "run",

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 RUNTIME_HELP = {
     "accelerator": "Where the network trains: auto, cpu, gpu, cuda or mps (",
-    "devices": "Processes that share each batch (1 or more; ",
+    "devices": "Processes on this machine that share each batch (1 or more; ",
+    "nodes": "Machines that share each batch; torchrun tells both numbers itself (1 or more; ",
+    "sync_batch_norm": "Batch-norm statistics of the whole batch, so that several processes train as one; else of each "
+    "process's own rows (",
     "precision": "auto, 32-true, bf16-mixed or 16-mixed; auto is bfloat16 where the machine has units for it (",
     "threads": "Threads of each process; 0 leaves torch's own choice (0 or more; ",
     "compiled": "torch.compile the network; pays on a GPU (",
@@ -107,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     from mien.cli.live import Live
     from mien.data import load
     from mien.training.recipes import FIELDS, recipe
-    from mien.training.runtime import Runtime
+    from mien.training.runtime import Runtime, is_first_process
 
     runtime = Runtime(**{f.name: getattr(args, f.name) for f in dataclasses.fields(Runtime)})
     changes = {n: getattr(args, n) for n in FIELDS if n != "name" and getattr(args, n) is not None}
@@ -150,9 +153,11 @@ def run(args: argparse.Namespace) -> int:
                 on_start=on_start, on_phase=live.on_phase,
             )  # fmt: skip
         except KeyboardInterrupt:
-            print(
-                f"mien: stopped and saved; go on with: mien train --resume {folder} --data {args.data}", file=sys.stderr
-            )
+            if is_first_process():
+                print(
+                    f"mien: stopped and saved; go on with: mien train --resume {folder} --data {args.data}",
+                    file=sys.stderr,
+                )
             return 130
     if done is not None:
         _report(done, dataset.drawn)

@@ -1,12 +1,52 @@
-"""Recalibration of batch norm: statistics measured anew with the weights that are kept."""
+"""Batch norm: statistics over all processes while training, and measured anew with the weights that are kept."""
 
 import torch
+import torch.distributed as dist
+import torch.distributed.nn.functional as between
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from mien.training.pixels import to_input
 from mien.training.recipes import Recipe
 from mien.training.seeds import generator
+
+
+class SyncBatchNorm2d(nn.BatchNorm2d):
+    """nn.BatchNorm2d whose statistics are those of the whole batch, of which each process has some rows.
+
+    As torch's nn.SyncBatchNorm (Ioffe and Szegedy 2015 over all processes), which works on GPUs only. In evaluation,
+    in recalibration and in a single process it is nn.BatchNorm2d; its weights and state always are.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (self.training and torch.is_grad_enabled() and dist.is_initialized() and dist.get_world_size() > 1):
+            return super().forward(x)
+        axes = (0, 2, 3)
+        wide = x if x.dtype == torch.float64 else x.float()
+        rows = torch.full((1,), x.numel() / x.shape[1], dtype=wide.dtype, device=x.device)
+        own_mean = wide.mean(axes)
+        total = between.all_reduce(torch.cat([own_mean * rows, rows]))  # type: ignore[no-untyped-call]
+        n = total[-1].detach()
+        mean = total[:-1] / n
+        spread = (wide - mean[:, None, None]).square().sum(axes)
+        variance = between.all_reduce(spread) / n  # type: ignore[no-untyped-call]
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            with torch.no_grad():
+                self.num_batches_tracked.add_(1)
+                momentum = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
+                self.running_mean.lerp_(mean, momentum)
+                self.running_var.lerp_(variance * n / (n - 1).clamp(min=1), momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        shift = self.bias - mean * scale
+        result: Tensor = x * scale[:, None, None] + shift[:, None, None]
+        return result.to(x.dtype)
+
+
+def synchronize_batch_norm(model: nn.Module) -> None:
+    """Make every nn.BatchNorm2d of a network a SyncBatchNorm2d, in place; weights and state stay."""
+    for module in model.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SyncBatchNorm2d
 
 
 @torch.no_grad()

@@ -35,8 +35,9 @@ from mien.training.distillation import make_teacher
 from mien.training.finish import finish
 from mien.training.lock import lock_folder
 from mien.training.pretrained import load_pretrained
+from mien.training.processes import end_together
 from mien.training.recipes import Recipe, from_record
-from mien.training.runtime import Runtime, best_precision, check_runtime, machine
+from mien.training.runtime import Runtime, best_precision, check_runtime, launched, machine
 from mien.training.state import Callback, FaceSet, Progress, Row
 from mien.training.stored_views import check_views, load_views
 from mien.training.targets import targets
@@ -142,19 +143,19 @@ def train(
     """Train a recipe on a data set into a run folder.
 
     pretrained: a shipped model, model file or run whose weights to begin with. resume: go on from the folder's
-    checkpoint, by the recipe, seed, precision and processes that it began with. split_file: parts, labels and rows to
-    keep, as `mien.data.split_file` reads them, in place of the recipe's split; it is copied into the folder.
-    stored_views: what teachers said of fixed views (`mien.training.stored_views`), which take the place of augmentation
-    that is drawn afresh; a run that goes on needs the same file. on_start: called once all is checked and the first
-    epoch begins, with what becomes of a pretrained model's last layer. on_phase: told what is being done once the
-    epochs are over, and at last how to look at the tracked run.
+    checkpoint, by the recipe, seed and precision that it began with and any number of processes. split_file: parts,
+    labels and rows to keep, as `mien.data.split_file` reads them, in place of the recipe's split; it is copied into the
+    folder. stored_views: what teachers said of fixed views (`mien.training.stored_views`), which take the place of
+    augmentation that is drawn afresh; a run that goes on needs the same file. on_start: called once all is checked and
+    the first epoch begins, with what becomes of a pretrained model's last layer. on_phase: told what is being done once
+    the epochs are over, and at last how to look at the tracked run.
 
     Of several processes, the first one returns the run, the others None.
 
     Raises MienError where the folder holds another run or another training works in it, the data are not those the run
     began with, or the split leaves nothing to train on.
     """
-    runtime, before, given = runtime or Runtime(), None, dataset
+    runtime, before, given = launched(runtime or Runtime()), None, dataset
     if resume and (folder / SPLIT_FILE).is_file():
         split_file = folder / SPLIT_FILE
     if split_file:
@@ -186,14 +187,15 @@ def train(
             _copy(split_file, folder / SPLIT_FILE)
         watch = _start_tracking(track if main else "none", folder, record, resume)
         recorder = _Recorder(folder, watch, _rows_before(folder))
-        trainer = Trainer(recipe, fabric, seed, folder, compiled=runtime.compiled, max_minutes=runtime.max_minutes)
+        trainer = _trainer(recipe, fabric, seed, folder, runtime)
         if main:
             on_start(weights.decision if weights else "")
-        fitted = trainer.fit(
-            train_set, face_set(recipe, dataset, parts.validation), len(dataset.classes),
-            pretrained=weights.state_dict if weights else None, teacher=teacher,
-            callbacks=(recorder, *callbacks) if main else (),
-        )  # fmt: skip
+        with end_together(fabric, folder):
+            fitted = trainer.fit(
+                train_set, face_set(recipe, dataset, parts.validation), len(dataset.classes),
+                pretrained=weights.state_dict if weights else None, teacher=teacher,
+                callbacks=(recorder, *callbacks) if main else (),
+            )  # fmt: skip
         if not main:
             return None
         history.write(fitted.history, folder / "history.csv")
@@ -229,7 +231,9 @@ def _as_before(before: Run, dataset: Dataset, runtime: Runtime) -> tuple[Recipe,
         gone = ", ".join(f"{field} = {value}" for field, value in record["removed"].items())
         raise MienError(f"{before.folder} was trained with {gone}, which this mien has no more; it cannot be resumed")
     was = record["runtime"]
-    runtime = dataclasses.replace(runtime, devices=was.get("devices", 1), compiled=was.get("compiled", False))
+    runtime = dataclasses.replace(
+        runtime, compiled=was.get("compiled", False), sync_batch_norm=was.get("sync_batch_norm", False)
+    )
     if runtime.precision == "auto":
         runtime = dataclasses.replace(runtime, precision=was["precision"])
     return before.recipe, int(record["seed"]), runtime
@@ -243,12 +247,16 @@ def _copy(source: Path, target: Path) -> None:
 def launch(runtime: Runtime, precision: str) -> Fabric:
     """A Fabric that is ready to train. Raises MienError where the machine has not what the runtime asks for."""
     try:
-        fabric = Fabric(accelerator=runtime.accelerator, devices=runtime.devices, precision=precision)  # type: ignore[arg-type]
+        fabric = Fabric(
+            accelerator=runtime.accelerator, devices=runtime.devices, num_nodes=runtime.nodes,
+            precision=precision,  # type: ignore[arg-type]
+        )  # fmt: skip
+        fabric.launch()
     except (RuntimeError, ValueError) as error:
         raise MienError(
-            f"cannot train on {runtime.devices} x '{runtime.accelerator}' in {precision}: {str(error).splitlines()[0]}"
+            f"cannot train on {runtime.nodes * runtime.devices} x '{runtime.accelerator}' in {precision}: "
+            f"{str(error).splitlines()[0]}"
         ) from error
-    fabric.launch()
     torch.backends.cudnn.benchmark = True  # batches have one size, so the fastest convolutions are worth looking for
     return fabric
 
@@ -260,6 +268,13 @@ def _with_views(train_set: FaceSet, path: Path, recipe: Recipe, dataset: Dataset
     if before and before.record.get("stored_views", {}).get("digest") != views.digest:
         raise MienError(f"{path} is not the file that {before.folder} began with", parameter="stored_views")
     return dataclasses.replace(train_set, views=views)
+
+
+def _trainer(recipe: Recipe, fabric: Fabric, seed: int, folder: Path, runtime: Runtime) -> Trainer:
+    return Trainer(
+        recipe, fabric, seed, folder, compiled=runtime.compiled, max_minutes=runtime.max_minutes,
+        sync_batch_norm=runtime.sync_batch_norm,
+    )  # fmt: skip
 
 
 def _record(

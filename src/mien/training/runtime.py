@@ -5,7 +5,7 @@ torch is imported by the functions that need it: the command line reads its help
 
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mien.errors import require
@@ -19,7 +19,9 @@ class Runtime:
     """What a training runs on; none of it is part of the recipe."""
 
     accelerator: str = "auto"
-    devices: int = 1  # processes
+    devices: int = 1  # processes on this machine
+    nodes: int = 1  # machines; torchrun and SLURM tell both themselves
+    sync_batch_norm: bool = True  # batch-norm statistics of the whole batch, or of each process's own rows
     precision: str = "auto"  # see best_precision
     threads: int = 0  # of each process; 0 leaves torch's own choice
     compiled: bool = False  # torch.compile: does not pay for networks of this size on a CPU
@@ -28,15 +30,32 @@ class Runtime:
 
 def check_runtime(runtime: Runtime, batch_size: int, seed: int) -> None:
     """Raises MienError, naming the parameter, where a value makes no sense."""
+    processes = runtime.devices * runtime.nodes
     for parameter, value, ok, should in (
         ("seed", seed, seed >= 0, "0 or more"),
         ("threads", runtime.threads, runtime.threads >= 0, "0 (torch's own choice) or more"),
-        ("devices", runtime.devices, 1 <= runtime.devices <= batch_size, f"1 to the batch size, {batch_size}"),
+        ("devices", runtime.devices, runtime.devices >= 1, "1 or more"),
+        ("nodes", runtime.nodes, runtime.nodes >= 1, "1 or more"),
+        ("devices", processes, processes <= batch_size, f"1 to the batch size, {batch_size}, over all nodes"),
         ("precision", runtime.precision, runtime.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
         ("accelerator", runtime.accelerator, runtime.accelerator in ACCELERATORS, f"one of {', '.join(ACCELERATORS)}"),
         ("max_minutes", runtime.max_minutes, runtime.max_minutes >= 0, "0 (no budget) or more"),
     ):
         require(ok, parameter, value, should)
+
+
+def launched(runtime: Runtime) -> Runtime:
+    """With the devices and nodes that torchrun started, where it did; else as it is."""
+    world, local = (int(os.environ.get(name, "0") or 0) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    if "TORCHELASTIC_RUN_ID" not in os.environ or not local:
+        return runtime
+    return replace(runtime, devices=local, nodes=world // local)
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that speaks to people, of those that torchrun, SLURM or Fabric started."""
+    names = ("RANK",) if "RANK" in os.environ else ("NODE_RANK", "LOCAL_RANK", "SLURM_PROCID")
+    return all(os.environ.get(name, "0") in ("", "0") for name in names)
 
 
 def best_precision(accelerator: str) -> str:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from mien.errors import MienError
 from mien.training import checkpoint, networks
 from mien.training.augment import augment, draw, mixup, mixup_draw
-from mien.training.batch_norm import recalibrate_batch_norm
+from mien.training.batch_norm import recalibrate_batch_norm, synchronize_batch_norm
 from mien.training.ema import ModelEma
 from mien.training.networks import Shard
 from mien.training.optim import optimizer
@@ -42,6 +42,7 @@ from mien.training.state import (
     history_row,
     total_over_processes,
 )
+from mien.training.validation import validate
 
 SAVE_EVERY = 110.0  # seconds between checkpoints inside an epoch
 SPARE = 5.0  # seconds after a checkpoint in which the end of an epoch is no reason for another
@@ -53,7 +54,8 @@ class Trainer:
 
     fabric: a launched Fabric; None is this process alone on the CPU in float32. checkpoint_dir: where checkpoints go;
     if it holds one, the training goes on from there. compiled: torch.compile the network. max_minutes: end after the
-    epoch in which this budget is spent (0: never).
+    epoch in which this budget is spent (0: never). sync_batch_norm: batch-norm statistics are those of the whole batch,
+    so that several processes take the steps of one; else each process's are of its own rows, and the first's are kept.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Trainer:
         *,
         compiled: bool = False,
         max_minutes: float = 0.0,
+        sync_batch_norm: bool = True,
     ) -> None:
         self.recipe = recipe
         self.fabric = fabric or Fabric(accelerator="cpu", devices=1)
@@ -72,6 +75,7 @@ class Trainer:
         self.checkpoint_dir = checkpoint_dir
         self.compiled = compiled
         self.max_minutes = max_minutes
+        self.sync_batch_norm = sync_batch_norm
         self.state = TrainState()
         self.shard = Shard(self.fabric.global_rank, self.fabric.world_size)
         # Losses are looked at after each step, but on a GPU after sixteen, so that it does not wait for this process.
@@ -134,6 +138,8 @@ class Trainer:
             bare.load_state_dict(pretrained)
         bare = bare.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         networks.set_shard(bare, self.shard)
+        if self.sync_batch_norm and self.shard.world_size > 1:
+            synchronize_batch_norm(bare)
         self.bare = bare
         self.ema = ModelEma(bare, recipe.ema_decay) if recipe.ema_decay else None
         opt = optimizer(bare, recipe)
@@ -185,12 +191,13 @@ class Trainer:
             self._train_step(step, batch, chance, size)
             self._tell_step(step)
             now = time.monotonic()
-            if now - self._saved > SAVE_EVERY or stop.requested:
+            stopping = self._any_process(stop.requested)
+            if now - self._saved > SAVE_EVERY or stopping:
                 self._look_at_losses()
                 state.sums.seconds += now - tick
                 tick = now
                 self._save(state.epoch, step + 1)
-            if stop.requested:
+            if stopping:
                 raise KeyboardInterrupt
         self._look_at_losses()
         state.sums.seconds += time.monotonic() - tick
@@ -285,7 +292,9 @@ class Trainer:
         recalibrate_batch_norm(self.judged, self.images, recipe, recipe.bn_images, self.seed, fabric)
         last_step = (state.epoch + 1) * self.steps - 1
         lr = learning_rate(last_step, recipe.epochs * self.steps, recipe)
-        row = history_row(state.epoch + 1, lr, state.sums, self._validate(), fabric)
+        row = history_row(
+            state.epoch + 1, lr, state.sums, validate(self.judged, self.validation_set, recipe, fabric), fabric
+        )
         if state.best is None or row["val_accuracy"] > state.best["val_accuracy"]:
             state.best = {"val_accuracy": row["val_accuracy"], "epoch": state.epoch + 1}
             if recipe.checkpoint_metric == "val_accuracy":
@@ -295,36 +304,20 @@ class Trainer:
         spent = state.minutes + (time.monotonic() - self._began) / 60
         over = late or bool(self.max_minutes and spent >= self.max_minutes)
         state.epoch, state.step, state.sums = state.epoch + 1, 0, Sums()
-        state.done = total_over_processes([float(over)], fabric)[0] > 0  # all processes stop together
+        state.done = self._any_process(over)
+        stopping = self._any_process(stop.requested)
         last = state.done or state.epoch == recipe.epochs
-        if last or stop.requested or time.monotonic() - self._saved > SPARE:
+        if last or stopping or time.monotonic() - self._saved > SPARE:
             self._save(state.epoch, 0)
         if fabric.is_global_zero:
             for callback in self.callbacks:
                 callback.on_epoch(row)
-        if stop.requested and not last:
+        if stopping and not last:
             raise KeyboardInterrupt
 
-    @torch.no_grad()
-    def _validate(self) -> tuple[float, float]:
-        """Mean cross-entropy and accuracy. Each process takes its share, none twice: exact for any number of them."""
-        images, labels = self.validation_set.images, self.validation_set.labels
-        recipe, fabric, model = self.recipe, self.fabric, self.judged
-        mine = np.array_split(np.arange(len(images)), fabric.world_size)[fabric.global_rank]
-        sums = np.zeros(3)
-        batch = 256 if fabric.device.type == "cpu" else 2048
-        model.eval()
-        for start in range(0, len(mine), batch):
-            rows = mine[start : start + batch]
-            faces = torch.from_numpy(images[rows]).to(fabric.device)
-            y = torch.from_numpy(np.asarray(labels[rows], dtype=np.int64)).to(fabric.device)
-            x = to_input(faces, recipe.mean, recipe.std).contiguous(memory_format=torch.channels_last)
-            with fabric.autocast():
-                logits = model(x).float()
-            loss = F.cross_entropy(logits, y, reduction="sum").item()
-            sums += [loss, (logits.argmax(1) == y).sum().item(), len(rows)]
-        loss, hits, n = total_over_processes(sums.tolist(), fabric)
-        return (loss / n, hits / n) if n else (math.nan, math.nan)
+    def _any_process(self, condition: bool) -> bool:
+        """Whether it holds in any process: all of them stop together."""
+        return total_over_processes([float(condition)], self.fabric)[0] > 0
 
     def _save(self, epoch: int, step: int) -> None:
         self._saved = time.monotonic()

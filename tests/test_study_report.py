@@ -127,6 +127,8 @@ def results(tmp_path: Path) -> Path:
     for seed in (1, 2, 3):
         record_run(runs[f"study-baseline-{seed}"], 0.48 + seed / 100, 0.68)
         record_run(runs[f"study-deep-{seed}"], 0.55, 0.99)
+    for run, val in zip(plan(tmp_path / "runs", ["e"], [1]), (0.4, 0.48, 0.55, 0.62), strict=True):
+        record_run(run, val, 0.6)
     record_run(runs["study-dropout-1"], 0.56, 0.65, format=1)
     record_run(runs["deep-1"], 0.5, 0.5, epochs=2)
     assert main(["study", "--report-only", "--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "out")]) == 0
@@ -153,7 +155,10 @@ def test_the_report_has_tables_and_figures_of_what_is_at_full_length(results: Pa
         "| a: the seven networks, the study's way and the modern way | 45 | 6 |"
         in (results / "progress.md").read_text()
     )
-    for name in ("study", "curves", "effects"):
+    law = (results / "scaling.md").read_text()
+    assert "| 125 | 1 | 60.0% |" in law
+    assert "twice the images take away" in law
+    for name in ("study", "curves", "effects", "scaling"):
         with Image.open(results / f"{name}.png") as figure:
             assert figure.width > 800
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from mien.errors import MienError
 from mien.evaluation.report import SPLITS, StudyRow
+from mien.evaluation.scaling import PowerLaw
 from mien.evaluation.statistics import Difference, wilson
 from mien.evaluation.style import GRID, INK, PAPER, SOFT, TRAIN, VALIDATION, canvas, percent
 
@@ -141,6 +142,31 @@ def study_curves(
                 axis.plot(epochs, arm.val.T, color=VALIDATION, lw=1.4)
                 axis.set_xticks([1, len(epochs)])
                 axis.tick_params(labelsize=8.5)
+    return Path(path)
+
+
+def scaling_curve(errors: Mapping[int, Sequence[float]], law: PowerLaw, path: str | Path, title: str) -> Path:
+    """Validation error over the number of training images, both as logarithms: a dot a seed, the law as a line.
+
+    errors: number of training images -> error of each seed, 0..1.
+    """
+    from matplotlib.ticker import NullFormatter, PercentFormatter, StrMethodFormatter
+
+    with canvas(path, 7.2, 4.6, title, law.sentence()) as figure:
+        axis = figure.subplots()
+        sizes = np.array(sorted(errors), dtype=np.float64)
+        axis.plot(sizes, law.error(sizes), color=SOFT, lw=1.4, ls=(0, (4, 3)))
+        for n, values in errors.items():
+            axis.plot([n] * len(values), values, marker="o", ms=6, ls="", color=TRAIN, alpha=0.8)
+        axis.set(xscale="log", yscale="log")
+        axis.set_xticks(sizes, [f"{n:,.0f}" for n in sizes])
+        for formatted, style in ((axis.xaxis, StrMethodFormatter("{x:,.0f}")), (axis.yaxis, PercentFormatter(1, 0))):
+            formatted.set_major_formatter(style)
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.yaxis.set_minor_formatter(PercentFormatter(1, 0))
+        axis.set_xlabel("training images")
+        axis.set_ylabel("validation error")
+        axis.grid(which="both", axis="y")
     return Path(path)
 
 

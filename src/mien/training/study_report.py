@@ -9,13 +9,13 @@ import numpy as np
 
 from mien.data import Dataset, split
 from mien.errors import MienError
-from mien.evaluation import claims, history, report
+from mien.evaluation import claims, history, report, scaling
 from mien.evaluation.classifier import open_classifier
 from mien.evaluation.effects import Arm, Bootstrap, read_arm
 from mien.evaluation.record import read_record, recipe_fields
 from mien.evaluation.statistics import Difference
 from mien.files import atomic_write
-from mien.training.study import INSTEAD, MENDS, NETWORKS, REGULARIZERS, WITHOUT, StudyRun, plan
+from mien.training.study import FRACTIONS, INSTEAD, MENDS, NETWORKS, REGULARIZERS, WITHOUT, StudyRun, plan
 
 KEPT = ("recipe.json", "history.csv", "metrics.json", "predictions-validation.csv")  # of each run, to be committed
 LINES = {
@@ -70,6 +70,7 @@ def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.Study
     study_figures.study_curves(panels, output / "curves.png", "How each network learned", drawn)
     bootstrap = _bootstrap(finished)
     claims.write_claims(claims.judge(bootstrap), output)
+    write_scaling(bootstrap, output)
     effects, missing = forest_effects(bootstrap)
     if any(effects.values()):
         study_figures.forest(effects, output / "effects.png", "What each change does", missing, drawn)
@@ -112,6 +113,25 @@ def _arms(finished: Sequence[StudyRun]) -> list[tuple[StudyRun, Arm]]:
         complete = [run for run in runs if run.complete] or runs
         arms.append((complete[0], read_arm([run.folder for run in complete])))
     return arms
+
+
+def write_scaling(bootstrap: Bootstrap, output: Path) -> None:
+    """scaling.md and scaling.png of line e, the modern hybrid on a part of the images and on all, once three sizes are
+    finished."""
+    from mien.evaluation import study_figures
+
+    names = [*(f"hybrid-1-of-{round(1 / fraction)}" for fraction in FRACTIONS), "hybrid"]
+    shares = dict(zip(names, (*FRACTIONS, 1.0), strict=True))
+    arms = {name: bootstrap.arms[name] for name in names if name in bootstrap.arms}
+    errors = {round(arm.n_train * shares[name]): (1 - arm.val[:, -1]).tolist() for name, arm in arms.items()}
+    if len(errors) < scaling.FEWEST:
+        return
+    law = scaling.fit_power_law(errors)
+    lines = ["| training images | seeds | validation error |", "|--:|--:|--:|"]
+    lines += [f"| {n:,} | {len(values)} | {np.mean(values):.1%} |" for n, values in sorted(errors.items())]
+    with atomic_write(output / "scaling.md") as temporary:
+        temporary.write_text("\n".join([*lines, "", law.sentence()]) + "\n")
+    study_figures.scaling_curve(errors, law, output / "scaling.png", "More images, fewer errors")
 
 
 def write_out_of_fold(planned: Sequence[StudyRun], dataset: Dataset, path: Path) -> bool:

@@ -1,7 +1,7 @@
 """PublicTest accuracy and calibration of some model files, alone and averaged, with each kind of test-time
 augmentation.
 
-python benchmarks/ensemble.py data/ src/mien/inference/weights/champion.onnx results/champion/champion-2.onnx ...
+python benchmarks/ensemble.py data/ src/mien/inference/weights/champion.onnx results/champion/champion-5.onnx
 """
 
 import itertools

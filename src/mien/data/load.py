@@ -16,7 +16,7 @@ from mien.data import cache as kept
 from mien.data import pictures
 from mien.data.archives import open_csv
 from mien.data.class_names import ordered
-from mien.data.dataset import UNKNOWN, USAGES, Dataset
+from mien.data.dataset import SIZE, UNKNOWN, USAGES, Dataset
 from mien.data.fer2013 import warn_if_altered
 from mien.data.fer2013_csv import Rows, read_rows
 from mien.data.sources import File, Layout, find
@@ -137,13 +137,20 @@ def _read(layout: Layout, classes: str | dict[int, str] | None) -> Dataset:
             parts = [labelled[0], _unseen(test, labelled[0], layout)]
     names = ordered([name for part in parts for name in part.classes])
     decisions = [line for part in parts for line in part.decisions]
-    return Dataset(
-        np.concatenate([part.images for part in parts]),
-        np.concatenate([_renumbered(part, names) for part in parts]),
-        np.concatenate([part.usage for part in parts]),
-        names,
-        decisions=tuple(dict.fromkeys(decisions)),
-    )
+    labels = np.concatenate([_renumbered(part, names) for part in parts])
+    usage = np.concatenate([part.usage for part in parts])
+    return Dataset(_joined(parts), labels, usage, names, decisions=tuple(dict.fromkeys(decisions)))
+
+
+def _joined(parts: list[Dataset]) -> NDArray[np.uint8]:
+    """The images of all parts, (N, 48, 48); the parts are used up, so that no more than one of them is held twice."""
+    images = np.empty((sum(map(len, parts)), SIZE, SIZE), np.uint8)
+    end = len(images)
+    while parts:
+        part = parts.pop()
+        images[end - len(part) : end] = part.images
+        end -= len(part)
+    return images
 
 
 def _renumbered(dataset: Dataset, names: tuple[str, ...]) -> NDArray[np.int64]:

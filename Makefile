@@ -1,5 +1,7 @@
 # make quickstart   sets everything up and runs the main job: data to submission.csv
 # make page         builds a web page without a server into site/
+# make docs         builds the documentation site into build/docs/site
+# make release      checks that this version can be published: changelog, packages, every Python that is here
 # make test         sets everything up, checks style and types, runs the tests
 # make test-again  runs what failed in the last run once more, alone: a busy machine is no fault of mien
 # make test-core    the tests of what needs no torch, in an environment without it
@@ -15,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q
 TORCH_INDEX ?=
 PYTEST ?= .venv-core/bin/python -m pytest
 
-.PHONY: quickstart test test-again test-core lint types unit notebooks page dist clean
+.PHONY: quickstart test test-again test-core lint types unit notebooks page docs dist release clean
 
 quickstart: $(VENV)/.train
 	$(BIN)/mien quickstart $(ARGS)
@@ -54,6 +56,14 @@ dist: $(VENV)/.dev
 page: $(VENV)/.train
 	$(BIN)/mien page -o site $(ARGS)
 
+# Builds the documentation, with the page that reads faces in it.
+docs: $(VENV)/.dev
+	$(BIN)/python docs/build_site.py $(ARGS)
+
+# Checks what publication needs, and changes nothing outside dist/. ARGS="--python python3.13 ..." names interpreters.
+release: dist
+	$(BIN)/python .ci/release.py $(ARGS)
+
 # Runs the six notebooks on the Kaggle files in data/ (or MIEN_DATA) and keeps their outputs.
 notebooks: $(VENV)/.dev
 	$(BIN)/python notebooks/execute.py
@@ -70,7 +80,7 @@ $(VENV)/.train: $(VENV)/.torch pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(PIP) -c constraints.txt -e '.[train,serve,trackio,tensorboard,mlflow,heic,dev]'
+	$(PIP) -c constraints.txt -e '.[train,serve,trackio,tensorboard,mlflow,heic,hub,docs,dev]'
 	touch $@ $(VENV)/.train
 
 clean:

@@ -23,7 +23,8 @@ from mien.evaluation.tta import DESCRIPTIONS, OLD_NAMES
 from mien.inference.model_file import DEFAULT, WEIGHTS
 
 ROOT = Path(__file__).parents[1]
-FILES = ("README.md", "README.ka.md", "MODEL_CARD.md", "docs/reading.md", "docs/story.md")
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
+FILES = ("README.md", "README.ka.md", "MODEL_CARD.md", *PAGES)
 BLOCK = re.compile(r"(<!-- from (\S+)(?: as (\w+))? -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 

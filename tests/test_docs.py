@@ -1,31 +1,39 @@
-"""The documents say what the files in results/ say, and what they point at is there."""
+"""The documents say what the files in results/ say, what they point at is there, and their code runs."""
 
+import importlib.util
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("README.md", "README.ka.md", "CONTRIBUTING.md", "MODEL_CARD.md")
-PAGES = [*(ROOT / name for name in NAMES), *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+OWN = ("README.md", "README.ka.md", "CONTRIBUTING.md", "MODEL_CARD.md")
+PAGES = [*(ROOT / name for name in OWN), *sorted(DOCS.rglob("*.md"))]
+MADE_BY_THE_BUILD = ("reference/command-line.md", "reference/python.md", "reference/http.md", "page/index.html")
+NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
 
 def test_numbers_in_the_documents_come_from_results():
-    done = subprocess.run([sys.executable, ROOT / "docs" / "refresh.py", "--check"])
+    done = subprocess.run([sys.executable, DOCS / "refresh.py", "--check"], timeout=60)
     assert done.returncode == 0, "run python docs/refresh.py"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_what_a_page_points_at_is_there(page):
-    text = page.read_text()
-    found = re.findall(r"\]\(([^)#]+)", text) + re.findall(r'src="([^"]+)"', text)
-    missing = [t for t in found if "://" not in t and not (page.parent / t).exists()]
-    assert not missing
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    targets = re.findall(r"\]\(([^)#]+)", text) + re.findall(r'src="([^"]+)"', text)
+    missing = [t for t in targets if "://" not in t and not t.endswith(MADE_BY_THE_BUILD)]
+    assert [t for t in missing if not (page.parent / t).exists()] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_commands_on_a_page_exist(page):
     from mien.cli.main import COMMANDS
 
@@ -76,3 +84,161 @@ def test_the_georgian_readme_has_the_commands_and_numbers_of_the_english_one() -
     assert sorted(links[0][1:]) == sorted(links[1][1:])  # the first of each is the other language
     blocks = [re.findall(r"<!-- from .*? -->", page.read_text()) for page in (english, georgian)]
     assert blocks[0] == blocks[1]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_options_on_a_page_exist(page):
+    """Every `mien ...` line of a shell block is taken by the parser of its command."""
+    pytest.importorskip("torch")
+    from mien.cli.main import add_arguments
+    from mien.cli.parser import Parser
+
+    for line in shell_lines(re.sub(r"\$\w+", "1", page.read_text())):
+        name, *words = shlex.split(line, comments=True)[1:]
+        if name.startswith("-") or "--help" in words:
+            continue
+        parser = Parser(prog=f"mien {name}")
+        add_arguments(parser, name, words)
+        try:
+            parser.parse_args(words)
+        except SystemExit:
+            pytest.fail(f"not taken: {line}")
+
+
+def shell_lines(text: str) -> list[str]:
+    """The commands of mien in the shell blocks of a page; a line may go on after a backslash."""
+    blocks = re.findall(r"```(?:sh|text)\n(.*?)```", text, flags=re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [line.strip().removeprefix("$ ") for line in lines if re.match(r"\s*(\$ )?mien [a-z]", line)]
+
+
+PYTHON_PAGES = [
+    page for page in sorted(DOCS.rglob("*.md")) if "```python" in page.read_text() and page.name not in ("python.md",)
+]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("page", PYTHON_PAGES, ids=lambda page: page.name)
+def test_python_on_a_page_runs(page, tmp_path, monkeypatch, capsys):
+    """All blocks of a page in order, in one namespace; docs/python.md has a test of its own."""
+    import json
+
+    import numpy as np
+    from PIL import Image
+
+    import mien
+    from mien.inference.video_writer import open_video_writer
+
+    monkeypatch.chdir(tmp_path)
+    photo = Image.open(ROOT / "src/mien/inference/sample/astronaut.jpg").convert("RGB")
+    photo.save("photo.jpg")
+    with open_video_writer(Path("film.mp4"), 2) as writer:
+        for i in range(3):
+            writer.write(photo.crop((100, 0, 356, 256)), i / 2, 1 / 2)
+    Path("film.csv").write_text("source,id,emotion\nfilm.mp4,1,happy\n")
+    Path("my_faces/happy").mkdir(parents=True)
+    Path("my_faces/sad").mkdir()
+    for i in range(12):
+        Image.fromarray(np.full((48, 48), 20 * i, np.uint8)).save(f"my_faces/{('happy', 'sad')[i % 2]}/{i}.png")
+    faces = mien.read("photo.jpg")
+    # What pages take for granted: a picture, its faces, crops, a list of paths.
+    names = {
+        "mien": mien, "json": json, "paths": ["photo.jpg"], "image": photo, "face": faces[0],
+        "crops": np.zeros((2, 48, 48), np.uint8),
+    }  # fmt: skip
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL):
+        exec(compile(block, str(page), "exec"), names)
+
+
+@pytest.mark.timeout(120)
+def test_the_tutorial_of_kaggle_runs(tmp_path, monkeypatch, capsys):
+    """Its marked blocks in order, on drawn faces: from data to a submission with a number for every row. The training
+    itself is left out, for its time: the shipped nano stands in its run folder."""
+    from mien.cli.main import main
+    from mien.inference.model_file import WEIGHTS
+
+    monkeypatch.chdir(tmp_path)
+    Path("runs/first").mkdir(parents=True)
+    shutil.copyfile(WEIGHTS / "nano.onnx", "runs/first/model.onnx")
+    blocks = re.findall(r"<!-- run -->\n```sh\n(.*?)```", (DOCS / "tutorial/kaggle.md").read_text(), flags=re.DOTALL)
+    commands = [shlex.split(line)[1:] for line in "\n".join(blocks).splitlines() if line]
+    assert [words[0] for words in commands] == ["data", "data", "train", "evaluate", "submit"]
+    for words in commands:
+        assert words[0] == "train" or main(words) == 0
+    rows = Path("submission.csv").read_text().split()
+    assert rows
+    assert set(rows) <= set("0123456")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    pytest.importorskip("zensical")
+    pytest.importorskip("fastapi")
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("docs")
+    command = [sys.executable, DOCS / "build_site.py", "--no-page", "-o", folder]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "site"
+
+
+class Links(HTMLParser):
+    """The ids of a page, what it links to, and what the browser loads for it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.loaded: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.ids |= {values[name] for name in ("id", "name") if name in values}
+        if tag == "a" and values.get("href"):
+            self.links.append(values["href"])
+        self.loaded += [values[name] for name in ("src", "poster") if values.get(name)]
+        if tag == "link" and "canonical" not in values.get("rel", ""):
+            self.loaded.append(values["href"])
+
+
+@pytest.mark.timeout(200)
+def test_the_site_has_no_broken_link_and_loads_nothing_from_elsewhere(site):
+    pages = {path: Links(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
+    assert len(pages) > 30
+    broken = []
+    for path, links in pages.items():
+        assert [url for url in links.loaded if "://" in url or url.startswith("//")] == [], path
+        if path.name == "404.html":
+            continue
+        for target in [*links.links, *links.loaded]:
+            if "://" in target or target.startswith(("mailto:", "data:")) or "page/index.html" in target:
+                continue
+            file, _, anchor = target.partition("#")
+            there = (path.parent / file.split("?")[0]).resolve() if file else path
+            there = there / "index.html" if there.is_dir() else there
+            if not there.exists() or (anchor and there in pages and anchor not in pages[there].ids):
+                broken.append(f"{path.relative_to(site)}: {target}")
+    assert broken == []
+
+
+def test_every_page_stands_in_the_navigation(site):
+    config = (DOCS / "zensical.toml").read_text()
+    named = set(re.findall(r'= "([^"]+\.md)"', config))
+    there = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    assert there <= named
+    missing = named - there - {name for name in MADE_BY_THE_BUILD if name.endswith(".md")}
+    assert missing <= {"story.md", *builder().OWN_PAGES.values()}
+
+
+def builder() -> ModuleType:
+    sys.path.insert(0, str(DOCS))
+    try:
+        spec = importlib.util.spec_from_file_location("build_site", DOCS / "build_site.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(DOCS))
+    return module

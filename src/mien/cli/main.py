@@ -24,6 +24,7 @@ COMMANDS = {
     "study": ("study", "train the whole family of networks; one table, one figure"),
     "report": ("report", "one HTML file about runs, a study or models, with their comparison"),
     "export": ("export", "turn a run into an ONNX model that `mien read --model` takes"),
+    "publish": ("publish", "write a run as a folder for a model hub: card, config, ONNX, safetensors"),
     "evaluate": ("evaluate", "measure a model: accuracy with its interval, calibration, confusion"),
     "submit": ("submit", "write submission.csv for Kaggle's test.csv"),
     "merge": ("merge", "put the parts that mien read --shard wrote together"),
@@ -36,7 +37,7 @@ COMMANDS = {
 # How `mien --help` shows them.
 GROUPS = {
     "data": ("data",),
-    "training": ("quickstart", "finetune", "train", "distill-views", "study", "export"),
+    "training": ("quickstart", "finetune", "train", "distill-views", "study", "export", "publish"),
     "evaluation": ("evaluate", "submit", "report"),
     "reading and serving": ("read", "merge", "serve", "page"),
     "this command line": ("completion",),
@@ -132,6 +133,7 @@ def _extra_of(module: str) -> str | None:
         "data": {"kagglehub", "pyarrow"},
         "heic": {"pillow_heif"},
         "ray": {"ray"},
+        "hub": {"huggingface_hub"},
     }.items():  # fmt: skip
         if root in roots:
             return extra

@@ -79,7 +79,8 @@ def shipped() -> tuple[str, ...]:
 
 
 def resolve(source: str | Path = "default") -> Path:
-    """The file of a trained model: a shipped model's name ("default", "hybrid", ...), a run folder, or an .onnx file.
+    """The file of a trained model: a shipped model's name ("default", "hybrid", ...), a run folder, an .onnx file, or
+    hf:OWNER/NAME@REVISION, which is fetched from a hub (mien.inference.hub).
 
     A shipped name comes before a file or folder of that name; write ./hybrid for those. Raises MienError where there is
     none.
@@ -92,6 +93,10 @@ def resolve(source: str | Path = "default") -> Path:
         name = DEFAULT if DEFAULT in names or not names else names[0]
     if name in names:
         return WEIGHTS / f"{name}.onnx"
+    if name.startswith("hf:"):
+        from mien.inference.hub import fetch_model
+
+        return fetch_model(name)
     path = Path(source)
     if os.path.isfile(path):
         return path

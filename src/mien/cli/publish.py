@@ -1,0 +1,31 @@
+"""Write a finished run as a folder that a model hub takes: model card, config, ONNX and safetensors. Nothing is sent.
+
+    mien publish runs/hybrid-1 --to hybrid-hub
+    mien publish runs/mine --to mine-hub --license cc-by-4.0
+
+The card has data, seed, commands and accuracy with its intervals; complete it by hand: where the pictures are from, and
+what the model is for. Then upload the folder with the hub's own program, and others read with
+`mien read --model hf:OWNER/NAME@REVISION`.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The run and the folder."""
+    parser.add_argument("run", type=Path, metavar="RUN", help="a finished run folder")
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder to write; must not exist")
+    parser.add_argument(
+        "--license", default="", metavar="NAME", help="of the weights, such as mit (default: the model file's)"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the folder and say what is in it."""
+    from mien.training.publish import publish
+
+    folder = publish(args.run, args.to, args.license)
+    for path in sorted(folder.iterdir()):
+        print(f"{path}: {path.stat().st_size:,} bytes")
+    print(f"read and complete {folder / 'README.md'}, then: hf upload OWNER/NAME {folder}")

@@ -1,0 +1,105 @@
+"""Models from a model hub: hf:OWNER/NAME@REVISION, fetched by huggingface_hub, their SHA-256 kept and compared.
+
+Nothing is fetched unless a model is named like that. A revision is a branch, a tag or a commit. What a commit brought
+once it must bring again: the sums stand in `hub.json` in the cache folder.
+"""
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+
+from mien.data.cache import folder as cache_folder
+from mien.errors import MienError
+from mien.files import write_json
+
+MODEL = "model.onnx"
+CONFIG = "config.json"
+SUMS = "hub.json"
+_NAME = re.compile(r"hf:([\w.-]+/[\w.-]+)@([\w./-]+)")
+
+
+def fetch_model(source: str | Path) -> Path:
+    """The file of hf:OWNER/NAME@REVISION, from the hub or from huggingface_hub's cache.
+
+    Raises MienError for another spelling, a repository, revision or file that is not there, a hub that cannot be
+    reached, and a file whose SHA-256 is not that of its config.json, or not the one that the same commit had before.
+    Needs the package huggingface_hub.
+    """
+    text = str(source).replace("\\", "/")
+    match = _NAME.fullmatch(text)
+    if not match:
+        raise MienError(f"'{text}' names no model of a hub; write hf:OWNER/NAME@REVISION, with a branch, tag or commit")
+    repository, revision = match.groups()
+    path = _download(repository, revision, MODEL, text)
+    config = _download(repository, revision, CONFIG, text, needed=False)
+    assert path is not None
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    promised = _promised(config) if config else None
+    if promised not in (None, digest):
+        raise MienError(f"{text}: the SHA-256 of {MODEL} is not the one in its {CONFIG}; it is damaged, do not use it")
+    _compare_sum(f"{repository}@{path.parent.name}", digest, text)
+    return path
+
+
+def _download(repository: str, revision: str, name: str, source: str, needed: bool = True) -> Path | None:
+    """A file of the hub, from the cache where its commit is there; None where it is not needed and not there."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    endpoint = os.environ.get("HF_ENDPOINT")  # read now, so that programs may set it after huggingface_hub is imported
+    try:
+        return Path(hf_hub_download(repository, name, revision=revision, endpoint=endpoint))
+    except LocalEntryNotFoundError as error:
+        reason = "the hub cannot be reached and the model is not in the cache; is there a network?"
+        raise MienError(f"{source}: {reason}") from error
+    except EntryNotFoundError as error:
+        if not needed:
+            return None
+        raise MienError(f"{source} holds no {name}; `mien publish` writes folders that do") from error
+    except RevisionNotFoundError as error:
+        raise MienError(f"{source}: {repository} has no revision {revision}") from error
+    except GatedRepoError as error:
+        raise MienError(f"{source}: its owner lets only some in; log in with `hf auth login` and ask there") from error
+    except RepositoryNotFoundError as error:
+        reason = "there is no such repository, or it is private (`hf auth login`)"
+        raise MienError(f"{source}: {reason}") from error
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise MienError(f"{source} cannot be fetched: {str(error).splitlines()[0]}") from error
+
+
+def _promised(config: Path) -> str | None:
+    """The SHA-256 of the model file that a config.json of mien tells, None where it tells none."""
+    try:
+        sums = json.loads(config.read_text(encoding="utf-8")).get("sha256", {})
+        return sums.get(MODEL) if isinstance(sums, dict) else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _compare_sum(key: str, digest: str, source: str) -> None:
+    """Keep the SHA-256 of a commit's model, or raise MienError where another one was kept before."""
+    folder = cache_folder()
+    if folder is None:
+        return
+    try:
+        sums = json.loads((folder / SUMS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        sums = {}
+    kept = sums.get(key) if isinstance(sums, dict) else None
+    if kept not in (None, digest):
+        raise MienError(
+            f"{source}: the same commit brought another file before (SHA-256 {kept[:12]}..., now {digest[:12]}...); "
+            f"do not use it unless you know why; {folder / SUMS} keeps the sums"
+        )
+    if kept is None:
+        write_json(folder / SUMS, {**(sums if isinstance(sums, dict) else {}), key: digest})

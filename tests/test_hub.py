@@ -192,7 +192,7 @@ def test_publishing_refuses_what_is_not_whole_and_leaves_nothing(run, tmp_path, 
     shutil.copytree(run, copy)
     (copy / "weights.safetensors").unlink()
     for arguments, message in (
-        ([str(copy), "--to", str(tmp_path / "a")], "lacks weights.safetensors"),
+        ([str(copy), "--to", str(tmp_path / "a")], "lacks weights.safetensors; resume the run"),
         ([str(tmp_path / "none"), "--to", str(tmp_path / "a")], "does not exist"),
         ([str(run), "--to", str(copy)], "exists; give a new folder"),
     ):

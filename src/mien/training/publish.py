@@ -91,7 +91,7 @@ def publish(run: str | Path, folder: str | Path, license: str = "") -> Path:
     metrics = results.read_record(run / "metrics.json")
     missing = [name for name in FILES if not (run / name).is_file()]
     if missing:
-        raise MienError(f"{run} lacks {' and '.join(missing)}; finish the run: mien train --resume {run}")
+        raise MienError(f"{run} lacks {' and '.join(missing)}; resume the run until it is finished")
     info = read_info(run / "model.onnx")
     target.parent.mkdir(parents=True, exist_ok=True)
     # Written beside the target and put in its place when it is whole.

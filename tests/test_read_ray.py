@@ -165,3 +165,37 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path) -> None:
         job.wait(20)
     sources = parquet.read_table(output).column("source").to_pylist()
     assert sources == [str(folder / f"{i:03}.jpg") for i in range(400)]
+
+
+def test_s3_has_the_same_faces(album: Path, expected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("s3fs")
+    pytest.importorskip("moto")
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "x"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
+        monkeypatch.setenv(name, value)
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    try:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="bucket")
+        for path in sorted(album.rglob("*.*")):
+            if path.is_file():
+                client.upload_file(str(path), "bucket", f"album/{path.relative_to(album)}")
+        table = read("s3://bucket/album")
+        with pytest.raises(MienError, match="nothing at s3://bucket/elsewhere"):
+            list(blocks_of("s3://bucket/elsewhere", 2))
+    finally:
+        server.stop()
+    assert [name.replace("s3://bucket/album", str(album)) for name in table.column("source").to_pylist()] == (
+        expected.column("source").to_pylist()
+    )
+    for name in COLUMNS:
+        if name not in ("source", "error"):
+            assert table.column(name).equals(expected.column(name)), name

@@ -212,3 +212,38 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, capsys, counts, word
 def test_a_folder_that_is_not_there_is_one_line(tmp_path, capsys):
     assert main(["finetune", str(tmp_path / "nothing")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def trained(**changes: object) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Weights of the hybrid before and after one epoch on 16 faces."""
+    from mien.training.state import FaceSet
+    from mien.training.trainer import Trainer
+
+    chosen = recipe("hybrid", epochs=1, batch_size=8, progressive_resizing_from=48, ema_decay=0.0, **changes)
+    before = load_pretrained("hybrid", chosen, ["happy", "puzzled"]).state_dict
+    faces = FaceSet(np.stack([draw_face("happy", seed) for seed in range(16)]), np.arange(16) % 2)
+    after = Trainer(chosen).fit(faces, faces, 2, pretrained=before).model.state_dict()
+    return before, {name: tensor.detach().clone() for name, tensor in after.items()}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
+def test_a_frozen_backbone_stays_as_it_is_and_the_last_layer_learns(optimizer):
+    before, after = trained(backbone_lr_scale=0.0, bn_images=0, optimizer=optimizer, learning_rate=1e-3)
+    last = [name for name in before if before[name].shape[:1] == (2,)]
+    changed = [name for name in before if not torch.equal(before[name], after[name])]
+    assert sorted(changed) == sorted(last)
+
+
+def test_a_slow_backbone_moves_less():
+    moves = []
+    for scale in (1.0, 0.1):
+        before, after = trained(backbone_lr_scale=scale, bn_images=0, optimizer="sgd", learning_rate=1e-3)
+        kernel = next(name for name, tensor in before.items() if tensor.ndim == 4)
+        moves.append(float((before[kernel] - after[kernel]).norm()))
+    assert 0 < moves[1] < moves[0] / 3
+
+
+def test_few_images_leave_the_backbone_frozen_and_many_do_not():
+    scales = [plan_finetuning(dataset_of([n, n])).recipe.backbone_lr_scale for n in (100, 1000, 4000)]
+    assert scales == [0.0, 0.1, 1.0]
+    assert plan_finetuning(dataset_of([100, 100]), backbone_lr_scale=0.5).recipe.bn_images > 0

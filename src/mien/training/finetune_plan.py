@@ -22,8 +22,12 @@ SMALL = 2000  # labeled images below which accuracy is cross-validated
 FEWEST = 5  # images of each class: one for every fold
 IMBALANCED = 3.0  # largest class over smallest, from which on it is worth a warning
 
-# Up to so many images to train on: epochs, images a step.
-SIZES = ((120, 20, 16), (400, 12, 32), (1000, 10, 32), (3000, 8, 32), (10_000, 6, 64), (math.inf, 4, 128))
+# Up to so many images to train on: epochs, images a step, and the learning rate below the last layer as a share of its
+# own. Few images spoil what a network has learned before they teach it something (Kumar et al. 2022): there the last
+# layer learns alone, which is also faster.
+SIZES = (
+    (120, 20, 16, 0.0), (600, 10, 32, 0.0), (3000, 8, 32, 0.1), (10_000, 6, 64, 1.0), (math.inf, 4, 128, 1.0),
+)  # fmt: skip
 # At 32 images a step; in proportion to their number for sgd, to its square root for the others.
 LEARNING_RATES = {"sgd": 0.02, "adam": 1e-3, "adamw": 1e-3}
 
@@ -128,15 +132,16 @@ def _of_model(info: ModelInfo, base: Recipe) -> dict[str, Any]:
 
 def _of_size(images: int, optimizer: str, given: dict[str, Any]) -> dict[str, Any]:
     """The fields that follow from how many images there are to train on."""
-    epochs, batch = next((epochs, batch) for most, epochs, batch in SIZES if images <= most)
+    epochs, batch, scale = next(row[1:] for row in SIZES if images <= row[0])
     batch, epochs = int(given.get("batch_size", batch)), int(given.get("epochs", epochs))
+    frozen = float(given.get("backbone_lr_scale", scale)) == 0
     ratio = batch / 32
     rate = LEARNING_RATES[optimizer] * (ratio if optimizer == "sgd" else math.sqrt(ratio))
     steps = max(epochs * -(-images // max(batch, 1)), 10)
     return {
         "epochs": epochs, "batch_size": batch, "learning_rate": float(f"{rate:.2g}"),
         "ema_decay": round(1 - 10 / max(steps, 50), 3), "progressive_resizing_from": 48, "mixup": 0.0, "teacher": "",
-        "checkpoint_metric": "last",
+        "checkpoint_metric": "last", "backbone_lr_scale": scale, **({"bn_images": 0} if frozen else {}),
     }  # fmt: skip
 
 

@@ -81,6 +81,9 @@ class Recipe:
     schedule: Literal["constant", "cosine", "onecycle"] = described(
         "onecycle", "optimization", "onecycle rises over the first 20 % of the steps and falls to zero as a cosine."
     )
+    backbone_lr_scale: float = described(
+        1.0, "optimization", "Learning rate below the last layer, as a share of the last layer's; 0: frozen.", SHARE
+    )
     momentum: float = described(0.9, "optimization", "Of sgd.", BELOW_ONE)
     ema_decay: float = described(
         0.0,
@@ -249,7 +252,9 @@ RECIPES = {
     )
 }  # fmt: skip
 
-ADDED: tuple[str, ...] = ()  # fields that came to format 2 after its first runs; a record without them has the default
+ADDED = (
+    "backbone_lr_scale",
+)  # fields that came to format 2 after its first runs; a record without them has the default
 
 FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}
 

@@ -25,7 +25,7 @@ from mien.training.augment import augment, draw, mixup, mixup_draw
 from mien.training.batch_norm import recalibrate_batch_norm, synchronize_batch_norm
 from mien.training.ema import ModelEma
 from mien.training.networks import Shard
-from mien.training.optim import optimizer
+from mien.training.optim import freeze_backbone, optimizer
 from mien.training.pixels import to_input
 from mien.training.recipes import Recipe
 from mien.training.schedules import image_size_at, learning_rate
@@ -183,6 +183,7 @@ class Trainer:
         size = image_size_at(state.epoch, recipe)
         world = self.fabric.world_size
         self.model.train()
+        freeze_backbone(self.bare, recipe)
         tick = time.monotonic()
         for step in range(state.step, self.steps):
             batch = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
@@ -217,7 +218,7 @@ class Trainer:
         epoch, recipe, fabric = self.state.epoch, self.recipe, self.fabric
         lr = learning_rate(epoch * self.steps + step, recipe.epochs * self.steps, recipe)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("lr_scale", 1.0)  # checkpoints from before it have none
         step_seed = mix_seeds(self.seed, epoch, step)
         self.shard.rows = len(batch)
         mine = batch[fabric.global_rank :: fabric.world_size]

@@ -27,7 +27,7 @@ def optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def freeze_backbone(model: nn.Module, recipe: Recipe) -> None:
-    """Where the recipe says so, the last layer learns alone: no gradients below it, batch norms keep their statistics."""
+    """Where the recipe says so, the last layer learns alone: no gradients below it, its norms keep their statistics."""
     if recipe.backbone_lr_scale:
         return
     last = last_layer(model)

@@ -148,3 +148,12 @@ def test_the_command_reports_groups_quality_and_coverage(folders: Path, capsys) 
     assert record["coverage"]["promised"] == 0.8
     assert main([*argv, "--groups", str(folders / "nothing.csv")]) == 2
     assert "--groups" in capsys.readouterr().err
+
+
+def test_quality_is_that_of_reading():
+    faces = np.random.default_rng(0).integers(60, 200, (12, 48, 48), dtype=np.uint8)
+    assert "quality" not in quality_groups(faces)  # all are clear
+    faces[:4] //= 12
+    groups = quality_groups(faces)
+    assert groups["quality"].tolist() == ["flagged"] * 4 + ["clear"] * 8
+    assert groups["brightness"][:4].tolist() == ["low"] * 4

@@ -18,6 +18,7 @@ from mien.data.image import open_picture, to_square_gray
 from mien.errors import MienError
 from mien.evaluation import metrics
 from mien.evaluation.statistics import holm, permutation_test, wilson
+from mien.inference.quality import measure_quality
 
 Groups = Mapping[str, NDArray[np.str_]]  # attribute -> the group of every row, "" where it is not known
 
@@ -113,17 +114,23 @@ def read_groups(path: str | Path, dataset: Dataset) -> dict[str, NDArray[np.str_
 
 
 def quality_groups(images: NDArray[np.uint8]) -> dict[str, NDArray[np.str_]]:
-    """Thirds of the images (N, S, S) by brightness (mean), contrast (standard deviation) and sharpness (standard
-    deviation of the Laplacian, for a given contrast): "low", "middle", "high". Needs no labels of groups."""
-    pixels = images.astype(np.float32)
-    inner = pixels[:, 1:-1, 1:-1]
-    laplacian = pixels[:, :-2, 1:-1] + pixels[:, 2:, 1:-1] + pixels[:, 1:-1, :-2] + pixels[:, 1:-1, 2:] - 4 * inner
-    contrast = pixels.std(axis=(1, 2))
-    measures = (pixels.mean(axis=(1, 2)), contrast, laplacian.std(axis=(1, 2)) / np.maximum(contrast, 1))
+    """Groups of the images (N, S, S) by face.quality (mien.inference.quality), which need no labels of people.
+
+    brightness, contrast, sharpness: thirds of the images, "low", "middle", "high". quality: "clear", or "flagged" where
+    one of the three is beyond what `face.quality.flags` calls dark, bright, low contrast or blurred; only where both
+    are there.
+    """
+    side = images.shape[1]
+    box, unknown = np.array([0.0, 0.0, side, side]), np.full((5, 2), np.nan)
+    measured = [measure_quality(image, box, unknown, 0, side, side) for image in images]
     result = {}
-    for name, values in zip(QUALITIES, measures, strict=True):
+    for name in QUALITIES:
+        values = np.array([getattr(quality, name) for quality in measured])
         low, high = np.quantile(values, [1 / 3, 2 / 3])
         result[name] = np.where(values <= low, "low", np.where(values <= high, "middle", "high"))
+    flagged = np.array([bool(set(quality.flags) - {"small"}) for quality in measured])
+    if flagged.any() and not flagged.all():
+        result["quality"] = np.where(flagged, "flagged", "clear")
     return result
 
 

@@ -1,8 +1,5 @@
 """Trackers on their own, without a training: where runs go, what they are called when resumed, what is kept of them."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +9,7 @@ pytest.importorskip("torch")
 
 from PIL import Image
 
-from mien.training.tracking import MlflowTracker, Outcome, RunInfo, TensorBoardTracker, Tracker, WandbTracker
+from mien.training.tracking import MlflowTracker, Outcome, RunInfo, TensorBoardTracker, Tracker
 
 ROW = {"train_loss": 1.5, "train_accuracy": 0.4, "test_loss": 1.6, "test_accuracy": 0.35}
 
@@ -41,22 +38,6 @@ def track(
         {"curves": folder / "curves.png"}, files,
     )  # fmt: skip
     return name, tracker.finish(outcome)
-
-
-def test_wandb_takes_its_project_from_the_environment_and_a_resumed_run_keeps_its_id(folder, monkeypatch):
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_PROJECT", "faces-of-mine")
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    name, _ = track(WandbTracker(), folder, (1,))
-    again, _ = track(WandbTracker(), folder, (2,), name)
-    assert again == name
-    logs = sorted(folder.rglob("*.wandb"))
-    assert len(logs) == 2
-    assert {log.stem for log in logs} == {f"run-{name}"}  # wandb sync puts sessions of one id together
-    wandb = Path(sys.executable).parent / "wandb"
-    argv = [wandb, "leet", "inspect", "--summary", "--json", logs[0]]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
-    assert json.loads(done.stdout)["project"] == "faces-of-mine"
 
 
 def test_tensorboard_has_each_epoch_and_the_figures(folder):
@@ -94,3 +75,17 @@ def test_mlflow_keeps_a_run_in_files_and_goes_on_with_it(folder, monkeypatch):
     kept = {item.path for at in ("model", "figures") for item in client.list_artifacts(name, at)}
     assert kept == {"model/model.onnx", "model/weights.safetensors", "model/recipe.json", "model/history.csv",
                     "figures/curves.png"}  # fmt: skip
+
+
+def test_a_sweep_may_train_one_recipe_and_seed_often(tmp_path):
+    """A second run of a name that is finished gets a folder of its own; one that is not finished is found again."""
+    from mien.training.lock import free_folder
+
+    names = []
+    for finished in (True, True, False, False):
+        folder = free_folder(tmp_path, "study/hybrid", 3)
+        folder.mkdir(exist_ok=True)
+        names.append(folder.name)
+        if finished:
+            (folder / "metrics.json").write_text("{}")
+    assert names == ["study-hybrid-3", "study-hybrid-3-2", "study-hybrid-3-3", "study-hybrid-3-3"]

@@ -17,7 +17,7 @@ COPY --from=build /wheels /wheels
 RUN pip install --no-cache-dir "$(echo /wheels/mien-*.whl)[serve]" \
     && rm -r /wheels \
     && useradd --create-home --uid 10001 mien
-USER mien
+USER 10001
 WORKDIR /home/mien
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \

@@ -27,6 +27,7 @@ test: lint types unit
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/hadolint Dockerfile
 	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund && npm run --silent lint; \
 	else echo "no npm: the JavaScript is not checked"; fi
 

@@ -51,11 +51,16 @@ def main() -> None:
     ]
     with atomic_write(ROOT / "results" / "benchmarks" / "abstain.md") as path:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    champion = open_model("champion")  # its logits are those of one network: there is a before and an after
+    logits = champion.logits(images)
     raw = np.exp(logits - logits.max(axis=1, keepdims=True)).astype(np.float64)
     raw /= raw.sum(axis=1, keepdims=True)
     folder = ROOT / "docs" / "images"
-    curves = {"as it comes": reliability(raw, labels), "calibrated": reliability(probabilities, labels)}
-    plots.reliability(curves, folder / "calibration.png", f"{model.name}: confidence against accuracy")
+    curves = {
+        "as it comes": reliability(raw, labels),
+        "calibrated": reliability(cross_fitted(logits, labels), labels),
+    }
+    plots.reliability(curves, folder / "calibration.png", f"{champion.name}: confidence against accuracy")
     by_share = {model.name: accuracy_by_coverage(probabilities, labels)}
     plots.accuracy_by_coverage(by_share, folder / "abstain.png", "Accuracy on the faces that are answered")
 

@@ -17,8 +17,9 @@ from mien.errors import MienError
 from mien.evaluation import claims, history, statistics
 from mien.evaluation.classifier import open_classifier
 from mien.evaluation.effects import Arm, Bootstrap, read_arm
+from mien.training.recipes import ADDED
 from mien.training.study import REGULARIZERS, StudyRun, plan
-from mien.training.study_report import forest_effects, write_out_of_fold, write_report
+from mien.training.study_report import forest_effects, kept_effects, write_out_of_fold, write_report
 
 IMAGES = 400
 
@@ -167,6 +168,15 @@ def test_a_report_of_the_kept_records_alone_says_the_same(results: Path, tmp_pat
     before = {path.name: path.read_bytes() for path in results.iterdir() if path.is_file()}
     write_report(plan(tmp_path / "nowhere"), results)
     assert before == {path.name: path.read_bytes() for path in results.iterdir() if path.is_file()}
+
+
+def test_a_run_from_before_a_field_of_the_recipe_came_counts(results: Path, tmp_path: Path) -> None:
+    path = results / "runs" / "study-deep-1" / "recipe.json"
+    record = json.loads(path.read_text())
+    for field in ADDED:
+        del record[field]
+    path.write_text(json.dumps(record))
+    assert {"study-deep", "study-baseline"} <= set(kept_effects(results).arms)
 
 
 def test_seeds_that_were_trained_in_different_ways_are_no_arm(tmp_path: Path) -> None:

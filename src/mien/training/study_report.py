@@ -15,6 +15,7 @@ from mien.evaluation.effects import Arm, Bootstrap, read_arm
 from mien.evaluation.record import read_record, recipe_fields
 from mien.evaluation.statistics import Difference
 from mien.files import atomic_write
+from mien.training.recipes import from_record
 from mien.training.study import FRACTIONS, INSTEAD, MENDS, NETWORKS, REGULARIZERS, WITHOUT, StudyRun, plan
 
 KEPT = ("recipe.json", "history.csv", "metrics.json", "predictions-validation.csv")  # of each run, to be committed
@@ -157,8 +158,7 @@ def _at_full_length(run: StudyRun) -> bool:
 
 def _by_its_recipe(run: StudyRun) -> bool:
     """Whether the run was trained by the recipe as it is today: version 0.1 had others for some."""
-    recorded = recipe_fields(read_record(run.folder))
-    return all(recorded.get(field) == value for field, value in dataclasses.asdict(run.recipe).items())
+    return from_record(recipe_fields(read_record(run.folder))) == run.recipe
 
 
 def _missing(family: Sequence[StudyRun], finished: Sequence[StudyRun]) -> list[str]:

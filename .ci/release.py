@@ -77,11 +77,18 @@ def interpreters() -> dict[str, str]:
     places = [*Path.home().glob(".pyenv/versions/*/bin"), *Path.home().glob(".local/share/uv/python/*/bin")]
     here = {}
     for number in PYTHONS:
-        found = shutil.which(f"python{number}")
-        near = [str(place / f"python{number}") for place in places if (place / f"python{number}").is_file()]
-        if found or near:
-            here[number] = found or near[0]
+        near = [str(place / f"python{number}") for place in places]
+        for candidate in (*near, shutil.which(f"python{number}")):
+            if number not in here and candidate and _runs(candidate):  # a shim of pyenv may not
+                here[number] = candidate
     return here
+
+
+def _runs(python: str) -> bool:
+    try:
+        return subprocess.run([python, "--version"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def install_and_read(python: str, wheel: Path) -> str:

@@ -90,10 +90,11 @@ class WandbTracker:
     def start(self, run: RunInfo) -> str:
         import wandb
 
-        offline = os.environ.get("WANDB_MODE") is None and not _has_wandb_key()
+        # wandb reads its environment once in a process; said again here, a later run's WANDB_MODE counts too.
+        mode = os.environ.get("WANDB_MODE") or (None if _has_wandb_key() else "offline")
         self.run = wandb.init(
             project=os.environ.get("WANDB_PROJECT") or PROJECT, name=run.name, group=run.group, config=dict(run.config),
-            dir=str(run.folder), reinit="finish_previous", mode="offline" if offline else None,
+            dir=str(run.folder), reinit="finish_previous", mode=mode,  # type: ignore[arg-type]
             id=run.id or None, resume="allow" if run.id else None,
             settings=wandb.Settings(console="off", x_disable_stats=True, init_timeout=60, silent=True),
         )  # fmt: skip

@@ -124,7 +124,7 @@ def test_wandb_keeps_the_id_of_a_run_that_goes_on_and_takes_another_project(tmp_
     assert ids[0] == ids[1]
     folders = list((tmp_path / "wandb").glob("offline-run-*"))
     assert len(folders) >= 1
-    assert all(folder.name.endswith(ids[0]) for folder in folders)
+    assert all(ids[0] in folder.name for folder in folders)  # wandb adds -1 to a second one of the same second
     wandb = Path(sys.executable).parent / "wandb"
     log = next(folders[0].glob("*.wandb"))
     done = subprocess.run([wandb, "leet", "inspect", "--summary", "--json", log], capture_output=True, check=True)

@@ -20,7 +20,7 @@ from mien.training.run import train  # noqa: E402
 from mien.training.state import FaceSet  # noqa: E402
 from mien.training.stored_views import StoredViews, check_views, distill_views, load_views  # noqa: E402
 from mien.training.trainer import Trainer  # noqa: E402
-from mien.training.training_set import training_images  # noqa: E402
+from mien.training.training_set import training_set  # noqa: E402
 
 NANO = recipe("nano", teacher="", epochs=1, batch_size=64, fc_drop=0.0)
 
@@ -39,12 +39,12 @@ def dataset(folder: Path) -> data.Dataset:
 
 @pytest.fixture(scope="module")
 def views(dataset: data.Dataset) -> StoredViews:
-    images, _ = training_images(NANO, dataset, 1)
+    images = training_set(NANO, dataset, 1).images
     return distill_views(["nano"], images, NANO, dataset.classes, views=3, seed=5)
 
 
 def test_each_view_is_what_augmentation_makes_and_the_teacher_says(dataset: data.Dataset, views: StoredViews) -> None:
-    images, _ = training_images(NANO, dataset, 1)
+    images = training_set(NANO, dataset, 1).images
     assert views.probabilities.shape == (len(images), 3, 7)
     x = augment(to_input(torch.from_numpy(images), 0.5, 0.5), NANO.augmentation, draw(len(images), 5, 2))
     pixels = ((x * 0.5 + 0.5) * 255).round().clamp(0, 255).to(torch.uint8).squeeze(1).numpy()
@@ -78,7 +78,8 @@ def test_a_file_reads_back_and_a_damaged_one_is_refused(tmp_path: Path, views: S
 
 
 def test_a_student_sees_the_views_and_what_was_said_of_them(dataset: data.Dataset, views: StoredViews) -> None:
-    images, labels = training_images(NANO, dataset, 1)
+    faces = training_set(NANO, dataset, 1)
+    images, labels = faces.images, faces.labels
     told = dataclasses.replace(NANO, mixup=0.0, distillation_weight=0.75)
     trainer = Trainer(told)
     trainer.teacher = None
@@ -95,7 +96,7 @@ def test_a_student_sees_the_views_and_what_was_said_of_them(dataset: data.Datase
 
 
 def test_what_does_not_fit_is_refused(dataset: data.Dataset, views: StoredViews) -> None:
-    images, _ = training_images(NANO, dataset, 1)
+    images = training_set(NANO, dataset, 1).images
     check_views(views, NANO, dataset.classes, images)
     for changed, classes, faces, message in (
         (recipe("nano"), dataset.classes, images, "speak for their own teachers"),
@@ -119,6 +120,8 @@ def test_both_commands_and_a_run_that_goes_on(
     assert f"--stored-views {file}" in out
     assert main(["distill-views", "nano", *where, "-o", str(file)]) == 2
     assert "exists; replace it with --overwrite" in capsys.readouterr().err
+    assert main(["distill-views", "nope", *where, "-o", str(tmp_path / "w.npz")]) == 2
+    assert capsys.readouterr().err.startswith("mien: no model 'nope'")
     views = load_views(file)
     whole = train(NANO, dataset, tmp_path / "whole", track="none", stored_views=file)
     assert whole is not None
@@ -128,3 +131,6 @@ def test_both_commands_and_a_run_that_goes_on(
     dataclasses.replace(views, seed=9).save(other)
     with pytest.raises(MienError, match="is not the file that"):
         train(NANO, dataset, whole.folder, track="none", stored_views=other, resume=True)
+    dataclasses.replace(views, seed=9).save(file)
+    with pytest.raises(MienError, match="is not the file that"):  # the run's own, where none is given
+        train(NANO, dataset, whole.folder, track="none", resume=True)

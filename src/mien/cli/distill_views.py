@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> None:
     """Ask, write the file, and print the line that trains on it."""
     from mien.cli.live import Steps
     from mien.errors import MienError, require
+    from mien.inference.model_file import resolve
     from mien.training.recipes import FIELDS, options, recipe
 
     require(args.views >= 1, "views", args.views, "1 or more")
@@ -55,28 +56,30 @@ def run(args: argparse.Namespace) -> None:
         raise MienError(f"{args.output} must end in .npz", parameter="output")
     if args.output.exists() and not args.overwrite:
         raise MienError(f"{args.output} exists; replace it with --overwrite")
+    for model in args.models:
+        resolve(model)  # before the data are read
     changes = {name: value for name in FIELDS if name != "name" and (value := getattr(args, name, None)) is not None}
     chosen = recipe(args.recipe, **{**changes, "teacher": ""})
     with Steps("mien distill-views") as steps:
         steps.on_phase("starting torch")
         from mien.cli.data import load_dataset
         from mien.training.stored_views import distill_views
-        from mien.training.training_set import training_images
+        from mien.training.training_set import training_set
 
         steps.on_phase(f"reading {args.data}")
         dataset = load_dataset(args.data, args)
-        images, labels = training_images(chosen, dataset, args.seed)
-    progress = Progress(args.views * len(images), "views", alone=True)
+        faces = training_set(chosen, dataset, args.seed)
+    progress = Progress(args.views * len(faces.images), "views", alone=True)
     views = distill_views(
-        args.models, images, chosen, dataset.classes, views=args.views, seed=args.seed, mirror=args.mirror,
+        args.models, faces.images, chosen, dataset.classes, views=args.views, seed=args.seed, mirror=args.mirror,
         threads=args.threads or os.cpu_count() or 1, on_step=progress.step,
     )  # fmt: skip
     progress.clear()
     views.save(args.output)
-    agree = (views.probabilities.mean(axis=1).argmax(axis=1) == labels).mean()
+    agree = (views.probabilities.mean(axis=1).argmax(axis=1) == faces.labels).mean()
     size = args.output.stat().st_size
-    print(f"{args.output}: {args.views} views of {len(images):,} images, {size:,} bytes; the teachers' mean agrees "
-          f"with {agree:.1%} of the labels")  # fmt: skip
+    print(f"{args.output}: {args.views} views of {len(faces.images):,} images, {size:,} bytes; the teachers' mean "
+          f"agrees with {agree:.1%} of the labels")  # fmt: skip
     words = " ".join(map(shlex.quote, options(changes)))
     print(f"next: mien train {args.recipe} --data {shlex.quote(str(args.data))} {words + ' ' if words else ''}"
           f"--seed {args.seed} --stored-views {shlex.quote(str(args.output))}")  # fmt: skip

@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
         from mien.training.lock import free_folder
         from mien.training.run import check_start, load_run, train
 
-        seed, views = 1 if args.seed is None else args.seed, args.stored_views
+        seed = 1 if args.seed is None else args.seed
         if chosen is None:
             if args.recipe or args.pretrained or args.name or changes or split_file or args.seed is not None:
                 raise MienError(
@@ -133,7 +133,6 @@ def run(args: argparse.Namespace) -> int:
                 )
             before = load_run(args.resume)
             chosen, folder, seed = before.recipe, args.resume, int(before.record["seed"])
-            views = args.stored_views or _views_before(before)
         else:
             folder = args.runs / args.name if args.name else free_folder(args.runs, chosen.name, seed)
         check_start(chosen, folder, seed, runtime, pretrained=args.pretrained, resume=bool(args.resume))
@@ -149,7 +148,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             done = train(
                 chosen, dataset, folder, seed=seed, runtime=runtime, track=args.tracker, pretrained=args.pretrained,
-                resume=bool(args.resume), split_file=split_file, stored_views=views, callbacks=(live,),
+                resume=bool(args.resume), split_file=split_file, stored_views=args.stored_views, callbacks=(live,),
                 on_start=on_start, on_phase=live.on_phase,
             )  # fmt: skip
         except KeyboardInterrupt:
@@ -162,12 +161,6 @@ def run(args: argparse.Namespace) -> int:
     if done is not None:
         _report(done, dataset.drawn)
     return 0
-
-
-def _views_before(before: "Run") -> Path | None:
-    """The file of stored views that a run began with."""
-    named = before.record.get("stored_views", {}).get("file")
-    return Path(named) if named else None
 
 
 def _split_file(changes: dict[str, Any], names: Sequence[str]) -> Path | None:

@@ -146,7 +146,7 @@ def train(
     checkpoint, by the recipe, seed and precision that it began with and any number of processes. split_file: parts,
     labels and rows to keep, as `mien.data.split_file` reads them, in place of the recipe's split; it is copied into the
     folder. stored_views: what teachers said of fixed views (`mien.training.stored_views`), which take the place of
-    augmentation that is drawn afresh; a run that goes on needs the same file. on_start: called once all is checked and
+    augmentation that is drawn afresh; a run that goes on takes the same file. on_start: called once all is checked and
     the first epoch begins, with what becomes of a pretrained model's last layer. on_phase: told what is being done once
     the epochs are over, and at last how to look at the tracked run.
 
@@ -165,14 +165,14 @@ def train(
         before = load_run(folder)
         recipe, seed, runtime = _as_before(before, dataset, runtime)
         pretrained = str(before.record.get("pretrained", ""))
+        stored_views = stored_views or _views_of(before)
     check_start(recipe, folder, seed, runtime, pretrained=pretrained, resume=resume)
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
     recipe, parts, rows = select(recipe, dataset, seed)
     precision = runtime.precision if runtime.precision != "auto" else best_precision(runtime.accelerator)
     train_set = face_set(recipe, dataset, rows, targets(recipe, dataset, rows))
-    if stored_views:
-        train_set = _with_views(train_set, stored_views, recipe, dataset, before)
+    train_set = _with_views(train_set, stored_views, recipe, dataset, before)
     fabric = launch(runtime, precision)
     main = fabric.is_global_zero
     # Of a training that goes on the weights are in the checkpoint, and their origin may be gone.
@@ -261,8 +261,17 @@ def launch(runtime: Runtime, precision: str) -> Fabric:
     return fabric
 
 
-def _with_views(train_set: FaceSet, path: Path, recipe: Recipe, dataset: Dataset, before: Run | None) -> FaceSet:
-    """The training images with what teachers said of their views. Raises MienError where the file is not theirs."""
+def _views_of(run: Run) -> Path | None:
+    """The file of stored views that a run began with."""
+    named = run.record.get("stored_views", {}).get("file")
+    return Path(named) if named else None
+
+
+def _with_views(train_set: FaceSet, path: Path | None, recipe: Recipe, dataset: Dataset, before: Run | None) -> FaceSet:
+    """The training images with what teachers said of their views, where there is a file of them. Raises MienError where
+    it is not theirs."""
+    if path is None:
+        return train_set
     views = load_views(path)
     check_views(views, recipe, dataset.classes, train_set.images)
     if before and before.record.get("stored_views", {}).get("digest") != views.digest:

@@ -25,10 +25,10 @@ def select(recipe: Recipe, dataset: Dataset, seed: int) -> tuple[Recipe, Split, 
     return recipe, parts, take_fraction(parts.train, dataset.labels, recipe.train_fraction, seed)
 
 
-def training_images(recipe: Recipe, dataset: Dataset, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """What a training by this recipe and seed learns from, in its order: normalized images (N, S, S) uint8, labels."""
+def training_set(recipe: Recipe, dataset: Dataset, seed: int) -> FaceSet:
+    """What a training by this recipe and seed learns from, in its order."""
     recipe, _, rows = select(recipe, dataset, seed)
-    return normalize_input(dataset.images[rows], recipe.input_normalization), dataset.labels[rows]
+    return face_set(recipe, dataset, rows)
 
 
 def face_set(

@@ -28,6 +28,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/codespell
 	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund && npm run --silent lint; \
 	else echo "no npm: the JavaScript is not checked"; fi
 

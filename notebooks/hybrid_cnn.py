@@ -109,7 +109,7 @@ story.explain_verdict("hybrid")
 
 # %%
 long = story.committed("hybrid") if not dataset.drawn else None
-kept = long is not None and (long / "predictions-validation.csv").is_file()
+kept = long is not None and story.predictions_of(long) is not None
 rows = story.wrong_guesses(long if kept else run.folder, dataset)
 
 # %% tags=["real-faces"]

@@ -150,10 +150,15 @@ def curves(name: str, seed: int = 1) -> None:
         path = Path(temporary) / "curves.png"
         rows = history.read(folder / "history.csv")
         title = f"{name}, {len(rows)} epochs on FER2013, seed {seed}"
-        if not (folder / "predictions-validation.csv").is_file():
+        if predictions_of(folder) is None:
             title += ", by mien 0.1"
         plots.learning_curves(rows, path, title, verdict_of(folder))
         show(path)
+
+
+def predictions_of(folder: Path) -> Path | None:
+    """A run's predictions for its validation faces; None where it kept none."""
+    return results.stored_predictions(folder, "validation")
 
 
 def verdict_of(folder: Path) -> diagnose.Verdict:
@@ -182,10 +187,11 @@ def explain_verdict(name: str, seed: int = 1) -> None:
 
 def wrong_guesses(folder: Path | None, dataset: Dataset, count: int = 6) -> list[int]:
     """What is taken for what most often, and the surest wrong guesses; returns the rows of these in the data set."""
-    if folder is None or not (folder / "predictions-validation.csv").is_file():
+    path = predictions_of(folder) if folder else None
+    if path is None:
         print("this run kept no predictions")
         return []
-    columns = results.read_predictions(folder / "predictions-validation.csv")
+    columns = results.read_predictions(path)
     wrong = columns["label"] != columns["predicted"]
     names = dataset.classes
     pairs = Counter(zip(columns["label"][wrong].tolist(), columns["predicted"][wrong].tolist(), strict=True))

@@ -2,6 +2,7 @@
 missing."""
 
 import csv
+import gzip
 import json
 import shutil
 from dataclasses import asdict, replace
@@ -17,6 +18,7 @@ from mien.errors import MienError
 from mien.evaluation import claims, history, statistics
 from mien.evaluation.classifier import open_classifier
 from mien.evaluation.effects import Arm, Bootstrap, read_arm
+from mien.evaluation.results import read_predictions, stored_predictions
 from mien.training.recipes import ADDED
 from mien.training.study import REGULARIZERS, StudyRun, plan
 from mien.training.study_report import forest_effects, kept_effects, write_out_of_fold, write_report
@@ -210,3 +212,23 @@ def test_nothing_finished_is_said(tmp_path: Path) -> None:
     with pytest.raises(MienError, match="no training of the study is finished"):
         write_report(plan(tmp_path / "runs"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_kept_predictions_are_packed_and_read_back(tmp_path: Path) -> None:
+    lines = "row,label,predicted,confidence\n0,1,1,0.9000\n1,0,3,0.4000\n"
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "predictions-validation.csv").write_text(lines)
+    plain = read_predictions(run / "predictions-validation.csv")
+    (run / "predictions-validation.csv.gz").write_bytes(gzip.compress(lines.encode(), mtime=0))
+    assert stored_predictions(run, "validation") == run / "predictions-validation.csv"
+    (run / "predictions-validation.csv").unlink()
+    packed = stored_predictions(run, "validation")
+    assert packed == run / "predictions-validation.csv.gz"
+    assert all(np.array_equal(plain[name], column) for name, column in read_predictions(packed).items())
+    assert stored_predictions(run, "test") is None
+    with pytest.raises(MienError, match="more than 20 bytes"):
+        read_predictions(packed, most_bytes=20)
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(MienError, match="holds no predictions"):
+        read_predictions(packed)

@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mien.cli.collection import Block, blocks_of, is_film, local_film, open_item, pictures_in
 from mien.cli.parquet import package, to_table
@@ -219,7 +219,7 @@ def _run(args: argparse.Namespace, blocks: Iterator[Block], workers: dict[str, A
         logging.getLogger(name).setLevel(logging.ERROR)  # mien tells how far it is
     try:
         local = {} if args.ray_address else {"num_cpus": args.threads, "include_dashboard": False}
-        ray.init(address=args.ray_address or "local", log_to_driver=False, logging_level="ERROR", **local)
+        ray.init(address=args.ray_address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise MienError(f"there is no Ray cluster at {args.ray_address or 'this machine'}: {reason}") from error
@@ -227,7 +227,7 @@ def _run(args: argparse.Namespace, blocks: Iterator[Block], workers: dict[str, A
         context = DataContext.get_current()
         context.enable_progress_bars = False
         context.max_errored_blocks = -1  # a block that kills its workers does not end the others
-        size = args.threads or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        size = args.threads or max(1, int(cast(Any, ray).cluster_resources().get("CPU", 1)))
         while wave := list(islice(blocks, WAVE)):
             rows = [{"block": pickle.dumps(block)} for block in wave]
             with warnings.catch_warnings():

@@ -53,8 +53,8 @@ def read_arm(folders: Sequence[Path]) -> Arm:
     for folder in folders:
         histories.append(history.read(folder / "history.csv"))
         records.append(read_record(folder))
-        path = folder / "predictions-validation.csv"
-        predictions.append(_sorted_predictions(path) if path.is_file() else None)
+        path = results.stored_predictions(folder, "validation")
+        predictions.append(_sorted_predictions(path) if path else None)
     if len({len(rows) for rows in histories}) != 1 or not histories[0]:
         raise MienError(f"{folders[0]} and its other seeds have different numbers of epochs; train them alike")
     correct = rows = None

@@ -23,7 +23,10 @@ evaluations   {part: {tta: figures}}, part one of train, validation, test, all; 
 """
 
 import csv
+import gzip
+import io
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,6 +48,7 @@ from mien.inference.model import softmax
 FORMAT = 2
 TINY = 1e-12  # the smallest probability that a logarithm is taken of
 COLUMNS = ("row", "label", "predicted", "confidence")  # of predictions-PART.csv
+_MOST_BYTES = 500_000_000  # of a file of predictions, unpacked
 
 
 @dataclass(frozen=True, repr=False)
@@ -276,19 +280,30 @@ def read_record(path: str | Path) -> dict[str, Any]:
     return result
 
 
-def read_predictions(path: str | Path) -> dict[str, NDArray[Any]]:
-    """The columns of predictions-PART.csv by name: row, label, predicted (int64), confidence (float64), each (N,).
+def stored_predictions(folder: str | Path, part: str) -> Path | None:
+    """The file with the predictions for a part in a run's folder: predictions-PART.csv, or the same packed as .csv.gz,
+    as the study keeps it; None where there is neither."""
+    plain = Path(folder) / f"predictions-{part}.csv"
+    return next((path for path in (plain, plain.with_suffix(".csv.gz")) if path.is_file()), None)
 
-    Raises MienError where the file is not one.
+
+def read_predictions(path: str | Path, most_bytes: int = _MOST_BYTES) -> dict[str, NDArray[Any]]:
+    """The columns of predictions-PART.csv (or .csv.gz) by name: row, label, predicted (int64), confidence (float64),
+    each (N,).
+
+    Raises MienError where the file is not one, or holds more than most_bytes when it is unpacked.
     """
     path = Path(path)
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(most_bytes + 1)
+        if len(content) > most_bytes:
+            raise ValueError(f"it has more than {most_bytes:,} bytes")
+        header, *rows = csv.reader(io.StringIO(content.decode()))
         if tuple(header) != COLUMNS:
             raise ValueError(f"its columns are {', '.join(header)}")
         columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
         return {name: np.array(values, dtype=np.float64 if name == "confidence" else np.int64)
                 for name, values in zip(COLUMNS, columns, strict=True)}  # fmt: skip
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, EOFError, ValueError, csv.Error, zlib.error) as error:
         raise MienError(f"{path} holds no predictions that mien wrote ({error}); evaluate again") from error

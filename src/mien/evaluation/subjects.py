@@ -118,8 +118,8 @@ def _run(folder: Path, name: str, dataset: Dataset | None, on_progress: Callable
         predictions = _predictions(result)
     else:
         for part in evaluation["evaluations"]:
-            path = folder / f"predictions-{part}.csv"
-            if path.is_file():
+            path = results.stored_predictions(folder, part)
+            if path:
                 predictions[part] = results.read_predictions(path)
     verdict = diagnose_record(rows, evaluation) if rows else None
     return Subject(name, evaluation, recipe, rows, predictions, verdict)

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from mien.errors import MienError
 from mien.evaluation import results, statistics
-from mien.server.run_files import Run, check_file, find_runs, read_json
+from mien.server.run_files import LARGEST, Run, check_file, find_runs, read_json
 from mien.server.runs import as_integer, as_object, figures_of, summary
 
 PART, VIEW = "validation", "single"
+PREDICTIONS = (f"predictions-{PART}.csv", f"predictions-{PART}.csv.gz")
 SAMPLES = 2000  # of the bootstrap
 
 
@@ -26,7 +27,7 @@ SAMPLES = 2000  # of the bootstrap
 class _Evaluated:
     """A run and what it was evaluated on. data: what must be equal for two runs to be comparable.
 
-    predictions: columns of predictions-validation.csv, sorted by row; None where it has none.
+    predictions: columns of predictions-validation.csv(.gz), sorted by row; None where it has none.
     """
 
     row: Mapping[str, Any]
@@ -68,9 +69,10 @@ def _evaluated(run: Run) -> _Evaluated:
 
 def _predictions(run: Run) -> dict[str, NDArray[Any]] | None:
     try:
-        if not check_file(run, f"predictions-{PART}.csv"):
+        name = next((name for name in PREDICTIONS if check_file(run, name)), None)
+        if name is None:
             return None
-        columns = results.read_predictions(run.path / f"predictions-{PART}.csv")
+        columns = results.read_predictions(run.path / name, most_bytes=LARGEST)
     except (MienError, OSError, OverflowError):
         return None
     order = np.argsort(columns["row"], kind="stable")

@@ -82,7 +82,7 @@ def read_history(run: Run) -> tuple[list[dict[str, float]], str | None]:
 
 def check_file(run: Run, name: str) -> bool:
     """Whether a run has a file of that name. Raises MienError where it is not one to be read."""
-    return _read_text(run, name) is not None
+    return _read_bytes(run, name) is not None
 
 
 def _run_folders(folder: Path, deep: int) -> Iterator[tuple[Path, str | None]]:
@@ -106,6 +106,11 @@ def _run_folders(folder: Path, deep: int) -> Iterator[tuple[Path, str | None]]:
 
 
 def _read_text(run: Run, name: str) -> str | None:
+    data = _read_bytes(run, name)
+    return None if data is None else data.decode("utf-8")
+
+
+def _read_bytes(run: Run, name: str) -> bytes | None:
     """A regular file of limited size, not a link out of the run folder. None where there is none."""
     path = run.path / name
     try:
@@ -126,7 +131,7 @@ def _read_text(run: Run, name: str) -> str | None:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise MienError(f"{name} is larger than {LARGEST:,} bytes")
-    return data.decode("utf-8")
+    return data
 
 
 def _stamp(path: Path) -> tuple[int, int]:

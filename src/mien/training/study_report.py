@@ -1,7 +1,7 @@
 """What the study tells: table, claims, forest plot and curves of the trainings that are finished, and their records."""
 
 import dataclasses
-import shutil
+import gzip
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from mien.files import atomic_write
 from mien.training.recipes import from_record
 from mien.training.study import FRACTIONS, INSTEAD, MENDS, NETWORKS, REGULARIZERS, WITHOUT, StudyRun, plan
 
-KEPT = ("recipe.json", "history.csv", "metrics.json", "predictions-validation.csv")  # of each run, to be committed
+# Of each run, to be committed; predictions are packed, or they would be most of the repository.
+PACKED = "predictions-validation.csv"
+KEPT = ("recipe.json", "history.csv", "metrics.json", PACKED)
 LINES = {
     "a": "the seven networks, the study's way and the modern way",
     "b": "each regularizer added alone and removed alone",
@@ -39,8 +41,10 @@ def keep_records(planned: Sequence[StudyRun], output: Path) -> list[StudyRun]:
         if run.finished and kept.resolve() != run.folder.resolve():
             for name in KEPT:
                 if (run.folder / name).is_file():
-                    with atomic_write(kept / name) as temporary:
-                        shutil.copyfile(run.folder / name, temporary)
+                    packed = name == PACKED
+                    with atomic_write(kept / (f"{name}.gz" if packed else name)) as temporary:
+                        content = (run.folder / name).read_bytes()
+                        temporary.write_bytes(gzip.compress(content, mtime=0) if packed else content)
         recorded = dataclasses.replace(run, folder=kept)
         if recorded.finished:
             finished.append(recorded)

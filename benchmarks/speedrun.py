@@ -155,13 +155,13 @@ def work(model, size: int) -> float:  # type: ignore[no-untyped-def]
     from torch.utils.flop_counter import FlopCounterMode
 
     os.environ["MIEN_KERNELS"] = "0"
-    from mien.training import conv3x3
+    from mien.training import kernels
 
-    conv3x3.library.cache_clear()
+    kernels.library.cache_clear()
     with FlopCounterMode(display=False) as counter:
         model.train()(torch.rand(2, 1, size, size)).sum().backward()
     os.environ.pop("MIEN_KERNELS")
-    conv3x3.library.cache_clear()
+    kernels.library.cache_clear()
     return counter.get_total_flops() / 2 / 1e9
 
 

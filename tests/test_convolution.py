@@ -4,10 +4,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from mien.training import conv3x3  # noqa: E402
+from mien.training import conv3x3, kernels  # noqa: E402
 from mien.training.conv3x3 import Conv3x3  # noqa: E402
 
-pytestmark = pytest.mark.skipif(conv3x3.library() is None, reason="no C compiler here")
+pytestmark = pytest.mark.skipif(kernels.library() is None, reason="no C compiler here")
 
 
 def passes(layer: Conv3x3, x: "torch.Tensor", g: "torch.Tensor") -> list["torch.Tensor"]:
@@ -62,7 +62,7 @@ def test_is_torch_s_own_layer_in_evaluation_in_bfloat16_and_for_odd_channels(mon
 
 
 def test_can_be_switched_off_and_done_without(monkeypatch):
-    fresh = conv3x3.library.__wrapped__
+    fresh = kernels.library.__wrapped__
     monkeypatch.setenv("MIEN_KERNELS", "0")
     assert fresh() is None
     monkeypatch.delenv("MIEN_KERNELS")
@@ -80,7 +80,7 @@ def test_its_state_is_that_of_torch_s_layer():
 )
 def test_a_damaged_library_is_made_anew(damage, tmp_path, monkeypatch):
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
-    path = conv3x3._compiled()
+    path = kernels._compiled()
     content = path.read_bytes()
     path.write_bytes(damage(content))
-    assert conv3x3._compiled().read_bytes() == content
+    assert kernels._compiled().read_bytes() == content

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mien.errors import MienError
 from mien.training.conv3x3 import Conv3x3
+from mien.training.layers import Sequential
 from mien.training.recipes import OWN, Head, Recipe
 
 DropKind = Literal["channel", "element"]
@@ -168,7 +169,7 @@ def pool_head(head: Head, channels: int, side: int) -> tuple[list[nn.Module], in
 @network("normal-cnn")
 def normal(classes: int, **_: Any) -> nn.Sequential:
     """Three convolutions, no activation between its two last layers."""
-    return nn.Sequential(
+    return Sequential(
         conv(1, 32), nn.MaxPool2d(2), relu(),  # 32 x 24 x 24
         conv(32, 64), nn.MaxPool2d(2), relu(),  # 64 x 12 x 12
         conv(64, 128), nn.MaxPool2d(2), relu(),  # 128 x 6 x 6
@@ -179,7 +180,7 @@ def normal(classes: int, **_: Any) -> nn.Sequential:
 @network("baseline-cnn")
 def baseline(classes: int, **_: Any) -> nn.Sequential:
     """Two narrow convolutions: nearly all of its weights stand in the layer behind them."""
-    return nn.Sequential(
+    return Sequential(
         conv(1, 16), nn.MaxPool2d(2), relu(),  # 16 x 24 x 24
         conv(16, 32), nn.MaxPool2d(2), relu(),  # 32 x 12 x 12
         nn.Flatten(), nn.Linear(4608, 128), relu(), nn.Linear(128, classes),
@@ -199,7 +200,7 @@ def deep(
         return [drop(conv_drop, drop_kind)] if conv_drop else []
 
     ending, numbers = pool_head(head, 128, 12)
-    return nn.Sequential(
+    return Sequential(
         conv(1, 32), *norm(32), relu(), conv(32, 64), *norm(64), nn.MaxPool2d(2), relu(), *dropped(),  # 64 x 24 x 24
         conv(64, 128), *norm(128), relu(),
         conv(128, 128), *norm(128), nn.MaxPool2d(2), relu(), *dropped(),  # 128 x 12 x 12
@@ -210,7 +211,7 @@ def deep(
 @network("dropout-cnn")
 def dropout(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_: Any) -> nn.Sequential:
     """The baseline, wider, with dropout after the last pool and before the last layer."""
-    return nn.Sequential(
+    return Sequential(
         conv(1, 32), nn.MaxPool2d(2), relu(),  # 32 x 24 x 24
         conv(32, 64), nn.MaxPool2d(2), relu(), drop(conv_drop, drop_kind),  # 64 x 12 x 12
         nn.Flatten(), nn.Linear(9216, 128), relu(), Dropout(fc_drop), nn.Linear(128, classes),
@@ -220,7 +221,7 @@ def dropout(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind,
 @network("dropout-cnn")
 def dropout_heavy(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_: Any) -> nn.Sequential:
     """The same with dropout after each pool."""
-    return nn.Sequential(
+    return Sequential(
         conv(1, 32), nn.MaxPool2d(2), relu(), drop(conv_drop, drop_kind),  # 32 x 24 x 24
         conv(32, 64), nn.MaxPool2d(2), relu(), drop(conv_drop, drop_kind),  # 64 x 12 x 12
         nn.Flatten(), nn.Linear(9216, 128), relu(), Dropout(fc_drop), nn.Linear(128, classes),
@@ -230,7 +231,7 @@ def dropout_heavy(classes: int, conv_drop: float, fc_drop: float, drop_kind: Dro
 @network("globalpool-cnn")
 def globalpool(classes: int, fc_drop: float, **_: Any) -> nn.Sequential:
     """Five convolutions, then one number a map: the deep network without the weights that learn by heart."""
-    return nn.Sequential(
+    return Sequential(
         conv(1, 32), relu(), conv(32, 64), nn.MaxPool2d(2), relu(),  # 64 x 24 x 24
         conv(64, 128), relu(), conv(128, 128), nn.MaxPool2d(2), relu(),  # 128 x 12 x 12
         conv(128, 256), nn.AdaptiveMaxPool2d(1), relu(),  # 256
@@ -255,7 +256,7 @@ def hybrid(
         ]  # fmt: skip
 
     ending, numbers = pool_head(head, 128, 6)
-    return nn.Sequential(
+    return Sequential(
         *block(1, 32),  # 32 x 24 x 24
         *block(32, 64),  # 64 x 12 x 12
         *block(64, 128),  # 128 x 6 x 6
@@ -268,7 +269,7 @@ class Residual(nn.Module):
 
     def __init__(self, *branch: nn.Module) -> None:
         super().__init__()
-        self.branch = nn.Sequential(*branch)
+        self.branch = Sequential(*branch)
         last = branch[-1]
         assert isinstance(last, nn.BatchNorm2d)
         nn.init.constant_(last.weight, 0.2)
@@ -315,7 +316,7 @@ def _champion(classes: int, fc_drop: float, a: int, b: int, c: int, d: int, widt
     """a, b, c, d: channels between the two convolutions that work at a side of 48, 24, 12 and 6. width: channels of the
     first stage."""
     w = width
-    return nn.Sequential(
+    return Sequential(
         *conv_bn_relu(1, a), *conv_bn_pool_relu(a, w),  # 32 x 24 x 24, where the width is 32
         *conv_bn_relu(w, b), *conv_bn_pool_relu(b, 2 * w),  # 64 x 12 x 12
         *conv_bn_relu(2 * w, 4 * w), residual(4 * w, c), nn.MaxPool2d(2),  # 128 x 6 x 6
@@ -331,7 +332,7 @@ def nano(classes: int, fc_drop: float, **_: Any) -> nn.Sequential:
     def residual_conv(channels: int) -> Residual:
         return Residual(conv(channels, channels, bias=False), nn.BatchNorm2d(channels))
 
-    return nn.Sequential(
+    return Sequential(
         # 16 x 24 x 24; a norm behind a pool is cheap
         conv(1, 16, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(16), relu(),
         residual_conv(16), residual_conv(16), residual_conv(16),

@@ -76,11 +76,11 @@ def machine() -> dict[str, Any]:
     """What the run was trained on, as far as numbers may depend on it."""
     import torch
 
-    from mien.training import conv3x3
+    from mien.training import kernels
 
     return {
         "system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads(),
-        "kernels": conv3x3.library() is not None,
+        "kernels": kernels.library() is not None,
     }  # fmt: skip

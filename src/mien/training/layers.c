@@ -22,11 +22,8 @@ typedef int ivec __attribute__((vector_size(4 * LANES), aligned(4)));
 typedef unsigned char bytes __attribute__((vector_size(LANES), aligned(1)));
 #define INLINE static inline __attribute__((always_inline))
 
-#define PARTS 64  /* runs of rows */
-#define BLOCK 256 /* rows of pixels summed in float */
-#define GROUP 16
-#define WIDE 4    /* vectors of channels at a time, at most */
-#define DEAD 4
+/* PARTS: runs of rows. BLOCK: rows of pixels summed in float. WIDE: vectors of channels at a time, at most. */
+enum { PARTS = 64, BLOCK = 256, GROUP = 16, WIDE = 4, DEAD = 4 };
 
 INLINE vec load(const float *p) { return *(const vec *)p; }
 INLINE void store(float *p, vec v) { *(vec *)p = v; }
@@ -136,10 +133,7 @@ INLINE void pool(int wide, int k, int c, const float *x, int h, int w, const flo
 
 INLINE void add(int wide, int k, int c, const vec *a, const vec *b, double *sums) {
     for (int j = 0; j < wide; j++)
-        for (int l = 0; l < LANES; l++) {
-            sums[k + j * LANES + l] += a[j][l];
-            sums[c + k + j * LANES + l] += b[j][l];
-        }
+        for (int l = 0, at = k + j * LANES; l < LANES; l++) sums[at + l] += a[j][l], sums[c + at + l] += b[j][l];
 }
 
 /* sums (2, c) += those of the gradient g and of g * (x - mean). */
@@ -250,10 +244,9 @@ static void total(double *parts, int c) {
 #define OVER_PARTS _Pragma("omp parallel for num_threads(threads) schedule(static)") for (int p = 0; p < PARTS; p++)
 /* Blocks of rows of pixels in part p. */
 #define OVER_BLOCKS(rows, first, count)                                                                     \
-    for (long u = first_of(((rows) + BLOCK - 1) / BLOCK, p), first, count;                                  \
-         u < first_of(((rows) + BLOCK - 1) / BLOCK, p + 1) &&                                               \
-         (first = u * BLOCK, count = SMALLER((rows) - first, BLOCK), 1);                   \
-         u++)
+    for (long u = first_of(((rows) + BLOCK - 1) / BLOCK, p), first, count;                                              \
+         u < first_of(((rows) + BLOCK - 1) / BLOCK, p + 1) &&                                                           \
+         (first = u * BLOCK, count = SMALLER((rows) - first, BLOCK), 1); u++)
 
 int mien_lanes(void) { return LANES; }
 

@@ -5,6 +5,7 @@ mien data info photos/ --sheet a.png  and a contact sheet
 mien data info photos/ --json         the same counts for programs
 mien data audit data/ -o audit/       duplicates, non-faces and label errors, on a page to decide on
 mien data crop photos/ -o faces/      cut the faces out of photos
+mien data pack photos/ -o faces.npz   one file that is mapped into memory, for data larger than memory
 mien data fetch                       FER2013 from Kaggle into data/
 mien data draw data/drawn             faces drawn by mien, for demonstrations
 mien data cache --clear               delete what is kept of data sets that were read
@@ -37,6 +38,7 @@ EXAMPLES = {
     ),
     "fetch": ("", "elsewhere/"),
     "draw": ("data/drawn", "data/drawn --n 500 --seed 3"),
+    "pack": ("photos/ -o faces.npz", "data/fer2013.csv -o faces.npz"),
     "cache": ("", "--clear"),
 }
 
@@ -83,7 +85,7 @@ def loading_words(args: argparse.Namespace) -> list[str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="what", required=True, metavar="{info,crop,audit,fetch,draw,cache}")
+    commands = parser.add_subparsers(dest="what", required=True, metavar="{info,crop,audit,pack,fetch,draw,cache}")
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
         lines = [f"  mien data {name} {line}".rstrip() for line in EXAMPLES[name]]
@@ -101,6 +103,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     info.add_argument("--no-cache", action="store_true", help="read the source itself, and keep nothing")
     add_loading_arguments(info)
     data_audit.add_arguments(commands.add_parser("audit", help="find duplicates, non-faces and label errors"))
+    pack = add("pack", "write any data set as one file that is mapped into memory, for data larger than memory")
+    pack.add_argument("path", type=Path, help="a csv, parquet or npz file, a folder of such, or a folder of pictures")
+    pack.add_argument("-o", "--output", type=Path, required=True, metavar="FACES.npz", help="the file to write")
+    add_loading_arguments(pack)
     fetch = add("fetch", "download FER2013 from Kaggle (needs a token)")
     fetch.add_argument("directory", nargs="?", default="data", help="where to put the files (default: data)")
     draw = add("draw", "draw faces for demonstrations, as Kaggle's files")
@@ -121,7 +127,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     commands: dict[str, Callable[[argparse.Namespace], int | None]] = {
-        "info": _info, "crop": _crop, "audit": data_audit.run, "fetch": _fetch, "draw": _draw, "cache": _cache,
+        "info": _info, "crop": _crop, "audit": data_audit.run, "pack": _pack, "fetch": _fetch, "draw": _draw,
+        "cache": _cache,
     }  # fmt: skip
     return commands[args.what](args) or 0
 
@@ -281,6 +288,20 @@ def _crop(args: argparse.Namespace) -> int:
         print(f"contact sheet to check: {contact_sheet(output, report.files, sheet)}")
         print(f"next: look at it, delete what is no face, then: mien data info {output}")
     return 1 if report.unreadable or not report.files else 0
+
+
+def _pack(args: argparse.Namespace) -> None:
+    from mien.cli.progress import Busy
+    from mien.data import pack
+
+    if args.output.suffix.lower() != ".npz":
+        raise MienError(f"packed faces are an npz file; name it {args.output.with_suffix('.npz')}")
+    dataset = load_dataset(args.path, args)
+    with Busy(f"writing {args.output}"):
+        pack(dataset, args.output)
+    print(f"{len(dataset):,} faces in {args.output} ({args.output.stat().st_size / 1e6:,.1f} MB), fingerprint "
+          f"{dataset.fingerprint}")  # fmt: skip
+    print(f"next: mien train hybrid --data {args.output}")
 
 
 def _fetch(args: argparse.Namespace) -> None:

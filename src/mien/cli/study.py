@@ -111,9 +111,13 @@ def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Seq
             epochs = [f"{run.folder.name} epoch {epochs_done(run)}/{run.recipe.epochs}" for run in running]
             steps.on_phase("; ".join([*epochs, left_over([run for run in planned if not run.finished])]))
 
+        def on_wait(training: "StudyRun") -> None:
+            print(f"waiting for the training that works in {training.folder}", flush=True)
+
         waiting = sum(not training.finished for training in planned)
         print(f"{waiting} of {len(planned)} trainings to do, {args.jobs} at a time", flush=True)
         halt = args.runs / "HALT"
-        run_queue(planned, args.data, machine, args.jobs, halt.exists, on_end, dataset.fingerprint, on_tick=on_tick)
+        run_queue(planned, args.data, machine, args.jobs, halt.exists, on_end, dataset.fingerprint,
+                  on_tick=on_tick, on_wait=on_wait)  # fmt: skip
         steps.on_phase("probabilities out of fold")
         write_out_of_fold(planned, dataset, args.output / "out_of_fold.npz")

@@ -167,8 +167,9 @@ def load(name: str) -> Dataset | None:
 
 
 def store(name: str, dataset: Dataset) -> None:
-    """Keep a data set under `name`, where the folder can be written and is this user's alone."""
-    place = own_folder(create=True)
+    """Keep a data set under `name`, where the folder can be written and is this user's alone, and it is not too
+    large."""
+    place = own_folder(create=True) if dataset.images.nbytes < _LIMIT else None
     if place is None:
         return
     codes = np.full(len(dataset), len(USAGES), np.uint8)

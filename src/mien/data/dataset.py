@@ -55,7 +55,9 @@ class Dataset:
         digest = hashlib.sha256()
         digest.update(np.ascontiguousarray(self.images).data)
         digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
-        digest.update("\n".join([*self.usage.tolist(), *self.classes]).encode())
+        for start in range(0, len(self.usage), 65536):  # a list of a million words takes 100 MB
+            digest.update("".join(f"{usage}\n" for usage in self.usage[start : start + 65536].tolist()).encode())
+        digest.update("\n".join(self.classes).encode())
         return digest.hexdigest()[:16]
 
     def _sizes(self) -> list[tuple[str, int]]:

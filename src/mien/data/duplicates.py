@@ -11,7 +11,15 @@ def duplicate_groups(images: NDArray[np.uint8]) -> NDArray[np.int64]:
 
     images: (N, ...) uint8.
     """
-    first_rows: dict[bytes, int] = {}
     rows = np.ascontiguousarray(images).reshape(len(images), -1)
-    digests = (hashlib.blake2b(row.data, digest_size=16).digest() for row in rows)
-    return np.fromiter((first_rows.setdefault(digest, i) for i, digest in enumerate(digests)), np.int64, len(rows))
+    digests = np.empty((len(rows), 2), np.uint64)
+    content = digests.view(np.uint8)
+    for row, digest in zip(rows, content, strict=True):
+        digest[:] = np.frombuffer(hashlib.blake2b(row.data, digest_size=16).digest(), np.uint8)
+    order = np.lexsort((digests[:, 1], digests[:, 0]))  # stable: of equal ones the first row comes first
+    ordered = digests[order]
+    is_first = np.ones(len(rows), bool)
+    is_first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    groups = np.empty(len(rows), np.int64)
+    groups[order] = order[is_first][np.cumsum(is_first) - 1]
+    return groups

@@ -19,6 +19,7 @@ from mien.data.class_names import ordered
 from mien.data.dataset import SIZE, UNKNOWN, USAGES, Dataset
 from mien.data.fer2013 import warn_if_altered
 from mien.data.fer2013_csv import Rows, read_rows
+from mien.data.packed import is_stored, unpack
 from mien.data.sources import File, Layout, find
 from mien.data.tables import read_npz, read_parquet
 from mien.errors import MienError, MienWarning
@@ -34,8 +35,9 @@ def load(
     skip_broken: bool = False,
 ) -> Dataset:
     """Read faces from any known layout, told by content: a csv file of FER2013's kind (plain, .gz, .bz2, .xz, .tar.gz),
-    a parquet or npz file, a folder holding some of them, or a folder of pictures: in class folders, or in the layout of
-    CK+, KDEF, JAFFE, RAF-DB, AffectNet, ExpW, FER+ or YOLO.
+    a parquet or npz file (an uncompressed one is mapped into memory: see `mien.data.pack`), a folder holding some of
+    them, or a folder of pictures: in class folders, or in the layout of CK+, KDEF, JAFFE, RAF-DB, AffectNet, ExpW, FER+
+    or YOLO.
 
     classes: how the labels are named: a preset for numbers ("fer2013", "rafdb", "affectnet", ...), "1=surprise,2=fear",
     a dict {1: "surprise"}, or "as-is" for the names as they stand. By default synonyms of the seven emotions are read
@@ -92,15 +94,15 @@ def _readable(path: Path) -> Iterator[None]:
 def _load(
     layout: Layout, cache: bool, classes: str | dict[int, str] | None = None, skip_broken: bool = False
 ) -> Dataset:
+    cache = cache and not (len(layout.files) == 1 and _is_npz(layout.files[0].path) and is_stored(layout.files[0].path))
     name = _key(layout, classes, skip_broken) if cache else ""
     dataset = kept.load(name) if cache else None
     if dataset is None:
         dataset = pictures.read(layout.pictures, skip_broken) if layout.pictures else _read(layout, classes)
         if cache:
             kept.store(name, dataset)
-    return replace(
-        dataset, source=str(layout.path), drawn=layout.drawn, decisions=(*layout.decisions, *dataset.decisions)
-    )
+    decisions = (*layout.decisions, *dataset.decisions)
+    return replace(dataset, source=str(layout.path), drawn=layout.drawn or dataset.drawn, decisions=decisions)
 
 
 def _key(layout: Layout, classes: str | dict[int, str] | None, skip_broken: bool) -> str:
@@ -128,7 +130,7 @@ def _key(layout: Layout, classes: str | dict[int, str] | None, skip_broken: bool
 
 
 def _read(layout: Layout, classes: str | dict[int, str] | None) -> Dataset:
-    parts = [_dataset(_rows(file.path, classes), file) for file in layout.files]
+    parts = [_packed(file.path, classes) or _dataset(_rows(file.path, classes), file) for file in layout.files]
     if len(parts) == 1:
         return parts[0]
     if layout.test:
@@ -160,12 +162,24 @@ def _renumbered(dataset: Dataset, names: tuple[str, ...]) -> NDArray[np.int64]:
     return index[dataset.labels]
 
 
+def _is_npz(path: Path) -> bool:
+    return path.suffix.lower() == ".npz"
+
+
+def _packed(path: Path, classes: str | dict[int, str] | None) -> Dataset | None:
+    """The data set in a file of packed faces; None where it is another file."""
+    dataset = unpack(path) if _is_npz(path) else None
+    if dataset is not None and classes:
+        raise MienError(f"{path} names its classes itself; leave {{parameter}} out", parameter="classes")
+    return dataset
+
+
 def _rows(path: Path, classes: str | dict[int, str] | None) -> Rows:
     with path.open("rb") as file:
         head = file.read(4)
     if head == b"PAR1":
         return read_parquet(path, classes)
-    if head == b"PK\x03\x04" and path.suffix.lower() == ".npz":
+    if head == b"PK\x03\x04" and _is_npz(path):
         return read_npz(path, classes)
     with open_csv(path) as stream:
         return read_rows(stream, str(path), classes=classes)

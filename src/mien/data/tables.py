@@ -16,6 +16,7 @@ from mien.data.csv_columns import EMOTION_NAMES, PIXELS, USAGE_NAMES
 from mien.data.dataset import SIZE, UNKNOWN, USAGES
 from mien.data.fer2013_csv import Rows
 from mien.data.image import open_picture, to_square_gray
+from mien.data.packed import map_images
 from mien.data.parts import part_of
 from mien.errors import MienError
 from mien.labels import emotion_of
@@ -106,6 +107,8 @@ def read_parquet(path: Path, classes: str | dict[int, str] | None = None) -> Row
 def npz_kind(path: Path) -> str | None:
     """What an npz archive can give ("full", "train" or "test"); None where it holds no pictures. Raises MienError."""
     arrays = _npz_names(path)
+    if {"usage", "about"} <= set(arrays):  # see mien.data.packed
+        return "full"
     pairs = _npz_pairs(arrays)
     if not pairs:
         return None
@@ -124,7 +127,7 @@ def read_npz(path: Path, classes: str | dict[int, str] | None = None) -> Rows:
         with np.load(path, allow_pickle=False) as archive:
             pairs = _npz_pairs({name.lower(): name for name in archive.files})
             loaded = {
-                part: (archive[pixels], _one_each(archive[label]) if label else None)
+                part: (_mapped_or_read(path, archive, pixels), _one_each(archive[label]) if label else None)
                 for part, (pixels, label) in pairs.items()
             }
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
@@ -158,6 +161,12 @@ def read_npz(path: Path, classes: str | dict[int, str] | None = None) -> Rows:
     unlabelled = bool((index < 0).all())
     faces = images[0] if len(images) == 1 else np.concatenate(images)
     return Rows(faces, None if unlabelled and codes is None else index, codes, names, tuple(decisions))
+
+
+def _mapped_or_read(path: Path, archive: Any, name: str) -> NDArray[Any]:
+    mapped = map_images(path, name)
+    result: NDArray[Any] = archive[name] if mapped is None else mapped
+    return result
 
 
 def _one_each(labels: NDArray[Any]) -> NDArray[Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data import Dataset, split, split_file
+from mien.data.packed import MappedFaces
 from mien.data.splits import Split
 from mien.errors import require
 from mien.evaluation.tta import predict_with_tta
@@ -45,7 +46,7 @@ class Classifier:
 
     def probabilities(
         self,
-        faces: NDArray[np.uint8],
+        faces: NDArray[np.uint8] | MappedFaces,
         tta: str = "single",
         on_progress: Callable[[int], None] = lambda faces: None,
     ) -> NDArray[np.float64]:

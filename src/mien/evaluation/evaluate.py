@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mien.data import Dataset, ferplus, load
 from mien.data.class_names import shared_classes
 from mien.data.duplicates import duplicate_groups
+from mien.data.packed import faces_at
 from mien.errors import MienError, MienWarning
 from mien.evaluation import corruptions, metrics
 from mien.evaluation.classifier import Classifier, Sources, open_classifier
@@ -85,7 +86,7 @@ def evaluate(
             given_rows[rows],
             labels[rows],
             np.isin(groups[rows], groups[trained]) & (part != "train"),
-            {name: classifier.probabilities(dataset.images[rows], name, count) for name in names},
+            {name: classifier.probabilities(faces_at(dataset.images, rows), name, count) for name in names},
             tuple(raise_recall),
         )
         for part, rows in scored.items()

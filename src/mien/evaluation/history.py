@@ -5,6 +5,7 @@ carries on: its "test" is the part that is held out while training. The figures 
 """
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -57,12 +58,17 @@ def read(path: str | Path) -> list[dict[str, float]]:
     path = Path(path)
     try:
         with open(path, newline="") as file:
-            lines = list(csv.reader(file))
+            text = file.read()
+        lines = list(csv.reader(io.StringIO(text, newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MienError(f"cannot read the history {path}: {error}; point to a run's history.csv") from error
     columns = tuple(lines[0]) if lines else ()
     if columns not in (COLUMNS, _COLUMNS_1):
         raise MienError(f"{path}: header is not that of a history.csv ({','.join(COLUMNS)})")
+    if not text.endswith("\n"):
+        raise MienError(
+            f"{path} is cut off in row {len(lines)}; remove the row, or resume the run, which writes it anew"
+        )
     rows: list[dict[str, float]] = []
     for number, line in enumerate(lines[1:], start=2):
         where = f"{path}, row {number}"

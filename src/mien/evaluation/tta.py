@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.packed import MappedFaces
 from mien.errors import MienError, MienWarning
 from mien.inference.model import softmax
 
@@ -102,7 +103,7 @@ def resolve_tta(name: str) -> str:
 
 def predict_with_tta(
     logits_of: LogitsFunction,
-    images: Faces,
+    images: Faces | MappedFaces,
     tta: str = "single",
     temperature: float = 1.0,
     on_progress: Callable[[int], None] = lambda faces: None,

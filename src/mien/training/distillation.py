@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.data import Dataset
+from mien.data.packed import MappedFaces
 from mien.errors import MienError
 from mien.inference.model import Model, open_model
 from mien.inference.model_file import trainable
@@ -17,6 +18,8 @@ from mien.training import networks
 from mien.training.onnx_export import weights
 from mien.training.pixels import to_input
 from mien.training.recipes import RECIPES, Recipe
+
+_FACES = 4096  # asked about together
 
 
 def make_teacher(
@@ -103,10 +106,11 @@ def fits(teacher: str, dataset: Dataset) -> bool:
     return all(open_model(name).classes == tuple(dataset.classes) for name in teacher.split("+"))
 
 
-def clean_probabilities(teacher: str, faces: NDArray[np.uint8]) -> NDArray[np.float64]:
+def clean_probabilities(teacher: str, faces: NDArray[np.uint8] | MappedFaces) -> NDArray[np.float64]:
     """Calibrated probabilities (N, C) of plain faces (N, 48, 48): the mean over teachers, each face and its mirror
     image."""
-    result: NDArray[np.float64] = np.mean(
-        [open_model(name).classify(faces, flip=True) for name in teacher.split("+")], axis=0
-    )
-    return result
+    models = [open_model(name) for name in teacher.split("+")]
+    return np.concatenate([
+        np.mean([model.classify(faces[start : start + _FACES], flip=True) for model in models], axis=0)
+        for start in range(0, max(len(faces), 1), _FACES)
+    ])  # fmt: skip

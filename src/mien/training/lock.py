@@ -40,6 +40,16 @@ def lock_folder(folder: Path | None) -> Iterator[None]:
         yield
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a training works in the folder."""
+    try:
+        file = open(folder / NAME, "a")  # noqa: SIM115
+    except OSError:
+        return False
+    with file:
+        return not _lock(file.fileno())
+
+
 def _lock(handle: int) -> bool:
     try:
         import fcntl

@@ -11,6 +11,7 @@ from pathlib import Path
 from mien.errors import MienError
 from mien.evaluation import history
 from mien.evaluation.record import read_record
+from mien.training.lock import is_held
 from mien.training.study import StudyRun
 
 # Seconds that a thousand training images take, relative to the hybrid's: for the estimate of what is left, until the
@@ -72,13 +73,16 @@ def run_queue(
     fingerprint: str = "",
     *,
     on_tick: Callable[[Sequence[StudyRun]], None] = lambda running: None,
+    on_wait: Callable[[StudyRun], None] = lambda run: None,
 ) -> None:
     """Train what is not finished, in order, `jobs` at a time; a line of the plan is finished before the next begins.
 
+    A training that another process works on, as one that a killed queue has left behind, is waited for.
+
     machine: options of `mien train` such as --threads 1. halt: asked between trainings; once it says so, none is begun.
-    on_end: told of each end, and of what is left. on_tick: told of what is running, five times a second. Raises
-    MienError where a finished run is of other data, and when a training fails, after the others have ended;
-    KeyboardInterrupt stops all, and each saves its state.
+    on_end: told of each end, and of what is left. on_tick: told of what is running, five times a second. on_wait: told
+    of each training that is waited for. Raises MienError where a finished run is of other data, and when a training
+    fails, after the others have ended; KeyboardInterrupt stops all, and each saves its state.
     """
     for run in planned:
         if run.finished and fingerprint and read_record(run.folder)["data"]["fingerprint"] != fingerprint:
@@ -87,18 +91,29 @@ def run_queue(
             )
     waiting = [run for run in planned if not run.finished]
     running: list[Job] = []
+    awaited: StudyRun | None = None
     failed: Outcome | None = None
     try:
         while running or (waiting and not failed and not halt()):
             while waiting and not failed and len(running) < jobs and not halt():
                 if running and waiting[0].line != running[0].run.line:
                     break
-                running.append(_start(waiting.pop(0), data, machine))
+                if is_held(waiting[0].folder):
+                    if awaited != waiting[0]:
+                        awaited = waiting[0]
+                        on_wait(awaited)
+                    break
+                run = waiting.pop(0)
+                if not run.finished:
+                    running.append(_start(run, data, machine))
             time.sleep(0.2)
             on_tick([job.run for job in running])
             for job in [job for job in running if job.process.poll() is not None]:
                 running.remove(job)
                 outcome = _outcome(job)
+                if outcome.code and is_held(job.run.folder):  # another process was faster
+                    waiting.insert(0, job.run)
+                    continue
                 failed = failed or (outcome if outcome.code else None)
                 on_end(outcome, [*(other.run for other in running), *waiting])
     except BaseException:
@@ -137,9 +152,11 @@ def hours_left(left: Sequence[StudyRun], done: Sequence[StudyRun], jobs: int) ->
 
 
 def epochs_done(run: StudyRun) -> int:
-    """Epochs in the run's history so far."""
-    path = run.folder / "history.csv"
-    return len(history.read(path)) if path.is_file() else 0
+    """Epochs in the run's history so far; 0 where it cannot be read, for a training that goes on writes it anew."""
+    try:
+        return len(history.read(run.folder / "history.csv"))
+    except MienError:
+        return 0
 
 
 def _work(run: StudyRun, all_epochs: bool = False) -> float:

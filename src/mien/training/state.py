@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mien.data.packed import MappedFaces
 from mien.training.stored_views import StoredViews
 
 Row = dict[str, float]
@@ -19,13 +20,14 @@ Teacher = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class FaceSet:
-    """Faces to train on or to look at: images (N, 48, 48) uint8, already normalized; labels (N,) int.
+    """Faces to train on or to look at: images (N, 48, 48) uint8, already normalized, in memory or in a mapped file;
+    labels (N,) int.
 
     targets: probabilities (N, C) that the loss compares with in place of the labels; None where the labels will do.
     views: fixed augmented views of the images, and what teachers said of them; None where augmentation draws afresh.
     """
 
-    images: NDArray[np.uint8]
+    images: NDArray[np.uint8] | MappedFaces
     labels: NDArray[np.int64]
     targets: NDArray[np.float64] | None = None
     views: StoredViews | None = None

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mien.data.packed import MappedFaces
 from mien.errors import MienError
 from mien.files import atomic_write
 from mien.inference.model import open_model
@@ -99,12 +100,17 @@ def load_views(path: Path) -> StoredViews:
     return views
 
 
-def digest_of(images: NDArray[np.uint8]) -> str:
+def digest_of(images: NDArray[np.uint8] | MappedFaces) -> str:
     """Of training images (N, S, S) uint8 in their order."""
-    return hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest()[:32]
+    digest = hashlib.sha256()
+    for start in range(0, len(images), 4096):
+        digest.update(np.ascontiguousarray(images[start : start + 4096]).data)
+    return digest.hexdigest()[:32]
 
 
-def check_views(views: StoredViews, recipe: Recipe, classes: Sequence[str], images: NDArray[np.uint8]) -> None:
+def check_views(
+    views: StoredViews, recipe: Recipe, classes: Sequence[str], images: NDArray[np.uint8] | MappedFaces
+) -> None:
     """Raises MienError where a recipe cannot train on these views of these training images."""
     if recipe.teacher:
         raise MienError(

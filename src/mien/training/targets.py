@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data import Dataset, ferplus
+from mien.data.packed import faces_at
 from mien.errors import MienError
 from mien.training.distillation import clean_probabilities
 from mien.training.recipes import Recipe
@@ -26,7 +27,7 @@ def targets(recipe: Recipe, dataset: Dataset, rows: NDArray[np.int64]) -> NDArra
         share = 1.0 if recipe.labels == "fer+" else 0.5
         probabilities = probabilities + share * (_votes(dataset, rows, probabilities) - probabilities)
     if once:
-        taught = clean_probabilities(recipe.teacher, dataset.images[rows])
+        taught = clean_probabilities(recipe.teacher, faces_at(dataset.images, rows))
         probabilities = probabilities + recipe.distillation_weight * (taught - probabilities)
     return probabilities
 

@@ -3,8 +3,8 @@
 All chance is a function of small numbers: the order of an epoch and what augmentation does to an image, of (seed,
 epoch, image); mixup and dropout, of (seed, epoch, step) for the whole batch, of which each process takes its rows. So a
 run that was killed and resumed takes the very steps an uninterrupted one takes, several processes take those of one,
-and no random state is stored. The whole data set lives in memory as one uint8 tensor; there is no DataLoader and no
-worker process.
+and no random state is stored. The data set is one uint8 tensor in memory, or one file that is mapped into it where it
+is large (`mien.data.packed`); there is no DataLoader and no worker process.
 """
 
 import math
@@ -24,6 +24,7 @@ from mien.training import checkpoint, networks
 from mien.training.augment import augment, draw, mixup, mixup_draw
 from mien.training.batch_norm import recalibrate_batch_norm, synchronize_batch_norm
 from mien.training.ema import ModelEma
+from mien.training.mapped_faces import as_tensor
 from mien.training.networks import Shard
 from mien.training.optim import freeze_backbone, optimizer
 from mien.training.pixels import to_input
@@ -115,7 +116,7 @@ class Trainer:
 
     def _load_data(self, train_set: FaceSet, classes: int) -> None:
         device, recipe = self.fabric.device, self.recipe
-        self.images = torch.from_numpy(np.ascontiguousarray(train_set.images)).to(device)
+        self.images = as_tensor(train_set.images, device)
         self.labels = torch.from_numpy(np.asarray(train_set.labels, dtype=np.int64)).to(device)
         if train_set.targets is not None:
             self.targets = torch.from_numpy(np.asarray(train_set.targets, dtype=np.float32)).to(device)

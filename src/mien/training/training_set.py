@@ -2,11 +2,13 @@
 
 import dataclasses
 import warnings
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.data import Dataset, split
+from mien.data.packed import faces_at
 from mien.data.splits import Split, split_name, take_fraction
 from mien.errors import MienError, MienWarning
 from mien.inference.normalization import normalize_input
@@ -35,7 +37,7 @@ def face_set(
     recipe: Recipe, dataset: Dataset, rows: NDArray[np.int64], soft: NDArray[np.float64] | None = None
 ) -> FaceSet:
     """The faces at `rows`, normalized as the recipe says. soft: their targets, (len(rows), C)."""
-    images = normalize_input(dataset.images[rows], recipe.input_normalization)
+    images = faces_at(dataset.images, rows, partial(normalize_input, kind=recipe.input_normalization))
     return FaceSet(images, dataset.labels[rows], soft)
 
 

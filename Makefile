@@ -1,4 +1,5 @@
 # make quickstart   sets everything up and runs the main job: data to submission.csv
+# make hashed       installs all packages by their check sums first, as the CI does
 # make page         builds a web page without a server into site/
 # make docs         builds the documentation site into build/docs/site
 # make release      checks that this version can be published: changelog, packages, every Python that is here
@@ -15,9 +16,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q
 # Where torch is taken from. On Linux the plain package index has a build with several GB of CUDA; for one without, give
 # make TORCH_INDEX=https://download.pytorch.org/whl/cpu (or that of your CUDA: see the selector on pytorch.org).
 TORCH_INDEX ?=
+# After `make hashed` packages are built with the setuptools that is there, not with one fetched without a check sum.
+HASHED = $(wildcard $(VENV)/.hashed)
 PYTEST ?= .venv-core/bin/python -m pytest
 
-.PHONY: quickstart test test-again test-core lint types unit notebooks page docs dist release clean
+.PHONY: quickstart hashed test test-again test-core lint types unit notebooks page docs dist release clean
 
 quickstart: $(VENV)/.train
 	$(BIN)/mien quickstart $(ARGS)
@@ -52,7 +55,7 @@ test-core: $(if $(filter .venv-core/%,$(PYTEST)),.venv-core/.done)
 
 dist: $(VENV)/.dev
 	rm -rf dist
-	$(BIN)/python -m build -q
+	$(BIN)/python -m build -q $(if $(HASHED),--no-isolation)
 
 # Builds the page that reads faces in the visitor's browser into site/. Its runtime comes from npm.
 page: $(VENV)/.train
@@ -77,12 +80,19 @@ $(VENV)/.torch: constraints.txt
 	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $$(grep '^torch==' constraints.txt)
 	touch $@
 
+# All packages but torch, by their check sums (constraints-hashed.txt, which .ci/hashes.sh writes anew): what the other
+# targets want is then there, and they fetch nothing more.
+hashed: $(VENV)/.hashed
+$(VENV)/.hashed: $(VENV)/.torch constraints-hashed.txt
+	$(PIP) --require-hashes --no-deps -r constraints-hashed.txt
+	touch $@
+
 $(VENV)/.train: $(VENV)/.torch pyproject.toml
-	$(PIP) -c constraints.txt -e '.[train]'
+	$(PIP) $(if $(HASHED),--no-build-isolation) -c constraints.txt -e '.[train]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(PIP) -c constraints.txt -e '.[train,serve,trackio,tensorboard,mlflow,heic,hub,docs,dev]'
+	$(PIP) $(if $(HASHED),--no-build-isolation) -c constraints.txt -e '.[train,serve,trackio,tensorboard,mlflow,heic,hub,docs,dev]'
 	touch $@ $(VENV)/.train
 
 clean:

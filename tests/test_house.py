@@ -133,3 +133,15 @@ def test_importing_mien_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_check_sums_are_of_the_constraints():
+    """constraints-hashed.txt, which .ci/hashes.sh writes, pins what constraints.txt does, each with its check sums."""
+    pinned = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    del pinned["torch"]  # from an index of its own
+    text = (ROOT / "constraints-hashed.txt").read_text()
+    entries = re.findall(r"^([\w.-]+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", text, re.MULTILINE)
+    hashed = {name.replace("_", "-").lower(): version for name, version, _ in entries}
+    del hashed["setuptools"]  # builds mien
+    assert hashed == {name.replace("_", "-").lower(): version for name, version in pinned.items()}
+    assert len(entries) == text.count("==")

@@ -183,13 +183,15 @@ class Trainer:
         chance = self._chance(state.epoch)
         size = image_size_at(state.epoch, recipe)
         world = self.fabric.world_size
+        # Batch norm needs two images: of the whole batch, or of each process's own rows. Every process needs one.
+        least = max(2, world) if self.sync_batch_norm else 2 * world
         self.model.train()
         freeze_backbone(self.bare, recipe)
         tick = time.monotonic()
         for step in range(state.step, self.steps):
             batch = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-            if len(batch) < 2 * world and recipe.batch_size > 1 and len(self.images) > 1:
-                continue  # batch norm cannot normalize one image; all processes skip it together
+            if len(batch) < least and recipe.batch_size > 1 and len(self.images) > 1:
+                continue  # all processes skip it together
             self._train_step(step, batch, chance, size)
             self._tell_step(step)
             now = time.monotonic()

@@ -314,9 +314,9 @@ def write(output: Path, points: dict[str, dict[str, dict[str, Any]]]) -> None:
     lines = [
         "# Cost against size", "",
         "`python benchmarks/scaling.py -o results/benchmarks`: each point a process of its own, one thread, on two "
-        "cores that other work shared: seconds differ by half from point to point, and the shape of the curves is what "
-        "counts. Memory is the peak of what the process has for itself beyond its imports; pages of the mapped file are "
-        "apart. A growth of 1 is linear: the exponent between this size and the one before.", "",
+        "cores that other work shared: seconds differ by half from point to point, and the shape of the curves counts. "
+        "Memory is the peak of what the process has for itself beyond its imports; pages of the mapped file are apart. "
+        "A growth of 1 is linear: the exponent between this size and the one before.", "",
         "| what | faces | seconds | a second | growth | memory, MB | of the pixels | mapped, MB | |",
         "|---|--:|--:|--:|--:|--:|--:|--:|---|",
     ]  # fmt: skip

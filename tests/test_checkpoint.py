@@ -1,6 +1,7 @@
 """Checkpoints and run folders under faults: damage is noticed, the checkpoint before the last is used, one training at
 a time."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from safetensors.torch import save_file  # noqa: E402
 
 from mien.errors import MienError, MienWarning  # noqa: E402
 from mien.training import checkpoint  # noqa: E402
-from mien.training.lock import lock_folder  # noqa: E402
+from mien.training.lock import is_held, lock_folder  # noqa: E402
 from mien.training.weights import load_weights, save_weights  # noqa: E402
 
 
@@ -129,3 +130,40 @@ def test_weights_with_a_flipped_bit_are_refused_in_one_line(tmp_path):
     assert noticed > 0.3 * len(whole)
     save_file(weights, path)  # of mien 0.1
     assert load_weights(path).keys() == weights.keys()
+
+
+def test_a_checkpoint_of_another_network_is_refused_in_one_line(tmp_path):
+    from mien.training.recipes import recipe
+    from mien.training.state import FaceSet
+    from mien.training.trainer import FORMAT, Trainer
+
+    faces = FaceSet(np.zeros((4, 48, 48), np.uint8), np.array([0, 1, 2, 0]))
+    chosen = recipe("nano", epochs=1, teacher="")
+    for model in ({"other": torch.zeros(3)}, None, [1]):
+        checkpoint.save(tmp_path, {"format": FORMAT, "model": model, "optimizer": {}, "state": {}})
+        with pytest.raises(MienError, match="does not fit this recipe") as caught:
+            Trainer(chosen, checkpoint_dir=tmp_path).fit(faces, faces, 3)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_queue_waits_for_a_training_that_a_killed_queue_has_left(tmp_path):
+    from mien.training.queue import epochs_done, run_queue
+    from mien.training.study import StudyRun
+
+    run = StudyRun("a", "trial", "nano", {}, 1, tmp_path / "nano-1")
+    waited = []
+    with contextlib.ExitStack() as held:
+        held.enter_context(lock_folder(run.folder))
+        assert is_held(run.folder)
+
+        def on_wait(training):
+            waited.append(training)
+            (run.folder / "metrics.json").write_text("{}")  # it ends, finished
+            held.close()
+
+        run_queue([run], tmp_path / "data", on_wait=on_wait)
+    assert waited == [run]
+    assert not is_held(run.folder)
+    assert not (tmp_path / "nano-1.log").exists()  # nothing was started
+    (run.folder / "history.csv").write_text("epoch,train_lo")
+    assert epochs_done(run) == 0

@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import re
 import struct
 import sys
 import threading
@@ -18,7 +19,7 @@ from mien import Reader
 from mien.data.image import open_picture
 from mien.errors import MienError
 from mien.inference.model import open_model
-from read_fixtures import PORTRAIT, encoded, make_model, portrait, reader
+from read_fixtures import PORTRAIT, encoded, make_model, portrait, reader, tiny_model
 
 KINDS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
 
@@ -46,6 +47,24 @@ def test_a_truncated_picture_is_refused_and_named(kind: str, share: float, tmp_p
 def test_a_truncated_progressive_jpeg_is_refused() -> None:
     data = encoded(portrait(), "JPEG", progressive=True)
     refused(data[: len(data) // 2], "cut short")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="libtiff is found as on Linux")
+def test_libtiff_says_nothing_of_its_own(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from mien.cli.main import main
+
+    for kind in ("tiff_lzw", "tiff_adobe_deflate", "group4"):
+        data = bytearray(encoded(portrait().convert("1" if kind == "group4" else "RGB"), "TIFF", compression=kind))
+        for at in range(len(data) // 3, len(data) // 2, 7):
+            data[at] ^= 0x55
+        for emotion in ("happy", "sad"):
+            (tmp_path / emotion).mkdir(exist_ok=True)
+            (tmp_path / emotion / f"{kind}.tif").write_bytes(data)
+    for words, code in ((["read", "--model", str(tiny_model()), "--quiet"], 1), (["data", "info"], 2)):
+        assert main([*words, str(tmp_path)]) == code
+        lines = capfd.readouterr().err.splitlines()
+        assert lines
+        assert not [line for line in lines if re.search(r"^\w+Decode|not yet in table|code word", line)]
 
 
 def test_files_that_are_not_open_for_bytes(tmp_path: Path) -> None:

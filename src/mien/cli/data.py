@@ -62,8 +62,10 @@ def load_dataset(path: Path, args: argparse.Namespace) -> "Dataset":
 def read_dataset(path: str | Path, args: argparse.Namespace, cache: bool = True) -> "Dataset":
     """Load a data set by the options of `add_loading_arguments`; on a terminal a line tells of it."""
     from mien.cli.progress import Busy
+    from mien.cli.quiet import quiet_decoders
     from mien.data import load
 
+    quiet_decoders()
     with Busy(f"reading {path}"):
         return load(path, cache=cache, **loading_options(args))
 
@@ -257,11 +259,13 @@ def _table(dataset: "Dataset") -> str:
 
 def _crop(args: argparse.Namespace) -> int:
     from mien.cli.progress import Progress
+    from mien.cli.quiet import quiet_decoders
     from mien.inference import Reader
     from mien.inference.photo_crops import contact_sheet, crop_photos, find_photos, list_of
 
     if args.sheet and args.sheet.suffix.lower() != ".png":
         raise MienError(f"--sheet writes a PNG picture; name it {args.sheet.with_suffix('.png')}")
+    quiet_decoders()
     output = args.output
     progress = Progress(len(find_photos(args.photos, output)), "photos")
     options = {} if args.min_score is None else {"min_score": args.min_score}

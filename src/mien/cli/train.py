@@ -108,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
         raise MienError("which recipe? for example: mien train hybrid --data data/ (mien train --list shows them all)")
     from mien.cli.data import loading_options, tell_decisions
     from mien.cli.live import Live
+    from mien.cli.quiet import quiet_decoders
     from mien.data import load
     from mien.training.recipes import FIELDS, recipe
     from mien.training.runtime import Runtime, is_first_process
@@ -137,6 +138,7 @@ def run(args: argparse.Namespace) -> int:
             folder = args.runs / args.name if args.name else free_folder(args.runs, chosen.name, seed)
         check_start(chosen, folder, seed, runtime, pretrained=args.pretrained, resume=bool(args.resume))
         live.on_phase(f"reading {args.data}")
+        quiet_decoders()
         dataset = load(args.data, **loading_options(args))
         live.begin(folder.name, chosen.epochs)
 

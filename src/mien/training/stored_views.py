@@ -141,7 +141,7 @@ def check_views(
 
 def distill_views(
     models: Sequence[str],
-    images: NDArray[np.uint8],
+    images: NDArray[np.uint8] | MappedFaces,
     recipe: Recipe,
     classes: Sequence[str],
     *,
@@ -173,7 +173,9 @@ def distill_views(
     return StoredViews(result, *about)
 
 
-def _augmented(images: NDArray[np.uint8], recipe: Recipe, chance: Tensor) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+def _augmented(
+    images: NDArray[np.uint8] | MappedFaces, recipe: Recipe, chance: Tensor
+) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
     """The views as the network would get them, back in uint8: slices of the rows and (M, S, S)."""
     for start in range(0, len(images), _BATCH):
         rows = slice(start, min(start + _BATCH, len(images)))

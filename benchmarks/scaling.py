@@ -5,7 +5,7 @@
 
 Each point is a process of its own. Up to a million faces for loading and training, to 100,000 for the others; what lies
 beyond --largest or takes over --limit seconds by the points before it is not run, and is drawn as an extrapolation and
-marked. An epoch of more images than --epoch-images is timed over its first 100 steps, which is marked too. Points of
+marked. An epoch of more images than --epoch-images is timed over its first 30 steps, which is marked too. Points of
 earlier runs stay in scaling.json, so that it can be made piece by piece.
 
 The faces are 2,000 drawn by mien, each in many variants (shifted, mirrored, in other light and noise), so that no two
@@ -36,7 +36,7 @@ SIZES = {
     "serve": 100_000,
 }  # fmt: skip
 DRAWN = 2000
-STEPS = 100  # of a training whose whole epoch would be too long
+STEPS = 30  # of a training whose whole epoch would be too long
 PIXELS = 48 * 48
 LABELS = {
     "load packed": "load, packed", "load csv": "load, csv", "train": "one epoch (nano)", "read": "mien read (nano)",
@@ -360,7 +360,7 @@ def draw(output: Path, points: dict[str, dict[str, dict[str, Any]]]) -> None:
         axes.set(xscale="log", yscale="log", xlabel="faces, pictures or requests", title=title)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    figure.text(0.01, 0.005, "dotted, x: extrapolated; open square: from 100 steps", fontsize=8)
+    figure.text(0.01, 0.005, "dotted, x: extrapolated; open square: from 30 steps", fontsize=8)
     figure.savefig(output / "scaling.png", dpi=110)
 
 

@@ -76,6 +76,10 @@ def _headed(fields: list[str], values: list[str], delimiter: bytes, name: str) -
     emotion = next((others[field] for field in EMOTION_NAMES if field in others), None)
     usage = next((others[f] for f in USAGE_NAMES if f in others and _holds_parts(f, others[f], values)), None)
     if emotion is None and not set(others) <= _NUMBERS_OF_ROWS:
+        if sum(emotion_of(field) is not None for field in others) > 1:
+            raise MienError(
+                f"{name} has a column for each emotion; write the one that is meant, in words, into one column 'emotion'"
+            )
         shown = ascii(delimiter.decode().join(fields)[:60].strip())
         raise MienError(f"{name} has no 'emotion' column (its header is {shown}); rename the column of class numbers")
     decisions = []

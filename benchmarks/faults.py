@@ -33,7 +33,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTO = ROOT / "src/mien/inference/sample/astronaut.jpg"
-PATIENCE = 300.0  # seconds that one process may take
+PATIENCE = 1800.0  # seconds that one process may take, also beside other work
 NO_TRACK = ("--tracker", "none", "--threads", "1")
 # Every look at the clock is years away from the one before it.
 JUMPING = (
@@ -175,9 +175,9 @@ def faults_of_training(folder: Path, kills: int, rng: random.Random) -> Outcome:
     from mien import data
 
     outcome = Outcome("training")
-    data.draw_files(folder / "data", n=1500, seed=0)
+    data.draw_files(folder / "data", n=600, seed=0)
     options = ["--data", folder / "data", *NO_TRACK, "--accelerator", "cpu"]
-    words = ["train", "nano", "--epochs", "10", "--teacher", "", "--runs", folder, *options, "--name"]
+    words = ["train", "nano", "--epochs", "16", "--teacher", "", "--runs", folder, *options, "--name"]
     began = time.monotonic()
     code, output = finish(mien(*words, "whole"))
     seconds = time.monotonic() - began

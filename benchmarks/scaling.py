@@ -318,8 +318,8 @@ def write(output: Path, points: dict[str, dict[str, dict[str, Any]]]) -> None:
         "`python benchmarks/scaling.py -o results/benchmarks`: each point a process of its own, one thread, on two "
         "cores that other work shared: seconds differ by half from point to point, and the shape of the curves counts. "
         "Memory is the peak of what the process has for itself beyond its imports; pages of the mapped file are apart. "
-        "A growth of 1 is linear: the exponent between this size and the one before. Extrapolations are in proportion; an "
-        "audit compares each face with all others, so its own grow faster.", "",
+        "A growth of 1 is linear: the exponent between this size and the one before. Extrapolations are in proportion; "
+        "an audit compares each face with all others, so its own grow faster.", "",
         "| what | faces | seconds | a second | growth | memory, MB | of the pixels | mapped, MB | |",
         "|---|--:|--:|--:|--:|--:|--:|--:|---|",
     ]  # fmt: skip

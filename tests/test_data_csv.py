@@ -123,7 +123,7 @@ def with_pixel(word: str, row: int = 3, pixel: int = 100) -> str:
         ("emotion,pixels,Usage\n1,2,Rest\n", ["row 1", "Usage 'Rest'", "PublicTest"]),
         ("emotion,Usage\n1,Training\n", ["no 'pixels' column", "emotion,Usage"]),
         ("kind,pixels\n1,2\n", ["no 'emotion' column", "kind,pixels", "rename"]),
-        ("angry,happy,sad,pixels\n1,0,0,2\n", ["a column for each emotion", "one column 'emotion'"]),
+        ("angry,happy,sad,pixels\n1,0,0,2\n", ["a column for each emotion", "a column 'emotion'"]),
         ("", ["empty", "mien data fetch"]),
         ("\n\n", ["empty"]),
         ("emotion,pixels\n", ["no rows"]),

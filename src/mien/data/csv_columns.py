@@ -78,7 +78,7 @@ def _headed(fields: list[str], values: list[str], delimiter: bytes, name: str) -
     if emotion is None and not set(others) <= _NUMBERS_OF_ROWS:
         if sum(emotion_of(field) is not None for field in others) > 1:
             raise MienError(
-                f"{name} has a column for each emotion; write the one that is meant, in words, into one column 'emotion'"
+                f"{name} has a column for each emotion; write the one that is meant, in words, into a column 'emotion'"
             )
         shown = ascii(delimiter.decode().join(fields)[:60].strip())
         raise MienError(f"{name} has no 'emotion' column (its header is {shown}); rename the column of class numbers")

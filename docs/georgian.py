@@ -49,6 +49,7 @@ _PHRASES = {
     "smallest": "ყველაზე პატარა",
     "PublicTest, single view (95 %)": "PublicTest, ერთი ხედით (95 %)",
     "PrivateTest, labels hidden": "PrivateTest, დამალული ნიშნულებით",
+    "not scored": "არ შეფასებულა",
     "six views averaged (rotated by -4, 0 and 4 degrees, and mirrors)":
         "ექვსი ხედის საშუალო (-4, 0 და 4 გრადუსით მობრუნებული და მათი სარკისებური ანარეკლი)",
     "image and mirror averaged": "სურათისა და მისი ანარეკლის საშუალო",

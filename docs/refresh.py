@@ -103,21 +103,21 @@ def models_table(path: Path) -> str:
 
 def submissions_table(path: Path) -> str:
     """The committed submissions: PublicTest beside the score on PrivateTest's hidden labels."""
-    hidden = json.loads(path.read_text())["accuracy"]
+    scored = json.loads(path.read_text())["accuracy"]
+    others = sorted(file.name for file in path.parent.glob("*.csv") if file.name not in scored)
     lines = [
         "| submission | networks | views | PublicTest (95 %) | PrivateTest, labels hidden |",
         "|---|--:|---|--:|--:|",
     ]
-    for name, accuracy in hidden.items():
+    for name in (*scored, *others):
         made = json.loads((path.parent / name).with_suffix(".json").read_text())
         figures = made.get("on_the_labeled_rows") or made["on_the_labelled_rows"]
         low, high = figures["accuracy_interval"]
         members = made.get("training") or made["trained"]
         n = len(members) if isinstance(members, list) else 1
         views = DESCRIPTIONS[OLD_NAMES.get(made["tta"], made["tta"])]
-        lines.append(
-            f"| `{name}` | {n} | {views} | {figures['accuracy']:.1%} ({low:.1%} to {high:.1%}) | {accuracy:.1%} |"
-        )
+        hidden = f"{scored[name]:.1%}" if name in scored else "not scored"
+        lines.append(f"| `{name}` | {n} | {views} | {figures['accuracy']:.1%} ({low:.1%} to {high:.1%}) | {hidden} |")
     return "\n".join(lines) + "\n"
 
 

@@ -9,9 +9,10 @@ onnx = pytest.importorskip("onnx")
 
 from mien.errors import MienError  # noqa: E402
 from mien.inference.model import open_model  # noqa: E402
-from mien.training import networks, onnx_export, predict, quantize  # noqa: E402
+from mien.training import dropout, networks, onnx_export, predict, quantize  # noqa: E402
+from mien.training.members import MEMBERS  # noqa: E402
 from mien.training.pretrained import load_pretrained  # noqa: E402
-from mien.training.recipes import recipe  # noqa: E402
+from mien.training.recipes import OWN, recipe  # noqa: E402
 
 PARAMETERS = {
     "normal": 683_527,
@@ -24,6 +25,10 @@ PARAMETERS = {
     "champion": 1_912_487,
     "broad": 5_575_495,
     "nano": 82_791,
+    "vgg": 4_693_319,
+    "resnet": 4_674_327,
+    "inception": 3_153_319,
+    "repvgg": 3_656_775,
 }
 
 
@@ -45,7 +50,8 @@ class TestEveryNetwork:
     def test_overfits_one_batch(self, name):
         torch.manual_seed(0)
         model = networks.build(name, conv_drop=0.0, fc_drop=0.0)
-        x, y = torch.randn(14, 1, 48, 48), torch.arange(14) % 7
+        side = 48 if OWN[name][1] == "dense" else 24
+        x, y = torch.randn(14, 1, side, side), torch.arange(14) % 7
         opt = torch.optim.Adam(model.parameters(), 1e-3)
         for _ in range(150):
             loss = torch.nn.functional.cross_entropy(model(x), y)
@@ -56,26 +62,32 @@ class TestEveryNetwork:
             opt.step()
         assert loss.item() < 0.05
 
-    def test_answers_as_its_onnx_file_does(self, name, tmp_path):
+    def test_answers_as_its_onnx_file_does_and_comes_back_from_it(self, name, tmp_path):
         torch.manual_seed(0)
         model = networks.build(name)
-        model(torch.randn(16, 1, 48, 48))  # lets batch norms see something
+        with torch.no_grad():
+            model(torch.randn(4, 1, 48, 48))  # lets batch norms see something
         path = tmp_path / "model.onnx"
         onnx_export.export(model, path, name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5)
         faces = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
         ours = predict.logits(model, faces, 0.5, 0.5)
         assert np.abs(open_model(path).logits(faces) - ours).max() < 1e-4
         assert np.abs(open_model(path).logits(faces[:1]) - ours[:1]).max() < 1e-4
-
-    def test_comes_back_from_its_onnx_file(self, name, tmp_path):
-        model = networks.build(name)
-        onnx_export.export(
-            model, tmp_path / "m.onnx", name=name, classes=[f"c{i}" for i in range(7)], mean=0.5, std=0.5
-        )
-        found = onnx_export.weights(tmp_path / "m.onnx")
+        found = onnx_export.weights(path)
         for key, value in model.state_dict().items():
             if not key.endswith("num_batches_tracked"):
                 assert torch.equal(found[key], value)
+        if name not in MEMBERS:
+            return
+        for smaller in (quantize.to_float16, quantize.quantize_weights):
+            smaller(path, tmp_path / "small.onnx")
+            assert (tmp_path / "small.onnx").stat().st_size < 0.6 * path.stat().st_size
+            assert np.abs(open_model(tmp_path / "small.onnx").logits(faces) - ours).max() < 0.1 * np.ptp(ours)
+
+
+def test_members_are_small_and_say_their_family():
+    assert all(PARAMETERS[name] <= 5_000_000 for name in MEMBERS)
+    assert len({networks.NETWORKS[name].group for name in MEMBERS}) == len(MEMBERS)
 
 
 @pytest.mark.parametrize("name", ["hybrid", "nano"])  # with ReLUs behind pools, and with one that is needed elsewhere
@@ -141,7 +153,7 @@ def test_hybrid_drops_whole_maps_or_single_values():
     assert sum(isinstance(m, torch.nn.Dropout2d) for m in kinds["channel"]) == 3
     assert sum(isinstance(m, torch.nn.Dropout) for m in kinds["element"]) == 4
     torch.manual_seed(0)
-    maps = networks.ChannelDropout(0.25)(torch.ones(64, 32, 6, 6)).flatten(2)
+    maps = dropout.ChannelDropout(0.25)(torch.ones(64, 32, 6, 6)).flatten(2)
     assert ((maps == 0).all(2) | torch.isclose(maps, torch.tensor(1 / 0.75)).all(2)).all()
     assert 0.2 < float((maps == 0).all(2).float().mean()) < 0.3
 
@@ -149,11 +161,11 @@ def test_hybrid_drops_whole_maps_or_single_values():
 @pytest.mark.parametrize("kind", ["channel", "element"])
 def test_what_is_dropped_of_an_image_does_not_depend_on_how_many_processes_share_the_batch(kind):
     x = torch.rand(10, 8, 6, 6).add_(1).contiguous(memory_format=torch.channels_last)
-    layer = networks.drop(0.3, kind)
+    layer = dropout.drop(0.3, kind)
     torch.manual_seed(1)
     whole = layer(x)
     for rank in range(3):
-        networks.set_shard(layer, networks.Shard(rank, 3, 10))
+        dropout.set_shard(layer, dropout.Shard(rank, 3, 10))
         torch.manual_seed(1)
         mine = layer(x[rank::3].contiguous(memory_format=torch.channels_last))
         assert torch.allclose(mine, whole[rank::3])
@@ -178,7 +190,7 @@ def test_batch_norm_and_the_head_can_be_chosen(name):
 def test_dropout_drops_its_share_and_keeps_the_sum_and_the_gradient_follows_the_mask(layout, p):
     torch.manual_seed(3)
     x = torch.rand(16, 8, 12, 12).add_(1).contiguous(memory_format=layout).requires_grad_()
-    y = networks.Dropout(p)(x)
+    y = dropout.Dropout(p)(x)
     dropped = y == 0
     assert y.stride() == x.stride()
     assert float(dropped.float().mean()) == pytest.approx(p, abs=0.02)
@@ -187,8 +199,8 @@ def test_dropout_drops_its_share_and_keeps_the_sum_and_the_gradient_follows_the_
     assert torch.equal(g == 0, dropped)
     torch.manual_seed(3)
     torch.rand(16, 8, 12, 12)
-    assert torch.equal(networks.Dropout(p)(x) == 0, dropped)
-    assert networks.Dropout(p).eval()(x) is x or torch.equal(networks.Dropout(p).eval()(x), x)
+    assert torch.equal(dropout.Dropout(p)(x) == 0, dropped)
+    assert dropout.Dropout(p).eval()(x) is x or torch.equal(dropout.Dropout(p).eval()(x), x)
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones():

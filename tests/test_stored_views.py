@@ -14,11 +14,18 @@ from mien.cli.main import main  # noqa: E402
 from mien.errors import MienError  # noqa: E402
 from mien.inference.model import open_model  # noqa: E402
 from mien.training.augment import augment, draw  # noqa: E402
+from mien.training.distillation import make_teacher  # noqa: E402
 from mien.training.pixels import to_input  # noqa: E402
 from mien.training.recipes import recipe  # noqa: E402
 from mien.training.run import train  # noqa: E402
 from mien.training.state import FaceSet  # noqa: E402
-from mien.training.stored_views import StoredViews, check_views, distill_views, load_views  # noqa: E402
+from mien.training.stored_views import (  # noqa: E402
+    StoredViews,
+    check_views,
+    distill_views,
+    join_views,
+    load_views,
+)
 from mien.training.trainer import Trainer  # noqa: E402
 from mien.training.training_set import training_set  # noqa: E402
 
@@ -95,6 +102,46 @@ def test_a_student_sees_the_views_and_what_was_said_of_them(dataset: data.Datase
     assert x.shape == (20, 1, 48, 48)
 
 
+def test_targets_from_stored_views_are_those_of_live_teachers(dataset: data.Dataset) -> None:
+    live = dataclasses.replace(NANO, teacher="nano+hybrid", teacher_input="augmented", mixup=0.0, distillation_weight=1)
+    faces = training_set(live, dataset, 1)
+    views = distill_views(["nano", "hybrid"], faces.images, live, dataset.classes, views=2, seed=5)
+    stored = Trainer(dataclasses.replace(live, teacher=""))
+    stored.teacher = None
+    stored._load_data(dataclasses.replace(faces, views=views), 7)
+    asked = Trainer(live)
+    asked.teacher = make_teacher(live)
+    asked._load_data(faces, 7)
+    rows = torch.arange(20)
+    chance = stored._chance(3)
+    x, target = stored._inputs(rows, rows, chance, 48, 0)
+    live_x, live_target = asked._inputs(rows, rows, chance, 48, 0)
+    assert torch.equal(x, live_x)
+    assert torch.allclose(target, live_target, atol=1e-3)  # float16
+
+
+def test_a_device_asks_about_the_same_views_and_nearly_agrees(dataset: data.Dataset) -> None:
+    images = training_set(NANO, dataset, 1).images[:40]
+    how = (["hybrid", "nano"], images, NANO, dataset.classes)
+    plain = distill_views(*how, views=2, mirror=True)
+    there = distill_views(*how, views=2, mirror=True, device=torch.device("cpu"))  # bfloat16, norms folded
+    assert np.abs(plain.probabilities.astype(float) - there.probabilities).mean() < 0.01
+    assert dataclasses.replace(there, probabilities=plain.probabilities) == plain
+
+
+def test_views_of_several_seeds_are_one(dataset: data.Dataset, tmp_path: Path) -> None:
+    images = training_set(NANO, dataset, 1).images
+    parts = [distill_views(["nano"], images, NANO, dataset.classes, views=2, seed=seed) for seed in (5, 6)]
+    both = join_views(parts)
+    assert both.probabilities.shape == (len(images), 4, 7)
+    assert torch.equal(both.chance()[3], draw(len(images), 6, 1))
+    both.save(tmp_path / "both.npz")
+    assert load_views(tmp_path / "both.npz").digest == both.digest
+    for others in (parts[:1] * 2, [parts[0], dataclasses.replace(parts[1], teachers=("hybrid",))]):
+        with pytest.raises(MienError, match="joined"):
+            join_views(others)
+
+
 def test_what_does_not_fit_is_refused(dataset: data.Dataset, views: StoredViews) -> None:
     images = training_set(NANO, dataset, 1).images
     check_views(views, NANO, dataset.classes, images)
@@ -128,9 +175,9 @@ def test_both_commands_and_a_run_that_goes_on(
     record = json.loads((whole.folder / "recipe.json").read_text())
     assert record["stored_views"] == {"file": str(file), **views.about()}
     other = tmp_path / "other.npz"
-    dataclasses.replace(views, seed=9).save(other)
+    dataclasses.replace(views, seeds=(9,)).save(other)
     with pytest.raises(MienError, match="is not the file that"):
         train(NANO, dataset, whole.folder, track="none", stored_views=other, resume=True)
-    dataclasses.replace(views, seed=9).save(file)
+    dataclasses.replace(views, seeds=(9,)).save(file)
     with pytest.raises(MienError, match="is not the file that"):  # the run's own, where none is given
         train(NANO, dataset, whole.folder, track="none", resume=True)

@@ -36,6 +36,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--mirror", action="store_true", help="ask about each view's mirror image too: twice the time")
     parser.add_argument("--seed", type=int, default=1, help="the student's (whole number of 0 or more; default: 1)")
     parser.add_argument("--threads", type=int, default=0, help="threads of each teacher; 0: one a core (default: 0)")
+    parser.add_argument("--accelerator", choices=("auto", "cpu", "gpu"), default="auto",
+                        help="where teachers in float run; auto: on a GPU if there is one (default: auto)")  # fmt: skip
     group = parser.add_argument_group("the student's recipe (defaults of --recipe)")
     for field in FIELDS.values():
         if field.metadata.get("group") in ("augmentation", "data") and field.name != "mixup":
@@ -63,16 +65,18 @@ def run(args: argparse.Namespace) -> None:
     with Steps("mien distill-views") as steps:
         steps.on_phase("starting torch")
         from mien.cli.data import load_dataset
+        from mien.training.runtime import gpu
         from mien.training.stored_views import distill_views
         from mien.training.training_set import training_set
 
+        device = gpu(args.accelerator)
         steps.on_phase(f"reading {args.data}")
         dataset = load_dataset(args.data, args)
         faces = training_set(chosen, dataset, args.seed)
     progress = Progress(args.views * len(faces.images), "views", alone=True)
     views = distill_views(
         args.models, faces.images, chosen, dataset.classes, views=args.views, seed=args.seed, mirror=args.mirror,
-        threads=args.threads or os.cpu_count() or 1, on_step=progress.step,
+        threads=args.threads or os.cpu_count() or 1, device=device, on_step=progress.step,
     )  # fmt: skip
     progress.clear()
     views.save(args.output)

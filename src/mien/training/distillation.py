@@ -7,7 +7,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mien.data import Dataset
 from mien.data.packed import MappedFaces
@@ -85,9 +86,26 @@ def teacher_in_torch(
             f"the teacher {teacher.path} is not of the network '{network_in(teacher)}' as this mien has it; train it "
             f"anew"
         )
-    plain = plain.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    fast = torch.compile(plain) if compiled else plain
     mean, std = float(teacher.info.mean or 0), float(teacher.info.std or 1)
+    return opinion_of(plain, mean, std, teacher.temperature, batch, device, compiled)
+
+
+def opinion_of(
+    network: nn.Sequential,
+    mean: float,
+    std: float,
+    temperature: float,
+    batch: int,
+    device: torch.device,
+    compiled: bool = False,
+) -> Callable[[Tensor], Tensor]:
+    """A trained network as a teacher in bfloat16: normalized pixels (N, S, S) uint8 -> probabilities (N, C) float32.
+
+    Its batch norms are folded. mean, std: of pixels in 0..1, as in its training. compiled: where N is `batch`.
+    """
+    plain = fold_batch_norms(network.eval())
+    plain = plain.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    fast = torch.compile(plain) if compiled else plain
 
     @torch.no_grad()
     def answer(pixels: Tensor) -> Tensor:
@@ -95,10 +113,19 @@ def teacher_in_torch(
         x = to_input(pixels, mean, std).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
             z = (fast if len(x) == batch else plain)(x)
-        result: Tensor = (z.float() / teacher.temperature).softmax(dim=1)
+        result: Tensor = (z.float() / temperature).softmax(dim=1)
         return result
 
     return answer
+
+
+def fold_batch_norms(model: nn.Sequential) -> nn.Sequential:
+    """Take a network's batch norms into the convolutions before them, in place, for evaluation alone."""
+    for layers in [module for module in model.modules() if isinstance(module, nn.Sequential)]:
+        for i, (first, second) in enumerate(zip(list(layers), list(layers)[1:], strict=False)):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                layers[i], layers[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+    return model
 
 
 def fits(teacher: str, dataset: Dataset) -> bool:

@@ -1,5 +1,5 @@
-"""The networks, layer by layer: seven of the study, the champion, broad, nano. Input (N, 1, 48, 48) float, output (N,
-classes) logits.
+"""The networks, layer by layer: seven of the study, the champion, broad, nano; members.py has those of ensembles. Input
+(N, 1, 48, 48) float, output (N, classes) logits.
 
 Convolutions are 3x3 with padding 1 and pools 2x2, where nothing else is said: a map's side goes 48, 24, 12, 6. A
 network is a function that returns an `nn.Sequential`; `@network` enters it in the table `NETWORKS` under its own name.
@@ -10,17 +10,16 @@ alike, for a quarter of the work. ReLUs work in place, which saves a pass over m
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from mien.errors import MienError
 from mien.training.conv3x3 import Conv3x3
+from mien.training.dropout import DropKind, Dropout, drop
 from mien.training.layers import Sequential
+from mien.training.members import MEMBERS
 from mien.training.recipes import OWN, Head, Recipe
-
-DropKind = Literal["channel", "element"]
 
 
 @dataclass(frozen=True)
@@ -87,75 +86,6 @@ conv = Conv3x3
 
 def relu() -> nn.ReLU:
     return nn.ReLU(inplace=True)
-
-
-@dataclass
-class Shard:
-    """The rows of a global batch that this process works on: rank, rank + world_size, ... of `rows`.
-
-    Dropout draws its masks for the whole batch and takes these rows, so that what is dropped of an image does not
-    depend on how many processes share the work.
-    """
-
-    rank: int = 0
-    world_size: int = 1
-    rows: int = 0
-
-
-class Dropout(nn.Dropout):
-    """Element dropout at a third of nn.Dropout's cost on a CPU: one random number of 64 bits decides on four values.
-
-    p is kept to 1/65536. Elsewhere than on a CPU, and in evaluation, it is torch's own.
-    """
-
-    shard: Shard | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not (self.training and self.p):
-            return x
-        shard = self.shard if self.shard is not None and self.shard.world_size > 1 else None
-        dense = x.is_contiguous() or (x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last))
-        if x.device.type != "cpu" or not dense or round(self.p * _OUT_OF) == _OUT_OF:
-            if shard is None:
-                return super().forward(x)
-            mask = torch.rand((shard.rows, *x.shape[1:]), device=x.device)[shard.rank :: shard.world_size]
-            return x * (mask >= self.p).to(x.dtype).mul_(1 / (1 - self.p))
-        dropped = round(self.p * _OUT_OF)
-        per_row = x.numel() // len(x)
-        values = per_row * (shard.rows if shard else len(x))
-        random = torch.empty(-(-values // 4), dtype=torch.int64).random_(-(1 << 63), None).view(torch.int16)
-        if shard:
-            random = random[:values].view(shard.rows, per_row)[shard.rank :: shard.world_size].contiguous().view(-1)
-        keep = random.as_strided(x.shape, x.stride()) >= dropped - _OUT_OF // 2
-        return x * keep.to(x.dtype).mul_(_OUT_OF / (_OUT_OF - dropped))
-
-
-_OUT_OF = 1 << 16
-
-
-class ChannelDropout(nn.Dropout2d):
-    """Dropout of whole maps (Tompson et al. 2015): nn.Dropout2d, whose mask is drawn for the whole batch."""
-
-    shard: Shard | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not (self.training and self.p):
-            return x
-        shard = self.shard or Shard()
-        rows = shard.rows if shard.world_size > 1 else len(x)
-        keep = torch.rand(rows, x.shape[1], 1, 1, device=x.device)[shard.rank :: shard.world_size] >= self.p
-        return x * keep.to(x.dtype).mul_(1 / (1 - self.p))
-
-
-def set_shard(model: nn.Module, shard: Shard) -> None:
-    """Let every dropout of a network look at this shard."""
-    for module in model.modules():
-        if isinstance(module, Dropout | ChannelDropout):
-            module.shard = shard
-
-
-def drop(p: float, kind: DropKind) -> nn.Module:
-    return ChannelDropout(p) if kind == "channel" else Dropout(p)
 
 
 def pool_head(head: Head, channels: int, side: int) -> tuple[list[nn.Module], int]:
@@ -341,3 +271,6 @@ def nano(classes: int, fc_drop: float, **_: Any) -> nn.Sequential:
         *separable(48, 96), relu(), Residual(*separable(96, 96)), Residual(*separable(96, 96)),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), Dropout(fc_drop), nn.Linear(96, classes),  # 96
     )  # fmt: skip
+
+
+NETWORKS |= {name: Network(build, f"{name}-cnn") for name, build in MEMBERS.items()}

@@ -5,172 +5,32 @@ kept. The others train the same networks the modern way on the official split (T
 look at). Measured results stand in results/, written by `mien study`; `mien train RECIPE --field value` overrides a
 field.
 
-Nothing here imports torch: the command line reads its help from the fields below.
+Nothing here imports torch: the command line reads its help from the fields of `mien.training.recipe`.
 """
 
-import dataclasses
-import difflib
-from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args, get_origin
+from dataclasses import replace
+from typing import Any
 
-from mien.errors import MienError, require
-from mien.inference.normalization import InputNormalization
-from mien.training.fields import BELOW_ONE, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range, described
+from mien.errors import MienError
+from mien.training.recipe import (
+    ADDED,
+    FIELDS,
+    GROUPS,
+    OWN,
+    VARIABLE,
+    WITHOUT_DROPOUT,
+    Augmentation,
+    Head,
+    Recipe,
+    check,
+    from_record,
+    suggestion,
+)
 
-Head = Literal["dense", "global_avg", "global_max"]
-
-# What each network is by itself: (batch norm, head). Only the networks of VARIABLE are built in another way on request.
-OWN: dict[str, tuple[bool, Head]] = {
-    "normal": (False, "dense"),
-    "baseline": (False, "dense"),
-    "deep": (False, "dense"),
-    "dropout": (False, "dense"),
-    "dropout_heavy": (False, "dense"),
-    "globalpool": (False, "global_max"),
-    "hybrid": (True, "global_avg"),
-    "champion": (True, "global_avg"),
-    "broad": (True, "global_avg"),
-    "nano": (True, "global_avg"),
-}
-VARIABLE = ("deep", "hybrid")
-WITHOUT_DROPOUT = ("normal", "baseline")  # conv_drop and fc_drop do nothing there
-GROUPS = ("data", "network", "optimization", "regularization", "augmentation", "distillation")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train. Every field is an option of `mien train`: `learning_rate` is `--learning-rate`."""
-
-    name: str
-    network: str = described(dataclasses.MISSING, "network", "The network of training/networks.py.")
-    batch_norm: bool = described(
-        False, "network", f"Batch norm behind each convolution; free to choose for {', '.join(VARIABLE)}."
-    )
-    head: Head = described(
-        "dense",
-        "network",
-        f"What stands between the last maps and the classifier; free to choose for {', '.join(VARIABLE)}.",
-    )
-    split: Literal["official", "study", "kfold"] = described(
-        "official",
-        "data",
-        "Which images train and which validate: the data's own parts, 70/15/15 of train.csv, or folds.",
-    )
-    fold: int = described(0, "data", "The fold that validates, with split kfold.", Range(0, 4))
-    train_fraction: float = described(
-        1.0, "data", "Share of the training images that is used, of each class, chosen by the seed.",
-        Range(0, 1, low_open=True),
-    )  # fmt: skip
-    duplicates: Literal["warn", "group", "ignore"] = described(
-        "warn", "data", "Exact copies that cross the split: say so, keep them on one side, or ignore them."
-    )
-    labels: Literal["own", "fer+", "both"] = described(
-        "own", "data", "The data's labels, FER+'s votes as soft targets, or the mean of the two."
-    )
-    input_normalization: InputNormalization = described(
-        "none", "data", "What is done to the light of each face, in training and in reading alike."
-    )
-    mean: float = described(0.5, "data", "Subtracted from the pixels, which are 0 to 1.", Range(0, 1))
-    std: float = described(0.5, "data", "The pixels are divided by it.", POSITIVE)
-    epochs: int = described(20, "optimization", "Passes over the training images.", COUNT)
-    batch_size: int = described(128, "optimization", "Images a step, over all processes together.", COUNT)
-    optimizer: Literal["adam", "adamw", "sgd"] = described(
-        "adamw", "optimization", "sgd has Nesterov momentum; adam has weight decay in the gradient, as the study had."
-    )
-    learning_rate: float = described(2e-3, "optimization", "The peak of the schedule.", POSITIVE)
-    schedule: Literal["constant", "cosine", "onecycle"] = described(
-        "onecycle", "optimization", "onecycle rises over the first 20 % of the steps and falls to zero as a cosine."
-    )
-    backbone_lr_scale: float = described(
-        1.0, "optimization", "Learning rate below the last layer, as a share of the last layer's; 0: frozen.", SHARE
-    )
-    momentum: float = described(0.9, "optimization", "Of sgd.", BELOW_ONE)
-    ema_decay: float = described(
-        0.0,
-        "optimization",
-        "Decay a step of the averaged weights that are evaluated and kept; 0: no average.",
-        BELOW_ONE,
-    )
-    bn_images: int = described(
-        0, "optimization", "Plain training images that recalibrate batch norm before each validation; 0: none.",
-        NOT_NEGATIVE, "images",
-    )  # fmt: skip
-    early_stopping: int = described(
-        0, "optimization", "Stop after so many epochs without a better validation accuracy; 0: never.", NOT_NEGATIVE,
-        "epochs",
-    )  # fmt: skip
-    checkpoint_metric: Literal["last", "val_accuracy"] = described(
-        "last", "optimization", "Whose weights the run keeps: the last epoch's, or the best validation accuracy's."
-    )
-    progressive_resizing_from: int = described(
-        48,
-        "optimization",
-        "Side of the images in the first epochs; grows to 48 over 60 % of them.",
-        Range(16, 48),
-        "pixels",
-    )
-    weight_decay: float = described(
-        0.05,
-        "regularization",
-        "adam: L2 on all parameters; adamw and sgd: on matrices and kernels alone.",
-        NOT_NEGATIVE,
-    )
-    label_smoothing: float = described(
-        0.0, "regularization", "Share of the target that is spread over all classes.", BELOW_ONE
-    )
-    conv_drop: float = described(0.25, "regularization", "Probability of dropout behind a pool.", BELOW_ONE)
-    fc_drop: float = described(0.5, "regularization", "Probability of dropout before the last layer.", BELOW_ONE)
-    drop_kind: Literal["channel", "element"] = described(
-        "element", "regularization", "What conv_drop drops: whole maps (Dropout2d) or single values."
-    )
-    flip: bool = described(False, "augmentation", "Mirror half of the images.")
-    rotate: float = described(0.0, "augmentation", "Largest angle to either side.", Range(0, 180), "degrees")
-    translate: float = described(0.0, "augmentation", "Largest move in x and in y, as a share of the side.", BELOW_ONE)
-    scale: float = described(0.0, "augmentation", "0.1: between 1/1.1 and 1.1 times as large.", NOT_NEGATIVE)
-    brightness_contrast: float = described(
-        0.0, "augmentation", "0.2: contrast between 0.8 and 1.2, brightness by 0.2 of the normalized range.", BELOW_ONE
-    )
-    random_erasing: float = described(
-        0.0, "augmentation", "Share of the images that lose a rectangle of 2 to 20 % of their area.", SHARE
-    )
-    mixup: float = described(
-        0.0,
-        "augmentation",
-        "Each image is blended with another by a share from Beta(mixup, mixup); 0: none.",
-        NOT_NEGATIVE,
-    )
-    teacher: str = described(
-        "",
-        "distillation",
-        "Shipped model, model file or run (several: a+b) whose probabilities are part of the target.",
-    )
-    distillation_weight: float = described(0.5, "distillation", "How much of the target they are.", SHARE)
-    teacher_input: Literal["clean", "augmented"] = described(
-        "clean", "distillation", "What the teacher sees: the plain image, once, or what the network sees, at each step."
-    )
-
-    @property
-    def augmentation(self) -> "Augmentation":
-        return Augmentation(
-            self.flip, self.rotate, self.translate, self.scale, self.brightness_contrast, self.random_erasing
-        )
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How much of what is done to an image; the fields are those of a recipe. Everything zero or False: nothing."""
-
-    flip: bool = False
-    rotate: float = 0.0
-    translate: float = 0.0
-    scale: float = 0.0
-    brightness_contrast: float = 0.0
-    random_erasing: float = 0.0
-
-    @property
-    def moves(self) -> bool:
-        """Whether pixels change places."""
-        return bool(self.flip or self.rotate or self.translate or self.scale)
+__all__ = [
+    "ADDED", "FIELDS", "GROUPS", "OWN", "RECIPES", "VARIABLE", "WITHOUT_DROPOUT", "Augmentation", "Head", "Recipe",
+    "check", "from_record", "options", "recipe", "suggestion",
+]  # fmt: skip
 
 
 def _study(network: str, lr: float, batch: int, epochs: int, **changes: Any) -> Recipe:
@@ -204,6 +64,20 @@ def _champion(network: str = "champion", **changes: Any) -> Recipe:
         network, epochs=50, optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, ema_decay=0.999,
         progressive_resizing_from=32, mixup=0.2, rotate=15.0, translate=0.1, scale=0.15, brightness_contrast=0.3,
         random_erasing=0.3,
+    )  # fmt: skip
+    return replace(recipe, **changes)
+
+
+def _member(network: str, **changes: Any) -> Recipe:
+    """A member of an ensemble: less regularized than the single network, so that it has opinions of its own.
+
+    No blends and no teacher, dropout behind each stage (Khaireddin & Chen 2021), SGD with Nesterov momentum and weight
+    decay as Pramerdorfer & Kampel 2016. The learning rate is theirs for half the batch, to which it is proportional.
+    """
+    recipe = _modern(
+        network, epochs=120, batch_size=256, optimizer="sgd", learning_rate=0.1, weight_decay=3e-4, ema_decay=0.998,
+        label_smoothing=0.1, conv_drop=0.2, fc_drop=0.2, rotate=10.0, translate=0.1, scale=0.15,
+        brightness_contrast=0.2, random_erasing=0.4,
     )  # fmt: skip
     return replace(recipe, **changes)
 
@@ -243,6 +117,18 @@ RECIPES = {
             teacher="champion-int8", distillation_weight=0.9, teacher_input="augmented", mixup=0.2, fc_drop=0.0,
             rotate=10.0, scale=0.1, brightness_contrast=0.2, random_erasing=0.0,
         ),
+        # Members of an ensemble, for a GPU, each of another family (training/members.py has their papers): a plain
+        # stack, a residual one, branches side by side, and a plain one that sees the histogram equalized.
+        _member("vgg", fc_drop=0.4, weight_decay=1e-4),
+        _member("resnet"),
+        _member("inception"),
+        _member("repvgg", input_normalization="equalize"),
+        # broad-3's recipe at length: 69.7 % on PublicTest, single view, after 60 epochs (results/champion/log.md, 16),
+        # and the one that disagreed most with the others.
+        _champion(
+            "broad", name="broad_no_mixup", epochs=150, batch_size=256, learning_rate=0.2, ema_decay=0.998,
+            progressive_resizing_from=48, mixup=0.0, label_smoothing=0.1, random_erasing=0.5,
+        ),
         # A first look in minutes, not a result: what `mien quickstart` trains. At twice the learning rate, rounding
         # alone decides whether a start on a few thousand faces stands still for epochs.
         _modern(
@@ -251,12 +137,6 @@ RECIPES = {
         ),
     )
 }  # fmt: skip
-
-ADDED = (
-    "backbone_lr_scale",
-)  # fields that came to format 2 after its first runs; a record without them has the default
-
-FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}
 
 
 def recipe(name: str, **changes: object) -> Recipe:
@@ -284,53 +164,3 @@ def options(changes: dict[str, Any]) -> list[str]:
         flag = field.replace("_", "-")
         words += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
     return words
-
-
-def from_record(fields: dict[str, Any]) -> Recipe:
-    """The recipe in a run's recipe.json (format 2). Raises MienError for a field that is not known or missing."""
-    for field in fields:
-        if field not in FIELDS:
-            raise MienError(f"a recipe has no field '{field}'; it is of another version of mien")
-    missing = [field for field in FIELDS if field not in fields and field not in ADDED]
-    if missing:
-        raise MienError(f"the recipe lacks {', '.join(missing)}")
-    for field, value in fields.items():
-        kind = FIELDS[field].type
-        wanted = str if get_origin(kind) is Literal else kind
-        accepted = (int, float) if wanted is float else (wanted,)
-        if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):  # type: ignore[arg-type]
-            raise MienError(f"the recipe's {field} is {value!r}, which is of another type")
-    return Recipe(**fields)
-
-
-def check(recipe: Recipe) -> None:
-    """Raises MienError, naming the field, where a value makes no sense."""
-    for name, field in FIELDS.items():
-        value, within = getattr(recipe, name), field.metadata.get("range")
-        if within is not None:
-            require(value in within, name, value, str(within))
-        if get_origin(field.type) is Literal:
-            choices = get_args(field.type)
-            require(value in choices, name, value, f"one of {', '.join(choices)}")
-    if recipe.network not in OWN:
-        raise MienError(f"no network '{recipe.network}'; {suggestion(recipe.network, OWN)}", parameter="network")
-    batch_norm, head = OWN[recipe.network]
-    if recipe.network not in VARIABLE and (recipe.batch_norm, recipe.head) != (batch_norm, head):
-        raise MienError(
-            f"the network '{recipe.network}' has batch_norm {batch_norm} and head {head}; "
-            f"only {' and '.join(VARIABLE)} can be built in another way",
-            parameter="head" if recipe.head != head else "batch_norm",
-        )
-    if recipe.progressive_resizing_from < 48 and recipe.head == "dense":
-        raise MienError(
-            f"{{parameter}} = {recipe.progressive_resizing_from} needs a network with global pooling, which takes "
-            f"images of "
-            f"any size; '{recipe.network}' has a dense head: leave it at 48",
-            parameter="progressive_resizing_from",
-        )
-
-
-def suggestion(name: str, names: Any) -> str:
-    """The name that was probably meant, or all that there are, in words."""
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"

@@ -6,9 +6,12 @@ torch is imported by the functions that need it: the command line reads its help
 import os
 import platform
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mien.errors import require
+from mien.errors import MienError, require
+
+if TYPE_CHECKING:
+    import torch
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
@@ -70,6 +73,16 @@ def best_precision(accelerator: str) -> str:
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     return "bf16-mixed" if amx() and accelerator in ("auto", "cpu") else "32-true"
+
+
+def gpu(accelerator: str) -> "torch.device | None":
+    """The GPU that runs teachers, or None where the CPU does. Raises MienError where "gpu" is asked for and there is
+    none."""
+    import torch
+
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise MienError("there is no GPU that torch can use; choose cpu as {parameter}", parameter="accelerator")
+    return torch.device("cuda") if accelerator != "cpu" and torch.cuda.is_available() else None
 
 
 def machine() -> dict[str, Any]:

@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,17 @@ from torch import Tensor
 from mien.data.packed import MappedFaces
 from mien.errors import MienError
 from mien.files import atomic_write
-from mien.inference.model import open_model
+from mien.inference.model import Model, open_model
+from mien.inference.normalization import normalize_input
 from mien.training.augment import augment, draw
+from mien.training.distillation import network_in, teacher_in_torch
 from mien.training.pixels import to_input
 from mien.training.recipes import Augmentation, Recipe
 from mien.training.seeds import generator
 
-FORMAT = 1
+FORMAT = 2  # format 1 had one seed, as "seed"
 _BATCH = 512  # views that teachers are asked about at a time
+_BATCH_ON_DEVICE = 4096
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,13 @@ class StoredViews:
     """Views of N training images, V of each, in C classes.
 
     probabilities: (N, V, C) float16, the teachers' calibrated mean, over the view and its mirror image too where
-    `mirrored`. augmentation, seed: what the views are made of. images: digest of the training images, uint8, in their
-    order. teachers: their names.
+    `mirrored`. augmentation, seeds: what the views are made of, as many of each seed. images: digest of the training
+    images, uint8, in their order. teachers: their names.
     """
 
     probabilities: NDArray[np.float16]
     augmentation: Augmentation
-    seed: int
+    seeds: tuple[int, ...]
     classes: tuple[str, ...]
     images: str
     teachers: tuple[str, ...]
@@ -52,7 +55,8 @@ class StoredViews:
     def chance(self) -> Tensor:
         """What makes the views: (V, N, NUMBERS) float32, as `augment` takes it."""
         n, views, _ = self.probabilities.shape
-        return torch.stack([draw(n, self.seed, view) for view in range(views)])
+        of_each = range(views // len(self.seeds))
+        return torch.stack([draw(n, seed, view) for seed in self.seeds for view in of_each])
 
     def pick(self, seed: int, epoch: int) -> Tensor:
         """Which view each image has in an epoch: (N,) int64, a function of seed and epoch."""
@@ -61,7 +65,7 @@ class StoredViews:
 
     def about(self) -> dict[str, Any]:
         """The file in words, for a run's record."""
-        return {"views": self.probabilities.shape[1], "seed": self.seed, "teachers": list(self.teachers),
+        return {"views": self.probabilities.shape[1], "seeds": list(self.seeds), "teachers": list(self.teachers),
                 "mirrored": self.mirrored, "digest": self.digest}  # fmt: skip
 
     @property
@@ -86,18 +90,35 @@ def load_views(path: Path) -> StoredViews:
     try:
         with np.load(path, allow_pickle=False) as file:
             about, probabilities = json.loads(str(file["about"])), file["probabilities"]
-        if about.pop("format") != FORMAT:
+        if (format := about.pop("format")) not in (1, FORMAT):
             raise MienError(f"{path} is of a newer format; update mien", parameter="stored_views")
+        seeds = tuple(about.pop("seeds")) if format == FORMAT else (about.pop("seed"),)
         how = Augmentation(**about.pop("augmentation"))
         classes, teachers = tuple(about.pop("classes")), tuple(about.pop("teachers"))
-        views = StoredViews(probabilities, how, classes=classes, teachers=teachers, **about)
+        views = StoredViews(probabilities, how, seeds=seeds, classes=classes, teachers=teachers, **about)
         sound = probabilities.ndim == 3 and probabilities.shape[2] == len(classes) and probabilities.dtype == np.float16
-        if not sound or not np.isfinite(probabilities).all():
+        if not sound or not seeds or probabilities.shape[1] % len(seeds) or not np.isfinite(probabilities).all():
             raise ValueError("its probabilities are not sound")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, EOFError) as error:
         raise MienError(f"{path} holds no stored views ({error}); make it with mien distill-views",
                         parameter="stored_views") from error  # fmt: skip
     return views
+
+
+def join_views(parts: Sequence[StoredViews]) -> StoredViews:
+    """Views of several seeds, made apart, as one. Raises MienError where they are of other images, teachers or
+    augmentation, of one seed twice, or not as many of each seed."""
+    first, *others = parts
+    each = {part.probabilities.shape[1] // len(part.seeds) for part in parts}
+    seeds = tuple(seed for part in parts for seed in part.seeds)
+    for part in others:
+        if dataclasses.replace(part, probabilities=first.probabilities, seeds=first.seeds) != first:
+            raise MienError("stored views of other images, teachers or augmentation cannot be joined")
+    if len(each) > 1 or len(set(seeds)) < len(seeds):
+        raise MienError(f"stored views to be joined need seeds that differ and as many views of each; they have "
+                        f"{', '.join(map(str, seeds))} and {' and '.join(map(str, sorted(each)))} views")  # fmt: skip
+    return dataclasses.replace(first, probabilities=np.concatenate([p.probabilities for p in parts], axis=1),
+                               seeds=seeds)  # fmt: skip
 
 
 def digest_of(images: NDArray[np.uint8] | MappedFaces) -> str:
@@ -139,6 +160,9 @@ def check_views(
             )
 
 
+Answer = Callable[[NDArray[np.uint8]], NDArray[Any]]  # faces (M, S, S) -> probabilities (M, C)
+
+
 def distill_views(
     models: Sequence[str],
     images: NDArray[np.uint8] | MappedFaces,
@@ -149,37 +173,78 @@ def distill_views(
     seed: int = 1,
     mirror: bool = False,
     threads: int = 1,
+    device: torch.device | None = None,
     on_step: Callable[[int], None] = lambda count: None,
 ) -> StoredViews:
     """Ask teachers, which are model files, what they see in `views` augmented views of each training image.
 
     images: (N, S, S) uint8, normalized as the recipe says. recipe: its augmentation makes the views, its mean and std
-    the pixels. mirror: ask about each view's mirror image too, and average. on_step: told how many views more are done.
-    Raises MienError for a teacher that is not there or knows other classes.
+    the pixels. mirror: ask about each view's mirror image too, and average. device: a GPU, on which teachers in float
+    run in bfloat16. on_step: told how many views more are done. Raises MienError for a teacher that is not there or
+    knows other classes.
     """
     teachers = [open_model(name, threads) for name in models]
     for name, teacher in zip(models, teachers, strict=True):
         if tuple(teacher.classes) != tuple(classes):
             raise MienError(f"the teacher {name} knows the classes {', '.join(teacher.classes)}, the data have "
                             f"{', '.join(classes)}", parameter="model")  # fmt: skip
-    n = len(images)
-    result = np.empty((n, views, len(classes)), np.float16)
-    for view in range(views):
-        chance = draw(n, seed, view)
-        for rows, pixels in _augmented(images, recipe, chance):
-            result[rows, view] = np.mean([teacher.classify(pixels, flip=mirror) for teacher in teachers], axis=0)
-            on_step(rows.stop - rows.start)
-    about = (recipe.augmentation, seed, tuple(classes), digest_of(images), tuple(map(str, models)), mirror)
+    answers = {name: _answer(teacher, mirror, device) for name, teacher in zip(models, teachers, strict=True)}
+    result = ask(answers.values(), images, recipe, len(classes), views, seed, device=device, on_step=on_step)
+    about = (recipe.augmentation, (seed,), tuple(classes), digest_of(images), tuple(map(str, models)), mirror)
     return StoredViews(result, *about)
 
 
+def ask(
+    answers: Collection[Answer],
+    images: NDArray[np.uint8] | MappedFaces,
+    recipe: Recipe,
+    classes: int,
+    views: int,
+    seed: int,
+    *,
+    device: torch.device | None = None,
+    on_step: Callable[[int], None] = lambda count: None,
+) -> NDArray[np.float16]:
+    """What teachers say of augmented views (N, views, classes), the mean; see `distill_views`. The views are made on
+    the device."""
+    n = len(images)
+    result = np.empty((n, views, classes), np.float16)
+    for view in range(views):
+        chance = draw(n, seed, view)
+        for rows, pixels in _augmented(images, recipe, chance, device or torch.device("cpu")):
+            result[rows, view] = np.mean([answer(pixels) for answer in answers], axis=0)
+            on_step(rows.stop - rows.start)
+    return result
+
+
+def _answer(teacher: Model, mirror: bool, device: torch.device | None) -> Answer:
+    if device is None or not network_in(teacher):
+        return lambda pixels: teacher.classify(pixels, flip=mirror)
+    opinion = teacher_in_torch(teacher, _BATCH_ON_DEVICE, device)
+    return on_device(opinion, teacher.info.input_normalization, mirror, device)
+
+
+def on_device(opinion: Callable[[Tensor], Tensor], kind: str, mirror: bool, device: torch.device) -> Answer:
+    """A torch teacher, which takes normalized pixels, as one that takes any. kind: its input normalization. mirror: it
+    is asked about the mirror image too."""
+
+    def answer(pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        x = torch.from_numpy(normalize_input(pixels, kind)).to(device)
+        said = (opinion(x) + opinion(x.flip(-1))) / 2 if mirror else opinion(x)
+        result: NDArray[Any] = said.cpu().numpy()
+        return result
+
+    return answer
+
+
 def _augmented(
-    images: NDArray[np.uint8] | MappedFaces, recipe: Recipe, chance: Tensor
+    images: NDArray[np.uint8] | MappedFaces, recipe: Recipe, chance: Tensor, device: torch.device
 ) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
     """The views as the network would get them, back in uint8: slices of the rows and (M, S, S)."""
-    for start in range(0, len(images), _BATCH):
-        rows = slice(start, min(start + _BATCH, len(images)))
-        x = augment(to_input(torch.from_numpy(images[rows]), recipe.mean, recipe.std), recipe.augmentation,
-                    chance[rows])  # fmt: skip
+    batch = _BATCH if device.type == "cpu" else _BATCH_ON_DEVICE
+    for start in range(0, len(images), batch):
+        rows = slice(start, min(start + batch, len(images)))
+        faces = torch.from_numpy(images[rows]).to(device)
+        x = augment(to_input(faces, recipe.mean, recipe.std), recipe.augmentation, chance[rows])
         pixels = ((x * recipe.std + recipe.mean) * 255).round().clamp(0, 255).to(torch.uint8).squeeze(1)
-        yield rows, pixels.numpy()
+        yield rows, pixels.cpu().numpy()

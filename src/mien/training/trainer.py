@@ -23,9 +23,9 @@ from mien.errors import MienError
 from mien.training import checkpoint, networks
 from mien.training.augment import augment, draw, mixup, mixup_draw
 from mien.training.batch_norm import recalibrate_batch_norm, synchronize_batch_norm
+from mien.training.dropout import Shard, set_shard
 from mien.training.ema import ModelEma
 from mien.training.mapped_faces import as_tensor
-from mien.training.networks import Shard
 from mien.training.optim import freeze_backbone, optimizer
 from mien.training.pixels import to_input
 from mien.training.recipes import Recipe
@@ -138,7 +138,7 @@ class Trainer:
         if pretrained is not None:
             bare.load_state_dict(pretrained)
         bare = bare.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        networks.set_shard(bare, self.shard)
+        set_shard(bare, self.shard)
         if self.sync_batch_norm and self.shard.world_size > 1:
             synchronize_batch_norm(bare)
         self.bare = bare

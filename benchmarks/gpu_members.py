@@ -1,0 +1,375 @@
+"""A quarter of an hour of one GPU: four unlike members of an ensemble, trained side by side, then their stored views.
+
+Where the data are, make one file of the pixels and labels, without loss (46 MiB of FER2013's Training and PublicTest):
+
+    python benchmarks/gpu_members.py pack data/ -o runs/gpu/fer2013.npz
+
+It travels to the GPU with src/ and benchmarks/; results/ and the shipped weights (src/mien/inference/weights) need not.
+Nothing is fetched there. It needs torch, numpy, pillow, onnxruntime, safetensors and lightning-fabric (a wheel of
+250 kB, where it is not there: `pip download --no-deps lightning-fabric -d runs/gpu/wheels`, and there `pip install
+--no-index --no-deps --target /tmp/site runs/gpu/wheels/*.whl`, with /tmp/site in PYTHONPATH). `--limit` is what a
+command takes at most, in seconds, with all that it starts; the second finds what the first left in runs/gpu:
+
+    export PYTHONPATH=src:/tmp/site
+    python benchmarks/gpu_members.py train runs/gpu/fer2013.npz -o runs/gpu/members --copy-to OUT --limit 455
+    python benchmarks/gpu_members.py views runs/gpu/fer2013.npz runs/gpu/members -o OUT --limit 185
+
+`train` measures some steps of all members at once first and sets each schedule to the epochs that fit, at most its
+recipe's. OUT gets NAME-SEED.safetensors (weights in float16, history, logits on PublicTest; 7 to 10 MB) every ten
+epochs and at the end; `views` writes views-K.npz (four files of at most 7 MB; 64 views of each image, each with its
+mirror image, or as many as the time allows). Then, where the data are:
+
+    python benchmarks/gpu_members.py finish OUT/*.safetensors --data data/         run folders, evaluated
+    python benchmarks/gpu_members.py join OUT/views-*.npz -o runs/gpu/views.npz    for mien train --stored-views
+    mien export runs/vgg-1 -o results/champion/vgg-1.onnx --float16                to be committed, with its record
+    python benchmarks/members.py data/ results/champion/*.onnx
+
+A dry run on a CPU: `--accelerator cpu --images 64 --batch-size 32 --epochs 2`.
+"""
+
+import argparse
+import dataclasses
+import json
+import lzma
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+START = time.monotonic()
+MEMBERS = ("vgg:1", "resnet:2", "inception:3", "repvgg:4")
+STUDENT = {"rotate": 15.0, "translate": 0.12, "scale": 0.18, "brightness_contrast": 0.3, "random_erasing": 0.25}
+EVERY = 10  # epochs between files
+MEASURED = 24  # steps
+RESERVE = 15.0  # seconds behind the last epoch: logits, the file, the end of the process
+_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 0, "lp": 0, "pb": 0}]
+
+
+def predict_pixel(left: Any, above: Any, corner: Any) -> Any:
+    """The median edge detector of LOCO-I (Weinberger et al. 2000), as lossless JPEG has it."""
+    low, high = np.minimum(left, above), np.maximum(left, above)
+    return np.where(corner >= high, low, np.where(corner <= low, high, left + above - corner))
+
+
+def pack(data: Path, output: Path) -> None:
+    """Training and PublicTest of a data set as one file: each picture once, as what its prediction leaves, in LZMA."""
+    from mien.data import load, split
+
+    dataset = load(data)
+    parts = split(dataset, "official")
+    rows = np.concatenate([parts.train, parts.validation])
+    faces, index = np.unique(dataset.images[rows], axis=0, return_inverse=True)
+    padded = np.pad(faces.astype(np.int16), ((0, 0), (1, 0), (1, 0)))
+    predicted = predict_pixel(padded[:, 1:, :-1], padded[:, :-1, 1:], padded[:, :-1, :-1])
+    rest = (faces - predicted).astype(np.uint8)
+    packed = lzma.compress(rest.tobytes(), format=lzma.FORMAT_RAW, filters=_FILTERS)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with open(output, "wb") as file:
+        np.savez(
+            file, packed=np.frombuffer(packed, np.uint8), shape=faces.shape, index=index.ravel().astype(np.uint16),
+            labels=dataset.labels[rows].astype(np.uint8), n_train=len(parts.train),
+        )  # fmt: skip
+    (images, labels), (validation, _) = unpack(output)
+    assert np.array_equal(np.concatenate([images, validation]), dataset.images[rows])
+    assert np.array_equal(labels, dataset.labels[parts.train])
+    print(f"{output}: {len(rows):,} images, {output.stat().st_size / 2**20:.1f} MiB")
+
+
+Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+
+def unpack(path: Path) -> tuple[Part, Part]:
+    """Images and labels to train on, and to look at."""
+    file = np.load(path)
+    n, height, width = file["shape"]
+    raw = lzma.decompress(file["packed"].tobytes(), format=lzma.FORMAT_RAW, filters=_FILTERS)
+    rest = np.ascontiguousarray(np.frombuffer(raw, np.uint8).reshape(n, height, width).transpose(1, 2, 0))
+    faces = np.zeros((height + 1, width + 1, n), np.int16)
+    for i in range(height):
+        for j in range(width):
+            predicted = predict_pixel(faces[i + 1, j], faces[i, j + 1], faces[i, j])
+            faces[i + 1, j + 1] = (predicted + rest[i, j]) & 255
+    images = np.ascontiguousarray(faces[1:, 1:].transpose(2, 0, 1).astype(np.uint8))[file["index"]]
+    labels, cut = file["labels"].astype(np.int64), int(file["n_train"])
+    return (images[:cut], labels[:cut]), (images[cut:], labels[cut:])
+
+
+def tell(args: argparse.Namespace, text: str) -> None:
+    """A line for the screen and for log.txt beside the results."""
+    line = f"{time.monotonic() - args.start:6.1f} s  {text}"
+    print(line, flush=True)
+    with open(args.log / f"log-{args.command}.txt", "a") as file:
+        file.write(line + "\n")
+
+
+def left(args: argparse.Namespace) -> float:
+    """Seconds until the limit."""
+    return float(args.limit - (time.monotonic() - args.start))
+
+
+def train_member(args: argparse.Namespace, word: str, barrier: threading.Barrier) -> None:
+    """One process: a member from its first step to its file."""
+    from mien.inference.normalization import normalize_input
+    from mien.labels import EMOTIONS
+    from mien.training import predict
+    from mien.training.recipes import recipe
+    from mien.training.run import launch
+    from mien.training.runtime import Runtime, best_precision, machine
+    from mien.training.state import FaceSet, Progress, Row
+    from mien.training.trainer import Trainer
+
+    name, seed = word.split(":")[0], int(word.split(":")[1])
+    changes = {"batch_size": args.batch_size} if args.batch_size else {}
+    chosen = recipe(name, **changes, **({"epochs": args.epochs} if args.epochs else {}))
+    (images, labels), (shown, shown_labels) = unpack(args.data)
+    images, labels = images[: args.images or None], labels[: args.images or None]
+    shown, shown_labels = shown[: args.images or None], shown_labels[: args.images or None]
+    images = normalize_input(images, chosen.input_normalization)
+    shown = normalize_input(shown, chosen.input_normalization)
+    validation = FaceSet(shown, shown_labels)
+    precision = best_precision(args.accelerator)
+    fabric = launch(Runtime(accelerator=args.accelerator), precision)
+    compiled = args.compiled and fabric.device.type == "cuda"
+    tell(args, f"{word} begins, {precision}, {'compiled' if compiled else 'not compiled'}")
+
+    ends: list[float] = []
+    seconds: list[float] = []
+
+    class Clock:
+        def on_step(self, progress: Progress) -> None: ...
+
+        def on_epoch(self, row: Row) -> None:
+            ends.append(time.monotonic())
+            seconds.append(row["seconds"])
+            if len(ends) == 2:  # compiled, and the fastest convolutions are known: measure all members at once
+                try:
+                    barrier.wait(timeout=min(120.0, max(left(args) / 3, 1.0)))
+                except threading.BrokenBarrierError:
+                    tell(args, f"{word} did not wait for the others any longer")
+
+    few = min(len(images), MEASURED * chosen.batch_size)
+    trial = Trainer(dataclasses.replace(chosen, epochs=4), fabric, seed, compiled=compiled)
+    trial.fit(FaceSet(images[:few], labels[:few]), validation, len(EMOTIONS), callbacks=(Clock(),))
+    between = ends[3] - ends[2] - seconds[3]
+    epoch = seconds[3] * len(images) / few + max(between, 0.0)
+    fits = int((left(args) - RESERVE) / (1.05 * epoch))
+    chosen = dataclasses.replace(chosen, epochs=max(1, min(chosen.epochs, fits)))
+    tell(args, f"{word} takes {epoch:.2f} s an epoch beside the others: {chosen.epochs} epochs")
+
+    def write(trainer: Trainer, model: Any, history: list[Row], last: bool) -> None:
+        views = {"single": shown, "mirrored": np.ascontiguousarray(shown[:, :, ::-1])}
+        logits = {view: predict.logits(model, faces, chosen.mean, chosen.std, 1024) for view, faces in views.items()}
+        about: dict[str, Any] = {
+            "recipe": dataclasses.asdict(chosen), "seed": seed, "precision": precision, "compiled": compiled,
+            "history": history, "machine": machine(), "finished": len(history) == chosen.epochs,
+        }  # fmt: skip
+        if last:
+            plain = predict.logits(model, images, chosen.mean, chosen.std, 1024)
+            about["training_accuracy"] = float((plain.argmax(1) == labels).mean())
+        save(args, f"{name}-{seed}", model.state_dict(), logits, about)
+        accuracy = {view: f"{(z.argmax(1) == shown_labels).mean():.2%}" for view, z in logits.items()}
+        tell(args, f"{word} epoch {len(history)} of {chosen.epochs}: PublicTest {accuracy['single']}, "
+                   f"training {about.get('training_accuracy', history[-1]['train_accuracy']):.2%}")  # fmt: skip
+
+    history: list[Row] = []
+
+    class Keeper:
+        def on_step(self, progress: Progress) -> None: ...
+
+        def on_epoch(self, row: Row) -> None:
+            history.append(row)
+            if len(history) % EVERY == 0 and len(history) < chosen.epochs:
+                write(trainer, trainer.judged, history, last=False)
+
+    minutes = max(left(args) - RESERVE, 1.0) / 60
+    trainer = Trainer(chosen, fabric, seed, compiled=compiled, max_minutes=minutes)
+    fitted = trainer.fit(FaceSet(images, labels), validation, len(EMOTIONS), callbacks=(Keeper(),))
+    write(trainer, fitted.model, fitted.history, last=True)
+
+
+def save(args: argparse.Namespace, name: str, weights: Any, logits: Any, about: dict[str, Any]) -> None:
+    """Weights (matrices and kernels in float16), logits on PublicTest and the record, in one file, in both folders."""
+    import torch
+    from safetensors.torch import save_file
+
+    tensors = {f"weights.{key}": (t.half() if t.is_floating_point() and t.ndim > 1 else t).cpu().contiguous()
+               for key, t in weights.items()}  # fmt: skip
+    tensors |= {f"logits.{view}": torch.from_numpy(np.ascontiguousarray(z)) for view, z in logits.items()}
+    for folder in {args.output, args.copy_to or args.output}:
+        temporary = folder / f".{name}"
+        save_file(tensors, temporary, metadata={"about": json.dumps(about)})
+        temporary.replace(folder / f"{name}.safetensors")
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Weights, logits and record of a file of `train`."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        about = json.loads(file.metadata()["about"])
+    weights = {k.removeprefix("weights."): t for k, t in tensors.items() if k.startswith("weights.")}
+    logits = {k.removeprefix("logits."): t.numpy() for k, t in tensors.items() if k.startswith("logits.")}
+    return {k: t.float() if t.is_floating_point() else t for k, t in weights.items()}, logits, about
+
+
+def ask_members(args: argparse.Namespace, number: int) -> None:
+    """One process: what the members say of the views of every args.processes-th seed."""
+    import torch
+
+    from mien.evaluation.calibration import fit_temperature
+    from mien.inference.normalization import normalize_input
+    from mien.labels import EMOTIONS
+    from mien.training import networks
+    from mien.training.distillation import opinion_of
+    from mien.training.recipes import Recipe, recipe
+    from mien.training.runtime import gpu
+    from mien.training.stored_views import StoredViews, ask, digest_of, on_device
+
+    student = recipe("champion", **STUDENT)
+    (images, _), (_, shown_labels) = unpack(args.data)
+    images = normalize_input(images[: args.images or None], student.input_normalization)
+    device = gpu(args.accelerator) or torch.device("cpu")
+    answers = []
+    paths = sorted(args.members.glob("*.safetensors"))
+    for path in paths:
+        weights, logits, about = read(path)
+        own = Recipe(**about["recipe"])
+        network = networks.build_from(own, len(EMOTIONS))
+        network.load_state_dict(weights)
+        temperature = fit_temperature(logits["single"], shown_labels[: len(logits["single"])])
+        opinion = opinion_of(network, own.mean, own.std, temperature, 0, device)
+        answers.append(on_device(opinion, own.input_normalization, args.mirror, device))
+    names, digest = tuple(path.stem for path in paths), digest_of(images)
+    tell(args, f"process {number} asks {', '.join(names)}")
+    said: list[NDArray[np.float16]] = []
+    seeds = list(range(1 + number, 1 + args.views, args.processes))
+    took, output = 0.0, args.output / f"views-{number + 1}.npz"
+    for count, seed in enumerate(seeds, start=1):
+        began = time.monotonic()
+        said.append(ask(answers, images, student, len(EMOTIONS), 1, seed, device=device))
+        took = time.monotonic() - began
+        last = count == len(seeds) or left(args) < 1.3 * took + 8
+        if last or count % 4 == 0:
+            probabilities = np.concatenate(said, axis=1)
+            views = StoredViews(probabilities, student.augmentation, tuple(seeds[:count]), EMOTIONS, digest, names,
+                                args.mirror)  # fmt: skip
+            views.save(output)
+            tell(args, f"process {number}: {count} of {len(seeds)} views, {took:.1f} s each, "
+                       f"{output.stat().st_size / 2**20:.1f} MiB")  # fmt: skip
+        if last:
+            break
+
+
+def run_together(args: argparse.Namespace, target: Any, rows: list[tuple[Any, ...]]) -> None:
+    """Processes side by side, ended at the limit; exits with 1 where one failed."""
+    for folder in {args.output, args.log}:
+        folder.mkdir(parents=True, exist_ok=True)
+    context = multiprocessing.get_context("spawn")
+    cores = max(1, (os.cpu_count() or 1) // len(rows))
+    os.environ["OMP_NUM_THREADS"] = os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = str(cores)
+    processes = [context.Process(target=target, args=(args, *row)) for row in rows]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(max(left(args) + 5, 0.1))
+        if process.is_alive():
+            process.kill()
+            process.join()
+    codes = [process.exitcode for process in processes]
+    tell(args, f"done: {codes}")
+    sys.exit(any(codes))
+
+
+def finish_member(path: Path, data: Path, runs: Path) -> None:
+    """A file of `train` as a run folder, exported and evaluated as `mien train` does it."""
+    from mien.data import load
+    from mien.evaluation import history
+    from mien.files import write_json
+    from mien.training.finish import finish
+    from mien.training.recipes import Recipe
+    from mien.training.run import _record, load_run
+    from mien.training.runtime import Runtime
+    from mien.training.state import FitResult
+    from mien.training.tracking import tracker
+    from mien.training.training_set import select
+    from mien.training.weights import save_weights
+
+    weights, _, about = read(path)
+    folder = runs / path.stem
+    if (folder / "recipe.json").exists():
+        sys.exit(f"{folder} holds a run already; move it away")
+    dataset = load(data)
+    recipe, parts, _ = select(Recipe(**about["recipe"]), dataset, about["seed"])
+    runtime = Runtime(accelerator="gpu", compiled=about["compiled"])
+    record = _record(recipe, dataset, parts, about["seed"], "", runtime, about["precision"])
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "recipe.json", {**record, "machine": about["machine"]})
+    history.write(about["history"], folder / "history.csv")
+    save_weights(weights, folder / "weights.safetensors")
+    run = load_run(folder)
+    watch = tracker("none")
+    finish(run, dataset, ["validation"], FitResult(run.model(), about["history"], len(about["history"])), watch)
+    print(f"{folder}: {run.metrics()['evaluations']['validation']['single']['accuracy']:.2%} on PublicTest, training "
+          f"{about.get('training_accuracy', float('nan')):.2%}")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    packer = commands.add_parser("pack")
+    packer.add_argument("data", type=Path)
+    packer.add_argument("-o", "--output", type=Path, required=True)
+    trainer, asker = commands.add_parser("train"), commands.add_parser("views")
+    for command in (trainer, asker):
+        command.add_argument("data", type=Path)
+        command.add_argument("-o", "--output", type=Path, required=True)
+        command.add_argument("--limit", type=float, required=True, help="seconds")
+        command.add_argument("--accelerator", default="auto")
+        command.add_argument("--images", type=int, default=0, help="the first N alone (default: all)")
+    trainer.add_argument("--copy-to", type=Path)
+    trainer.add_argument("--members", nargs="+", default=MEMBERS, metavar="RECIPE:SEED")
+    trainer.add_argument("--epochs", type=int, default=0, help="at most (default: the recipe's)")
+    trainer.add_argument("--batch-size", type=int, default=0)
+    trainer.add_argument("--compiled", action=argparse.BooleanOptionalAction, default=True)
+    asker.add_argument("members", type=Path)
+    asker.add_argument("--views", type=int, default=64)
+    asker.add_argument("--processes", type=int, default=4)
+    asker.add_argument("--mirror", action=argparse.BooleanOptionalAction, default=True)
+    finisher = commands.add_parser("finish")
+    finisher.add_argument("files", nargs="+", type=Path)
+    finisher.add_argument("--data", type=Path, default=Path("data"))
+    finisher.add_argument("--runs", type=Path, default=Path("runs"))
+    joiner = commands.add_parser("join")
+    joiner.add_argument("files", nargs="+", type=Path)
+    joiner.add_argument("-o", "--output", type=Path, required=True)
+    args = parser.parse_args()
+    args.start = START
+    if args.command == "pack":
+        pack(args.data, args.output)
+    elif args.command == "train":
+        args.log = args.copy_to or args.output
+        barrier = multiprocessing.get_context("spawn").Barrier(len(args.members))
+        run_together(args, train_member, [(word, barrier) for word in args.members])
+    elif args.command == "views":
+        args.log = args.output
+        run_together(args, ask_members, [(number,) for number in range(args.processes)])
+    elif args.command == "finish":
+        for path in args.files:
+            finish_member(path, args.data, args.runs)
+    else:
+        from mien.training.stored_views import join_views, load_views
+
+        views = join_views([load_views(path) for path in args.files])
+        views.save(args.output)
+        print(f"{args.output}: {views.probabilities.shape[1]} views of {len(views.probabilities):,} images")
+
+
+if __name__ == "__main__":
+    main()

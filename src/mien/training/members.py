@@ -1,0 +1,137 @@
+"""Networks that are members of an ensemble, each of another family: VGG, ResNet, Inception, RepVGG.
+
+An ensemble gains by what its members disagree on, so these are to err on other faces than the champion does, and than
+each other. Each is a family of the field at the size of FER2013's faces: at most five million parameters, batch norm
+behind every convolution, and dropout behind every stage, as Khaireddin & Chen 2021 have it. Input (N, 1, 48, 48) float,
+output (N, classes) logits; a map's side goes 48, 24, 12, 6.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mien.training.conv3x3 import Conv3x3
+from mien.training.dropout import DropKind, Dropout, drop
+from mien.training.layers import Sequential
+
+
+def vgg(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_: Any) -> nn.Sequential:
+    """Pairs of 3x3 convolutions with a pool behind each pair, and 1,024 numbers before the classes (Simonyan &
+    Zisserman 2015; narrowed for FER2013 by Khaireddin & Chen 2021). Half of its weights stand behind the last pool."""
+
+    def block(c_in: int, c_out: int) -> list[nn.Module]:
+        return [
+            *_conv_bn_relu(c_in, c_out), *_conv_bn(c_out, c_out), nn.MaxPool2d(2), nn.ReLU(inplace=True),
+            drop(conv_drop, drop_kind),
+        ]  # fmt: skip
+
+    return Sequential(
+        *block(1, 64), *block(64, 128), *block(128, 256), *block(256, 256),  # 256 x 3 x 3
+        nn.Flatten(), nn.Linear(2304, 1024), nn.ReLU(inplace=True), Dropout(fc_drop), nn.Linear(1024, classes),
+    )  # fmt: skip
+
+
+def resnet(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_: Any) -> nn.Sequential:
+    """ResNet-18 (He et al. 2016) for small pictures: a 3x3 convolution in place of the stem and its pool, and a
+    narrow end."""
+
+    def stage(c_in: int, c_out: int, stride: int) -> list[nn.Module]:
+        return [BasicBlock(c_in, c_out, stride), BasicBlock(c_out, c_out), drop(conv_drop, drop_kind)]
+
+    return Sequential(
+        *_conv_bn_relu(1, 64), *stage(64, 64, 1), *stage(64, 128, 2), *stage(128, 240, 2), *stage(240, 240, 2),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), Dropout(fc_drop), nn.Linear(240, classes),
+    )  # fmt: skip
+
+
+def inception(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_: Any) -> nn.Sequential:
+    """Branches of several sizes side by side, each norm behind its convolution (Szegedy et al. 2015, 2016)."""
+
+    def pool() -> list[nn.Module]:
+        return [nn.MaxPool2d(2), drop(conv_drop, drop_kind)]
+
+    return Sequential(
+        *_conv_bn_relu(1, 32), *_conv_bn_relu(32, 64), *pool(),  # 64 x 24 x 24
+        Inception(64, 128), Inception(128, 192), *pool(),  # 192 x 12 x 12
+        Inception(192, 320), Inception(320, 320), Inception(320, 320), *pool(),  # 320 x 6 x 6
+        Inception(320, 512), Inception(512, 512), Inception(512, 512), drop(conv_drop, drop_kind),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), Dropout(fc_drop), nn.Linear(512, classes),
+    )  # fmt: skip
+
+
+def repvgg(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_: Any) -> nn.Sequential:
+    """A plain stack of convolutions that trains with a 1x1 convolution and the identity beside each (Ding et al.
+    2021). The branches stay apart in its file, so that it can be trained further."""
+
+    def stage(c_in: int, c_out: int, blocks: int) -> list[nn.Module]:
+        rest = [RepBlock(c_out, c_out) for _ in range(blocks - 1)]
+        return [RepBlock(c_in, c_out, stride=2), *rest, drop(conv_drop, drop_kind)]
+
+    return Sequential(
+        RepBlock(1, 48), RepBlock(48, 48), drop(conv_drop, drop_kind),  # 48 x 48 x 48
+        *stage(48, 96, 4), *stage(96, 192, 5), *stage(192, 320, 2),  # 320 x 6 x 6
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), Dropout(fc_drop), nn.Linear(320, classes),
+    )  # fmt: skip
+
+
+MEMBERS: dict[str, Callable[..., nn.Sequential]] = {build.__name__: build for build in (vgg, resnet, inception, repvgg)}
+
+
+def _conv_bn(c_in: int, c_out: int, side: int = 3, stride: int = 1) -> list[nn.Module]:
+    """A convolution that keeps the side of a map, or halves it where stride is 2, and its norm."""
+    plain = side == 3 and stride == 1
+    own = Conv3x3(c_in, c_out, bias=False) if plain else None
+    return [own or nn.Conv2d(c_in, c_out, side, stride, side // 2, bias=False), nn.BatchNorm2d(c_out)]
+
+
+def _conv_bn_relu(c_in: int, c_out: int, side: int = 3, stride: int = 1) -> list[nn.Module]:
+    return [*_conv_bn(c_in, c_out, side, stride), nn.ReLU(inplace=True)]
+
+
+class BasicBlock(nn.Module):
+    """Two convolutions, added to what goes in, or to a 1x1 convolution of it where the shape changes (He et al.
+    2016)."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.branch = Sequential(*_conv_bn_relu(c_in, c_out, stride=stride), *_conv_bn(c_out, c_out))
+        nn.init.constant_(self.branch[-1].weight, 0.2)  # a fresh network is a shallow one
+        same = c_in == c_out and stride == 1
+        self.shortcut = Sequential(*([] if same else _conv_bn(c_in, c_out, 1, stride)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.relu(self.branch(x) + self.shortcut(x), inplace=True)
+
+
+class Inception(nn.Module):
+    """A 1x1 convolution, a 3x3 one, two 3x3 ones, and a pool, side by side (Szegedy et al. 2016): c_out maps."""
+
+    def __init__(self, c_in: int, c_out: int) -> None:
+        super().__init__()
+        quarter, eighth = c_out // 4, c_out // 8
+        self.point = Sequential(*_conv_bn_relu(c_in, quarter, 1))
+        self.middle = Sequential(*_conv_bn_relu(c_in, 3 * eighth, 1), *_conv_bn_relu(3 * eighth, 2 * quarter))
+        self.wide = Sequential(
+            *_conv_bn_relu(c_in, eighth, 1), *_conv_bn_relu(eighth, eighth), *_conv_bn_relu(eighth, eighth)
+        )
+        self.pooled = Sequential(nn.MaxPool2d(3, 1, 1), *_conv_bn_relu(c_in, eighth, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.point(x), self.middle(x), self.wide(x), self.pooled(x)], dim=1)
+
+
+class RepBlock(nn.Module):
+    """A 3x3 convolution, a 1x1 one and, where the shape stays, the identity, each with its norm, added (Ding et al.
+    2021)."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.wide = Sequential(*_conv_bn(c_in, c_out, stride=stride))
+        self.point = Sequential(*_conv_bn(c_in, c_out, 1, stride))
+        self.same = nn.BatchNorm2d(c_out) if c_in == c_out and stride == 1 else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.wide(x) + self.point(x)
+        return nn.functional.relu(y if self.same is None else y + self.same(x), inplace=True)

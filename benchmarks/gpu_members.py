@@ -138,26 +138,37 @@ def train_member(args: argparse.Namespace, word: str, barrier: threading.Barrier
     compiled = args.compiled and fabric.device.type == "cuda"
     tell(args, f"{word} begins, {precision}, {'compiled' if compiled else 'not compiled'}")
 
-    ends: list[float] = []
-    seconds: list[float] = []
+    def measure(compiled: bool) -> float:
+        """Seconds of an epoch while all members train."""
+        ends: list[float] = []
+        seconds: list[float] = []
 
-    class Clock:
-        def on_step(self, progress: Progress) -> None: ...
+        class Clock:
+            def on_step(self, progress: Progress) -> None: ...
 
-        def on_epoch(self, row: Row) -> None:
-            ends.append(time.monotonic())
-            seconds.append(row["seconds"])
-            if len(ends) == 2:  # compiled, and the fastest convolutions are known: measure all members at once
-                try:
-                    barrier.wait(timeout=min(120.0, max(left(args) / 3, 1.0)))
-                except threading.BrokenBarrierError:
-                    tell(args, f"{word} did not wait for the others any longer")
+            def on_epoch(self, row: Row) -> None:
+                ends.append(time.monotonic())
+                seconds.append(row["seconds"])
+                if len(ends) == 2:  # compiled, and the fastest convolutions are known: measure all members at once
+                    try:
+                        barrier.wait(timeout=min(120.0, max(left(args) / 3, 1.0)))
+                    except threading.BrokenBarrierError:
+                        tell(args, f"{word} did not wait for the others any longer")
 
-    few = min(len(images), MEASURED * chosen.batch_size)
-    trial = Trainer(dataclasses.replace(chosen, epochs=4), fabric, seed, compiled=compiled)
-    trial.fit(FaceSet(images[:few], labels[:few]), validation, len(EMOTIONS), callbacks=(Clock(),))
-    between = ends[3] - ends[2] - seconds[3]
-    epoch = seconds[3] * len(images) / few + max(between, 0.0)
+        few = min(len(images), MEASURED * chosen.batch_size)
+        trial = Trainer(dataclasses.replace(chosen, epochs=4), fabric, seed, compiled=compiled)
+        trial.fit(FaceSet(images[:few], labels[:few]), validation, len(EMOTIONS), callbacks=(Clock(),))
+        between = ends[3] - ends[2] - seconds[3]
+        return float(seconds[3] * len(images) / few + max(between, 0.0))
+
+    try:
+        epoch = measure(compiled)
+    except Exception as error:
+        if not compiled:
+            raise
+        tell(args, f"{word} goes on without torch.compile: {str(error).splitlines()[:1]}")
+        compiled = False
+        epoch = measure(compiled)
     fits = int((left(args) - RESERVE) / (1.05 * epoch))
     chosen = dataclasses.replace(chosen, epochs=max(1, min(chosen.epochs, fits)))
     tell(args, f"{word} takes {epoch:.2f} s an epoch beside the others: {chosen.epochs} epochs")

@@ -47,7 +47,7 @@ MEMBERS = ("vgg:1", "resnet:2", "inception:3", "repvgg:4")
 STUDENT = {"rotate": 15.0, "translate": 0.12, "scale": 0.18, "brightness_contrast": 0.3, "random_erasing": 0.25}
 EVERY = 10  # epochs between files
 MEASURED = 24  # steps
-RESERVE = 15.0  # seconds behind the last epoch: logits, the file, the end of the process
+RESERVE = 20.0  # seconds behind the last epoch: logits, the file, the end of the process
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 0, "lp": 0, "pb": 0}]
 
 
@@ -114,7 +114,16 @@ def left(args: argparse.Namespace) -> float:
 
 
 def train_member(args: argparse.Namespace, word: str, barrier: threading.Barrier) -> None:
-    """One process: a member from its first step to its file."""
+    """One process: a member from its first step to its file. Where it fails, the others do not wait for it."""
+    try:
+        train_one(args, word, barrier)
+    except BaseException:
+        barrier.abort()
+        raise
+
+
+def train_one(args: argparse.Namespace, word: str, barrier: threading.Barrier) -> None:
+    """Load, measure, choose the epochs, train, write."""
     from mien.inference.normalization import normalize_input
     from mien.labels import EMOTIONS
     from mien.training import predict
@@ -169,21 +178,22 @@ def train_member(args: argparse.Namespace, word: str, barrier: threading.Barrier
         tell(args, f"{word} goes on without torch.compile: {str(error).splitlines()[:1]}")
         compiled = False
         epoch = measure(compiled)
-    fits = int((left(args) - RESERVE) / (1.05 * epoch))
+    fits = int((left(args) - RESERVE) / (1.07 * epoch))
     chosen = dataclasses.replace(chosen, epochs=max(1, min(chosen.epochs, fits)))
     tell(args, f"{word} takes {epoch:.2f} s an epoch beside the others: {chosen.epochs} epochs")
 
-    def write(trainer: Trainer, model: Any, history: list[Row], last: bool) -> None:
+    def write(model: Any, history: list[Row], last: bool) -> None:
         views = {"single": shown, "mirrored": np.ascontiguousarray(shown[:, :, ::-1])}
         logits = {view: predict.logits(model, faces, chosen.mean, chosen.std, 1024) for view, faces in views.items()}
         about: dict[str, Any] = {
             "recipe": dataclasses.asdict(chosen), "seed": seed, "precision": precision, "compiled": compiled,
             "history": history, "machine": machine(), "finished": len(history) == chosen.epochs,
         }  # fmt: skip
+        save(args, f"{name}-{seed}", model.state_dict(), logits, about)
         if last:
             plain = predict.logits(model, images, chosen.mean, chosen.std, 1024)
             about["training_accuracy"] = float((plain.argmax(1) == labels).mean())
-        save(args, f"{name}-{seed}", model.state_dict(), logits, about)
+            save(args, f"{name}-{seed}", model.state_dict(), logits, about)
         accuracy = {view: f"{(z.argmax(1) == shown_labels).mean():.2%}" for view, z in logits.items()}
         tell(args, f"{word} epoch {len(history)} of {chosen.epochs}: PublicTest {accuracy['single']}, "
                    f"training {about.get('training_accuracy', history[-1]['train_accuracy']):.2%}")  # fmt: skip
@@ -196,12 +206,12 @@ def train_member(args: argparse.Namespace, word: str, barrier: threading.Barrier
         def on_epoch(self, row: Row) -> None:
             history.append(row)
             if len(history) % EVERY == 0 and len(history) < chosen.epochs:
-                write(trainer, trainer.judged, history, last=False)
+                write(trainer.judged, history, last=False)
 
     minutes = max(left(args) - RESERVE, 1.0) / 60
     trainer = Trainer(chosen, fabric, seed, compiled=compiled, max_minutes=minutes)
     fitted = trainer.fit(FaceSet(images, labels), validation, len(EMOTIONS), callbacks=(Keeper(),))
-    write(trainer, fitted.model, fitted.history, last=True)
+    write(fitted.model, fitted.history, last=True)
 
 
 def save(args: argparse.Namespace, name: str, weights: Any, logits: Any, about: dict[str, Any]) -> None:
@@ -284,6 +294,7 @@ def run_together(args: argparse.Namespace, target: Any, rows: list[tuple[Any, ..
         folder.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
     cores = max(1, (os.cpu_count() or 1) // len(rows))
+    os.environ["MIEN_KERNELS"] = "0"  # they are for CPUs, and take a compiler's time
     os.environ["OMP_NUM_THREADS"] = os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = str(cores)
     processes = [context.Process(target=target, args=(args, *row)) for row in rows]
     for process in processes:

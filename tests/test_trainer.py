@@ -206,9 +206,9 @@ class Killer:
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_resumes_to_the_weights_of_an_uninterrupted_run(name, tmp_path, monkeypatch):
     monkeypatch.setattr("mien.training.trainer.SAVE_EVERY", 0.0)  # a checkpoint after every step
-    chosen = dataclasses.replace(RECIPES[name], epochs=2, batch_size=8, bn_images=16 if RECIPES[name].bn_images else 0)
+    chosen = dataclasses.replace(RECIPES[name], epochs=2, batch_size=4, bn_images=16 if RECIPES[name].bn_images else 0)
     teacher = (lambda x: torch.softmax(x.flatten(1)[:, :3], 1)) if chosen.teacher else None
-    train, validation = stripes(24), stripes(9, 1)
+    train, validation = stripes(12), stripes(5, 1)
     whole = fit(chosen, train, validation, 3, seed=1, teacher=teacher)
     with pytest.raises(Killed):
         fit(chosen, train, validation, 3, 1, tmp_path, teacher=teacher, callbacks=(Killer(1, 2),))

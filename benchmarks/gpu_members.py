@@ -48,6 +48,7 @@ STUDENT = {"rotate": 15.0, "translate": 0.12, "scale": 0.18, "brightness_contras
 EVERY = 10  # epochs between files
 MEASURED = 24  # steps
 RESERVE = 20.0  # seconds behind the last epoch: logits, the file, the end of the process
+RETRACED = 20.0  # seconds that torch.compile takes once more for the same network, its kernels in the cache
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 0, "lp": 0, "pb": 0}]
 
 
@@ -178,7 +179,7 @@ def train_one(args: argparse.Namespace, word: str, barrier: threading.Barrier) -
         tell(args, f"{word} goes on without torch.compile: {str(error).splitlines()[:1]}")
         compiled = False
         epoch = measure(compiled)
-    fits = int((left(args) - RESERVE) / (1.07 * epoch))
+    fits = int((left(args) - RESERVE - (RETRACED if compiled else 0)) / (1.07 * epoch))
     chosen = dataclasses.replace(chosen, epochs=max(1, min(chosen.epochs, fits)))
     tell(args, f"{word} takes {epoch:.2f} s an epoch beside the others: {chosen.epochs} epochs")
 

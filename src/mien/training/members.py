@@ -96,8 +96,11 @@ class BasicBlock(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
         super().__init__()
-        self.branch = Sequential(*_conv_bn_relu(c_in, c_out, stride=stride), *_conv_bn(c_out, c_out))
-        nn.init.constant_(self.branch[-1].weight, 0.2)  # a fresh network is a shallow one
+        branch = [*_conv_bn_relu(c_in, c_out, stride=stride), *_conv_bn(c_out, c_out)]
+        last = branch[-1]
+        assert isinstance(last, nn.BatchNorm2d)
+        nn.init.constant_(last.weight, 0.2)  # a fresh network is a shallow one
+        self.branch = Sequential(*branch)
         same = c_in == c_out and stride == 1
         self.shortcut = Sequential(*([] if same else _conv_bn(c_in, c_out, 1, stride)))
 

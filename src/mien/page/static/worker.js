@@ -17,7 +17,7 @@ let find = null;
 let model = null; // {card, session}
 
 const progress = (state) => postMessage({ progress: state });
-const open = (bytes) => InferenceSession.create(bytes, OPTIONS);
+const open = (bytes, more = {}) => InferenceSession.create(bytes, { ...OPTIONS, ...more });
 
 const TASKS = {
   /** Load the runtime, the detector and a model. Gives the model's card. */
@@ -26,7 +26,8 @@ const TASKS = {
     const [runtime, detector, classifier] = await load([PAGE.runtime, PAGE.detector, card.file], progress);
     env.wasm.numThreads = 1;
     env.wasm.wasmBinary = runtime;
-    find = yunet(await open(detector), Tensor);
+    // Nothing is left to fuse in YuNet's file: looking for it costs a fifth of the time until the first face.
+    find = yunet(await open(detector, { graphOptimizationLevel: "disabled" }), Tensor);
     model = { card, session: await open(classifier) };
     return card;
   },

@@ -20,7 +20,7 @@ LARGEST = 12_000_000  # bytes of the wheel
 NEEDED = (
     "mien/py.typed", "mien/inference/weights/champion-fast.onnx", "mien/inference/weights/yunet.onnx",
     "mien/inference/weights/yunet-LICENSE.txt", "mien/server/static/index.html", "mien/page/static/answers.js",
-    "mien/evaluation/static/", "mien/training/conv3x3.c", "mien/training/recipe_results.json",
+    "mien/evaluation/static/", "mien/training/conv3x3.c", "mien/training/layers.c", "mien/training/recipe_results.json",
 )  # fmt: skip
 FOREIGN = re.compile(r"(^|/)(tests?|docs|benchmarks|node_modules|\.venv)/|\.(pyc|so|csv)$")
 

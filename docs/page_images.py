@@ -51,7 +51,11 @@ def shot(browser: Any, url: str, name: str, scheme: str, **viewport: int) -> Non
     page = browser.new_context(color_scheme=scheme, viewport=viewport, device_scale_factor=1.5).new_page()
     page.set_default_timeout(120_000)
     page.goto(url)
-    page.locator(".sample").click()
+    for visit in range(2):  # the second time what it needs is loaded, and the time shown is that of reading
+        page.locator(".sample").click()
+        page.locator(".face .bar").first.wait_for()
+        if not visit:
+            page.get_by_role("button", name="New photo").click()
     page.get_by_role("button", name="Heat map").click()
     page.locator(".heat:not(.loading) img[src]").wait_for()
     page.wait_for_timeout(500)

@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", default="runs")
     parser.add_argument("--run", default="study-deep-1", help="the run that is shown (default study-deep-1)")
-    parser.add_argument("--other", default="study-hybrid-element-1", help="the one it is compared with")
+    parser.add_argument("--other", default="study-dropout-1", help="the one it is compared with")
     parser.add_argument("--model", default="default")
     args = parser.parse_args()
     chromium = os.environ.get("MIEN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")

@@ -222,6 +222,30 @@ def test_the_site_has_no_broken_link_and_loads_nothing_from_elsewhere(site):
     assert broken == []
 
 
+def test_search_finds_and_the_dark_is_dark(site):
+    api = pytest.importorskip("playwright.sync_api")
+    from page_site import handed_out
+    from serve_fixtures import chromium
+
+    if chromium() is None:
+        pytest.skip("no Chromium")
+    with handed_out(site) as url, api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+        levels = []
+        for scheme in ("light", "dark"):
+            page = browser.new_context(color_scheme=scheme).new_page()
+            page.set_default_timeout(60_000)
+            page.goto(url)
+            color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+            levels.append(sum(map(int, re.findall(r"\d+", color)[:3])))
+        assert levels[0] > 700 > 100 > levels[1]
+        page.keyboard.press("Control+k")
+        page.wait_for_timeout(300)
+        page.keyboard.type("temperature")
+        page.get_by_text(re.compile(r"^\d+ results$")).wait_for()
+        browser.close()
+
+
 def test_every_page_stands_in_the_navigation(site):
     config = (DOCS / "zensical.toml").read_text()
     named = set(re.findall(r'= "([^"]+\.md)"', config))

@@ -188,8 +188,8 @@ def test_networks_learn_the_same_with_and_without(name, monkeypatch):
         theirs = copy.deepcopy(ours)
         x, labels = torch.randn(3, 1, 48, 48), torch.arange(3)
         gradients = []
-        for model, kernels in ((ours, usable), (theirs, lambda x: None)):
-            monkeypatch.setattr(layers, "usable", kernels)
+        for model, whether in ((ours, usable), (theirs, lambda x: None)):
+            monkeypatch.setattr(layers, "usable", whether)
             nn.functional.cross_entropy(model(x), labels).backward()
             gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
         distances.append(float((gradients[0] - gradients[1]).norm() / gradients[1].norm()))

@@ -17,7 +17,6 @@ import mmap
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,28 +39,25 @@ _USAGES = (*USAGES, "")
 class MappedFaces:
     """Faces at some rows of images that lie in a mapped file, read when they are asked for: (N, 48, 48) uint8.
 
-    images: (M, 48, 48) uint8. rows: (N,) of them. prepare: done to the faces (K, 48, 48) uint8 that are read.
+    images: (M, 48, 48) uint8. rows: (N,) of them.
     """
 
-    def __init__(self, images: Faces, rows: NDArray[np.int64], prepare: Callable[[Faces], Faces] = lambda faces: faces):
-        self.images, self.rows, self.prepare = images, rows, prepare
+    def __init__(self, images: Faces, rows: NDArray[np.int64]) -> None:
+        self.images, self.rows = images, rows
         self.shape = (len(rows), *images.shape[1:])
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: slice | NDArray[np.int64]) -> Faces:
-        return self.prepare(self.images[self.rows[index]])
+        return self.images[self.rows[index]]
 
 
-def faces_at(
-    images: Faces, rows: NDArray[np.int64], prepare: Callable[[Faces], Faces] = lambda faces: faces
-) -> Faces | MappedFaces:
-    """The faces at `rows`, prepared: in memory, or, of a mapped file of more than IN_MEMORY, read when they are asked
-    for."""
+def faces_at(images: Faces, rows: NDArray[np.int64]) -> Faces | MappedFaces:
+    """The faces at `rows`: in memory, or, of a mapped file of more than IN_MEMORY, read when they are asked for."""
     if images.nbytes > IN_MEMORY and is_mapped(images):
-        return MappedFaces(images, rows, prepare)
-    return prepare(images[rows])
+        return MappedFaces(images, rows)
+    return images[rows]
 
 
 def is_mapped(array: Any) -> bool:

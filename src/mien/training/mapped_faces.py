@@ -8,6 +8,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.data.packed import MappedFaces
+from mien.inference.normalization import InputNormalization, normalize_input
+
+
+class NormalizedFaces(MappedFaces):
+    """Mapped faces whose light is normalized when they are read."""
+
+    def __init__(self, faces: MappedFaces, kind: InputNormalization) -> None:
+        super().__init__(faces.images, faces.rows)
+        self.kind = kind
+
+    def __getitem__(self, index: slice | NDArray[np.int64]) -> NDArray[np.uint8]:
+        return normalize_input(super().__getitem__(index), self.kind)
 
 
 class MappedTensor:

@@ -2,17 +2,17 @@
 
 import dataclasses
 import warnings
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.data import Dataset, split
-from mien.data.packed import faces_at
+from mien.data.packed import MappedFaces, faces_at
 from mien.data.splits import Split, split_name, take_fraction
 from mien.errors import MienError, MienWarning
 from mien.inference.normalization import normalize_input
 from mien.training.distillation import fits
+from mien.training.mapped_faces import NormalizedFaces
 from mien.training.recipes import Recipe
 from mien.training.state import FaceSet
 
@@ -37,8 +37,9 @@ def face_set(
     recipe: Recipe, dataset: Dataset, rows: NDArray[np.int64], soft: NDArray[np.float64] | None = None
 ) -> FaceSet:
     """The faces at `rows`, normalized as the recipe says. soft: their targets, (len(rows), C)."""
-    images = faces_at(dataset.images, rows, partial(normalize_input, kind=recipe.input_normalization))
-    return FaceSet(images, dataset.labels[rows], soft)
+    images, kind = faces_at(dataset.images, rows), recipe.input_normalization
+    normalized = NormalizedFaces(images, kind) if isinstance(images, MappedFaces) else normalize_input(images, kind)
+    return FaceSet(normalized, dataset.labels[rows], soft)
 
 
 def adapt_recipe(recipe: Recipe, dataset: Dataset) -> Recipe:

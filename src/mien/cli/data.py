@@ -258,7 +258,7 @@ def _table(dataset: "Dataset") -> str:
 
 
 def _crop(args: argparse.Namespace) -> int:
-    from mien.cli.progress import Progress
+    from mien.cli.progress import Busy, Progress
     from mien.cli.quiet import quiet_decoders
     from mien.inference import Reader
     from mien.inference.photo_crops import contact_sheet, crop_photos, find_photos, list_of
@@ -267,13 +267,15 @@ def _crop(args: argparse.Namespace) -> int:
         raise MienError(f"--sheet writes a PNG picture; name it {args.sheet.with_suffix('.png')}")
     quiet_decoders()
     output = args.output
-    progress = Progress(len(find_photos(args.photos, output)), "photos")
+    progress = Progress(len(find_photos(args.photos, output)), "photos", alone=True, before="looking for faces")
     options = {} if args.min_score is None else {"min_score": args.min_score}
     reader = Reader(threads=args.threads, **options)
-    report = crop_photos(
-        args.photos, output, reader, every_face=args.all, resume=args.resume, advance=progress.step
-    )  # fmt: skip
-    progress.clear()
+    try:
+        report = crop_photos(
+            args.photos, output, reader, every_face=args.all, resume=args.resume, advance=progress.step
+        )
+    finally:
+        progress.clear()
     print(f"{report.photos:,} photos, {len(report.files):,} faces cut out into {output}")
     for names, what in (
         (report.no_face, "no face found (left out)"),
@@ -289,7 +291,9 @@ def _crop(args: argparse.Namespace) -> int:
     print(f"what became of each photo: {list_of(output)}")
     if report.files:
         sheet = args.sheet or output.with_name(f"{output.name}-sheet.png")
-        print(f"contact sheet to check: {contact_sheet(output, report.files, sheet)}")
+        with Busy("drawing the contact sheet"):
+            drawn = contact_sheet(output, report.files, sheet)
+        print(f"contact sheet to check: {drawn}")
         print(f"next: look at it, delete what is no face, then: mien data info {output}")
     return 1 if report.unreadable or not report.files else 0
 

@@ -72,9 +72,12 @@ def run(args: argparse.Namespace) -> None:
         probabilities = read_probabilities(args.probabilities)
     elif args.model:
         probabilities, note = _of_model(dataset, args.model, args.threads)
-    steps = Progress(2 * len(dataset), "rows")  # each is compared with the others, and looked at for a face
-    audit = audit_rows(dataset, probabilities, args.threads, lambda what, count: steps.step(count, f", {what}"))
-    steps.clear()
+    # Each row is compared with the others, and looked at for a face.
+    steps = Progress(2 * len(dataset), "rows", alone=True, before="comparing images")
+    try:
+        audit = audit_rows(dataset, probabilities, args.threads, lambda what, count: steps.step(count, f", {what}"))
+    finally:
+        steps.clear()
     record = write_audit(audit, args.output)
     print(_table(record))
     if note:
@@ -122,7 +125,7 @@ def _of_model(dataset: "Dataset", source: str, threads: int) -> "tuple[NDArray[n
             f"{', '.join(dataset.classes)}",
             parameter="model",
         )
-    steps = Progress(len(dataset), "faces")
+    steps = Progress(len(dataset), "faces", alone=True)
     probabilities = classifier.probabilities(dataset.images, on_progress=steps.step)
     steps.clear()
     saw = "was trained on these labels" if classifier.fingerprint == dataset.fingerprint else "may know these labels"

@@ -9,12 +9,15 @@ class Progress:
     """Counts done work and says so: on a terminal in one line that is rewritten, elsewhere a line every 30 seconds.
 
     total: units of work, or None where unknown. unit: their name. alone: nothing else is written to the terminal. Short
-    work says nothing until it ends.
+    work says nothing until it ends. before: what is done until the first step, told on a terminal.
     """
 
     def __init__(
-        self, total: float | None, unit: str, done: float = 0, quiet: bool = False, alone: bool = False
-    ) -> None:
+        self, total: float | None, unit: str, done: float = 0, quiet: bool = False, alone: bool = False,
+        *, before: str = "",
+    ) -> None:  # fmt: skip
+        self.busy = Busy(before, quiet or not before)
+        self.busy.__enter__()
         self.total, self.unit, self.done, self.start_at = total, unit, done, done
         self.started = self.shown = time.monotonic()
         self.quiet = quiet or sys.stderr is None
@@ -23,6 +26,7 @@ class Progress:
 
     def step(self, amount: float = 1, note: str = "") -> None:
         """Count `amount` more as done; show the state if it is time to."""
+        self.busy.end()
         self.done += amount
         now = time.monotonic()
         if self.quiet or now - self.shown < (0.2 if self.live else 30):
@@ -32,6 +36,7 @@ class Progress:
 
     def clear(self) -> None:
         """Remove the line, before something else is written."""
+        self.busy.end()
         if self.live and self.width:
             sys.stderr.write(f"\r{' ' * self.width}\r")
             sys.stderr.flush()
@@ -111,7 +116,7 @@ class Counter:
     """A progress line for calls that report (done, total): `with Counter("faces") as progress:
     work(on_progress=progress)`.
 
-    Work of under two seconds shows nothing. before: what is done before the first report.
+    Work of under a second shows nothing. before: what is done before the first report.
     """
 
     def __init__(self, unit: str, quiet: bool = False, before: str = "preparing") -> None:
@@ -124,7 +129,7 @@ class Counter:
         """Show how far the work is."""
         if self.progress is None:
             self.busy.end()
-            if time.monotonic() - self.started < 2:
+            if time.monotonic() - self.started < 1:
                 return
             self.progress = Progress(total, self.unit, quiet=self.quiet, alone=True)
             self.progress.started, self.progress.start_at = self.started, 0

@@ -342,31 +342,32 @@ def write(output: Path, points: dict[str, dict[str, dict[str, Any]]]) -> None:
 
 def draw(output: Path, points: dict[str, dict[str, dict[str, Any]]]) -> None:
     """scaling.png: seconds and memory against size, both axes logarithmic."""
-    from matplotlib.figure import Figure
+    from mien.evaluation import style
 
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for number, (what, here) in enumerate(points.items()):
-        sizes = sorted(map(int, here))
-        color = f"C{number}"
-        seconds = [here[str(n)]["seconds"] for n in sizes]
-        left.plot(sizes, seconds, "o-", color=color, label=LABELS[what])
-        beyond = extrapolated(here)
-        if beyond:
-            left.plot([sizes[-1], *beyond], [seconds[-1], *beyond.values()], ":", color=color)
-            left.plot(list(beyond), list(beyond.values()), "x", color=color)
-        part = [(n, here[str(n)]["seconds"]) for n in sizes if here[str(n)].get("note")]
-        if part:
-            left.plot(*zip(*part, strict=True), "s", color=color, markerfacecolor="white", markersize=9)
-        right.plot(sizes, [max(here[str(n)]["memory_mb"], 1) for n in sizes], "o-", color=color, label=LABELS[what])
-    ends = np.array([1000, 1_000_000])
-    right.plot(ends, ends * PIXELS / 2**20, "--", color="gray", label="the pixels themselves")
-    for axes, title in ((left, "seconds"), (right, "memory of its own at the peak, MB")):
-        axes.set(xscale="log", yscale="log", xlabel="faces, pictures or requests", title=title)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
-    figure.text(0.01, 0.97, "dotted, x: extrapolated; open square: from 30 steps", fontsize=8)
-    figure.savefig(output / "scaling.png", dpi=110)
+    subtitle = "Dotted, with x: extrapolated, not measured. Open squares: an epoch by its first thirty steps."
+    with style.canvas(output / "scaling.png", 11, 5.4, "Cost against size", subtitle) as figure:
+        left, right = figure.subplots(1, 2)
+        for number, (what, here) in enumerate(points.items()):
+            sizes = sorted(map(int, here))
+            color = f"C{number}"
+            seconds = [here[str(n)]["seconds"] for n in sizes]
+            left.plot(sizes, seconds, "o-", color=color, label=LABELS[what])
+            beyond = extrapolated(here)
+            if beyond:
+                left.plot([sizes[-1], *beyond], [seconds[-1], *beyond.values()], ":", color=color)
+                left.plot(list(beyond), list(beyond.values()), "x", color=color)
+            part = [(n, here[str(n)]["seconds"]) for n in sizes if here[str(n)].get("note")]
+            if part:
+                left.plot(*zip(*part, strict=True), "s", color=color, markerfacecolor="white", markersize=9)
+            memory = [max(here[str(n)]["memory_mb"], 1) for n in sizes]
+            right.plot(sizes, memory, "o-", color=color, label=LABELS[what])
+        ends = np.array([1000, 1_000_000])
+        right.plot(ends, ends * PIXELS / 2**20, "--", color="gray", label="the pixels themselves")
+        for axes, title in ((left, "seconds"), (right, "memory of its own at the peak, MB")):
+            axes.set(xscale="log", yscale="log", xlabel="faces, pictures or requests", title=title)
+            axes.grid()
+        # Below the axes: inside them it hides points.
+        figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
 
 
 def main() -> int:

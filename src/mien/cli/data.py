@@ -267,9 +267,10 @@ def _crop(args: argparse.Namespace) -> int:
         raise MienError(f"--sheet writes a PNG picture; name it {args.sheet.with_suffix('.png')}")
     quiet_decoders()
     output = args.output
-    progress = Progress(len(find_photos(args.photos, output)), "photos", alone=True, before="looking for faces")
+    photos = len(find_photos(args.photos, output))
     options = {} if args.min_score is None else {"min_score": args.min_score}
     reader = Reader(threads=args.threads, **options)
+    progress = Progress(photos, "photos", alone=True, before="looking for faces")
     try:
         report = crop_photos(
             args.photos, output, reader, every_face=args.all, resume=args.resume, advance=progress.step
@@ -300,10 +301,9 @@ def _crop(args: argparse.Namespace) -> int:
 
 def _pack(args: argparse.Namespace) -> None:
     from mien.cli.progress import Busy
-    from mien.data import pack
+    from mien.data.packed import check_name, pack
 
-    if args.output.suffix.lower() != ".npz":
-        raise MienError(f"packed faces are an npz file; name it {args.output.with_suffix('.npz')}")
+    check_name(args.output)  # before the data are read
     dataset = load_dataset(args.path, args)
     with Busy(f"writing {args.output}"):
         pack(dataset, args.output)

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.data.dataset import SIZE, USAGES, Dataset
+from mien.data.dataset import SIZE, USAGE_NAMES, Dataset
 from mien.errors import MienError
 from mien.files import atomic_write
 
@@ -38,7 +38,6 @@ _MAGIC = b"mien-faces-2 "
 _PIECE = 16 << 20  # bytes hashed at once by one thread
 _ABANDONED = 3600.0  # seconds after which nobody writes to a temporary file any more
 _SETTLED = 2.0  # seconds after which a file's times tell a later change apart on every file system
-_USAGES = (*USAGES, "")
 
 
 def folder() -> Path | None:
@@ -159,7 +158,7 @@ def load(name: str) -> Dataset | None:
     return Dataset(
         images.reshape(n, SIZE, SIZE),
         np.array(labels).view("<i8").astype(np.int64),
-        np.array(_USAGES)[usage],
+        np.array(USAGE_NAMES)[usage],
         tuple(about["classes"]),
         decisions=tuple(about["decisions"]),
         left_out=dict(about["left_out"]),
@@ -172,9 +171,6 @@ def store(name: str, dataset: Dataset) -> None:
     place = own_folder(create=True) if dataset.images.nbytes < _LIMIT else None
     if place is None:
         return
-    codes = np.full(len(dataset), len(USAGES), np.uint8)
-    for code, usage in enumerate(USAGES):
-        codes[dataset.usage == usage] = code
     about = {
         "name": name, "n": len(dataset), "classes": dataset.classes, "decisions": dataset.decisions,
         "left_out": dict(dataset.left_out),
@@ -187,7 +183,7 @@ def store(name: str, dataset: Dataset) -> None:
         header,
         np.ascontiguousarray(dataset.images).data,
         dataset.labels.astype("<i8").data,
-        codes.data,
+        dataset.usage_codes().data,
     ]
     crc = 0
     for piece in pieces:

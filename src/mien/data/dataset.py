@@ -13,6 +13,7 @@ from mien.labels import EMOTIONS
 
 SIZE = 48
 USAGES = ("Training", "PublicTest", "PrivateTest")
+USAGE_NAMES = (*USAGES, "")  # by the numbers that files keep
 UNKNOWN = -1  # the label of a face that nobody has labelled
 
 
@@ -38,6 +39,13 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def usage_codes(self) -> NDArray[np.uint8]:
+        """The part of each image as a number (N,): its place in USAGE_NAMES."""
+        codes = np.full(len(self), len(USAGES), np.uint8)
+        for code, usage in enumerate(USAGES):
+            codes[self.usage == usage] = code
+        return codes
 
     def subset(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> "Dataset":
         """The rows at `index` (int indices or a boolean mask), in that order."""

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.dataset import SIZE, USAGES, Dataset
+from mien.data.dataset import SIZE, USAGE_NAMES, Dataset
 from mien.errors import MienError
 from mien.files import atomic_write
 
@@ -33,7 +33,6 @@ FORMAT = 1
 IN_MEMORY = 1 << 30  # bytes of mapped images up to which a training takes a copy of its own, which is faster
 _PIECE = 16 << 20  # bytes looked at together
 _FAULTS = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error)
-_USAGES = (*USAGES, "")
 
 
 class MappedFaces:
@@ -67,23 +66,25 @@ def is_mapped(array: Any) -> bool:
     return array is not None
 
 
+def check_name(path: str | Path) -> None:
+    """Raises MienError where a file of packed faces has a name that does not end in .npz."""
+    if Path(path).suffix.lower() != ".npz":
+        raise MienError(f"packed faces are an npz file; name it {Path(path).with_suffix('.npz')}")
+
+
 def pack(dataset: Dataset, path: str | Path) -> None:
     """Write a data set as packed faces. Its images may be mapped from a file themselves, and are copied piece by piece.
 
     Raises MienError where the name does not end in .npz or the file cannot be written.
     """
-    if Path(path).suffix.lower() != ".npz":
-        raise MienError(f"packed faces are an npz file; name it {Path(path).with_suffix('.npz')}")
-    codes = np.full(len(dataset), len(USAGES), np.uint8)
-    for code, usage in enumerate(USAGES):
-        codes[dataset.usage == usage] = code
+    check_name(path)
     about = {
         "format": FORMAT, "classes": dataset.classes, "decisions": dataset.decisions,
         "left_out": dict(dataset.left_out), "drawn": dataset.drawn,
     }  # fmt: skip
     with atomic_write(path) as temporary:
         np.savez(
-            temporary, images=dataset.images, labels=dataset.labels.astype("<i8"), usage=codes,
+            temporary, images=dataset.images, labels=dataset.labels.astype("<i8"), usage=dataset.usage_codes(),
             about=np.array(json.dumps(about)),
         )  # fmt: skip
 
@@ -104,22 +105,13 @@ def unpack(path: Path) -> Dataset | None:
         n, classes = len(labels), tuple(map(str, about["classes"]))
         if images is None or images.shape != (n, SIZE, SIZE) or usage.shape != labels.shape or not n:
             raise ValueError("its arrays do not fit each other")
-        if labels.min() < -1 or labels.max() >= len(classes) or usage.max() >= len(_USAGES):
+        if labels.min() < -1 or labels.max() >= len(classes) or usage.max() >= len(USAGE_NAMES):
             raise ValueError("a label or part has no name")
         return Dataset(
-            images, labels.astype(np.int64), np.array(_USAGES)[usage], classes, str(path), bool(about["drawn"]),
+            images, labels.astype(np.int64), np.array(USAGE_NAMES)[usage], classes, str(path), bool(about["drawn"]),
             tuple(map(str, about["decisions"])), {str(name): int(k) for name, k in about["left_out"].items()},
         )  # fmt: skip
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except _FAULTS as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise MienError(f"{path} is damaged ({reason}); pack it again with mien data pack") from error
 

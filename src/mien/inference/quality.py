@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Where a flag goes up: PublicTest's faces, made worse in that way alone, lose some five points of accuracy or more
-# there (results/benchmarks/quality.md), and at most 3 in 100 of them as they are are flagged.
+# there (results/benchmarks/quality.md); of these faces as they are, at most 4 in 100 get it.
 SMALL = 40
 BLURRED = 0.16
 DARK, BRIGHT = 0.2, 0.75

@@ -19,7 +19,6 @@ from mien.server.run_files import LARGEST, Run, check_file, find_runs, read_json
 from mien.server.runs import as_integer, as_object, figures_of, summary
 
 PART, VIEW = "validation", "single"
-PREDICTIONS = (f"predictions-{PART}.csv", f"predictions-{PART}.csv.gz")
 SAMPLES = 2000  # of the bootstrap
 
 
@@ -69,10 +68,10 @@ def _evaluated(run: Run) -> _Evaluated:
 
 def _predictions(run: Run) -> dict[str, NDArray[Any]] | None:
     try:
-        name = next((name for name in PREDICTIONS if check_file(run, name)), None)
-        if name is None:
+        path = results.stored_predictions(run.path, PART)
+        if path is None or not check_file(run, path.name):
             return None
-        columns = results.read_predictions(run.path / name, most_bytes=LARGEST)
+        columns = results.read_predictions(path, most_bytes=LARGEST)
     except (MienError, OSError, OverflowError):
         return None
     order = np.argsort(columns["row"], kind="stable")

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mien.training.conv3x3 import Conv3x3
+from mien.training.blocks import Residual, conv_bn, conv_bn_relu, relu
 from mien.training.dropout import DropKind, Dropout, drop
 from mien.training.layers import Sequential
 
@@ -23,13 +23,13 @@ def vgg(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_
 
     def block(c_in: int, c_out: int) -> list[nn.Module]:
         return [
-            *_conv_bn_relu(c_in, c_out), *_conv_bn(c_out, c_out), nn.MaxPool2d(2), nn.ReLU(inplace=True),
+            *conv_bn_relu(c_in, c_out), *conv_bn(c_out, c_out), nn.MaxPool2d(2), relu(),
             drop(conv_drop, drop_kind),
         ]  # fmt: skip
 
     return Sequential(
         *block(1, 64), *block(64, 128), *block(128, 256), *block(256, 256),  # 256 x 3 x 3
-        nn.Flatten(), nn.Linear(2304, 1024), nn.ReLU(inplace=True), Dropout(fc_drop), nn.Linear(1024, classes),
+        nn.Flatten(), nn.Linear(2304, 1024), relu(), Dropout(fc_drop), nn.Linear(1024, classes),
     )  # fmt: skip
 
 
@@ -38,10 +38,10 @@ def resnet(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, 
     narrow end."""
 
     def stage(c_in: int, c_out: int, stride: int) -> list[nn.Module]:
-        return [BasicBlock(c_in, c_out, stride), BasicBlock(c_out, c_out), drop(conv_drop, drop_kind)]
+        return [basic_block(c_in, c_out, stride), basic_block(c_out, c_out), drop(conv_drop, drop_kind)]
 
     return Sequential(
-        *_conv_bn_relu(1, 64), *stage(64, 64, 1), *stage(64, 128, 2), *stage(128, 240, 2), *stage(240, 240, 2),
+        *conv_bn_relu(1, 64), *stage(64, 64, 1), *stage(64, 128, 2), *stage(128, 240, 2), *stage(240, 240, 2),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), Dropout(fc_drop), nn.Linear(240, classes),
     )  # fmt: skip
 
@@ -53,7 +53,7 @@ def inception(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKin
         return [nn.MaxPool2d(2), drop(conv_drop, drop_kind)]
 
     return Sequential(
-        *_conv_bn_relu(1, 32), *_conv_bn_relu(32, 64), *pool(),  # 64 x 24 x 24
+        *conv_bn_relu(1, 32), *conv_bn_relu(32, 64), *pool(),  # 64 x 24 x 24
         Inception(64, 128), Inception(128, 192), *pool(),  # 192 x 12 x 12
         Inception(192, 320), Inception(320, 320), Inception(320, 320), *pool(),  # 320 x 6 x 6
         Inception(320, 512), Inception(512, 512), Inception(512, 512), drop(conv_drop, drop_kind),
@@ -79,33 +79,12 @@ def repvgg(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, 
 MEMBERS: dict[str, Callable[..., nn.Sequential]] = {build.__name__: build for build in (vgg, resnet, inception, repvgg)}
 
 
-def _conv_bn(c_in: int, c_out: int, side: int = 3, stride: int = 1) -> list[nn.Module]:
-    """A convolution that keeps the side of a map, or halves it where stride is 2, and its norm."""
-    plain = side == 3 and stride == 1
-    own = Conv3x3(c_in, c_out, bias=False) if plain else None
-    return [own or nn.Conv2d(c_in, c_out, side, stride, side // 2, bias=False), nn.BatchNorm2d(c_out)]
-
-
-def _conv_bn_relu(c_in: int, c_out: int, side: int = 3, stride: int = 1) -> list[nn.Module]:
-    return [*_conv_bn(c_in, c_out, side, stride), nn.ReLU(inplace=True)]
-
-
-class BasicBlock(nn.Module):
+def basic_block(c_in: int, c_out: int, stride: int = 1) -> Residual:
     """Two convolutions, added to what goes in, or to a 1x1 convolution of it where the shape changes (He et al.
     2016)."""
-
-    def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
-        super().__init__()
-        branch = [*_conv_bn_relu(c_in, c_out, stride=stride), *_conv_bn(c_out, c_out)]
-        last = branch[-1]
-        assert isinstance(last, nn.BatchNorm2d)
-        nn.init.constant_(last.weight, 0.2)  # a fresh network is a shallow one
-        self.branch = Sequential(*branch)
-        same = c_in == c_out and stride == 1
-        self.shortcut = Sequential(*([] if same else _conv_bn(c_in, c_out, 1, stride)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.relu(self.branch(x) + self.shortcut(x), inplace=True)
+    branch = [*conv_bn_relu(c_in, c_out, stride=stride), *conv_bn(c_out, c_out)]
+    same = c_in == c_out and stride == 1
+    return Residual(*branch, shortcut=None if same else Sequential(*conv_bn(c_in, c_out, 1, stride)))
 
 
 class Inception(nn.Module):
@@ -114,12 +93,12 @@ class Inception(nn.Module):
     def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__()
         quarter, eighth = c_out // 4, c_out // 8
-        self.point = Sequential(*_conv_bn_relu(c_in, quarter, 1))
-        self.middle = Sequential(*_conv_bn_relu(c_in, 3 * eighth, 1), *_conv_bn_relu(3 * eighth, 2 * quarter))
+        self.point = Sequential(*conv_bn_relu(c_in, quarter, 1))
+        self.middle = Sequential(*conv_bn_relu(c_in, 3 * eighth, 1), *conv_bn_relu(3 * eighth, 2 * quarter))
         self.wide = Sequential(
-            *_conv_bn_relu(c_in, eighth, 1), *_conv_bn_relu(eighth, eighth), *_conv_bn_relu(eighth, eighth)
+            *conv_bn_relu(c_in, eighth, 1), *conv_bn_relu(eighth, eighth), *conv_bn_relu(eighth, eighth)
         )
-        self.pooled = Sequential(nn.MaxPool2d(3, 1, 1), *_conv_bn_relu(c_in, eighth, 1))
+        self.pooled = Sequential(nn.MaxPool2d(3, 1, 1), *conv_bn_relu(c_in, eighth, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([self.point(x), self.middle(x), self.wide(x), self.pooled(x)], dim=1)
@@ -131,8 +110,8 @@ class RepBlock(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
         super().__init__()
-        self.wide = Sequential(*_conv_bn(c_in, c_out, stride=stride))
-        self.point = Sequential(*_conv_bn(c_in, c_out, 1, stride))
+        self.wide = Sequential(*conv_bn(c_in, c_out, stride=stride))
+        self.point = Sequential(*conv_bn(c_in, c_out, 1, stride))
         self.same = nn.BatchNorm2d(c_out) if c_in == c_out and stride == 1 else None
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from mien.errors import MienError
+from mien.training.blocks import Residual, conv_bn, conv_bn_relu, relu
 from mien.training.conv3x3 import Conv3x3
 from mien.training.dropout import DropKind, Dropout, drop
 from mien.training.layers import Sequential
@@ -82,10 +83,6 @@ def parameters(model: nn.Module) -> int:
 
 
 conv = Conv3x3
-
-
-def relu() -> nn.ReLU:
-    return nn.ReLU(inplace=True)
 
 
 def pool_head(head: Head, channels: int, side: int) -> tuple[list[nn.Module], int]:
@@ -194,30 +191,12 @@ def hybrid(
     )  # fmt: skip
 
 
-class Residual(nn.Module):
-    """x + a branch of x (He et al. 2016). The branch begins small, so that a fresh network is a shallow one."""
-
-    def __init__(self, *branch: nn.Module) -> None:
-        super().__init__()
-        self.branch = Sequential(*branch)
-        last = branch[-1]
-        assert isinstance(last, nn.BatchNorm2d)
-        nn.init.constant_(last.weight, 0.2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.relu(self.branch(x) + x, inplace=True)
-
-
-def conv_bn_relu(c_in: int, c_out: int) -> list[nn.Module]:
-    return [conv(c_in, c_out, bias=False), nn.BatchNorm2d(c_out), relu()]
-
-
 def conv_bn_pool_relu(c_in: int, c_out: int) -> list[nn.Module]:
-    return [conv(c_in, c_out, bias=False), nn.BatchNorm2d(c_out), nn.MaxPool2d(2), relu()]
+    return [*conv_bn(c_in, c_out), nn.MaxPool2d(2), relu()]
 
 
 def residual(channels: int, inner: int) -> Residual:
-    return Residual(*conv_bn_relu(channels, inner), conv(inner, channels, bias=False), nn.BatchNorm2d(channels))
+    return Residual(*conv_bn_relu(channels, inner), *conv_bn(inner, channels))
 
 
 def separable(c_in: int, c_out: int) -> list[nn.Module]:
@@ -260,7 +239,7 @@ def nano(classes: int, fc_drop: float, **_: Any) -> nn.Sequential:
     """Under 100 kB: whole convolutions where maps are large and few, separable ones where they are small and many."""
 
     def residual_conv(channels: int) -> Residual:
-        return Residual(conv(channels, channels, bias=False), nn.BatchNorm2d(channels))
+        return Residual(*conv_bn(channels, channels))
 
     return Sequential(
         # 16 x 24 x 24; a norm behind a pool is cheap

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,9 +19,8 @@ from mien.files import atomic_write
 from mien.training.recipes import from_record
 from mien.training.study import FRACTIONS, INSTEAD, MENDS, NETWORKS, REGULARIZERS, WITHOUT, StudyRun, plan
 
-# Of each run, to be committed; predictions are packed, or they would be most of the repository.
-PACKED = "predictions-validation.csv"
-KEPT = ("recipe.json", "history.csv", "metrics.json", PACKED)
+KEPT = ("recipe.json", "history.csv", "metrics.json")  # of each run, to be committed
+PREDICTIONS = "predictions-validation.csv"  # kept packed, or they would be most of the repository
 LINES = {
     "a": "the seven networks, the study's way and the modern way",
     "b": "each regularizer added alone and removed alone",
@@ -41,10 +41,11 @@ def keep_records(planned: Sequence[StudyRun], output: Path) -> list[StudyRun]:
         if run.finished and kept.resolve() != run.folder.resolve():
             for name in KEPT:
                 if (run.folder / name).is_file():
-                    packed = name == PACKED
-                    with atomic_write(kept / (f"{name}.gz" if packed else name)) as temporary:
-                        content = (run.folder / name).read_bytes()
-                        temporary.write_bytes(gzip.compress(content, mtime=0) if packed else content)
+                    with atomic_write(kept / name) as temporary:
+                        shutil.copyfile(run.folder / name, temporary)
+            if (run.folder / PREDICTIONS).is_file():
+                with atomic_write(kept / f"{PREDICTIONS}.gz") as temporary:
+                    temporary.write_bytes(gzip.compress((run.folder / PREDICTIONS).read_bytes(), mtime=0))
         recorded = dataclasses.replace(run, folder=kept)
         if recorded.finished:
             finished.append(recorded)

@@ -22,6 +22,12 @@ _SENTENCES = (
         r"\15%-ს (95 % ინტერვალი \16%-დან \17%-მდე).",
     ),
     (
+        rf"Ten people looked at each of PublicTest's {_N} faces \(FER\+\): on average {_N} of them name the emotion of "
+        rf"its label, and for {_N}% of the faces most name another\.",
+        r"PublicTest-ის \1 სახიდან თითოეული ათმა ადამიანმა ნახა (FER+): საშუალოდ \2 მათგანი ასახელებს იმ ემოციას, "
+        r"რომელიც ნიშნულშია, ხოლო სახეების \3%-ისთვის უმრავლესობა სხვას ასახელებს.",
+    ),
+    (
         r"Accuracies in percent, gap and difference in points\. Training accuracy is measured while training, "
         r"with dropout "
         r"and augmentation on; validation accuracy without\.",

@@ -7,7 +7,7 @@ results/, so that no number there is typed by hand.
 A block is `<!-- from FILE -->` ... `<!-- end -->`; FILE is Markdown, JSON of a submission, or that of
 benchmarks/recognise.py. Two more are tables: `<!-- from results/benchmarks/recognise.json as models -->`, and `<!--
 from results/submissions/hidden.json as submissions -->`. `<!-- from results/study/study.csv as deep -->` is a sentence
-on one network of the study.
+on one network of the study, `<!-- from results/audit/ferplus.json as votes -->` one on people and labels.
 """
 
 import csv
@@ -31,7 +31,7 @@ BLOCK = re.compile(r"(<!-- from (\S+)(?: as (\w+))? -->\n)(.*?)(<!-- end -->)", 
 def block(path: Path, kind: str | None = None) -> str:
     """What stands between the marks for a file."""
     if kind is not None:
-        tables = {"models": models_table, "submissions": submissions_table}
+        tables = {"models": models_table, "submissions": submissions_table, "votes": votes_sentence}
         return tables[kind](path) if kind in tables else network_sentence(path, kind)
     if path.suffix == ".md":
         return path.read_text().strip() + "\n"
@@ -119,6 +119,16 @@ def submissions_table(path: Path) -> str:
         hidden = f"{scored[name]:.1%}" if name in scored else "not scored"
         lines.append(f"| `{name}` | {n} | {views} | {figures['accuracy']:.1%} ({low:.1%} to {high:.1%}) | {hidden} |")
     return "\n".join(lines) + "\n"
+
+
+def votes_sentence(path: Path) -> str:
+    """How far ten people agree with the labels of PublicTest."""
+    public = next(part for part in json.loads(path.read_text())["label_errors"] if part["rows"] == "PublicTest")["all"]
+    return (
+        f"Ten people looked at each of PublicTest's {public['n']:,} faces (FER+): on average "
+        f"{public['mean_votes_for_label']:.1f} of them name the emotion of its label, and for "
+        f"{public['majority_names_another']:.1%} of the faces most name another.\n"
+    )
 
 
 WAYS = {"study": "the study's way", "modern": "the modern way"}

@@ -34,6 +34,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 PHOTO = ROOT / "src/mien/inference/sample/astronaut.jpg"
 PATIENCE = 1800.0  # seconds that one process may take, also beside other work
+EPOCHS = 16  # of a training that is killed
 NO_TRACK = ("--tracker", "none", "--threads", "1")
 # Every look at the clock is years away from the one before it.
 JUMPING = (
@@ -177,10 +178,10 @@ def faults_of_training(folder: Path, kills: int, rng: random.Random) -> Outcome:
     outcome = Outcome("training")
     data.draw_files(folder / "data", n=600, seed=0)
     options = ["--data", folder / "data", *NO_TRACK, "--accelerator", "cpu"]
-    words = ["train", "nano", "--epochs", "16", "--teacher", "", "--runs", folder, *options, "--name"]
+    words = ["train", "nano", "--epochs", str(EPOCHS), "--teacher", "", "--runs", folder, *options, "--name"]
     began = time.monotonic()
     code, output = finish(mien(*words, "whole"))
-    seconds = time.monotonic() - began
+    pause = (time.monotonic() - began) / EPOCHS
     if code:
         outcome.wrong.append(output[-200:])
         return outcome
@@ -195,7 +196,9 @@ def faults_of_training(folder: Path, kills: int, rng: random.Random) -> Outcome:
             command = ["train", "--resume", run, *options] if begun else [*words, run.name]
             if attempt == 4 or (run / "metrics.json").is_file():
                 break
-            outcome.faults += kill_at_random(command, 1, seconds, rng)
+            # Anywhere: while it starts, or as long after an epoch that its history has as an epoch takes.
+            rows = rng.choice([0, *range(before, EPOCHS)])
+            outcome.faults += _kill_after(mien(*command), run / "history.csv", rows, rng.uniform(0.05, pause))
             lost += max(0, before - _epochs(run))
         code, output = (0, "") if (run / "metrics.json").is_file() else finish(mien(*command))
         if code or lost:
@@ -208,6 +211,15 @@ def faults_of_training(folder: Path, kills: int, rng: random.Random) -> Outcome:
         "equal bit by bit"
     )
     return outcome
+
+
+def _kill_after(process: "subprocess.Popen[str]", history: Path, rows: int, seconds: float) -> bool:
+    """Kill a training so many seconds after its history has so many epochs; whether it still ran."""
+    while rows and process.poll() is None:
+        if history.exists() and history.read_bytes().count(b"\n") > rows:
+            break
+        time.sleep(0.01)
+    return _kill_later(process, seconds)
 
 
 def _epochs(run: Path) -> int:

@@ -4,7 +4,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from mien.training.augment import NUMBERS, augment, brightness_contrast, draw, mixup, mixup_draw, random_erasing  # noqa: E402
+from mien.training.augment import (  # noqa: E402
+    NUMBERS,
+    augment,
+    brightness_contrast,
+    draw,
+    exposure,
+    mixup,
+    mixup_draw,
+    random_erasing,
+)
 from mien.training.recipes import Augmentation  # noqa: E402
 
 
@@ -72,6 +81,19 @@ def test_erasing_touches_its_share_and_at_most_a_fifth_of_each():
     changed = (random_erasing(x, 0.25, seeded(400)[:, :6]) != x).flatten(1).float().mean(1)
     assert 0.15 < float((changed > 0).float().mean()) < 0.35
     assert float(changed.max()) < 0.25
+
+
+def test_exposure_clips_half_of_its_share_and_takes_levels_from_the_other():
+    x, chance = faces(400), seeded(400)[:, 13:]
+    y = exposure(x, 0.5, 0.5, 0.5, chance)
+    bright, dark = chance[:, 0] < 0.25, (chance[:, 0] >= 0.25) & (chance[:, 0] < 0.5)
+    assert torch.equal(y[chance[:, 0] >= 0.5], x[chance[:, 0] >= 0.5])
+    assert (y[bright] >= x[bright] - 1e-6).all()
+    assert float(y.max()) <= 1 + 1e-6
+    assert ((y[dark] - x[dark]).abs() <= 10 / 255 + 1e-6).all()  # half a level of a tenth of the light
+    assert len(y[dark][chance[dark, 1].argmax()].unique()) < 30
+    again = exposure(x[5:9], 0.5, 0.5, 0.5, chance[5:9])
+    assert torch.equal(again, y[5:9])
 
 
 def test_an_image_is_augmented_the_same_in_any_batch():

@@ -75,6 +75,18 @@ def test_damage_is_noticed(drawn: Path, tmp_path: Path) -> None:
     assert main(["data", "pack", str(drawn), "-o", str(tmp_path / "faces.csv")]) == 2
 
 
+def test_a_file_that_is_there_stays(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "faces.npz"
+    output.write_bytes(b"another's")
+    assert main(["data", "pack", str(drawn), "-o", str(output)]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert output.read_bytes() == b"another's"
+    with pytest.raises(MienError, match="overwrite"):
+        pack(data.load(drawn), output)
+    assert main(["data", "pack", str(drawn), "-o", str(output), "--overwrite"]) == 0
+    assert len(data.load(output)) == len(data.load(drawn))
+
+
 def test_training_takes_the_same_steps_on_mapped_faces(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

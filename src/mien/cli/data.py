@@ -108,6 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pack = add("pack", "write any data set as one file that is mapped into memory, for data larger than memory")
     pack.add_argument("path", type=Path, help="a csv, parquet or npz file, a folder of such, or a folder of pictures")
     pack.add_argument("-o", "--output", type=Path, required=True, metavar="FACES.npz", help="the file to write")
+    pack.add_argument("--overwrite", action="store_true", help="replace FACES.npz if it exists")
     add_loading_arguments(pack)
     fetch = add("fetch", "download FER2013 from Kaggle (needs a token)")
     fetch.add_argument("directory", nargs="?", default="data", help="where to put the files (default: data)")
@@ -301,12 +302,12 @@ def _crop(args: argparse.Namespace) -> int:
 
 def _pack(args: argparse.Namespace) -> None:
     from mien.cli.progress import Busy
-    from mien.data.packed import check_name, pack
+    from mien.data.packed import check_output, pack
 
-    check_name(args.output)  # before the data are read
+    check_output(args.output, args.overwrite)  # before the data are read
     dataset = load_dataset(args.path, args)
     with Busy(f"writing {args.output}"):
-        pack(dataset, args.output)
+        pack(dataset, args.output, args.overwrite)
     print(f"{len(dataset):,} faces in {args.output} ({args.output.stat().st_size / 1e6:,.1f} MB), fingerprint "
           f"{dataset.fingerprint}")  # fmt: skip
     print(f"next: mien train hybrid --data {args.output}")

@@ -66,18 +66,21 @@ def is_mapped(array: Any) -> bool:
     return array is not None
 
 
-def check_name(path: str | Path) -> None:
-    """Raises MienError where a file of packed faces has a name that does not end in .npz."""
+def check_output(path: str | Path, overwrite: bool = False) -> None:
+    """Raises MienError where a file of packed faces has a name that does not end in .npz, or exists and is to stay."""
     if Path(path).suffix.lower() != ".npz":
         raise MienError(f"packed faces are an npz file; name it {Path(path).with_suffix('.npz')}")
+    if Path(path).exists() and not overwrite:
+        raise MienError(f"{path} exists; replace it with {{parameter}}", parameter="overwrite")
 
 
-def pack(dataset: Dataset, path: str | Path) -> None:
+def pack(dataset: Dataset, path: str | Path, overwrite: bool = False) -> None:
     """Write a data set as packed faces. Its images may be mapped from a file themselves, and are copied piece by piece.
 
-    Raises MienError where the name does not end in .npz or the file cannot be written.
+    overwrite: replace the file if it exists. Raises MienError where it exists otherwise, its name does not end in .npz,
+    or it cannot be written.
     """
-    check_name(path)
+    check_output(path, overwrite)
     about = {
         "format": FORMAT, "classes": dataset.classes, "decisions": dataset.decisions,
         "left_out": dict(dataset.left_out), "drawn": dataset.drawn,

@@ -15,13 +15,15 @@ from torch import Tensor
 from mien.training.recipes import Augmentation
 from mien.training.seeds import generator
 
-NUMBERS = 13  # uniform numbers an image: 5 for the affine map, 2 for the light, 6 for erasing
+NUMBERS = 15  # uniform numbers an image: 5 for the affine map, 2 for the light, 6 for erasing, 2 for the exposure
 _NOISE = 1 << 18  # normal numbers that erased rectangles are filled from
 
 
 def draw(images: int, seed: int, epoch: int) -> Tensor:
     """The chance of one epoch: (images, NUMBERS) float32 in [0, 1), a function of seed, epoch and row."""
-    return torch.rand(images, NUMBERS, generator=generator(seed, epoch, 1))
+    stream = generator(seed, epoch, 1)
+    # One after the other, so that runs from before there was an exposure keep their numbers.
+    return torch.cat([torch.rand(images, 13, generator=stream), torch.rand(images, 2, generator=stream)], dim=1)
 
 
 def augment(x: Tensor, how: Augmentation, chance: Tensor, size: int | None = None) -> Tensor:
@@ -85,6 +87,22 @@ def random_erasing(x: Tensor, share: float, chance: Tensor) -> Tensor:
     windows = _noise(x.device).unfold(0, height * width, 1)
     noise = windows[(start * len(windows)).long()].view(n, 1, height, width)
     return torch.where(inside, noise, x)
+
+
+def exposure(x: Tensor, share: float, mean: float, std: float, chance: Tensor) -> Tensor:
+    """A share of the images as a camera gives them that was set wrongly, half of them too bright and half too dark.
+
+    x (N, 1, H, W), (pixels in 0..1 - mean) / std; chance (N, 2) in [0, 1). Too bright: 1 to 1.8 times the light,
+    what is beyond white clipped. Too dark: a tenth to all of the light, in whole levels of 255, brought back to full
+    light, so that what is lost are the levels between.
+    """
+    which, amount = chance.to(x.device)[:, :, None, None, None].unbind(1)  # each (N, 1, 1, 1)
+    pixels = x * std + mean
+    bright = (pixels * (1 + 0.8 * amount)).clamp(max=1)
+    levels = 255 * 10**-amount
+    dark = (pixels * levels).round() / levels
+    changed = (torch.where(which < share / 2, bright, dark) - mean) / std
+    return torch.where(which < share, changed, x)
 
 
 @lru_cache(maxsize=4)

@@ -133,6 +133,12 @@ class Recipe:
     random_erasing: float = described(
         0.0, "augmentation", "Share of the images that lose a rectangle of 2 to 20 % of their area.", SHARE
     )
+    exposure: float = described(
+        0.0,
+        "augmentation",
+        "Share of the images in 1 to 1.8 times the light, clipped, or a tenth to all of it; a teacher sees neither.",
+        SHARE,
+    )
     mixup: float = described(
         0.0,
         "augmentation",
@@ -175,6 +181,7 @@ class Augmentation:
 
 ADDED = (
     "backbone_lr_scale",
+    "exposure",
 )  # fields that came to format 2 after its first runs; a record without them has the default
 
 FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}

@@ -25,6 +25,7 @@ def place(tmp_path_factory):
     return folder
 
 
+@pytest.mark.notebook
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", NAMES)
 def test_runs_without_data(name, place, monkeypatch):

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.cli.data_audit import read_probabilities
 from mien.data import Dataset, ferplus, load
 from mien.evaluation.audit_rows import RowAudit, add_label_errors, audit_rows
 from mien.evaluation.classifier import open_classifier
 from mien.evaluation.face_scores import NO_FACE
+from mien.evaluation.label_errors import read_probabilities
 
 QUICK = "histograms of oriented gradients, random Fourier features, ridge regression, 5 folds with duplicates together"
 COMPONENTS, FEATURES, WIDTH, RIDGE, FOLDS = 150, 4000, 0.5, 0.3, 5

@@ -1,4 +1,4 @@
-"""Weights to train on from a model file in 8 bits, where no others are kept: `mien train --pretrained` takes the result.
+"""Weights to train on from a model file in 8 bits, where no others are kept, for `mien train --pretrained`.
 
     python benchmarks/unquantize.py nano --data data/ -o nano-float.onnx
 
@@ -8,6 +8,7 @@ rounding between layers, and its batch norms can train again. The accuracy of bo
 """
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def fill(network: nn.Module, path: Path, x: Tensor) -> None:
             layer.weight.copy_(values[0].reshape(layer.weight.shape))
             if layer.bias is not None:
                 layer.bias.copy_(values[1])
-    for before, norm in zip(layers, layers[1:], strict=False):
+    for before, norm in pairwise(layers):
         if isinstance(norm, nn.BatchNorm2d) and folded(norm):
             before.register_forward_hook(lambda _, __, y, norm=norm: restore(norm, y))
     with torch.no_grad():

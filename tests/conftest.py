@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-
 # Their lines are those of test_run and others; tracing them once more takes a quarter of their time.
 NOT_TRACED = {
     "test_drawn", "test_main_job", "test_networks", "test_notebooks", "test_python_api", "test_stored_views",

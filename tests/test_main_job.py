@@ -86,7 +86,7 @@ def test_line_a_has_each_network_in_both_protocols_and_the_hybrid_with_single_el
 def test_every_training_of_the_plan_has_a_folder_of_its_own_and_no_two_are_the_same():
     planned = plan(Path("runs"))
     assert len({run.folder for run in planned}) == len(planned)
-    recipes = [(run.recipe, run.seed) for run in planned]
+    recipes = [(run.recipe, run.seed, run.split_file) for run in planned]
     assert len(set(recipes)) == len(recipes)
     assert [run.line for run in planned] == sorted((run.line for run in planned), key=LINES.index)
 

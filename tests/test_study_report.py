@@ -14,14 +14,22 @@ from PIL import Image
 
 import mien.training.run
 from mien.cli.main import main
+from mien.data.split_file import apply_split
 from mien.errors import MienError
 from mien.evaluation import claims, history, statistics
 from mien.evaluation.classifier import open_classifier
 from mien.evaluation.effects import Arm, Bootstrap, read_arm
 from mien.evaluation.results import read_predictions, stored_predictions
+from mien.training.queue import command
 from mien.training.recipes import ADDED
 from mien.training.study import REGULARIZERS, StudyRun, plan
-from mien.training.study_report import forest_effects, kept_effects, write_out_of_fold, write_report
+from mien.training.study_report import (
+    forest_effects,
+    kept_effects,
+    write_cleaned_split,
+    write_out_of_fold,
+    write_report,
+)
 
 IMAGES = 400
 
@@ -206,6 +214,45 @@ def test_probabilities_out_of_fold_are_those_of_the_model_that_did_not_see_the_f
     expected = open_classifier(fast[0].folder).probabilities(training)
     assert (kept.shape, kept.dtype) == ((len(training), 7), np.float16)
     np.testing.assert_allclose(kept, expected, atol=2e-3)
+
+
+def test_line_f_trains_on_what_the_audit_by_line_c_keeps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = plan(tmp_path, ["f"], seeds=(1, 2))
+    assert [run.folder.name for run in runs] == ["hybrid-cleaned-1", "hybrid-cleaned-2"]
+    split_file = tmp_path / "audit" / "split.csv"
+    assert command(runs[0], tmp_path / "data", [])[-4:] == [
+        "--split",
+        str(split_file),
+        "--data",
+        str(tmp_path / "data"),
+    ]
+    dataset = mien.data.draw(200, seed=3)
+    training = np.flatnonzero(dataset.usage == "Training")
+    sure = np.full((len(training), 7), 0.01)
+    sure[np.arange(len(training)), dataset.labels[training]] = 0.94
+    wrong = training[3]  # an image of which all are sure that its label is another one
+    sure[3] = np.roll(sure[3], 1)
+    np.savez_compressed(tmp_path / "out.npz", probabilities=sure.astype(np.float16))
+    write_cleaned_split(dataset, tmp_path / "out.npz", tmp_path)
+    kept = {int(row["row"]): row["keep"] for row in csv.DictReader(split_file.read_text().splitlines())}
+    assert kept[int(wrong)] == "0"
+    assert len(apply_split(dataset, split_file)) < len(dataset)
+    written = split_file.stat().st_mtime_ns
+    write_cleaned_split(dataset, tmp_path / "out.npz", tmp_path)
+    assert split_file.stat().st_mtime_ns == written
+
+
+def test_whether_cleaning_helps_is_ruled(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    for run in [*plan(runs, ["a"], networks=["hybrid"]), *plan(runs, ["f"])]:
+        if run.name in ("hybrid", "hybrid-cleaned"):
+            record_run(run, 0.6 if run.name == "hybrid" else 0.66, 0.7)
+    write_report(plan(runs), tmp_path / "results")
+    assert "cleaning helps is **confirmed**" in (tmp_path / "results" / "cleaning.md").read_text()
+    assert (
+        "| f: the modern hybrid on the cleaned training images | 3 | 3 |"
+        in (tmp_path / "results" / "progress.md").read_text()
+    )
 
 
 def test_nothing_finished_is_said(tmp_path: Path) -> None:

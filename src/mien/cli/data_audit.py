@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> None:
     from mien.errors import require
     from mien.evaluation.audit_report import FILES, write_audit
     from mien.evaluation.audit_rows import audit_rows
+    from mien.evaluation.label_errors import read_probabilities
 
     require(args.threads >= 1, "threads", args.threads, "1 or more")
     existing = [name for name in FILES if (args.output / name).exists()]
@@ -89,28 +90,6 @@ def run(args: argparse.Namespace) -> None:
     )
     print(f"look and decide: {args.output / 'audit.html'}")
     print(f"then train with: --split {args.output / 'split.csv'}")
-
-
-def read_probabilities(path: Path) -> "NDArray[np.floating[Any]]":
-    """The array `probabilities` of an .npz file, or its only array. Raises MienError where there is none."""
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            names = list(getattr(file, "files", []))
-            if "probabilities" not in names and len(names) != 1:
-                raise MienError(f"{path} holds no array named probabilities", parameter="probabilities")
-            array = file["probabilities" if "probabilities" in names else names[0]]
-    except MienError:
-        raise
-    except OSError as error:
-        reason = error.strerror or "it is no .npz file"
-        raise MienError(f"cannot read {path}: {reason}", parameter="probabilities") from error
-    except Exception as error:  # a damaged archive raises what zipfile, zlib or numpy like
-        raise MienError(f"{path} is no .npz file of numbers", parameter="probabilities") from error
-    if array.dtype.kind != "f":
-        raise MienError(f"{path} holds {array.dtype}, not floating-point numbers", parameter="probabilities")
-    return np.asarray(array)
 
 
 def _of_model(dataset: "Dataset", source: str, threads: int) -> "tuple[NDArray[np.float64], str]":

@@ -6,8 +6,10 @@
 
 Lines: a, the seven networks, trained the study's way and the modern way; b, each regularizer added alone and removed
 alone; c, five folds, for probabilities of all Training faces by models that did not see them; d, what mends the deep
-network; e, the modern hybrid on more and more images. Finished trainings are skipped, interrupted ones are resumed: run
-it again until it is done. A file named HALT in the runs folder ends the queue after the running trainings.
+network; e, the modern hybrid on more and more images; f, the modern hybrid on the training images that an audit keeps
+(mien data audit, by line c's probabilities), which waits for line c. Finished trainings are skipped, interrupted ones
+are resumed: run it again until it is done. A file named HALT in the runs folder ends the queue after the running
+trainings.
 """
 
 import argparse
@@ -86,7 +88,7 @@ def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Seq
     from mien.cli.data import load_dataset
     from mien.cli.live import Steps
     from mien.training.queue import Outcome, epochs_done, hours_left, run_queue
-    from mien.training.study_report import write_out_of_fold
+    from mien.training.study_report import write_cleaned_split, write_out_of_fold
 
     def left_over(left: "Sequence[StudyRun]") -> str:
         done = [training for training in planned if training.finished]
@@ -117,7 +119,17 @@ def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Seq
         waiting = sum(not training.finished for training in planned)
         print(f"{waiting} of {len(planned)} trainings to do, {args.jobs} at a time", flush=True)
         halt = args.runs / "HALT"
-        run_queue(planned, args.data, machine, args.jobs, halt.exists, on_end, dataset.fingerprint,
-                  on_tick=on_tick, on_wait=on_wait)  # fmt: skip
-        steps.on_phase("probabilities out of fold")
-        write_out_of_fold(planned, dataset, args.output / "out_of_fold.npz")
+        probabilities = args.output / "out_of_fold.npz"
+        for cleaned in (False, True):
+            runs = [training for training in planned if (training.line == "f") == cleaned]
+            if cleaned and any(not training.finished for training in runs):
+                if not probabilities.is_file():
+                    print("line f waits for the probabilities of line c's five folds", flush=True)
+                    break
+                steps.on_phase("auditing the training images")
+                write_cleaned_split(dataset, probabilities, args.runs)
+            run_queue(runs, args.data, machine, args.jobs, halt.exists, on_end, dataset.fingerprint,
+                      on_tick=on_tick, on_wait=on_wait)  # fmt: skip
+            steps.on_phase("probabilities out of fold")
+            if not cleaned:
+                write_out_of_fold(planned, dataset, probabilities)

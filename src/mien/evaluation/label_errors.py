@@ -7,11 +7,13 @@ must come from models that did not see the labels, as those of cross-validation.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import require
+from mien.errors import MienError, require
 
 
 @dataclass(frozen=True)
@@ -72,3 +74,23 @@ def confident_joint(labels: NDArray[np.int64], probabilities: NDArray[np.float64
     np.fill_diagonal(joint, np.maximum(joint.diagonal(), 1))
     calibrated: NDArray[np.float64] = joint / joint.sum(axis=1, keepdims=True) * counts[:, None]
     return calibrated
+
+
+def read_probabilities(path: Path) -> NDArray[np.floating[Any]]:
+    """The array `probabilities` of an .npz file, or its only array. Raises MienError where there is none."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = list(getattr(file, "files", []))
+            if "probabilities" not in names and len(names) != 1:
+                raise MienError(f"{path} holds no array named probabilities", parameter="probabilities")
+            array = file["probabilities" if "probabilities" in names else names[0]]
+    except MienError:
+        raise
+    except OSError as error:
+        reason = error.strerror or "it is no .npz file"
+        raise MienError(f"cannot read {path}: {reason}", parameter="probabilities") from error
+    except Exception as error:  # a damaged archive raises what zipfile, zlib or numpy like
+        raise MienError(f"{path} is no .npz file of numbers", parameter="probabilities") from error
+    if array.dtype.kind != "f":
+        raise MienError(f"{path} holds {array.dtype}, not floating-point numbers", parameter="probabilities")
+    return np.asarray(array)

@@ -2,7 +2,7 @@
 
 Lines: a, the seven networks, trained the study's way and the modern way; b, each regularizer added alone to the bare
 hybrid and removed alone from the full one; d, what mends the overfitting of the deep network; e, the modern hybrid on
-more and more images.
+more and more images; f, the modern hybrid on what an audit leaves of the training images.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from mien.training import recipes
 from mien.training.recipes import OWN, Recipe, options
 
 NETWORKS = ("normal", "baseline", "deep", "dropout", "dropout_heavy", "globalpool", "hybrid")
-LINES = ("a", "b", "c", "d", "e")
+LINES = ("a", "b", "c", "d", "e", "f")
 FOLDS = 5
 FOLD_RECIPE = "champion"  # of line c: the most accurate that trains from nothing
 
@@ -74,7 +74,8 @@ class StudyRun:
     """One training of the study.
 
     line: of the plan. training: "study", "modern", or the variation's name. base: the recipe's name on the command
-    line, and changes: the fields that differ from it. folder: where it goes.
+    line, and changes: the fields that differ from it. folder: where it goes. split_file: of the audit, in line f; None:
+    the recipe's own split.
     """
 
     line: str
@@ -83,6 +84,7 @@ class StudyRun:
     changes: dict[str, Any]
     seed: int
     folder: Path
+    split_file: Path | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -106,7 +108,7 @@ class StudyRun:
 
     def options(self) -> list[str]:
         """The changes as options of `mien train`."""
-        return options(self.changes)
+        return [*options(self.changes), *(["--split", str(self.split_file)] if self.split_file else [])]
 
 
 def plan(
@@ -122,8 +124,14 @@ def plan(
     for line in lines:
         for seed in seeds[:1] if line == "c" else seeds:
             for name, training, base, changes in _line(line, networks):
-                planned.append(StudyRun(line, training, base, changes, seed, runs / f"{name}-{seed}"))
+                cleaned = audit_folder(runs) / "split.csv" if line == "f" else None
+                planned.append(StudyRun(line, training, base, changes, seed, runs / f"{name}-{seed}", cleaned))
     return planned
+
+
+def audit_folder(runs: Path) -> Path:
+    """Where the audit goes whose split file line f trains by."""
+    return runs / "audit"
 
 
 def _line(line: str, networks: Sequence[str]) -> Iterable[tuple[str, str, str, dict[str, Any]]]:
@@ -158,6 +166,8 @@ def _line(line: str, networks: Sequence[str]) -> Iterable[tuple[str, str, str, d
                 "hybrid",
                 {"train_fraction": fraction},
             )
+    if line == "f" and "hybrid" in networks:
+        yield "hybrid-cleaned", "cleaned", "hybrid", {}
 
 
 def lines_in_order() -> tuple[str, ...]:

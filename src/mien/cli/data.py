@@ -314,10 +314,17 @@ def _pack(args: argparse.Namespace) -> None:
 
 
 def _fetch(args: argparse.Namespace) -> None:
+    from mien.cli.progress import Busy
     from mien.data.fetch import HOW, fetch
 
+    def asking() -> None:  # from here on kagglehub tells what it does
+        busy.end()
+        if busy.shown:
+            print("asking Kaggle for the competition's files", file=sys.stderr)
+
     try:
-        files = fetch(args.directory)
+        with Busy("preparing") as busy:
+            files = fetch(args.directory, asking)
     except MienError:
         print(HOW, file=sys.stderr)
         raise

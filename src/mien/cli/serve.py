@@ -14,9 +14,12 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienWarning
+
+if TYPE_CHECKING:
+    from mien.cli.progress import Busy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,16 +70,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Serve until Ctrl-C."""
+    from mien.cli.progress import Busy
+
+    _keep_memory_flat()
+    with Busy("starting the server") as busy:
+        _serve(args, busy)
+
+
+def _serve(args: argparse.Namespace, busy: "Busy") -> None:
     from mien.server.run import serve
     from mien.server.settings import Settings
 
-    _keep_memory_flat()
     given = vars(args) | {"token": args.token or os.environ.get("MIEN_TOKEN", "")}
     names = {field.name for field in fields(Settings)} & set(given)
     values: dict[str, Any] = {k: tuple(given[k]) if isinstance(given[k], list) else given[k] for k in names}
     settings = Settings(**values)
 
     def ready(address: str) -> None:
+        busy.end()
         print(f"mien: {address} (API at {address}docs; Ctrl-C ends)", file=sys.stderr, flush=True)
         if args.open:
             import webbrowser

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from mien.errors import MienError, install_hint
@@ -25,8 +26,10 @@ Without kagglehub: download train.csv, test.csv and icml_face_data.csv by hand f
 and put them into the folder data/. Without any of it: mien data draw data/drawn makes faces for a demo."""
 
 
-def fetch(directory: str | Path = "data") -> list[Path]:
+def fetch(directory: str | Path = "data", on_ask: Callable[[], None] = lambda: None) -> list[Path]:
     """Download the competition's files into `directory` and return their paths; those that are there stay.
+
+    on_ask is called before Kaggle is asked.
 
     kagglehub keeps its own copy under ~/.cache/kagglehub ($KAGGLEHUB_CACHE); the files are hard links to it where
     the file system allows, so they take no second place. Never asks for anything: without kagglehub, a token, the
@@ -37,6 +40,7 @@ def fetch(directory: str | Path = "data") -> list[Path]:
         import kagglehub
     except ImportError as error:
         raise MienError(f"kagglehub is not installed; run: {install_hint('data')}") from error
+    on_ask()
     try:
         source = Path(kagglehub.competition_download(COMPETITION))
     except Exception as error:

@@ -59,7 +59,11 @@ def main() -> None:
         for name, folder, cross in (("cut", "faces", "--cross-validate"), ("uncut", "photos", "--no-cross-validate")):
             rows.append(measure(name, place / folder, place / "runs", args.model, cross, total))
             print(rows[-1], flush=True)
-    text = table(rows, args.pair, args.model, total)
+    options = "" if args.pair == ["happy", "sad"] else f" --pair {' '.join(args.pair)}"
+    options += f" --seed {args.seed}" if args.seed else ""
+    place_of = args.output or Path("results/benchmarks/own_faces.md")
+    command = f"python benchmarks/own_faces.py --data data/{options} -o {place_of}"
+    text = table(rows, args.pair, args.model, total, command)
     print(text)
     if args.output:
         with atomic_write(args.output) as temporary:
@@ -144,7 +148,7 @@ def mien(*words: object) -> str:
     return done.stdout
 
 
-def table(rows: list[dict[str, object]], pair: list[str], model: str, total: int) -> str:
+def table(rows: list[dict[str, object]], pair: list[str], model: str, total: int, command: str) -> str:
     lines = [
         "| photographs | to train on | accuracy that `mien finetune` told | accuracy on the test (95 %) | "
         "minutes of one core |",
@@ -163,7 +167,7 @@ def table(rows: list[dict[str, object]], pair: list[str], model: str, total: int
         f"Two classes, FER2013's {pair[0]} and {pair[1]} under names of their own; {N_TRAIN} PublicTest faces of each "
         f"to train on, others to test, pasted into photographs; fine-tuned from `{model}`. Cutting gains {gain:.1f} "
         "points. "
-        f"`python benchmarks/own_faces.py --data data/ -o results/benchmarks/own_faces.md` makes this table.",
+        f"`{command}` makes this table.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -329,9 +329,9 @@ def test_commands_are_printed_as_this_shell_can_run_them(monkeypatch, tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
 def test_a_terminal_is_told_what_is_done_where_nothing_else_is(tmp_path):
     code = (
-        "import time; from mien.cli.progress import Busy, Counter\n"
+        "import time; from mien.cli.progress import Busy, Progress\n"
         "with Busy('reading data'): time.sleep(1.3)\n"
-        "with Counter('faces', before='reading more') as progress: time.sleep(1.3)\n"
+        "with Progress(None, 'faces', alone=True, before='reading more') as progress: time.sleep(1.3)\n"
     )
     import pty
 

@@ -83,12 +83,12 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _evaluate(args: argparse.Namespace, dataset: "Dataset") -> None:
-    from mien.cli.progress import Counter
+    from mien.cli.progress import Progress
     from mien.evaluation.evaluate import evaluate
 
     results, records = {}, {}
     for source in args.source:
-        with Counter("faces") as progress:
+        with Progress(None, "faces", alone=True, before="preparing") as progress:
             result = evaluate(source, dataset, (args.part,), args.tta, args.raise_recall, args.threads, progress)
         if Path(source).is_dir() and result.data["trained_on"]:
             result.save(source)
@@ -190,12 +190,12 @@ def summary_table(result: "EvaluationResult") -> str:
 
 
 def _votes(args: argparse.Namespace, dataset: "Dataset") -> None:
-    from mien.cli.progress import Counter
+    from mien.cli.progress import Progress
     from mien.evaluation.evaluate import evaluate_votes
 
     results: dict[str, Mapping[str, Any]] = {}
     for source in args.source:
-        with Counter("faces") as progress:
+        with Progress(None, "faces", alone=True, before="preparing") as progress:
             results[source] = evaluate_votes(source, dataset, args.part, args.tta, progress)
     _write(args, json.dumps(results, indent=2) + "\n")
     if args.json:
@@ -211,11 +211,11 @@ def _votes(args: argparse.Namespace, dataset: "Dataset") -> None:
 
 
 def _corruptions(args: argparse.Namespace, dataset: "Dataset") -> None:
-    from mien.cli.progress import Counter
+    from mien.cli.progress import Progress
     from mien.evaluation import corruptions
     from mien.evaluation.evaluate import evaluate_corruptions
 
-    with Counter("faces") as progress:
+    with Progress(None, "faces", alone=True, before="preparing") as progress:
         accuracies = evaluate_corruptions(args.source, dataset, args.part, on_progress=progress)
     table, record = corruptions.table(accuracies), json.dumps(accuracies, indent=2) + "\n"
     print(record if args.json else table, end="")

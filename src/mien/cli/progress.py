@@ -9,7 +9,8 @@ class Progress:
     """Counts done work and says so: on a terminal in one line that is rewritten, elsewhere a line every 30 seconds.
 
     total: units of work, or None where unknown. unit: their name. alone: nothing else is written to the terminal. Short
-    work says nothing until it ends. before: what is done until the first step, told on a terminal.
+    work says nothing until it ends. before: what is done until the first step, told on a terminal. Work that reports
+    (done, total) takes it as it is: `with Progress(None, "faces") as progress: work(on_progress=progress)`.
     """
 
     def __init__(
@@ -33,6 +34,17 @@ class Progress:
             return
         self.shown = now
         self._show(f"{self._state(now)}{note}")
+
+    def __call__(self, done: float, total: float) -> None:
+        """The same for work that reports how much is done, of how much."""
+        self.total = total
+        self.step(done - self.done)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.clear()
 
     def clear(self) -> None:
         """Remove the line, before something else is written."""
@@ -110,37 +122,3 @@ class Busy:
         if width:
             sys.stderr.write(f"\r{' ' * width}\r")
             sys.stderr.flush()
-
-
-class Counter:
-    """A progress line for calls that report (done, total): `with Counter("faces") as progress:
-    work(on_progress=progress)`.
-
-    Work of under a second shows nothing. before: what is done before the first report.
-    """
-
-    def __init__(self, unit: str, quiet: bool = False, before: str = "preparing") -> None:
-        self.unit, self.quiet = unit, quiet
-        self.busy = Busy(before, quiet)
-        self.started = time.monotonic()
-        self.progress: Progress | None = None
-
-    def __call__(self, done: int, total: int) -> None:
-        """Show how far the work is."""
-        if self.progress is None:
-            self.busy.end()
-            if time.monotonic() - self.started < 1:
-                return
-            self.progress = Progress(total, self.unit, quiet=self.quiet, alone=True)
-            self.progress.started, self.progress.start_at = self.started, 0
-            self.progress.shown = 0.0
-        self.progress.step(done - self.progress.done)
-
-    def __enter__(self) -> "Counter":
-        self.busy.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.busy.end()
-        if self.progress is not None:
-            self.progress.clear()

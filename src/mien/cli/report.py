@@ -27,12 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from mien import data
-    from mien.cli.progress import Busy, Counter
+    from mien.cli.progress import Busy, Progress
     from mien.evaluation.html_report import sentences, write_report
 
     with Busy(f"reading {args.data}"):
         dataset = data.load(args.data) if args.data else None
-    with Counter("faces", before="reading runs") as progress:
+    with Progress(None, "faces", alone=True, before="reading runs") as progress:
         subjects = write_report(args.source, args.output, dataset, args.overwrite, progress)
     what = subjects[0].name if len(subjects) == 1 else f"{len(subjects)} runs and models"
     print(f"{args.output}: {what}")

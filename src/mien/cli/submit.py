@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from mien.cli.progress import Counter
+    from mien.cli.progress import Progress
     from mien.errors import MienError
     from mien.evaluation.submit import submit
     from mien.labels import EMOTIONS
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
             f"({numbers}); leave it out",
             parameter="classes",
         )
-    with Counter("faces", before=f"reading {args.data}") as progress:
+    with Progress(None, "faces", alone=True, before=f"reading {args.data}") as progress:
         record = submit(
             args.source,
             args.data,

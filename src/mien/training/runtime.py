@@ -5,6 +5,8 @@ torch is imported by the functions that need it: the command line reads its help
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +55,24 @@ def launched(runtime: Runtime) -> Runtime:
     if "TORCHELASTIC_RUN_ID" not in os.environ or not local:
         return runtime
     return replace(runtime, devices=local, nodes=world // local)
+
+
+@contextmanager
+def without_denormals() -> Iterator[None]:
+    """While it lasts, numbers below 1e-38 count as zero on this thread and on those that it starts.
+
+    Processors take a hundred times as long over such numbers as over others, and L2 regularization under Adam shrinks
+    the weights of dead filters to them: without it, the study's networks train at a tenth of their speed after some
+    epochs.
+    """
+    import torch
+
+    before = (torch.tensor(1e-30) * torch.tensor(1e-10)).item() == 0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
 
 
 def is_first_process() -> bool:

@@ -29,6 +29,7 @@ from mien.training.mapped_faces import as_tensor
 from mien.training.optim import freeze_backbone, optimizer
 from mien.training.pixels import to_input
 from mien.training.recipes import Recipe
+from mien.training.runtime import without_denormals
 from mien.training.schedules import image_size_at, learning_rate
 from mien.training.seeds import generator, mix_seeds, seed_dropout
 from mien.training.signals import StopRequest, stop_on_signal
@@ -108,7 +109,7 @@ class Trainer:
         self._build(classes, pretrained)
         self._began = self._saved = time.monotonic()
         state = self.state
-        with stop_on_signal() as stop:
+        with stop_on_signal() as stop, without_denormals():
             while state.epoch < self.recipe.epochs and not state.done:
                 self._train_epoch(stop)
                 self._end_epoch(stop)

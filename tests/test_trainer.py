@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 
 from mien.errors import MienError  # noqa: E402
-from mien.training import checkpoint  # noqa: E402
+from mien.training import checkpoint, networks  # noqa: E402
 from mien.training.pixels import to_input  # noqa: E402
 from mien.training.recipes import RECIPES, Recipe, recipe  # noqa: E402
 from mien.training.schedules import image_size_at, learning_rate  # noqa: E402
@@ -77,6 +77,27 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others():
     a, b, c = (fit(QUICK, stripes(), stripes(20, 1), 3, seed=s).model for s in (1, 1, 2))
     assert same(a, b)
     assert not same(a, c)
+
+
+def test_denormal_numbers_count_as_zero_while_it_trains_and_only_then():
+    def product() -> float:
+        return float(torch.tensor(1e-30) * torch.tensor(1e-10))
+
+    class Looks(Killer):
+        def on_step(self, progress: Progress) -> None:
+            products.append(product())
+
+    products: list[float] = []
+    dead = RECIPES["study/normal"]
+    start = networks.build("normal", 3).state_dict()
+    first = next(iter(start))
+    start[first][0] = 1e-40  # a filter that L2 has shrunk to nothing
+    trainer = Trainer(dataclasses.replace(dead, epochs=1))
+    result = trainer.fit(FaceSet(*stripes(32)), FaceSet(*stripes(9, 1)), 3, pretrained=start, callbacks=(Looks(0, 0),))
+    assert products == [0.0] * 2
+    assert product() > 0
+    values = result.model.state_dict()[first].abs()
+    assert not ((values > 0) & (values < 1e-38)).any()
 
 
 def test_given_targets_take_the_place_of_the_labels():

@@ -55,7 +55,7 @@ def test_quickstart_refuses_a_place_without_data(tmp_path, capsys):
 
 
 def test_the_study_trains_reports_and_does_nothing_twice(tmp_path, capsys):
-    data.draw_files(tmp_path / "data", n=800, seed=1)
+    data.draw_files(tmp_path / "data", n=500, seed=1)
     argv = ["study", "--data", str(tmp_path / "data"), "--networks", "normal", "--runs", str(tmp_path / "runs"),
             "--lines", "a", "--seeds", "1", "--jobs", "2", "--output", str(tmp_path / "results"), *QUICK]  # fmt: skip
     assert main(argv) == 0

@@ -36,7 +36,7 @@ from mien.training.recipes import recipe
 from mien.training.run import load_run
 from mien.training.tracking import Guarded, NoTracker, Outcome, RunInfo, tracker
 
-N = 400
+N = 240
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The documents say what the files in results/ say, what they point at is there, and their code runs."""
 
 import importlib.util
+import json
 import re
 import shlex
 import shutil
@@ -23,6 +24,12 @@ NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 def test_numbers_in_the_documents_come_from_results():
     done = subprocess.run([sys.executable, DOCS / "refresh.py", "--check"], timeout=60)
     assert done.returncode == 0, "run python docs/refresh.py"
+
+
+def test_the_standard_error_of_a_hidden_score_is_the_binomial_one() -> None:
+    scored = json.loads((ROOT / "results/submissions/hidden.json").read_text())["accuracy"].values()
+    low, high = (f"{100 * (p * (1 - p) / 3589) ** 0.5:.2f}" for p in (max(scored), min(scored)))
+    assert f"a standard error of {low} to {high} points" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)

@@ -261,6 +261,13 @@ def test_nothing_finished_is_said(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_without_the_seven_networks_the_rest_is_told(tmp_path: Path) -> None:
+    record_run(plan(tmp_path / "runs", ["d"], seeds=(1,))[0], 0.6, 0.7)
+    write_report(plan(tmp_path / "runs"), tmp_path / "out")
+    assert (tmp_path / "out" / "study.md").is_file()
+    assert not (tmp_path / "out" / "curves.png").exists()
+
+
 def test_kept_predictions_are_packed_and_read_back(tmp_path: Path) -> None:
     lines = "row,label,predicted,confidence\n0,1,1,0.9000\n1,0,3,0.4000\n"
     run = tmp_path / "run"

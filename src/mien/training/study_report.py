@@ -77,7 +77,8 @@ def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.Study
     curves = {(run.recipe.network, run.training): arm for run, arm in _arms(finished)}
     panels = {(network, training): curves.get((network, training))
               for network in NETWORKS for training in study_figures.TRAININGS}  # fmt: skip
-    study_figures.study_curves(panels, output / "curves.png", "How each network learned", drawn)
+    if any(panels.values()):  # else none of line a is finished
+        study_figures.study_curves(panels, output / "curves.png", "How each network learned", drawn)
     bootstrap = _bootstrap(finished)
     claims.write_claims(claims.judge(bootstrap), output)
     write_scaling(bootstrap, output)

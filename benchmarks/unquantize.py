@@ -98,15 +98,15 @@ def weights(path: Path) -> list[tuple[Tensor, ...]]:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     faces = np.zeros((1, 48, 48), np.uint8)
     known |= dict(zip(asked, session.run(asked, {session.get_inputs()[0].name: faces}), strict=True))
-    found: list[tuple[Tensor, ...]] = []
+    in_order: list[tuple[Tensor, ...]] = []
     for node, group in zip(nodes, names, strict=True):
         values = tuple(torch.from_numpy(np.array(known[name], np.float32)) for name in group)
         if node.op_type != "Conv" or len(values) == 1:
-            found.append(values)
+            in_order.append(values)
             continue
         zero = torch.zeros(len(values[1]))
-        found += [values[:1], (zero + 1, values[1], zero, zero + 1 - nn.BatchNorm2d(1).eps)]
-    return found
+        in_order += [values[:1], (zero + 1, values[1], zero, zero + 1 - nn.BatchNorm2d(1).eps)]
+    return in_order
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from mien.evaluation import claims, history, statistics
 from mien.evaluation.classifier import open_classifier
 from mien.evaluation.effects import Arm, Bootstrap, read_arm
 from mien.evaluation.results import read_predictions, stored_predictions
-from mien.training.queue import command
-from mien.training.recipes import ADDED
+from mien.training.queue import command, run_queue
+from mien.training.recipes import ADDED, recipe
 from mien.training.study import REGULARIZERS, StudyRun, plan
 from mien.training.study_report import (
     forest_effects,
@@ -238,8 +238,12 @@ def test_line_f_trains_on_what_the_audit_by_line_c_keeps(tmp_path: Path, capsys:
     assert kept[int(wrong)] == "0"
     assert len(apply_split(dataset, split_file)) < len(dataset)
     written = split_file.stat().st_mtime_ns
-    write_cleaned_split(dataset, tmp_path / "out.npz", tmp_path)
+    assert write_cleaned_split(dataset, tmp_path / "out.npz", tmp_path) == split_file
     assert split_file.stat().st_mtime_ns == written
+    quick = recipe("normal", epochs=1)
+    mien.training.run.train(quick, dataset, runs[0].folder, seed=1, track="none", split_file=split_file)
+    # A queue that goes on takes the finished run for one of these data.
+    run_queue(runs[:1], tmp_path, fingerprint=apply_split(dataset, split_file).fingerprint)
 
 
 def test_whether_cleaning_helps_is_ruled(tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Seq
     """Run the queue; a line at each end, and on a terminal a line that moves with what is being trained."""
     from mien.cli.data import load_dataset
     from mien.cli.live import Steps
+    from mien.data.split_file import apply_split
     from mien.training.queue import Outcome, epochs_done, hours_left, run_queue
     from mien.training.study_report import write_cleaned_split, write_out_of_fold
 
@@ -120,16 +121,20 @@ def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Seq
         print(f"{waiting} of {len(planned)} trainings to do, {args.jobs} at a time", flush=True)
         halt = args.runs / "HALT"
         probabilities = args.output / "out_of_fold.npz"
-        for cleaned in (False, True):
-            runs = [training for training in planned if (training.line == "f") == cleaned]
-            if cleaned and any(not training.finished for training in runs):
-                if not probabilities.is_file():
-                    print("line f waits for the probabilities of line c's five folds", flush=True)
-                    break
-                steps.on_phase("auditing the training images")
-                write_cleaned_split(dataset, probabilities, args.runs)
-            run_queue(runs, args.data, machine, args.jobs, halt.exists, on_end, dataset.fingerprint,
+        first, cleaned = ([run for run in planned if (run.line == "f") == after_c] for after_c in (False, True))
+
+        def work(runs: "Sequence[StudyRun]", fingerprint: str) -> None:
+            run_queue(runs, args.data, machine, args.jobs, halt.exists, on_end, fingerprint,
                       on_tick=on_tick, on_wait=on_wait)  # fmt: skip
-            steps.on_phase("probabilities out of fold")
-            if not cleaned:
-                write_out_of_fold(planned, dataset, probabilities)
+
+        work(first, dataset.fingerprint)
+        steps.on_phase("probabilities out of fold")
+        write_out_of_fold(first, dataset, probabilities)
+        if all(run.finished for run in cleaned):
+            return
+        if not probabilities.is_file():
+            print("line f waits for the probabilities of line c's five folds", flush=True)
+            return
+        steps.on_phase("auditing the training images")
+        split_file = write_cleaned_split(dataset, probabilities, args.runs)
+        work(cleaned, apply_split(dataset, split_file).fingerprint)

@@ -186,14 +186,15 @@ def write_out_of_fold(planned: Sequence[StudyRun], dataset: Dataset, path: Path)
     return True
 
 
-def write_cleaned_split(dataset: Dataset, probabilities: Path, runs: Path) -> None:
-    """Audit the data set by probabilities out of fold, for the split file of line f; an audit that is there stays.
+def write_cleaned_split(dataset: Dataset, probabilities: Path, runs: Path) -> Path:
+    """The split file of line f, of an audit by probabilities out of fold; an audit that is there stays.
 
     Raises MienError where the probabilities are of other images.
     """
-    folder = audit_folder(runs)
-    if not (folder / "split.csv").is_file():
-        write_audit(audit_rows(dataset, read_probabilities(probabilities)), folder)
+    split_file = audit_folder(runs) / "split.csv"
+    if not split_file.is_file():
+        write_audit(audit_rows(dataset, read_probabilities(probabilities)), split_file.parent)
+    return split_file
 
 
 def _at_full_length(run: StudyRun) -> bool:

@@ -59,10 +59,10 @@ def main() -> None:
         for name, folder, cross in (("cut", "faces", "--cross-validate"), ("uncut", "photos", "--no-cross-validate")):
             rows.append(measure(name, place / folder, place / "runs", args.model, cross, total))
             print(rows[-1], flush=True)
-    options = "" if args.pair == ["happy", "sad"] else f" --pair {' '.join(args.pair)}"
-    options += f" --seed {args.seed}" if args.seed else ""
-    place_of = args.output or Path("results/benchmarks/own_faces.md")
-    command = f"python benchmarks/own_faces.py --data data/{options} -o {place_of}"
+    given = {"pair": " ".join(args.pair), "model": args.model, "seed": args.seed}
+    options = "".join(f" --{k} {v}" for k, v in given.items() if getattr(args, k) != parser.get_default(k))
+    output = args.output or Path("results/benchmarks/own_faces.md")
+    command = f"python benchmarks/own_faces.py --data data/{options} -o {output}"
     text = table(rows, args.pair, args.model, total, command)
     print(text)
     if args.output:

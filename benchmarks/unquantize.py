@@ -63,13 +63,15 @@ def fill(network: nn.Module, path: Path, x: Tensor) -> None:
             layer.weight.copy_(values[0].reshape(layer.weight.shape))
             if layer.bias is not None:
                 layer.bias.copy_(values[1])
-    for before, norm in pairwise(layers):
-        if isinstance(norm, nn.BatchNorm2d) and folded(norm):
-            before.register_forward_hook(lambda _, __, y, norm=norm: restore(norm, y))
+    hooks = [
+        before.register_forward_hook(lambda _, __, y, norm=norm: restore(norm, y))
+        for before, norm in pairwise(layers)
+        if isinstance(norm, nn.BatchNorm2d) and folded(norm)
+    ]
     with torch.no_grad():
         network(x)
-    for layer in layers:
-        layer._forward_hooks.clear()
+    for hook in hooks:
+        hook.remove()
 
 
 def folded(norm: nn.BatchNorm2d) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 # Their lines are those of test_run, test_serve_runs and others; tracing them again takes a quarter of their time.
 NOT_TRACED = {
-    "test_drawn", "test_main_job", "test_networks", "test_notebooks", "test_python_api", "test_serve_axe",
+    "test_drawn", "test_main_job", "test_networks", "test_python_api", "test_serve_axe",
     "test_serve_camera", "test_serve_page", "test_serve_states", "test_serve_videos", "test_stored_views",
     "test_train_processes", "test_trainer",
 }  # fmt: skip

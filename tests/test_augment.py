@@ -5,6 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from mien.training.augment import (  # noqa: E402
+    EXPOSURE,
     NUMBERS,
     augment,
     brightness_contrast,
@@ -84,7 +85,7 @@ def test_erasing_touches_its_share_and_at_most_a_fifth_of_each():
 
 
 def test_exposure_clips_half_of_its_share_and_takes_levels_from_the_other():
-    x, chance = faces(400), seeded(400)[:, 13:]
+    x, chance = faces(400), seeded(400)[:, EXPOSURE]
     y = exposure(x, 0.5, 0.5, 0.5, chance)
     bright, dark = chance[:, 0] < 0.25, (chance[:, 0] >= 0.25) & (chance[:, 0] < 0.5)
     assert torch.equal(y[chance[:, 0] >= 0.5], x[chance[:, 0] >= 0.5])

@@ -16,6 +16,7 @@ from mien.training.recipes import Augmentation
 from mien.training.seeds import generator
 
 NUMBERS = 15  # uniform numbers an image: 5 for the affine map, 2 for the light, 6 for erasing, 2 for the exposure
+EXPOSURE = slice(13, NUMBERS)
 _NOISE = 1 << 18  # normal numbers that erased rectangles are filled from
 
 
@@ -23,7 +24,7 @@ def draw(images: int, seed: int, epoch: int) -> Tensor:
     """The chance of one epoch: (images, NUMBERS) float32 in [0, 1), a function of seed, epoch and row."""
     stream = generator(seed, epoch, 1)
     # One after the other, so that runs from before there was an exposure keep their numbers.
-    return torch.cat([torch.rand(images, 13, generator=stream), torch.rand(images, 2, generator=stream)], dim=1)
+    return torch.cat([torch.rand(images, n, generator=stream) for n in (EXPOSURE.start, NUMBERS - EXPOSURE.start)], 1)
 
 
 def augment(x: Tensor, how: Augmentation, chance: Tensor, size: int | None = None) -> Tensor:

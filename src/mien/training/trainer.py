@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from mien.errors import MienError
 from mien.training import checkpoint, networks
-from mien.training.augment import augment, draw, exposure, mixup, mixup_draw
+from mien.training.augment import EXPOSURE, augment, draw, exposure, mixup, mixup_draw
 from mien.training.batch_norm import recalibrate_batch_norm, synchronize_batch_norm
 from mien.training.dropout import Shard, set_shard
 from mien.training.ema import ModelEma
@@ -261,7 +261,7 @@ class Trainer:
         if self.teacher is not None:
             target = torch.lerp(target, self.teacher(x), recipe.distillation_weight)
         if recipe.exposure:
-            x = exposure(x, recipe.exposure, recipe.mean, recipe.std, chance[mine][:, 13:])
+            x = exposure(x, recipe.exposure, recipe.mean, recipe.std, chance[mine, EXPOSURE])
         return x, target
 
     def _look_at_losses(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from mien.evaluation import history
 from mien.evaluation.diagnose import diagnose_record
 from mien.evaluation.results import upgrade
-from mien.files import write_json
+from mien.files import write_short_json
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
         record = json.loads(path.read_text())
         verdict = diagnose_record(history.read(folder / "history.csv"), upgrade(record)).to_dict()
         if verdict != record["verdict"]:
-            write_json(path, {**record, "verdict": verdict})
+            write_short_json(path, {**record, "verdict": verdict})
             print(f"{folder}: {record['verdict']['kind']} -> {verdict['kind']}: {verdict['evidence']}")
 
 

@@ -2,8 +2,8 @@
 missing."""
 
 import csv
-import gzip
 import json
+import lzma
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from mien.training.recipes import ADDED, recipe
 from mien.training.study import REGULARIZERS, StudyRun, plan
 from mien.training.study_report import (
     forest_effects,
+    keep_records,
     kept_effects,
     write_cleaned_split,
     write_out_of_fold,
@@ -278,11 +279,11 @@ def test_kept_predictions_are_packed_and_read_back(tmp_path: Path) -> None:
     run.mkdir()
     (run / "predictions-validation.csv").write_text(lines)
     plain = read_predictions(run / "predictions-validation.csv")
-    (run / "predictions-validation.csv.gz").write_bytes(gzip.compress(lines.encode(), mtime=0))
+    (run / "predictions-validation.csv.xz").write_bytes(lzma.compress(lines.encode()))
     assert stored_predictions(run, "validation") == run / "predictions-validation.csv"
     (run / "predictions-validation.csv").unlink()
     packed = stored_predictions(run, "validation")
-    assert packed == run / "predictions-validation.csv.gz"
+    assert packed == run / "predictions-validation.csv.xz"
     assert all(np.array_equal(plain[name], column) for name, column in read_predictions(packed).items())
     assert stored_predictions(run, "test") is None
     with pytest.raises(MienError, match="more than 20 bytes"):
@@ -290,3 +291,22 @@ def test_kept_predictions_are_packed_and_read_back(tmp_path: Path) -> None:
     packed.write_bytes(packed.read_bytes()[:-9])
     with pytest.raises(MienError, match="holds no predictions"):
         read_predictions(packed)
+
+
+def test_kept_records_are_shorter_and_say_the_same(tmp_path: Path) -> None:
+    run = record_run(plan(tmp_path / "runs", ["a"], seeds=(1,))[0], 0.6, 0.7)
+    made = "row,label,predicted,confidence\n31,1,1,0.9000\n4,0,3,0.4000\n"
+    (run.folder / "predictions-validation.csv").write_text(made)
+    metrics = json.loads((run.folder / "metrics.json").read_text())
+    (run.folder / "metrics.json").write_text(json.dumps({**metrics, "temperature": 1 / 3, "epochs": 10**7}))
+    (kept,) = keep_records([run], tmp_path / "out")
+    assert json.loads((kept.folder / "metrics.json").read_text()) == {
+        **metrics, "temperature": 0.333333, "epochs": 10**7
+    }  # fmt: skip
+    packed = stored_predictions(kept.folder, "validation")
+    assert packed is not None
+    assert {name: list(column) for name, column in read_predictions(packed).items()} == {
+        "row": [4, 31], "label": [0, 1], "predicted": [3, 1], "confidence": [0.4, 0.9]
+    }  # fmt: skip
+    for name in ("recipe.json", "history.csv"):
+        assert (kept.folder / name).read_bytes() == (run.folder / name).read_bytes()

@@ -23,10 +23,9 @@ evaluations   {part: {tta: figures}}, part one of train, validation, test, all; 
 """
 
 import csv
-import gzip
 import io
 import json
-import zlib
+import lzma
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -281,21 +280,21 @@ def read_record(path: str | Path) -> dict[str, Any]:
 
 
 def stored_predictions(folder: str | Path, part: str) -> Path | None:
-    """The file with the predictions for a part in a run's folder: predictions-PART.csv, or the same packed as .csv.gz,
+    """The file with the predictions for a part in a run's folder: predictions-PART.csv, or the same packed as .csv.xz,
     as the study keeps it; None where there is neither."""
     plain = Path(folder) / f"predictions-{part}.csv"
-    return next((path for path in (plain, plain.with_suffix(".csv.gz")) if path.is_file()), None)
+    return next((path for path in (plain, plain.with_suffix(".csv.xz")) if path.is_file()), None)
 
 
 def read_predictions(path: str | Path, most_bytes: int = _MOST_BYTES) -> dict[str, NDArray[Any]]:
-    """The columns of predictions-PART.csv (or .csv.gz) by name: row, label, predicted (int64), confidence (float64),
+    """The columns of predictions-PART.csv (or .csv.xz) by name: row, label, predicted (int64), confidence (float64),
     each (N,).
 
     Raises MienError where the file is not one, or holds more than most_bytes when it is unpacked.
     """
     path = Path(path)
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as file:
             content = file.read(most_bytes + 1)
         if len(content) > most_bytes:
             raise ValueError(f"it has more than {most_bytes:,} bytes")
@@ -305,5 +304,5 @@ def read_predictions(path: str | Path, most_bytes: int = _MOST_BYTES) -> dict[st
         columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
         return {name: np.array(values, dtype=np.float64 if name == "confidence" else np.int64)
                 for name, values in zip(COLUMNS, columns, strict=True)}  # fmt: skip
-    except (OSError, EOFError, ValueError, csv.Error, zlib.error) as error:
+    except (OSError, EOFError, ValueError, csv.Error, lzma.LZMAError) as error:
         raise MienError(f"{path} holds no predictions that mien wrote ({error}); evaluate again") from error

@@ -38,13 +38,16 @@ def main() -> None:
         low, high = wilson(right, n)
         name = "any" if threshold == 0 else f"{threshold:.0%}"
         lines.append(f"| {name} | {n / len(labels):.0%} | {right / n:.1%} ({low:.1%} to {high:.1%}) |")
-    sets = measure_coverage(probabilities, labels)
+    sets, bins = measure_coverage(probabilities, labels), reliability(probabilities, labels)
     low, high = sets.interval
     lines += [
         "",
         f"Conformal sets that promise {sets.promised:.0%} hold the right class for {sets.measured:.1%} of the faces "
         f"({low:.1%} to {high:.1%}) and have {sets.mean_size:.1f} classes in the mean; {sets.sizes[0]:.0%} of the sets "
         f"have one class, and those are right for {sets.single_accuracy:.1%}.",
+        "",
+        f"The expected calibration error is {bins.ece:.1%}; a perfectly calibrated model would show "
+        f"{bins.ece_by_chance:.1%} with so many images, by chance alone.",
         "",
         f"{model.name} on the {len(labels):,} faces of PublicTest, single view; what is fitted was fitted on one "
         "half of them and measured on the other. PublicTest was looked at while the model was chosen.",

@@ -80,6 +80,24 @@ def test_reliability_counts_each_prediction_once_in_its_bin() -> None:
     assert curve.ece == pytest.approx((2 * 0.05 + 0.39 + 0) / 4)
 
 
+@pytest.mark.parametrize("n", [300, 3000])
+def test_a_calibrated_model_shows_the_calibration_error_of_chance(n: int) -> None:
+    z, _ = logits(1.0, n)
+    p = calibration.softmax(z)
+    rng = np.random.default_rng(1)
+    drawn = []
+    for _ in range(300):
+        labels = (p.cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
+        drawn.append(calibration.reliability(p, labels).ece)
+    by_chance = calibration.reliability(p, p.argmax(axis=1)).ece_by_chance
+    assert by_chance == pytest.approx(np.mean(drawn), rel=0.05)
+
+
+def test_certain_predictions_have_no_calibration_error_by_chance() -> None:
+    p = np.array([[1.0 + 1e-9, 0.0], [0.0, 1.0]])
+    assert calibration.reliability(p, np.array([0, 1])).ece_by_chance == 0
+
+
 @pytest.mark.parametrize(
     ("z", "y"),
     [

@@ -70,7 +70,7 @@ def test_to_dict_is_the_object_that_metrics_json_holds() -> None:
     p, y = predictions()
     found = json.loads(json.dumps(metrics.evaluate(p, y, EMOTIONS).to_dict()))
     assert list(found) == [
-        "n", "accuracy", "accuracy_interval", "macro_f1", "nll", "ece", "per_class", "confusion"
+        "n", "accuracy", "accuracy_interval", "macro_f1", "nll", "ece", "ece_by_chance", "per_class", "confusion"
     ]  # fmt: skip
     assert found["accuracy_interval"][0] < found["accuracy"] < found["accuracy_interval"][1]
     assert list(found["per_class"][0]) == ["name", "precision", "recall", "f1", "support"]

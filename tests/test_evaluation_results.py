@@ -32,8 +32,8 @@ def test_the_record_has_its_documented_shape_and_survives_json() -> None:
     record = json.loads(json.dumps(result().to_dict()))
     assert list(record) == ["format", "model", "classes", "data", "temperature", "coverage", "left_out", "evaluations"]
     figures = record["evaluations"]["validation"]["single"]
-    assert {"n", "accuracy", "accuracy_interval", "macro_f1", "nll", "ece", "per_class", "confusion", "calibrated_ece",
-            "without_duplicates"} == set(figures)  # fmt: skip
+    assert {"n", "accuracy", "accuracy_interval", "macro_f1", "nll", "ece", "ece_by_chance", "per_class", "confusion",
+            "calibrated_ece", "without_duplicates"} == set(figures)  # fmt: skip
     assert figures["n"] == 400
     assert figures["without_duplicates"]["n"] == 360
     assert upgrade(record) == record

@@ -183,7 +183,8 @@ def summary_table(result: "EvaluationResult") -> str:
             after = f", {metrics.ece(part.calibrated(view), part.labels):.3f} calibrated" if kind == "all" else ""
             lines.append(
                 f"{titles[kind, view]:<{width}}  {figures.n:>7,}  {'':>9}  {figures.accuracy:>7.1%}  "
-                f"{figures.macro_f1:>6.3f}  {low:.1%} to {high:.1%} (95 %), ECE {figures.ece:.3f}{after}"
+                f"{figures.macro_f1:>6.3f}  {low:.1%} to {high:.1%} (95 %), ECE {figures.ece:.3f} "
+                f"({figures.ece_by_chance:.3f} by chance alone){after}"
             )
     lines += [f"left out: {what} ({why})" for what, why in result.left_out.items()]
     return "\n".join(lines)

@@ -23,13 +23,15 @@ class Reliability:
     """Predictions in bins of equal width over their confidence.
 
     edges: (B + 1,) from 0 to 1. count: (B,) int64. confidence, accuracy: (B,) float64, means within a bin,
-    nan where it is empty. Bin i holds the confidences in (edges[i], edges[i + 1]].
+    nan where it is empty. variance: (B,) float64, of the number of right ones in a bin, were each prediction right with
+    the probability that is its confidence. Bin i holds the confidences in (edges[i], edges[i + 1]].
     """
 
     edges: np.ndarray
     count: np.ndarray
     confidence: np.ndarray
     accuracy: np.ndarray
+    variance: np.ndarray
 
     @property
     def ece(self) -> float:
@@ -38,6 +40,16 @@ class Reliability:
         filled = self.count > 0
         gaps = np.abs(self.accuracy[filled] - self.confidence[filled])
         return float((gaps * self.count[filled]).sum() / self.count.sum())
+
+    @property
+    def ece_by_chance(self) -> float:
+        """The expected calibration error that perfectly calibrated predictions with these confidences would show, for
+        their number is limited, 0..1: what is not above it is no miscalibration.
+
+        The mean over what such predictions get right (Bröcker and Smith 2007, "Increasing the reliability of
+        reliability diagrams"), each bin's number of right ones taken as normally distributed.
+        """
+        return float(np.sqrt(2 / np.pi * self.variance).sum() / self.count.sum())
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -110,4 +122,5 @@ def reliability_of(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) 
             count=count,
             confidence=np.bincount(place, confidence, minlength=bins) / count,
             accuracy=np.bincount(place, correct, minlength=bins) / count,
+            variance=np.bincount(place, np.clip(confidence * (1 - confidence), 0, None), minlength=bins),
         )

@@ -31,7 +31,7 @@ QUALITIES = ("brightness", "contrast", "sharpness")
 @dataclass(frozen=True)
 class GroupFigures:
     """One group: n images, accuracy with Wilson's 95 % interval, recall of each class and the images behind it,
-    calibration error; small: too few images for firm conclusions."""
+    calibration error and what chance alone would show; small: too few images for firm conclusions."""
 
     name: str
     n: int
@@ -40,6 +40,7 @@ class GroupFigures:
     recall: Mapping[str, float]
     support: Mapping[str, int]
     ece: float
+    ece_by_chance: float
     small: bool
 
 
@@ -58,7 +59,7 @@ class GroupReport:
     def to_dict(self) -> dict[str, object]:
         groups = [
             {"name": g.name, "n": g.n, "accuracy": g.accuracy, "accuracy_interval": list(g.interval), "ece": g.ece,
-             "recall": dict(g.recall), "support": dict(g.support), "small": g.small}
+             "ece_by_chance": g.ece_by_chance, "recall": dict(g.recall), "support": dict(g.support), "small": g.small}
             for g in self.groups
         ]  # fmt: skip
         return {"attribute": self.attribute, "gap": self.gap, "p": self.p, "p_adjusted": self.adjusted,
@@ -181,7 +182,8 @@ def table(reports: Sequence[GroupReport]) -> str:
                   f"images or more, {verdict} (p = {report.adjusted:.3f}, Holm)"]  # fmt: skip
         width = max(5, *(len(group.name) for group in report.groups))
         lines.append(
-            f"{'group':<{width}}  {'images':>7}  {'accuracy':>8}  {'95 % interval':>15}  {'ECE':>6}  lowest recall"
+            f"{'group':<{width}}  {'images':>7}  {'accuracy':>8}  {'95 % interval':>15}  {'ECE':>6}  {'by chance':>9}  "
+            "lowest recall"
         )
         for group in report.groups:
             low, high = group.interval
@@ -190,7 +192,7 @@ def table(reports: Sequence[GroupReport]) -> str:
             note = f"{worst} {known[worst]:.0%} of {group.support[worst]:,}" + ("; few images" if group.small else "")
             lines.append(f"{group.name:<{width}}  {group.n:>7,}  {group.accuracy:>8.1%}  "
                          f"{f'{low:.1%} to {high:.1%}':>15}  "
-                         f"{group.ece:>6.3f}  {note}")  # fmt: skip
+                         f"{group.ece:>6.3f}  {group.ece_by_chance:>9.3f}  {note}")  # fmt: skip
         if report.unknown:
             lines.append(f"left out: {report.unknown:,} images without a group")
     return "\n".join(lines).lstrip("\n")
@@ -208,6 +210,7 @@ def _figures(
         {score.name: score.recall for score in evaluation.per_class},
         {score.name: score.support for score in evaluation.per_class},
         evaluation.ece,
+        evaluation.ece_by_chance,
         evaluation.n < SMALL,
     )
 

@@ -93,7 +93,9 @@ def sentences(subject: Subject) -> list[str]:
     )
     calibrated = figures.get("calibrated_ece")
     after = "" if calibrated is None else f", {100 * calibrated:.1f} after its temperature is fitted on other images"
-    said.append(f"Confidence and accuracy differ by {100 * figures['ece']:.1f} points on average{after}.")
+    chance = figures.get("ece_by_chance")  # not in records of version 0.1
+    alone = "" if chance is None else f" ({100 * chance:.1f} of them by chance alone, with so many images)"
+    said.append(f"Confidence and accuracy differ by {100 * figures['ece']:.1f} points on average{alone}{after}.")
     for view, others in subject.evaluation["evaluations"][subject.part].items():
         if others is not figures and view in DESCRIPTIONS:
             said.append(f"With {DESCRIPTIONS[view]} it is right in {others['accuracy']:.1%}.")

@@ -30,8 +30,9 @@ class ClassScore:
 class Evaluation:
     """Everything measured on one set of labelled faces.
 
-    accuracy, macro_f1, ece: 0..1. accuracy_interval: Wilson's 95 % interval. nll: mean negative
-    log-likelihood in nats. confusion: (C, C) int64, rows are the true class, columns the predicted one.
+    accuracy, macro_f1, ece: 0..1. ece_by_chance: what a perfectly calibrated model would show with so few images.
+    accuracy_interval: Wilson's 95 % interval. nll: mean negative log-likelihood in nats. confusion: (C, C) int64, rows
+    are the true class, columns the predicted one.
     """
 
     n: int
@@ -40,6 +41,7 @@ class Evaluation:
     macro_f1: float
     nll: float
     ece: float
+    ece_by_chance: float
     per_class: tuple[ClassScore, ...]
     confusion: np.ndarray
 
@@ -56,6 +58,7 @@ class Evaluation:
             "macro_f1": self.macro_f1,
             "nll": self.nll,
             "ece": self.ece,
+            "ece_by_chance": self.ece_by_chance,
             "per_class": [
                 {
                     "name": s.name,
@@ -89,13 +92,15 @@ def evaluate(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[st
     recall = hits / np.maximum(support, 1)
     f1 = 2 * hits / np.maximum(support + chosen, 1)
     likelihood = probabilities[np.arange(n), labels]
+    bins = reliability(probabilities, labels, BINS)
     return Evaluation(
         n=n,
         accuracy=float(hits.sum() / n),
         accuracy_interval=wilson(int(hits.sum()), n),
         macro_f1=float(f1[(support + chosen) > 0].mean()),
         nll=float(-np.log(np.clip(likelihood, 1e-15, 1)).mean()),
-        ece=ece(probabilities, labels),
+        ece=bins.ece,
+        ece_by_chance=bins.ece_by_chance,
         per_class=tuple(
             ClassScore(name, float(p), float(r), float(f), int(s))
             for name, p, r, f, s in zip(classes, precision, recall, f1, support, strict=True)
@@ -114,7 +119,8 @@ def table(evaluation: Evaluation) -> str:
     low, high = evaluation.accuracy_interval
     lines = [
         f"accuracy {evaluation.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%}) on {evaluation.n:,} images",
-        f"macro-F1 {evaluation.macro_f1:.3f}   NLL {evaluation.nll:.3f}   ECE {evaluation.ece:.3f}",
+        f"macro-F1 {evaluation.macro_f1:.3f}   NLL {evaluation.nll:.3f}   ECE {evaluation.ece:.3f} "
+        f"({evaluation.ece_by_chance:.3f} by chance alone)",
         "",
     ]
     width = max(5, *(len(name) for name in evaluation.classes))

@@ -12,9 +12,9 @@ coverage      conformal sets of 90 % of the validation part (conformal.Coverage)
               where there are too few images
 left_out      {part or class: why}, what was asked for or is in the data and could not be scored
 evaluations   {part: {tta: figures}}, part one of train, validation, test, all; tta a key of tta.TTA
-  figures     n, accuracy, accuracy_interval (Wilson, 95 %), macro_f1, nll, ece, per_class, confusion, all of
-  uncalibrated
-              probabilities; calibrated_ece, of probabilities with a temperature fitted on the other half of the images;
+  figures     n, accuracy, accuracy_interval (Wilson, 95 %), macro_f1, nll, ece, ece_by_chance (what a perfectly
+              calibrated model would show), per_class, confusion, all of uncalibrated probabilities;
+              calibrated_ece, of probabilities with a temperature fitted on the other half of the images;
               without_duplicates, the same figures (but calibrated_ece) of the images without an exact copy among the
               training images, only where there are such copies; logit_adjusted, the same with the recall of some
               classes raised, only where that was asked for

@@ -76,7 +76,7 @@ def run_queue(
     on_tick: Callable[[Sequence[StudyRun]], None] = lambda running: None,
     on_wait: Callable[[StudyRun], None] = lambda run: None,
 ) -> None:
-    """Train what is not finished, in order, `jobs` at a time; a line of the plan is finished before the next begins.
+    """Train what is not finished, in order, `jobs` at a time.
 
     A training that another process works on, as one that a killed queue has left behind, is waited for.
 
@@ -97,8 +97,6 @@ def run_queue(
     try:
         while running or (waiting and not failed and not halt()):
             while waiting and not failed and len(running) < jobs and not halt():
-                if running and waiting[0].line != running[0].run.line:
-                    break
                 if is_held(waiting[0].folder):
                     if awaited != waiting[0]:
                         awaited = waiting[0]

@@ -26,12 +26,12 @@ _TOLD_ELSEWHERE = (".csv", ".tsv")  # see `mien.data.sources`
 _OF_SYSTEMS = {"thumbs.db", "desktop.ini"}
 
 
-def find(root: Folder, trusted: bool = False) -> Pictures | None:
+def find(root: Folder, trusted: bool = False, by_words: bool = True) -> Pictures | None:
     """The pictures in class folders under a folder; None where there are none, or where the folders name no emotions
     and the file names do.
 
-    trusted: folders are classes whatever their names look like (the user gave `classes`). Raises MienError as
-    `mien.data.class_folders.look` does.
+    trusted: folders are classes whatever their names look like (the user gave `classes`). by_words: emotions in the
+    file names go before folders that name none. Raises MienError as `mien.data.class_folders.look` does.
     """
     search = Search(root, trusted)
     look(root, "", search)
@@ -39,7 +39,7 @@ def find(root: Folder, trusted: bool = False) -> Pictures | None:
         return None
     labels = _labels(search)
     emotional = any(emotion_of(label) for label in labels)
-    if not trusted and not emotional and file_names.find_words(root):
+    if by_words and not trusted and not emotional and file_names.find_words(root):
         return None
     samples = [
         Sample(file, label, usage)

@@ -42,7 +42,7 @@ def labelled_pictures(root: Folder, classes: str | dict[int, str] | None) -> Pic
             faults.append(error)
             return None
 
-    folders = look(lambda: image_folders.find(root, trusted=trusted))
+    folders = look(lambda: image_folders.find(root, trusted=trusted, by_words=classes is None))
     labels = {sample.label for sample in folders.samples} if folders else set()
     if folders and len(labels) > 1 and (trusted or any(emotion_of(label) for label in labels)):
         return _aside(folders, root)

@@ -59,8 +59,8 @@ class Pictures:
         if self.unnamed and not classes:
             numbers = ", ".join(sorted({sample.label for sample in self.samples}))
             raise MienError(
-                f"{self.root} is laid out as {self.layout} and nothing names its classes {numbers} (no data.yaml nor "
-                "classes.txt); name them with {parameter} 0=angry,1=happy",
+                f"{self.root} is laid out as {self.layout} and nothing names its classes {numbers}; "
+                "name them with {parameter} 0=angry,1=happy",
                 parameter="classes",
             )
         naming = name_classes((sample.label for sample in self.samples), classes, self.numbers)

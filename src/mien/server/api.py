@@ -177,8 +177,8 @@ def _add_explain_and_videos(router: APIRouter, settings: Settings) -> None:
         with intake.body() as body:
             video = await video_of(request, settings, batcher, body)
             gone = threading.Event()
-            watch = asyncio.create_task(_set_when_left(request, gone))
             with batcher.place():
+                watch = asyncio.create_task(_set_when_left(request, gone))
                 try:
                     timeline = await batcher.read_video(video.data, every, gone)
                 except MienError as error:

@@ -252,6 +252,11 @@ def test_an_empty_display_matrix_turns_nothing(tmp_path: Path) -> None:
     assert np.abs(np.asarray(image, int) - np.asarray(pictures[0][1], int)).mean() < 12  # turned: 60
 
 
+def test_a_film_of_few_frames_is_whole(run: Run, tmp_path: Path) -> None:
+    film = held_face(tmp_path / "film.avi", [0, 5, 10, 15], codec="mjpeg", fps=0.2)
+    assert run(film)[::2] == (0, "")
+
+
 def test_hdr_is_said(tmp_path: Path) -> None:
     film = tmp_path / "film.mp4"
     with av.open(str(film), "w") as container:

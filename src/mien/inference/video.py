@@ -91,7 +91,8 @@ class Video:
         own_length = bool(self.stream.duration) or "DURATION" in self.stream.metadata
         end = (tally.picture_end if own_length else tally.end) - self.start
         claimed = self.claimed_end - self.start
-        if end + MISSING_SECONDS >= claimed * (0.9 if kind in ROUGH_LENGTH else 1):
+        longest = max(MISSING_SECONDS, 1.5 / self.fps)  # `end` is where the last frame begins
+        if end + longest >= claimed * (0.9 if kind in ROUGH_LENGTH else 1):
             return None
         return f"{self.name} ends after {end:.1f} of {claimed:.1f} s: the rest cannot be decoded"
 

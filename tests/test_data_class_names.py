@@ -2,7 +2,7 @@
 
 import pytest
 
-from mien.data.class_names import PRESETS, name_classes, parse_classes, shared_classes
+from mien.data.class_names import PRESETS, is_missing, name_classes, parse_classes, shared_classes
 from mien.data.parts import part_of, suspicion
 from mien.errors import MienError
 from mien.labels import EMOTIONS, SYNONYMS, emotion_of
@@ -131,3 +131,50 @@ def test_an_exact_name_goes_before_a_synonym() -> None:
     assert shared.in_dataset.tolist() == [1, 0]
     assert shared_classes(("a", "B"), ("b", "c")).names == ("B",)
     assert shared_classes(("a",), ("b",)).names == ()
+
+
+@pytest.mark.parametrize(
+    "label", ["", " ", "-1", "nan", "NaN", "None", "N/A", "null", "?", "-", "Unlabelled", "unlabeled"]
+)
+def test_what_means_no_label(label: str) -> None:
+    assert is_missing(label)
+    naming = name_classes([*EMOTIONS, label, label])
+    assert naming.classes == EMOTIONS
+    assert naming.index[label] == -1
+    assert f"faces without a label ({label!r}), which stay unlabelled: 2" in naming.decisions
+
+
+def test_unknown_and_numbers_are_labels() -> None:
+    assert not any(is_missing(label) for label in ("unknown", "0", "no emotion", "neutral", "-2"))
+    assert name_classes([*EMOTIONS, "unknown"]).classes == (*EMOTIONS, "unknown")
+    assert any("unknown" in line for line in name_classes([*EMOTIONS, "unknown"]).decisions)
+
+
+def test_minus_one_is_no_class_unless_it_is_named() -> None:
+    seven = [str(i) for i in range(7)]
+    for asked in (None, "fer2013", "affectnet", "as-is"):
+        naming = name_classes({"-1": 4} | dict.fromkeys(seven, 1), asked)
+        assert naming.index["-1"] == -1
+        assert len(naming.classes) == 7
+        assert "faces without a label ('-1'), which stay unlabelled: 4" in naming.decisions
+    assert name_classes(["-1", "0", "1"], "-1=negative,0=calm,1=positive").index == {"-1": 1, "0": 0, "1": 2}
+    with pytest.raises(MienError, match="the data has no labels but '-1'"):
+        name_classes(["-1"])
+
+
+@pytest.mark.parametrize("label", ["-2", "2.5", "inf", "1e400", "[1, 0, 0]", "{'emotion': 'happy'}", "(0, 1)"])
+@pytest.mark.parametrize("asked", [None, "fer2013"])
+def test_what_is_no_class(label: str, asked: str | None) -> None:
+    with pytest.raises(MienError) as caught:
+        name_classes(["0", "1", label], asked, where="list.csv")
+    assert str(caught.value).startswith(f"list.csv has the label {label!r}, which is ")
+    assert name_classes(["0", "1", label], "as-is").index[label] >= 0
+
+
+def test_numbers_beside_names_are_asked_about() -> None:
+    with pytest.raises(MienError, match=r"list has labels that are numbers \(0, 3\) beside names \(angry, happy\)"):
+        name_classes(["0", "angry", "3", "happy"], where="list")
+    naming = name_classes(["0", "angry", "3", "happy"], "fer2013")
+    assert naming.classes == ("angry", "happy")
+    assert naming.index == {"0": 0, "angry": 0, "3": 1, "happy": 1}
+    assert name_classes(["1", "2", "smirk"]).classes == ("1", "2", "smirk")  # no emotion says what the numbers are not

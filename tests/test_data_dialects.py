@@ -326,3 +326,268 @@ def test_columns_that_are_not_read_are_told(tmp_path: Path) -> None:
     dataset = load(tmp_path)
     check(dataset)
     assert "left out: the column is_train" in dataset.decisions
+
+
+AFFECTNET = ["neutral", "happy", "sad", "surprise", "fear", "disgust", "angry"]
+
+
+def csv(path: Path, header: str, line: Callable[[int, int, str, str], str], encoding: str = "utf-8") -> Path:
+    (path / "faces.csv").write_bytes(((header + "\n" if header else "") + body(line)).encode(encoding))
+    return path / "faces.csv"
+
+
+def told(dataset: Dataset, words: str) -> bool:
+    return any(words in line for line in dataset.decisions)
+
+
+@pytest.mark.parametrize(
+    ("header", "numbers", "words"),
+    [
+        ("emotion,pixels", [1, 2, 3, 4, 5, 6], "1, 2, 3, 4, 5, 6 and no 0"),
+        ("emotion,pixels", [1, 2, 3, 4, 5], "no 0"),
+        ("label,pixels", [0, 1, 2], "0, 1, 2, so they"), ("label,pixels", [0, 1], "classes ck+"),
+        ("emotion,pixels", [0, 1, 2, 3, 4, 5], "0, 1, 2, 3, 4, 5, so they"),
+        ("label,pixels", [0, 3, 6], "classes fer2013"),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_not_plainly_fer2013s_are_asked_about(
+    header: str, numbers: list[int], words: str, tmp_path: Path
+) -> None:
+    message = fault(csv(tmp_path, header, lambda i, a, p, u: f"{numbers[i % len(numbers)]},{p}"))
+    assert words in message
+    assert "not plainly FER2013's" in message
+    np.savez(tmp_path / "faces.npz", images=IMAGES, labels=np.array(numbers)[np.arange(84) % len(numbers)])
+    assert "not plainly FER2013's" in fault(tmp_path / "faces.npz")
+    dataset = load(tmp_path / "faces.npz", classes="fer2013")
+    assert [dataset.classes[label] for label in dataset.labels[:3]] == [
+        SEVEN[numbers[i % len(numbers)]] for i in range(3)
+    ]
+
+
+def test_an_excerpt_of_fer2013_may_lack_classes(tmp_path: Path) -> None:
+    dataset = load(csv(tmp_path, "emotion,pixels", lambda i, a, p, u: f"{a if a != 1 else 0},{p}"))
+    assert dataset.classes == EMOTIONS
+    assert dataset.counts()["disgust"] == 0
+    assert told(dataset, "FER2013's order")
+    assert told(dataset, "no rows of disgust")
+    (tmp_path / "faces.csv").write_text("emotion,pixels\n" + "".join(f"3,{p}\n" for _, p, _ in ROWS[:5]))
+    assert load(tmp_path).labels.tolist() == [3] * 5
+
+
+def test_only_fer2013s_own_columns_go_without_a_word_about_the_order(tmp_path: Path) -> None:
+    assert load(csv(tmp_path, "emotion,pixels", lambda i, a, p, u: f"{a},{p}")).decisions == ()
+    assert told(load(csv(tmp_path, "label,pixels", lambda i, a, p, u: f"{a},{p}")), "FER2013's order")
+    assert told(load(csv(tmp_path, "", lambda i, a, p, u: f"{a},{p}")), "FER2013's order")
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "chosen"),
+    [
+        ("emotion,emotion_name,pixels", "{a},{n},{p}", "emotion_name"),
+        (",label,label_name,pixels", "{i},{a},{n},{p}", "label_name"),
+        ("pixels,label,expression", "{p},{b},{n}", "expression"),
+    ],
+)
+def test_names_beside_the_numbers_are_taken(header: str, line: str, chosen: str, tmp_path: Path) -> None:
+    dataset = load(
+        csv(tmp_path, header, lambda i, a, p, u: line.format(i=i, a=a, b=i % 2, n=AFFECTNET[a], p=p))
+    )  # fmt: skip
+    assert [dataset.classes[label] for label in dataset.labels[:7]] == AFFECTNET
+    assert told(dataset, f"the column '{chosen}' holds the labels; left out: ")
+    names = ["positive", "negative", "calm", "a", "b", "c", "d"]
+    dataset = load(csv(tmp_path, "emotion,emotion_name,pixels", lambda i, a, p, u: f"{a},{names[a]},{p}"))
+    assert [dataset.classes[label] for label in dataset.labels[:7]] == names
+
+
+def test_the_column_of_emotions_is_the_label(tmp_path: Path) -> None:
+    dataset = load(csv(tmp_path, "age,class,emo_label,pixels", lambda i, a, p, u: f"30,{i % 2},{a},{p}"))
+    assert dataset.labels.tolist() == [i % 7 for i in range(84)]
+    assert told(dataset, "the column 'emo_label' holds the labels; left out: 'class'")
+    message = fault(csv(tmp_path, "label,pixels,happy,sad", lambda i, a, p, u: f"fer{i},{p},1,0"))
+    assert "another label in most of its rows (fer0, fer1, fer2, ...)" in message
+    asked = load(
+        csv(tmp_path, "emotion,emotion_name,pixels", lambda i, a, p, u: f"{a},{SEVEN[a]},{p}"), classes="ferplus"
+    )
+    assert asked.classes[asked.labels[0]] == "neutral"  # by the numbers, as the user wants it
+
+
+@pytest.mark.parametrize("label", ["-1", "nan", "None"])
+def test_a_row_of_pixels_without_a_label(label: str, tmp_path: Path) -> None:
+    file = csv(tmp_path, "emotion,pixels", lambda i, a, p, u: f"{label if i == 5 else f'{a}.0'},{p}")
+    assert f"row 6 (line 7) has the emotion '{label}'; a label is needed" in fault(file)
+    dataset = load(file, classes="fer2013")
+    assert dataset.classes == EMOTIONS
+    assert dataset.labels.tolist() == [-1 if i == 5 else i % 7 for i in range(84)]
+    assert told(dataset, f"faces without a label ('{label}'), which stay unlabelled: 1")
+
+
+def test_a_csv_file_that_is_not_utf8(tmp_path: Path) -> None:
+    french = ["colère", "dégoût", "peur", "joie", "tristesse", "surprise", "neutre"]
+    dataset = load(csv(tmp_path, "emotion;pixels", lambda i, a, p, u: f"{french[a]};{p}", "cp1252"))
+    check(dataset, ["Training"] * 84)
+    assert told(dataset, "read as Windows-1252")
+
+
+def test_no_header_and_more_fields(tmp_path: Path) -> None:
+    dataset = load(csv(tmp_path, "", lambda i, a, p, u: f"{i},{i * 3 % 7},{p}"))
+    assert dataset.labels.tolist() == [i * 3 % 7 for i in range(84)]
+    assert told(dataset, "field 2 is the emotion, field 3 is the pixels; left out: field 1")
+    wide = [p.replace(" ", ",") for _, p, _ in ROWS]
+    dataset = load(csv(tmp_path, "", lambda i, a, p, u: f"{wide[i]},{a}"))
+    check(dataset, ["Training"] * 84)
+    dark = ["0,0" + text[text.index(",", text.index(",") + 1) :] for text in wide]
+    message = fault(csv(tmp_path, "", lambda i, a, p, u: f"{dark[i]},{a}"))
+    assert "no header, and field 1 or field 2,305 may be the emotion; put a line with the names" in message
+    both = csv(tmp_path, "", lambda i, a, p, u: f"{(a + 2) % 7},{6 - a},{p}")
+    assert "field 1 or field 2 may be the emotion" in fault(both)
+
+
+def test_a_second_column_of_the_same_name_is_told(tmp_path: Path) -> None:
+    dataset = load(csv(tmp_path, "emotion,pixels,emotion", lambda i, a, p, u: f"{a},{p},{6 - a}"))
+    assert told(dataset, "left out: the column emotion in field 3")
+
+
+SEVENS = np.arange(84) % 7
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"labels": np.array(AFFECTNET)[SEVENS]}, None),
+        ({"labels": np.array(AFFECTNET)[SEVENS].astype("S")}, None),
+        ({"labels": SEVENS, "class_names": np.array(AFFECTNET)}, "named by the file itself: 0 neutral"),
+        ({"y": SEVENS, "labels": np.array(AFFECTNET)}, "named by the file itself: 0 neutral"),
+        ({"labels": SEVENS, "emotion": np.array(AFFECTNET)[SEVENS]}, "'emotion' holds the labels; left out: 'labels'"),
+        ({"labels": np.array(AFFECTNET)[SEVENS], "ages": np.arange(84)}, "left out: the array ages"),
+    ],
+)
+def test_npz_with_names(arrays: dict[str, np.ndarray], words: str | None, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=IMAGES, **arrays)
+    dataset = load(tmp_path / "a.npz")
+    assert [dataset.classes[label] for label in dataset.labels[:7]] == AFFECTNET
+    assert words is None or told(dataset, words)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "parts"),
+    [
+        ({"images": IMAGES, "labels": SEVENS, "split": np.repeat(["train", "test"], [60, 24])}, (60, 0, 24)),
+        ({"x_train": IMAGES[:60], "y_train": SEVENS[:60], "x_dev": IMAGES[60:], "y_dev": SEVENS[60:]}, (60, 24, 0)),
+        ({"x_training": IMAGES[:60], "y_training": SEVENS[:60], "testing_x": IMAGES[60:], "testing_y": SEVENS[60:]},
+         (60, 0, 24)),
+        ({"X_train": IMAGES[:60], "Y_train": SEVENS[:60], "X_public_test": IMAGES[60:], "Y_public_test": SEVENS[60:]},
+         (60, 24, 0)),
+        ({"images": IMAGES[:60], "labels": SEVENS[:60], "test_images": IMAGES[60:], "test_labels": SEVENS[60:]},
+         (60, 0, 24)),
+    ],
+)  # fmt: skip
+def test_npz_parts(arrays: dict[str, np.ndarray], parts: tuple[int, int, int], tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **arrays)
+    dataset = load(tmp_path / "a.npz")
+    assert tuple((dataset.usage == usage).sum() for usage in ("Training", "PublicTest", "PrivateTest")) == parts
+    assert dataset.labels.tolist() == SEVENS.tolist()
+    assert np.array_equal(dataset.images, IMAGES)
+
+
+def test_npz_arrays_that_are_not_read_are_told(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=IMAGES, labels=SEVENS, split=np.repeat(["a", "b"], 42), ids=np.arange(84))
+    assert told(load(tmp_path), "left out: the arrays ids, split")
+
+
+@pytest.mark.parametrize("value", [-2, 2.5, np.inf])
+def test_npz_labels_that_are_no_classes(value: float, tmp_path: Path) -> None:
+    labels = SEVENS.astype(float)
+    labels[3] = value
+    np.savez(tmp_path / "a.npz", images=IMAGES, labels=labels)
+    assert "row 4 has the label '" in fault(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("value", [-1, np.nan, 255])
+def test_npz_labels_that_are_none(value: float, tmp_path: Path) -> None:
+    labels = SEVENS.astype(float)
+    labels[3] = value
+    np.savez(tmp_path / "a.npz", images=IMAGES, labels=labels)
+    dataset = load(tmp_path / "a.npz")
+    assert dataset.labels.tolist() == [-1 if i == 3 else i % 7 for i in range(84)]
+    assert told(dataset, "stay unlabelled: 1")
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        ((IMAGES / 255).astype(np.float32), "scaled to 0..255"),
+        (np.clip(IMAGES / 255 * 1.0001, 0, 1.0001), "the values up to 1.0001 are cut off at 1"),
+        (np.moveaxis(IMAGES, 0, -1), "the last axis"),
+    ],
+)
+def test_npz_pixels_of_other_kinds(images: np.ndarray, words: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=images, labels=SEVENS)
+    dataset = load(tmp_path / "a.npz")
+    assert np.array_equal(dataset.images, IMAGES)
+    assert told(dataset, words)
+
+
+def test_pixels_of_zero_and_one_are_black_and_white(tmp_path: Path) -> None:
+    bits = IMAGES // 128
+    for images in (bits, bits.astype(bool), bits.astype(np.float64), bits.astype(np.int64)):
+        np.savez(tmp_path / "a.npz", images=images, labels=SEVENS)
+        assert np.array_equal(load(tmp_path / "a.npz").images, bits * 255)
+    lines = [" ".join(map(str, image.ravel().tolist())) for image in bits]
+    dataset = load(csv(tmp_path, "emotion,pixels", lambda i, a, p, u: f"{a},{lines[i]}"))
+    assert np.array_equal(dataset.images, bits * 255)
+    assert told(dataset, "black and white")
+    dark = IMAGES // 100  # of 0 to 255 and dark: not scaled
+    np.savez(tmp_path / "a.npz", images=dark, labels=SEVENS)
+    assert np.array_equal(load(tmp_path / "a.npz").images, dark)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([[i % 7] for i in range(84)], "row 1 has the label '[0]', which is a list"),
+        ([{"emotion": "happy"} for i in range(84)], "which is a list and no class"),
+        ([i % 7 + 0.5 for i in range(84)], "row 1 has the label '0.5'"),
+        ([bool(i % 2) for i in range(84)], "the labels 0, 1, so they are not plainly"),
+        ([float("nan"), *(float(i % 7) for i in range(1, 84))], None),
+        ([f"{i % 7}.0" for i in range(84)], None),
+        ([SEVEN[i % 7].encode() for i in range(84)], None),
+    ],
+)
+def test_parquet_labels_of_any_type(labels: list[Any], words: str | None, tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(
+        arrow.table({"image": [png(image) for image in IMAGES], "label": labels}), tmp_path / "a.parquet"
+    )
+    if words:
+        assert words in fault(tmp_path / "a.parquet")
+        return
+    dataset = load(tmp_path / "a.parquet")
+    assert dataset.classes == EMOTIONS
+    assert dataset.labels.tolist()[1:] == [i % 7 for i in range(1, 84)]
+    assert dataset.labels[0] in (0, -1)
+
+
+def test_parquet_takes_the_column_of_emotions(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns: dict[str, list[Any]] = {"image": [png(image) for image in IMAGES], "label": [i % 2 for i in range(84)]}
+    columns["expression"] = [SEVEN[i % 7] for i in range(84)]
+    parquet.write_table(arrow.table(columns), tmp_path / "a.parquet")
+    dataset = load(tmp_path / "a.parquet")
+    assert dataset.labels.tolist() == SEVENS.tolist()
+    assert told(dataset, "the column 'expression' holds the labels; left out: 'label'")
+
+
+def test_parquet_pixels_have_one_scale(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    dark = IMAGES.copy()
+    dark[3] = dark[3] > 127  # of 0 and 1, among pictures of 0 to 255
+    for images in (dark, dark / 255):
+        table = arrow.table({"pixels": [image.ravel().tolist() for image in images], "emotion": SEVENS.tolist()})
+        parquet.write_table(table, tmp_path / "a.parquet")
+        assert np.array_equal(load(tmp_path / "a.parquet").images, dark)

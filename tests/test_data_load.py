@@ -132,6 +132,20 @@ def test_archives(tmp_path: Path, before: str | None) -> None:
     assert same(load(tmp_path / "x.gz"), LABELS, USAGES)
 
 
+def test_an_archive_of_several_csv_files_is_not_guessed_at(tmp_path: Path) -> None:
+    for order in (("train", "test"), ("test", "train")):
+        with tarfile.open(tmp_path / "faces.tar.gz", "w:gz") as archive:
+            for name in (*order, "README"):
+                data = (
+                    train_csv() if name == "train" else unlabelled_csv() if name == "test" else "FER2013\n"
+                ).encode()
+                member = tarfile.TarInfo(f"{name}.csv")
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+        message = fault(load, tmp_path / "faces.tar.gz")
+        assert f"holds several csv files of faces ({order[0]}.csv, {order[1]}.csv); unpack it" in message
+
+
 def test_an_unpacked_archive_is_found_one_folder_down(tmp_path: Path) -> None:
     put(tmp_path / "fer2013", fer2013=full_csv())
     assert same(load(tmp_path), LABELS, USAGES)

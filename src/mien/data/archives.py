@@ -91,18 +91,41 @@ def _unpacked(stream: BinaryIO, head: bytes, path: Path) -> Iterator[BinaryIO]:
         yield _utf8(stream, head)
         return
     with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for member, _ in zip(archive, range(_MEMBERS), strict=False):
-            file = archive.extractfile(member) if member.isfile() else None
-            if file is None or not member.size:
+        members = zip(archive, range(_MEMBERS), strict=False)
+        for member, _ in members:
+            header, file = _member(archive, member)
+            if file is None or not columns(header, f"{path}:{member.name}"):
                 continue
-            buffered = io.BufferedReader(cast(io.RawIOBase, file), HEADER)
-            header = buffered.peek(HEADER).split(b"\n")[0]
-            if header.strip() and columns(header, f"{path}:{member.name}"):
-                yield cast(BinaryIO, buffered)
-                return
+            yield file
+            if not file.read(1):  # read to the end, so that the others may be looked at
+                others = [other.name for other, _ in members if _is_csv_of_faces(archive, other, path)]
+                if others:
+                    raise MienError(
+                        f"{path} holds several csv files of faces ({', '.join([member.name, *others])}); unpack it "
+                        f"(tar -xf {path}) and give the folder"
+                    )
+            return
     raise MienError(
         f"{path} holds no csv file of faces; give fer2013.tar.gz, or unpack it (tar -xf {path}) and give the folder"
     )
+
+
+def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[bytes, BinaryIO | None]:
+    """The first line of an archive's member, and its content; None for one that is no file, or begins with nothing."""
+    file = archive.extractfile(member) if member.isfile() and member.size else None
+    if file is None:
+        return b"", None
+    buffered = io.BufferedReader(cast(io.RawIOBase, file), HEADER)
+    header = buffered.peek(HEADER).split(b"\n")[0]
+    return header, cast(BinaryIO, buffered) if header.strip() else None
+
+
+def _is_csv_of_faces(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bool:
+    header, file = _member(archive, member)
+    try:
+        return file is not None and columns(header, f"{path}:{member.name}") is not None
+    except MienError:
+        return False
 
 
 @contextmanager
@@ -144,7 +167,7 @@ def _utf8(stream: BinaryIO, head: bytes) -> BinaryIO:
     elif not encoding and len(head) >= 8 and not head[::2].strip(b"\0"):
         encoding = "utf-16-be"
     if encoding or (b"\r" in head and b"\n" not in head and b"\r\n" not in head):
-        return cast(BinaryIO, io.BufferedReader(_Recoded(stream, encoding or "utf-8")))
+        return cast(BinaryIO, io.BufferedReader(_Recoded(stream, encoding)))
     return stream
 
 
@@ -152,7 +175,9 @@ class _Recoded(io.RawIOBase):
     """A stream of bytes in another encoding, read as utf-8 with newlines."""
 
     def __init__(self, stream: BinaryIO, encoding: str) -> None:
-        self._text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline=None)
+        # Line ends of old Macs are changed without looking at what the bytes mean.
+        self._text = io.TextIOWrapper(stream, encoding=encoding or "latin-1", errors="replace", newline=None)
+        self._to = "utf-8" if encoding else "latin-1"
         self._left = b""
 
     def readable(self) -> bool:
@@ -160,7 +185,7 @@ class _Recoded(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         if not self._left:
-            self._left = self._text.read(1 << 16).encode()
+            self._left = self._text.read(1 << 16).encode(self._to)
         n = min(len(buffer), len(self._left))
         buffer[:n], self._left = self._left[:n], self._left[n:]
         return n

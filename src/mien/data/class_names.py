@@ -1,17 +1,19 @@
 """Class names: synonyms of the emotions, numbers by presets or as asked, and what a model and data share."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.dataset import UNKNOWN
 from mien.data.parts import natural
 from mien.errors import MienError
 from mien.labels import CONTEMPT, EMOTIONS, emotion_of
 
-_NUMBER = re.compile(r"(?:class|label|emotion|expression)?[ _-]?([0-9]{1,9})", re.IGNORECASE)  # 3, class_3
+_NUMBER = re.compile(r"(?:(?:class|label|emotion|expression)[ _-]?)?([0-9]{1,9})(?:\.0+)?", re.IGNORECASE)  # 3, class_3
 AS_IS = "as-is"  # class names stay as they stand in the data
 
 # What the numbers mean in published data sets.
@@ -25,6 +27,9 @@ PRESETS: dict[str, dict[int, str]] = {
     "ck+": dict(enumerate(("neutral", "angry", CONTEMPT, "disgust", "fear", "happy", "sad", "surprise"))),
 }
 _SPELT = {"fer": "fer2013", "raf-db": "rafdb", "raf": "rafdb", "fer+": "ferplus", "ckplus": "ck+", "ck": "ck+"}
+# What stands in the place of a label where there is none; "unknown" is a class of some data sets and stays one.
+_MISSING = {"", "-1", "-1.0", "nan", "-nan", "none", "null", "na", "n/a", "#n/a", "<na>", "?", "-", "unlabelled",
+            "unlabeled", "no label", "no_label"}  # fmt: skip
 HOW = f"it takes {', '.join(PRESETS)}, {AS_IS}, or numbers with names such as 1=surprise,2=fear"
 
 
@@ -93,7 +98,8 @@ def parse_classes(classes: str | dict[int, str] | None) -> dict[str, str] | None
 class Naming:
     """How the labels of a data set became its classes.
 
-    classes: in their order. index: label as it stands in the data -> index into classes, for every label.
+    classes: in their order. index: label as it stands in the data -> index into classes, for every label; UNKNOWN (-1)
+    for those that mean "no label".
     decisions: one sentence for each choice that was made.
     """
 
@@ -102,17 +108,41 @@ class Naming:
     decisions: tuple[str, ...]
 
 
-def name_classes(labels: Iterable[str], classes: str | dict[int, str] | None = None, numbers: str = "") -> Naming:
+def is_missing(label: str) -> bool:
+    """Whether a label means that there is none: "", -1, nan, None, null, NA, N/A, ?, -, unlabelled; in any case.
+
+    `name_classes` gives such labels the index UNKNOWN, unless the user names them (classes="none=calm"). "unknown" is
+    none of them: some data sets have it as a class, and where it is one, that is told.
+    """
+    return label.strip().casefold() in _MISSING
+
+
+def name_classes(
+    labels: Iterable[str], classes: str | dict[int, str] | None = None, numbers: str = "", where: str = "the data"
+) -> Naming:
     """Name the classes of a data set by the labels that stand in it.
 
-    labels: folder names, or values of a csv column; integers as text. classes: see `parse_classes`. numbers: the preset
-    by which numbers are read when nothing is said; "" reads 0..6 as FER2013's, and leaves other numbers as names.
+    labels: folder names, or values of a csv column, one for each face or with their counts as {label: n}; integers as
+    text. classes: see `parse_classes`. numbers: the preset by which numbers are read when nothing is said; "" reads
+    0..6 as FER2013's, and leaves other numbers as names. where: what holds the labels, for messages.
     The seven emotions stand in FER2013's order, other classes after them in the alphabet's. Raises MienError where
-    `classes` does not name a number of the data.
+    `classes` does not name a number of the data, where a label is no class (-2, 2.5, a list), where some labels are
+    numbers and others emotions, and where no face has a label.
     """
-    present = list(dict.fromkeys(labels))  # in the order in which they come: the first spelling stays
+    counts = Counter(labels)
     given = parse_classes(classes)
     decisions: list[str] = []
+    asked = {label.casefold() for label in given or {}}
+    missing = [label for label in counts if is_missing(label) and label.strip().casefold() not in asked]
+    present = [label for label in counts if label not in missing]  # in the order in which they come: the first
+    if missing:  # spelling stays
+        shown = ", ".join(sorted(map(repr, missing)))
+        if not present:
+            raise MienError(f"{where} has no labels but {shown}, which mean none; label some of the faces")
+        n = sum(counts[label] for label in missing)
+        decisions.append(f"faces without a label ({shown}), which stay unlabelled: {n:,}")
+    if given != {}:  # as they stand, all may be classes
+        _check(present, asked, where)
     if given:
         names = _given(present, given, str(classes))
         shown = ", ".join(
@@ -122,13 +152,36 @@ def name_classes(labels: Iterable[str], classes: str | dict[int, str] | None = N
     elif given is not None:
         names = {label: label for label in present}
         decisions.append(f"class names stay as they stand in the data: {', '.join(sorted(present, key=natural))}")
-    elif all(_number_of(label) is not None for label in present):
+    elif all(number_of(label) is not None for label in present):
         names = _numbers(present, numbers, decisions)
     else:
-        names = _synonyms(present, decisions)
+        names = _synonyms(present, decisions, where)
     order = ordered(names.values())
     spelt = {name.casefold(): i for i, name in enumerate(order)}
-    return Naming(order, {label: spelt[name.casefold()] for label, name in names.items()}, tuple(decisions))
+    index = {label: spelt[name.casefold()] for label, name in names.items()}
+    return Naming(order, index | dict.fromkeys(missing, UNKNOWN), tuple(decisions))
+
+
+def no_class(label: str) -> str | None:
+    """What a label is that cannot be a class: a negative number, a fraction, infinite, a list; None for others."""
+    text = label.strip()
+    number = re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?inf(inity)?", text, re.IGNORECASE)
+    if number and number_of(text) is None:
+        return "which is no number of a class"
+    if re.fullmatch(r"\[.*\]|\{.*\}|\(.*,.*\)", text, re.DOTALL):
+        return "which is a list and no class"
+    return None
+
+
+def _check(present: list[str], asked: set[str], where: str) -> None:
+    for label in present:
+        reason = no_class(label)
+        if reason and label.casefold() not in asked:
+            raise MienError(
+                f"{where} has the label {label[:40]!r}, {reason}; write the number or the name of its class, or keep "
+                f"labels as they stand with {{parameter}} {AS_IS}",
+                parameter="classes",
+            )
 
 
 def _given(present: list[str], given: dict[str, str], asked: str) -> dict[str, str]:
@@ -138,7 +191,7 @@ def _given(present: list[str], given: dict[str, str], asked: str) -> dict[str, s
     names = {}
     for label in present:
         name = by_name.get(label.casefold())
-        number = _number_of(label)
+        number = number_of(label)
         if name is None and number is not None:
             name = by_number.get(number)
             if name is None:
@@ -151,21 +204,39 @@ def _given(present: list[str], given: dict[str, str], asked: str) -> dict[str, s
     return names
 
 
-def _number_of(label: str) -> int | None:
-    """The number that a label is, as 3, 03 or class_3; None where it is none."""
+def number_of(label: str) -> int | None:
+    """The number that a label is, as 3, 03, 3.0 or class_3; None where it is none."""
     match = _NUMBER.fullmatch(label.strip())
     return int(match[1]) if match else None
 
 
+def unnamed(numbers: Iterable[int], where: str) -> MienError:
+    """The error for numbers in a table that nothing names, and that are not plainly FER2013's."""
+    present = set(numbers)
+    shown = ", ".join(map(str, sorted(present)[:12])) + (", ..." if len(present) > 12 else "")
+    legend = ", ".join(f"{number} {name}" for number, name in PRESETS["fer2013"].items())
+    exact = [preset for preset, known in PRESETS.items() if present == set(known)]
+    readings: dict[str, str] = {}  # one preset for each reading of these numbers
+    for preset in exact or [preset for preset, known in PRESETS.items() if present <= set(known)]:
+        readings.setdefault(", ".join(PRESETS[preset][number] for number in sorted(present)), preset)
+    fitting = " or ".join(f"{{parameter}} {preset}" for preset in readings.values())
+    return MienError(
+        f"{where} has the labels {shown}{'' if 0 in present else ' and no 0'}, so they are not plainly FER2013's "
+        f"({legend}); name them with {{parameter}} 1=surprise,2=fear,..."
+        + (f" or say whose they are: {fitting}" if fitting else ""),
+        parameter="classes",
+    )
+
+
 def _numbers(present: list[str], preset: str, decisions: list[str]) -> dict[str, str]:
-    number_of = {label: _number_of(label) for label in present}
-    numbers = {number for number in number_of.values() if number is not None}
+    meant = {label: number_of(label) for label in present}
+    numbers = {number for number in meant.values() if number is not None}
     known = PRESETS[preset or "fer2013"]
     if numbers <= set(known) and (preset or numbers == set(known)):
         shown = ", ".join(f"{number} {known[number]}" for number in sorted(numbers))
         source = f"the order of {preset}" if preset and preset != "fer2013" else "FER2013's order"
         decisions.append(f"numbers read in {source}: {shown} (another order: classes=...)")
-        return {label: known[number or 0] for label, number in number_of.items()}
+        return {label: known[number or 0] for label, number in meant.items()}
     fitting = [name for name, known in PRESETS.items() if numbers == set(known)]
     hint = (
         f"if they are {' or '.join(fitting)}'s: " + " or ".join(f"classes='{name}'" for name in fitting)
@@ -178,7 +249,15 @@ def _numbers(present: list[str], preset: str, decisions: list[str]) -> dict[str,
     return {label: label for label in present}
 
 
-def _synonyms(present: list[str], decisions: list[str]) -> dict[str, str]:
+def _synonyms(present: list[str], decisions: list[str], where: str) -> dict[str, str]:
+    bare = sorted((label for label in present if label.strip().isdigit()), key=natural)
+    words = sorted(label for label in present if emotion_of(label))
+    if bare and words:
+        raise MienError(
+            f"{where} has labels that are numbers ({', '.join(bare[:8])}) beside names ({', '.join(words[:8])}); name "
+            f"the numbers with {{parameter}} {bare[0].strip()}=..., or keep all as they stand: {{parameter}} {AS_IS}",
+            parameter="classes",
+        )
     names = {label: emotion_of(label) or label.strip() for label in present}
     read = [
         f"{label!r} as {name}" for label, name in sorted(names.items()) if label.strip().casefold() != name.casefold()

@@ -1,6 +1,7 @@
 """The columns of a csv file of faces, told by its first lines: pixels, labels, parts, and what is between them."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mien.data.dataset import SIZE
@@ -16,6 +17,12 @@ EMOTION_NAMES = ("emotion", "emotions", "label", "labels", "emotion_label", "lab
                  "emo", "y")  # fmt: skip
 USAGE_NAMES = ("usage", "split", "set", "subset", "part", "partition", "data_split", "usage_type", "purpose", "phase",
                "dataset", "fold", "type")  # fmt: skip
+# Words in the names of columns of labels, and words beside them that make it a column of something else.
+_EMOTION_WORDS = {"emotion", "emotions", "emo", "expression", "expressions", "fer", "affect", "feeling"}
+_LABEL_WORDS = _EMOTION_WORDS | {"label", "labels", "class", "category", "target"}
+_MEASURES = {"confidence", "conf", "score", "scores", "prob", "probs", "probability", "probabilities", "logits",
+             "intensity", "weight", "count", "box", "path", "file", "filename", "valence", "arousal",
+             "time"}  # fmt: skip
 _SURE_USAGES = ("usage", "split", "subset")  # columns of these names hold parts and nothing else
 _PIXEL_NAMES = ("pixels", "pixel", "pixel_values", "pixel_data", "image_pixels", "image", "img", "image_data", "data",
                 "features")  # fmt: skip
@@ -30,7 +37,8 @@ class Columns:
     """Where the fields stand in a row. kind: "full" (labels and usages), "train" (labels) or "test" (neither).
 
     n: fields in a row. pixels: the fields that hold them, one or 2304 (`stop` excluded). delimiter: between fields.
-    header: whether the first line is one. decisions: one sentence for each choice that was made.
+    header: whether the first line is one. decisions: one sentence for each choice that was made. labels: all columns
+    that may hold the labels, by name and field, the likeliest first: `emotion`. own: they are called as FER2013's.
     """
 
     n: int
@@ -40,11 +48,37 @@ class Columns:
     delimiter: bytes = b","
     header: bool = True
     decisions: tuple[str, ...] = ()
+    labels: tuple[tuple[str, int], ...] = ()
+    own: bool = False
 
     @property
     def kind(self) -> str:
         """What the file can give."""
         return "test" if self.emotion is None else "train" if self.usage is None else "full"
+
+
+def emotion_in(name: str) -> bool:
+    """Whether a column's name speaks of emotions."""
+    return not _EMOTION_WORDS.isdisjoint(_words(name))
+
+
+def label_columns(names: Sequence[str]) -> list[str]:
+    """The names of columns that may hold labels, the likeliest first: emotion, label, class, emo_label, label_text."""
+    usual = [name for wanted in EMOTION_NAMES for name in names if _usual(name) == wanted]
+    others = [
+        name for name in names if name not in usual and _words(name) & _LABEL_WORDS and not _words(name) & _MEASURES
+    ]
+    found = [name for name in dict.fromkeys((*usual, *others)) if _usual(name) not in USAGE_NAMES]
+    return sorted(found, key=lambda name: not emotion_in(name))
+
+
+def _usual(name: str) -> str:
+    return re.sub(r"[ \-.]+", "_", name.strip(" \t\"'").lower())
+
+
+def _words(name: str) -> set[str]:
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+    return set(re.split(r"[\W_]+", apart.lower()))
 
 
 def columns(first: bytes, name: str, second: bytes = b"") -> Columns | None:
@@ -58,7 +92,7 @@ def columns(first: bytes, name: str, second: bytes = b"") -> Columns | None:
         raise MienError(f"{name} is empty (or its first line is); fetch it again (mien data fetch)")
     for delimiter in (b",", b";", b"\t", b"|"):
         fields, values = _fields(first, delimiter), _fields(second.strip(b"\r\n"), delimiter)
-        layout = _headed(fields, values, delimiter, name) or _headless(fields, delimiter)
+        layout = _headed(fields, values, delimiter, name) or _headless(fields, values, delimiter, name)
         if layout is not None:
             return layout
     return None
@@ -66,14 +100,15 @@ def columns(first: bytes, name: str, second: bytes = b"") -> Columns | None:
 
 def _headed(fields: list[str], values: list[str], delimiter: bytes, name: str) -> Columns | None:
     names = [field.strip(" \t\"'").lower() for field in fields]
-    usual = {re.sub(r"[ \-.]+", "_", field): i for i, field in reversed(list(enumerate(names)))}
+    usual = {_usual(field): i for i, field in reversed(list(enumerate(names)))}
     if len(values) != len(names):
         values = []  # quoted fields with delimiters inside, or a row that is cut off: reading will tell
     pixels = _pixel_columns(names, usual, values, name)
     if pixels is None:
         return None
     others = {field: i for field, i in usual.items() if not pixels[0] <= i < pixels[1]}
-    emotion = next((others[field] for field in EMOTION_NAMES if field in others), None)
+    labels = [(field, others[field]) for field in label_columns(list(others))]
+    emotion = labels[0][1] if labels else None
     usage = next((others[f] for f in USAGE_NAMES if f in others and _holds_parts(f, others[f], values)), None)
     if emotion is None and not set(others) <= _NUMBERS_OF_ROWS:
         if sum(emotion_of(field) is not None for field in others) > 1:
@@ -85,16 +120,21 @@ def _headed(fields: list[str], values: list[str], delimiter: bytes, name: str) -
     decisions = []
     if delimiter != b",":
         decisions.append(f"fields are apart by {'tabs' if delimiter == b'	' else delimiter.decode()!r}")
-    for field, i in (("emotion", emotion), ("usage", usage)):
+    for field, i in (("emotion", emotion if len(labels) == 1 else None), ("usage", usage)):
         if i is not None and names[i] != field:
             role = "labels" if field == "emotion" else "parts"
             decisions.append(f"the column {names[i]!r} holds the {role}")
-    unread = [field for field, i in others.items() if i not in (emotion, usage) and field not in _NUMBERS_OF_ROWS]
+    read = {usage, *(i for _, i in labels)}
+    unread = [field for field, i in others.items() if i not in read and field not in _NUMBERS_OF_ROWS]
+    unread += [f"{names[i]} in field {i + 1}" for i in range(len(names)) if usual[_usual(names[i])] != i]  # once more
     if unread:
         decisions.append(f"left out: the column{'s' * (len(unread) > 1)} {', '.join(unread[:8])}")
     if pixels[1] - pixels[0] > 1:
         decisions.append(f"each pixel has a column of its own ({names[pixels[0]]} to {names[pixels[1] - 1]})")
-    return Columns(len(names), pixels, emotion, usage, delimiter, decisions=tuple(decisions))
+    own = emotion is not None and names[emotion] == "emotion" and names[pixels[0]] == "pixels"
+    return Columns(
+        len(names), pixels, emotion, usage, delimiter, decisions=tuple(decisions), labels=tuple(labels), own=own
+    )
 
 
 def _pixel_columns(names: list[str], usual: dict[str, int], values: list[str], name: str) -> tuple[int, int] | None:
@@ -125,42 +165,55 @@ def _holds_parts(field: str, at: int, values: list[str]) -> bool:
     return part_of(values[at].strip(" \"'")) is not None
 
 
-def _headless(fields: list[str], delimiter: bytes) -> Columns | None:
+def _headless(fields: list[str], values: list[str], delimiter: bytes, name: str) -> Columns | None:
     """The layout of a file whose first line is a row already."""
+    lines = [fields, values] if len(values) == len(fields) else [fields]
     counts = [_count(field) for field in fields]
-    message = "there is no header:"
     if max(counts) >= _MANY:
         at = counts.index(max(counts))
-        rest = [i for i in range(len(fields)) if i != at]
+        spans, most = [(at, at + 1)], 10
+    elif PIXELS <= len(fields) <= PIXELS + 2:
+        extra = len(fields) - PIXELS
+        spans = [(i, i + PIXELS) for i in range(extra + 1) if all(count == 1 for count in counts[i : i + PIXELS])]
+        most = 9  # the pixel in a corner may be as small as any label, but seldom so small
+    else:
+        return None
+    found: list[Columns] = []
+    for span in spans:
+        rest = [i for i in range(len(fields)) if not span[0] <= i < span[1]]
         usage = next((i for i in rest if part_of(fields[i].strip(" \"'"))), None)
-        emotion = next((i for i in rest if i != usage and _is_label(fields[i])), None)
-        if emotion is None and rest:
-            return None
-        roles = [
-            f"field {i + 1} is {what}"
-            for i, what in ((emotion, "the emotion"), (at, "the pixels"), (usage, "the part"))
-            if i is not None
-        ]
-        return Columns(len(fields), (at, at + 1), emotion, usage, delimiter, False, (f"{message} {', '.join(roles)}",))
-    if len(fields) < PIXELS or len(fields) > PIXELS + 2 or sum(count == 1 for count in counts) < PIXELS:
-        return None
-    extra = len(fields) - PIXELS
-    usage = next((i for i in (0, 1, len(fields) - 1) if extra and part_of(fields[i].strip(" \"'"))), None)
-    if extra == (usage is not None):
-        return (
-            None
-            if extra
-            else Columns(len(fields), (0, PIXELS), None, None, delimiter, False, (f"{message} each field is a pixel",))
+        like = [i for i in rest if i != usage and all(_is_label(line[i], most) for line in lines)]
+        number = [i for i in rest if i != usage and _counts_rows([line[i] for line in lines])]
+        emotions: list[int | None] = [i for i in like if i not in number] or [*like]
+        if (rest and not emotions) or (most < 10 and set(rest) - {usage, *like, *number}):
+            continue
+        found += [_without_header(len(fields), span, i, usage, delimiter) for i in emotions or [None]]
+    if len(found) > 1:
+        emotion = sorted(layout.emotion + 1 for layout in found if layout.emotion is not None)
+        places = " or ".join(f"field {i:,}" for i in emotion)
+        raise MienError(
+            f"{name} has no header, and {places} may be the emotion; put a line with the names of its columns in front "
+            f"({'emotion,pixels' if spans[0][1] - spans[0][0] == 1 else 'emotion,pixel0,pixel1,...'})"
         )
-    front = next((i for i in (0, 1) if i != usage), 0) if usage in (None, 0, 1) or extra == 2 else 0
-    if usage is None and extra != 1:
-        return None
-    first = extra - (usage == len(fields) - 1)
-    return Columns(
-        len(fields), (first, first + PIXELS), front, usage, delimiter, False,
-        (f"{message} field {front + 1} is the emotion and {PIXELS:,} fields from number {first + 1} on are the "
-         f"pixels",),
-    )  # fmt: skip
+    return found[0] if found else None
+
+
+def _without_header(n: int, span: tuple[int, int], emotion: int | None, usage: int | None, delimiter: bytes) -> Columns:
+    start, stop = span
+    wide = stop - start > 1
+    if emotion is None and wide:
+        told = "each field is a pixel"
+    elif wide:
+        told = (
+            f"field {(emotion or 0) + 1} is the emotion and {PIXELS:,} fields from number {start + 1} on are the pixels"
+        )
+    else:
+        roles = ((emotion, "the emotion"), (start, "the pixels"), (usage, "the part"))
+        told = ", ".join(f"field {i + 1} is {what}" for i, what in roles if i is not None)
+    unread = [str(i + 1) for i in range(n) if i not in (emotion, usage) and not start <= i < stop]
+    told += f"; left out: field {', '.join(unread)}" if unread else ""
+    labels = () if emotion is None else (("emotion", emotion),)
+    return Columns(n, span, emotion, usage, delimiter, False, (f"there is no header: {told}",), labels)
 
 
 def _fields(line: bytes, delimiter: bytes) -> list[str]:
@@ -176,6 +229,12 @@ def _count(field: str) -> int:
     return len(words) if words and all(re.fullmatch(r"[\[(]?\d+(\.\d*)?[\])]?", word) for word in words) else 0
 
 
-def _is_label(field: str) -> bool:
+def _is_label(field: str, most: int) -> bool:
     text = field.strip(" \"'")
-    return re.fullmatch(r"\d{1,2}(\.0*)?", text) is not None or emotion_of(text) is not None
+    number = re.fullmatch(r"(\d{1,2})(\.0*)?", text)
+    return int(number[1]) <= most if number else emotion_of(text) is not None
+
+
+def _counts_rows(values: list[str]) -> bool:
+    """Whether the values of the first two rows are numbers of rows: 0 and 1, or 1 and 2."""
+    return [value.strip(" \"'") for value in values] in (["0", "1"], ["1", "2"])

@@ -21,12 +21,14 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.class_names import name_classes
+from mien.data.class_names import is_missing
 from mien.data.csv_columns import PIXELS, Columns, columns
 from mien.data.dataset import SIZE, USAGES
+from mien.data.label_columns import LabelColumn, choose, decoded, label_text, name_column
 from mien.data.parts import part_of
+from mien.data.pixel_values import only_0_and_1
 from mien.errors import MienError
-from mien.labels import CONTEMPT, EMOTIONS
+from mien.labels import EMOTIONS
 
 _BLOCK = 1 << 18  # bytes read at once: they stay in the processor's caches while they are cut up
 _BATCH = 16  # rows parsed at once, for the same reason
@@ -63,14 +65,18 @@ class _Codes:
         known = self.codes
         for field, number in zip(fields, numbers, strict=True):
             if field not in known:
-                check(field.decode("utf-8", "replace").strip(), number)
+                check(decoded([field])[0][0], number)
                 known[field] = len(known)
                 self.lines.append(number)
         self.rows.append(np.fromiter((known[field] for field in fields), np.int32, len(fields)))
 
+    def all_rows(self) -> NDArray[np.int64]:
+        """The code of each row: (N,) int64."""
+        return np.concatenate(self.rows).astype(np.int64)
+
     def mapped(self, values: list[int]) -> NDArray[np.int64]:
         """The column with `values[code]` in place of each code: (N,) int64."""
-        return np.array(values, np.int64)[np.concatenate(self.rows)]
+        return np.array(values, np.int64)[self.all_rows()]
 
 
 class _Pixels:
@@ -110,7 +116,9 @@ def read_rows(
         raise no_pixels(first, name)
     before = second if layout.header else first.removeprefix(b"\xef\xbb\xbf") + second
 
-    labels, usage, pixels = _Codes(), _Codes(), _Pixels()
+    labels, usage, pixels = [_Codes() for _ in layout.labels], _Codes(), _Pixels()
+    # Where there is a choice, it is made in the end, and so is what the labels are.
+    needed = len(labels) == 1 and classes is None
     workers = threads or min(4, os.cpu_count() or 1)
     pending: deque[Future[None]] = deque()
     with ThreadPoolExecutor(workers) as pool:
@@ -121,8 +129,8 @@ def read_rows(
                     continue
                 numbers = [number + k for k, _ in kept]
                 fields = _fields([line for _, line in kept], numbers, layout, name)
-                if layout.emotion is not None:
-                    labels.add(fields[1], numbers, lambda text, line: _check_label(text, line, name))
+                for codes, values in zip(labels, fields[1], strict=True):
+                    codes.add(values, numbers, lambda text, line: _check_label(text, line, name, needed))
                 if layout.usage is not None:
                     usage.add(fields[2], numbers, lambda text, line: _check_usage(text, line, name))
                 part = pixels.room(len(kept), pending)
@@ -137,9 +145,13 @@ def read_rows(
     if not pixels.used:
         raise MienError(f"{name} has a header and no rows; fetch it again (mien data fetch)")
     decisions = list(layout.decisions)
-    named, names = _labels(labels, classes, name, decisions) if layout.emotion is not None else (None, EMOTIONS)
+    named, names = _labels(labels, layout, classes, name, decisions) if labels else (None, EMOTIONS)
     parts = _usages(usage, decisions) if layout.usage is not None else None
-    return Rows(pixels.images(), named, parts, names, tuple(decisions))
+    images = pixels.images()
+    if only_0_and_1(images):
+        images *= np.uint8(255)
+        decisions.append("all pixels are 0 or 1, which are read as black and white")
+    return Rows(images, named, parts, names, tuple(decisions))
 
 
 def no_pixels(header: bytes, name: str) -> MienError:
@@ -162,8 +174,8 @@ def _lines(stream: BinaryIO, name: str, rest: bytes, number: int) -> Iterator[tu
 
 def _fields(
     lines: list[bytes], numbers: list[int], layout: Columns, name: str
-) -> tuple[list[bytes], list[bytes], list[bytes]]:
-    """The pixels, emotion and usage of each row, as bytes without quotes (nothing where there is no such column)."""
+) -> tuple[list[bytes], list[list[bytes]], list[bytes]]:
+    """The pixels, the columns that may be labels, and the usage of each row, as bytes without quotes."""
     rows = [line.split(layout.delimiter) for line in lines]
     for i, number in enumerate(numbers):
         if len(rows[i]) != layout.n and b'"' in lines[i]:
@@ -179,54 +191,51 @@ def _fields(
 
     start, stop = layout.pixels
     pixels = column(start) if stop - start == 1 else [b" ".join(row[start:stop]) for row in rows]
-    return pixels, column(layout.emotion), column(layout.usage)
+    return pixels, [column(at) for _, at in layout.labels], column(layout.usage)
 
 
 def _labels(
-    column: _Codes, classes: str | dict[int, str] | None, name: str, decisions: list[str]
+    found: list[_Codes], layout: Columns, classes: str | dict[int, str] | None, name: str, decisions: list[str]
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Index into the classes of each row, and the classes."""
-    texts = [re.sub(r"^(-?\d+)\.0*$", r"\1", field.decode("utf-8", "replace").strip()) for field in column.codes]
-    if classes is None and all(not text or re.match(r"[-+.\d]", text) for text in texts):
-        if any(
-            text != field.decode("utf-8", "replace").strip() for text, field in zip(texts, column.codes, strict=True)
-        ):
-            decisions.append("labels written as floating-point numbers (3.0) are read as whole ones")
-        _check_numbers(texts, column, name)
-        numbers = [int(text) for text in texts]
-        names = EMOTIONS if max(numbers) < len(EMOTIONS) else (*EMOTIONS, CONTEMPT)
-        if len(names) > len(EMOTIONS):
-            decisions.append(
-                "labels 0 to 7 are read as FER2013's seven emotions and 7 contempt (another order: classes=...)"
-            )
-        return column.mapped(numbers), names
-    for text, line in zip(texts, column.lines, strict=True):
-        if classes is None and re.match(r"[-+.\d]", text):
-            raise _fault(name, line, f"has the emotion {text[:20]!a} where others are names", _FIX)
-    naming = name_classes(texts, classes)
-    decisions += naming.decisions
-    return column.mapped([naming.index[text] for text in texts]), naming.classes
+    """Index into the classes of each row, and the classes. found: the columns that may be the labels."""
+    kept: dict[str, _Codes] = {}
+    options = []
+    for (title, _), codes in zip(layout.labels, found, strict=True):
+        texts, foreign = decoded(codes.codes)
+        places = [f"row {line - 1} (line {line})" for line in codes.lines]
+        options.append(LabelColumn(title, [label_text(text) for text in texts], codes.all_rows(), places))
+        kept[title] = codes
+        if foreign:
+            decisions.append(f"the column {title!r} is not UTF-8 and is read as Windows-1252")
+    column = choose(options, classes, decisions)
+    if classes is None:
+        _check_labels(column, kept[column.name].lines, name)
+    if column.numbers() and any(b"." in field for field in kept[column.name].codes):
+        decisions.append("labels written as floating-point numbers (3.0) are read as whole ones")
+    own = layout.own and column.name == "emotion"
+    return name_column(column, classes, name, decisions, own, tell=not own)
 
 
-def _check_numbers(texts: list[str], column: _Codes, name: str) -> None:
-    """Raise MienError unless the labels are FER2013's 0..6, or 0..7 with contempt."""
-    numbers = {int(text) for text in texts if _WHOLE.fullmatch(text)}
+def _check_labels(column: LabelColumn, lines: list[int], name: str) -> None:
+    """Raise MienError, with the row, where there is no label, a number that is none of 0..7, or a number among
+    names.
+    """
+    present = column.present()
+    numbers = all(re.match(r"[-+.\d]", text) for text in present)
     legend = ", ".join(f"{i} {emotion}" for i, emotion in enumerate(EMOTIONS))
-    if numbers and 7 in numbers and 0 not in numbers and numbers <= set(range(1, 8)):
-        shown = ", ".join(map(str, sorted(numbers)))
-        raise MienError(
-            f"{name} has the labels {shown} and no 0, so they are not FER2013's ({legend}); name them with "
-            "{parameter} 1=surprise,2=fear,... or a preset (RAF-DB's order: {parameter} rafdb)",
-            parameter="classes",
-        )
-    for text, line in zip(texts, column.lines, strict=True):
-        if not _WHOLE.fullmatch(text) or int(text) > len(EMOTIONS):
-            what = f"has the emotion {text[:20]!a}"
+    for text, line in zip(column.values, lines, strict=True):
+        what = f"has the emotion {text[:20]!a}"
+        if is_missing(text):
+            todo = "write its number or name, or delete the row, or give {parameter}, and such rows stay unlabelled"
+            raise _fault(name, line, what, f"a label is needed: {todo}", "classes")
+        if numbers and (not _WHOLE.fullmatch(text) or int(text) > len(EMOTIONS)):
             raise _fault(name, line, what, f"it must be one of {legend}, or give {{parameter}}", "classes")
+        if not numbers and _WHOLE.fullmatch(text):
+            raise _fault(name, line, f"{what} where others are names", _FIX)
 
 
-def _check_label(text: str, line: int, name: str) -> None:
-    if not text:
+def _check_label(text: str, line: int, name: str, needed: bool) -> None:
+    if not text and needed:
         raise _fault(name, line, "has the emotion ''", "give its number or name, or delete the row")
 
 
@@ -240,7 +249,7 @@ def _check_usage(text: str, line: int, name: str) -> None:
 
 def _usages(column: _Codes, decisions: list[str]) -> NDArray[np.uint8]:
     """Index into USAGES of each row."""
-    texts = [field.decode("utf-8", "replace").strip() for field in column.codes]
+    texts, _ = decoded(column.codes)
     parts = [part_of(text) for text in texts]
     if any(text not in USAGES for text in texts):
         roles = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}

@@ -2,57 +2,44 @@
 
 import json
 import zipfile
-from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from mien.data.class_names import name_classes
-from mien.data.csv_columns import EMOTION_NAMES, PIXELS, USAGE_NAMES
+from mien.data.csv_columns import PIXELS, USAGE_NAMES, label_columns
 from mien.data.dataset import SIZE, UNKNOWN, USAGES
 from mien.data.fer2013_csv import Rows
 from mien.data.image import open_picture, to_square_gray
+from mien.data.label_columns import LabelColumn, choose, column_of, label_text, name_column
+from mien.data.npz_arrays import LABEL_NAMES, PIXEL_NAMES, Arrays, arrays
 from mien.data.packed import map_images
 from mien.data.parts import part_of
+from mien.data.pixel_values import scale_of, to_faces
 from mien.errors import MienError
-from mien.labels import emotion_of
+from mien.labels import EMOTIONS, emotion_of
 
 SUFFIXES = (".parquet", ".npz")
-_PIXEL_NAMES = (
-    "pixels",
-    "image",
-    "images",
-    "img",
-    "x",
-    "data",
-    "faces",
-    "picture",
-    "pixel_values",
-    "img_bytes",
-    "bytes",
-)
-_LABEL_NAMES = (*EMOTION_NAMES, "emotions", "targets", "labels", "fer_code")
-_PARTS = ("train", "val", "valid", "validation", "test")
 FER2013_ROWS = (28709, 3589, 3589)
 
 
 @dataclass(frozen=True)
 class TableColumns:
-    """The columns of a parquet file that are read. names: the classes by number, where the file tells them."""
+    """The columns of a parquet file that are read. labels: those that may hold the labels, the likeliest first, each
+    with the names of its numbers where the file tells them."""
 
     pixels: str
-    label: str | None
+    labels: dict[str, tuple[str, ...]]
     usage: str | None
-    names: tuple[str, ...]
 
     @property
     def kind(self) -> str:
         """What the file can give: see `csv_columns.Columns`."""
-        return "test" if self.label is None else "train" if self.usage is None else "full"
+        return "test" if not self.labels else "train" if self.usage is None else "full"
 
 
 def parquet_columns(path: Path) -> TableColumns | None:
@@ -61,18 +48,19 @@ def parquet_columns(path: Path) -> TableColumns | None:
     """
     schema = _parquet(path).schema_arrow
     names = {name.lower(): name for name in reversed(schema.names)}
-    pixels = next((names[name] for name in _PIXEL_NAMES if name in names), None)
+    pixels = next((names[name] for name in PIXEL_NAMES if name in names), None)
     if pixels is None:
         return None
-    label = next((names[name] for name in _LABEL_NAMES if name in names), None)
+    usage = next((names[name] for name in USAGE_NAMES[:8] if name in names), None)
+    free = [name for name in schema.names if name not in (pixels, usage)]
+    labels = label_columns(free) or [names[name] for name in LABEL_NAMES if names.get(name) in free][:1]
     votes = [name for name in schema.names if emotion_of(name)]
-    if label is None and len(votes) > 1:
+    if not labels and len(votes) > 1:
         raise MienError(
             f"{path} has a column for each of {', '.join(votes)} and none that names the emotion; add a column 'label' "
             "with the emotion of each row (pandas: df['label'] = df[columns].idxmax(axis=1))"
         )
-    usage = next((names[name] for name in USAGE_NAMES[:8] if name in names), None)
-    return TableColumns(pixels, label, usage, _class_names(schema.metadata or {}, label))
+    return TableColumns(pixels, {name: _class_names(schema.metadata or {}, name) for name in labels}, usage)
 
 
 def read_parquet(path: Path, classes: str | dict[int, str] | None = None) -> Rows:
@@ -80,87 +68,158 @@ def read_parquet(path: Path, classes: str | dict[int, str] | None = None) -> Row
     columns = parquet_columns(path)
     if columns is None:
         raise MienError(
-            f"{path} has no column of pictures ({', '.join(_PIXEL_NAMES[:3])}); rename the column that holds them"
+            f"{path} has no column of pictures ({', '.join(PIXEL_NAMES[:3])}); rename the column that holds them"
         )
-    wanted = [name for name in (columns.pixels, columns.label, columns.usage) if name]
+    wanted = [name for name in (columns.pixels, *columns.labels, columns.usage) if name]
     file = _parquet(path)
     images = np.empty((file.metadata.num_rows, SIZE, SIZE), np.uint8)
-    labels: list[Any] = []
+    labels: dict[str, list[Any]] = {name: [] for name in columns.labels}
     usages: list[Any] = []
-    row = 0
+    decisions: list[str] = []
+    scale, row = 0.0, 0
     for batch in file.iter_batches(batch_size=256, columns=wanted):
-        for value in batch.column(columns.pixels).to_pylist():
-            images[row] = _face(value, f"{path} row {row + 1}")
+        cells = [
+            _cell(value, f"{path} row {n}") for n, value in enumerate(batch.column(columns.pixels).to_pylist(), row + 1)
+        ]
+        numbers = [cell for cell in cells if cell.dtype != np.uint8]
+        if numbers and not scale:  # one scale for the whole file, by its first rows
+            scale = scale_of(np.concatenate([cell.reshape(1, -1) for cell in _alike(numbers)]), str(path), decisions)
+        for cell in cells:
             row += 1
-        labels += batch.column(columns.label).to_pylist() if columns.label else []
+            by = 1.0 if cell.dtype == np.uint8 else scale
+            images[row - 1] = to_faces(cell[None], f"{path} row {row}", by, decisions)[0]
+        for name, values in labels.items():
+            values += batch.column(name).to_pylist()
         usages += batch.column(columns.usage).to_pylist() if columns.usage else []
     if row == 0:
         raise MienError(f"{path} has no rows; fetch it again")
-    decisions: list[str] = []
     usage = _parts(usages, str(path)) if columns.usage else None
-    if not columns.label:
-        return Rows(images, None, usage)
-    index, names = _named(labels, columns.names, classes, str(path), decisions)
+    if not labels:
+        return Rows(images, None, usage, decisions=tuple(decisions))
+    # The names in the file give way to those that the user gives.
+    options = [
+        column_of(name, values, () if classes else columns.labels[name], decisions) for name, values in labels.items()
+    ]
+    own = columns.pixels.lower() == "pixels"
+    index, names = _named(options, classes, str(path), decisions, own)
     return Rows(images, index, usage, names, tuple(decisions))
 
 
 def npz_kind(path: Path) -> str | None:
     """What an npz archive can give ("full", "train" or "test"); None where it holds no pictures. Raises MienError."""
-    arrays = _npz_names(path)
-    if {"usage", "about"} <= set(arrays):  # see mien.data.packed
-        return "full"
-    pairs = _npz_pairs(arrays)
-    if not pairs:
-        return None
-    if "" not in pairs:
-        return "full"
-    return "test" if pairs[""][1] is None else "train"
+    with _archive(path) as archive:
+        if {"usage", "about"} <= set(archive.files):  # see mien.data.packed
+            return "full"
+        roles = arrays(archive.files)
+        if not roles.pictures:
+            return None
+        if set(roles.pictures) != {""} or _npz_usage(archive, roles):
+            return "full"
+        return "train" if roles.labels[""] else "test"
 
 
 def read_npz(path: Path, classes: str | dict[int, str] | None = None) -> Rows:
     """Read an npz archive of arrays: images or pixels (N, 48, 48) with labels or emotion (N,), or x_train, y_train, ...
 
-    Labels of 255 or -1 are unknown. FER2013's own number of rows is taken for its own order of parts. Raises MienError
-    for arrays that do not fit.
+    An array split (N,) gives the parts, and class_names (K,) names the numbers. Labels of 255 or -1 are unknown.
+    FER2013's own number of rows is taken for its own order of parts. Raises MienError for arrays that do not fit.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            pairs = _npz_pairs({name.lower(): name for name in archive.files})
-            loaded = {
-                part: (_mapped_or_read(path, archive, pixels), _one_each(archive[label]) if label else None)
-                for part, (pixels, label) in pairs.items()
-            }
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise MienError(
-            f"{path} is damaged or holds Python objects ({_line(error)}); save plain arrays with numpy.savez"
-        ) from error
-    if not loaded:
-        raise MienError(f"{path} holds no pictures; name its arrays images (N, {SIZE}, {SIZE}) and labels (N,)")
     decisions: list[str] = []
-    images, labels, usage = [], [], []
-    for part, (pixels, label) in loaded.items():
-        faces = _faces(pixels, f"{path}: {part or 'images'}")
-        if label is not None and len(label) != len(faces):
-            raise MienError(
-                f"{path} has {len(faces):,} pictures and {len(label):,} labels {part}; they must be as many"
-            )
-        images.append(faces)
-        labels.append(np.full(len(faces), UNKNOWN) if label is None else label)
-        usage += [USAGES.index(part_of(part) or USAGES[0])] * len(faces)
-    all_labels = np.concatenate(labels)
-    codes = np.array(usage, np.uint8) if "" not in loaded else None
-    if codes is None and len(all_labels) == sum(FER2013_ROWS):
-        codes = np.repeat(np.arange(3, dtype=np.uint8), FER2013_ROWS)
-        decisions.append(
-            f"{len(all_labels):,} rows are taken for FER2013 in its own order: Training, PublicTest, PrivateTest"
-        )
-    if codes is not None and "" not in loaded:
-        shown = ", ".join(f"{part} {len(faces):,}" for part, (faces, _) in loaded.items())
-        decisions.append(f"parts by the names of the arrays: {shown}")
-    index, names = _named(all_labels.tolist(), (), classes, str(path), decisions)
+    with _archive(path) as archive:
+        roles = arrays(archive.files)
+        if not roles.pictures:
+            raise MienError(f"{path} holds no pictures; name its arrays images (N, {SIZE}, {SIZE}) and labels (N,)")
+        pixels = {part: _mapped_or_read(path, archive, name) for part, name in roles.pictures.items()}
+        labels = {
+            part: {name: _one_each(archive[name], name, decisions) for name in names}
+            for part, names in roles.labels.items()
+        }
+        usage = _npz_usage(archive, roles)
+        words = {name: array for name in roles.class_names if (array := _plain(archive, name)) is not None}
+        unread = set(archive.files) - set(roles.pictures.values())
+    faces = {}
+    for part, array in pixels.items():
+        what = f"{path}: {part or 'images'}"
+        faces[part] = to_faces(array, what, scale_of(array, what, decisions), decisions)
+    sizes = {part: len(each) for part, each in faces.items()}
+    options, used = _npz_labels(path, sizes, labels)
+    words |= {name: array for each in labels.values() for name, array in each.items() if name not in used}
+    named = next((name for name, array in words.items() if array.ndim == 1 and array.dtype.kind in "SUO"), "")
+    class_names = [label_text(name) for name in words[named].tolist()] if named and not classes else []
+    columns = [column_of(name, values, class_names, decisions) for name, values in options.items()]
+    codes = _npz_codes(path, sizes, usage, decisions)
+    nothing = np.full(sum(sizes.values()), UNKNOWN, np.int64), EMOTIONS
+    index, names = _named(columns, classes, str(path), decisions) if columns else nothing
+    unread -= {named, usage[0] if usage else "", *used}
+    if unread:
+        decisions.append(f"left out: the array{'s' * (len(unread) > 1)} {', '.join(sorted(unread)[:8])}")
     unlabelled = bool((index < 0).all())
-    faces = images[0] if len(images) == 1 else np.concatenate(images)
-    return Rows(faces, None if unlabelled and codes is None else index, codes, names, tuple(decisions))
+    images = next(iter(faces.values())) if len(faces) == 1 else np.concatenate(list(faces.values()))
+    labelled = None if unlabelled and codes is None else index
+    return Rows(images, labelled, codes, names, tuple(dict.fromkeys(decisions)))
+
+
+def _npz_labels(
+    path: Path, sizes: dict[str, int], labels: dict[str, dict[str, NDArray[Any]]]
+) -> tuple[dict[str, list[Any]], set[str]]:
+    """The arrays that may be the labels of all rows, by name, and the names that were read; those of the parts are
+    joined into one.
+
+    sizes: pictures of each part. Raises MienError where there are not as many labels as pictures.
+    """
+    fitting: dict[str, dict[str, NDArray[Any]]] = {}
+    for part, n in sizes.items():
+        fitting[part] = {name: array for name, array in labels[part].items() if len(array) == n}
+        if labels[part] and not fitting[part]:
+            name, array = next(iter(labels[part].items()))
+            raise MienError(f"{path} has {n:,} pictures and {len(array):,} labels {part or name}; they must be as many")
+    if set(sizes) == {""}:
+        return {name: array.tolist() for name, array in fitting[""].items()}, set(fitting[""])
+    names = {part: next(iter(found), "") for part, found in fitting.items()}
+    pieces = [fitting[part][name].tolist() if name else [UNKNOWN] * sizes[part] for part, name in names.items()]
+    used = set(names.values()) - {""}
+    return {"labels": [label for piece in pieces for label in piece]} if used else {}, used
+
+
+def _npz_usage(archive: Any, roles: Arrays) -> tuple[str, list[str]] | None:
+    """The array that holds the part of each picture, its name and values; None where none holds names of parts."""
+    for name in roles.usages:
+        array = _plain(archive, name)
+        values = [label_text(value) for value in array.reshape(-1).tolist()] if array is not None else []
+        if values and all(part_of(value) for value in set(values)):
+            return name, values
+    return None
+
+
+def _plain(archive: Any, name: str) -> NDArray[Any] | None:
+    """An array that may do without; None where it holds Python objects, which are never opened."""
+    try:
+        array: NDArray[Any] = archive[name]
+        return array
+    except ValueError:
+        return None
+
+
+def _npz_codes(
+    path: Path, sizes: dict[str, int], usage: tuple[str, list[str]] | None, decisions: list[str]
+) -> NDArray[np.uint8] | None:
+    """Index into USAGES of each row: by the names of the arrays, by an array of parts, or in FER2013's own order."""
+    if set(sizes) != {""}:
+        shown = ", ".join(f"{part or 'the others, train,'} {n:,}" for part, n in sizes.items())
+        decisions.append(f"parts by the names of the arrays: {shown}")
+        codes = [USAGES.index(part_of(part) or USAGES[0]) for part in sizes]
+        return np.repeat(np.array(codes, np.uint8), list(sizes.values()))
+    n = sizes[""]
+    if usage:
+        name, values = usage
+        if len(values) != n:
+            raise MienError(f"{path} has {n:,} pictures and {len(values):,} parts {name}; they must be as many")
+        decisions.append(f"the array {name!r} holds the parts")
+        return _parts(values, str(path))
+    if n == sum(FER2013_ROWS):
+        decisions.append(f"{n:,} rows are taken for FER2013 in its own order: Training, PublicTest, PrivateTest")
+        return np.repeat(np.arange(3, dtype=np.uint8), FER2013_ROWS)
+    return None
 
 
 def _mapped_or_read(path: Path, archive: Any, name: str) -> NDArray[Any]:
@@ -169,12 +228,32 @@ def _mapped_or_read(path: Path, archive: Any, name: str) -> NDArray[Any]:
     return result
 
 
-def _one_each(labels: NDArray[Any]) -> NDArray[Any]:
-    """Labels (N,), of (N,), (N, 1) or one-hot (N, C)."""
-    if labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind in "buif" and (np.abs(labels).sum(1) == 1).all():
-        hot: NDArray[np.int64] = labels.argmax(axis=1)
-        return hot
+def _one_each(labels: NDArray[Any], name: str, decisions: list[str]) -> NDArray[Any]:
+    """Labels (N,), of (N,), (N, 1), one-hot (N, C), or shares of each class (N, C) of which the largest counts."""
+    if labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind in "buif":
+        shares = labels.astype(np.float64)
+        if (shares >= 0).all() and np.allclose(shares.sum(axis=1), 1, atol=1e-3):
+            hot: NDArray[np.int64] = shares.argmax(axis=1)
+            what = (
+                "one-hot" if (shares.max(axis=1) == 1).all() else "shares of the classes, of which the largest counts"
+            )
+            decisions.append(f"the labels in {name!r} are {what}")
+            return hot
     return labels.reshape(-1)
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[Any]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            yield archive
+    except MienError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        raise MienError(
+            f"{path} is a damaged npz archive or holds Python objects ({_line(error)}); save plain arrays with "
+            "numpy.savez"
+        ) from error
 
 
 def _parquet(path: Path) -> Any:
@@ -192,7 +271,7 @@ def _parquet(path: Path) -> Any:
         raise MienError(f"{path} is a damaged parquet file ({_line(error)}); fetch it again") from error
 
 
-def _class_names(metadata: dict[bytes, bytes], label: str | None) -> tuple[str, ...]:
+def _class_names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...]:
     """The names in Hugging Face's description of a ClassLabel column."""
     try:
         features = json.loads(metadata[b"huggingface"])["info"]["features"]
@@ -201,8 +280,8 @@ def _class_names(metadata: dict[bytes, bytes], label: str | None) -> tuple[str, 
         return ()
 
 
-def _face(value: Any, name: str) -> NDArray[np.uint8]:
-    """One cell of a table as a face, (48, 48) uint8: a picture file's bytes, 2,304 numbers, or their text."""
+def _cell(value: Any, name: str) -> NDArray[Any]:
+    """One cell of a table: a picture file's bytes as (48, 48) uint8; 2,304 numbers, or their text, as they are."""
     if isinstance(value, dict):
         value = value.get("bytes")
     if isinstance(value, (bytes, bytearray)):
@@ -213,105 +292,39 @@ def _face(value: Any, name: str) -> NDArray[np.uint8]:
     if isinstance(value, str):
         value = value.strip(" []").replace(",", " ").split()
     try:
-        result: NDArray[np.uint8] = _faces(np.asarray(value, np.float64)[None], name)[0]
-        return result
+        cell: NDArray[Any] = np.asarray(value, np.float64)
+        whole = cell.astype(np.int64) if np.isfinite(cell).all() else cell
     except (TypeError, ValueError) as error:
         raise MienError(f"{name} holds no picture (bytes or {PIXELS:,} numbers); correct or delete it") from error
+    if not cell.size or not cell.ndim:
+        raise MienError(f"{name} holds no picture (bytes or {PIXELS:,} numbers); correct or delete it")
+    return whole if bool((whole == cell).all()) else cell
 
 
-def _faces(pixels: NDArray[Any], name: str) -> NDArray[np.uint8]:
-    """(N, 48, 48), (N, 48, 48, 1), (N, 1, 48, 48), (N, 2304) or pictures of another size -> (N, 48, 48) uint8."""
-    if pixels.dtype.kind not in "buif" or pixels.size == 0 or pixels.ndim < 2:
-        raise MienError(
-            f"{name} of shape {pixels.shape} and type {pixels.dtype} are no pictures; give (N, {SIZE}, {SIZE}) uint8"
-        )
-    if pixels.dtype != np.uint8:
-        low, high = float(pixels.min()), float(pixels.max())
-        if not (low >= 0 and high <= 255):
-            raise MienError(f"{name} has values from {low:g} to {high:g}; give uint8, 0 to 255")
-        scale = 255.0 if pixels.dtype.kind == "f" and high <= 1 and high > 0 else 1.0
-        pixels = np.rint(pixels * scale).astype(np.uint8)
-    if pixels.ndim == 2 and pixels.shape[1] == PIXELS:
-        pixels = pixels.reshape(-1, SIZE, SIZE)
-    if pixels.ndim == 4 and pixels.shape[-1] == 1:
-        pixels = pixels[..., 0]
-    if pixels.ndim == 4 and pixels.shape[1] == 1:
-        pixels = pixels[:, 0]
-    if pixels.ndim == 3 and pixels.shape[1:] == (SIZE, SIZE):
-        return np.ascontiguousarray(pixels)
-    if pixels.ndim == 3 or (pixels.ndim == 4 and pixels.shape[-1] in (3, 4)):
-        return np.stack([to_square_gray(Image.fromarray(np.ascontiguousarray(picture)), SIZE) for picture in pixels])
-    raise MienError(f"{name} of shape {pixels.shape} are no pictures; give (N, {SIZE}, {SIZE}) uint8")
-
-
-def _npz_names(path: Path) -> dict[str, str]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name.lower(): name for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise MienError(f"{path} is a damaged npz archive ({_line(error)}); save it again") from error
-
-
-def _npz_pairs(names: dict[str, str]) -> dict[str, tuple[str, str | None]]:
-    """Part ("" for all) -> the names of its pictures and of its labels, in the order of parts."""
-    pairs: dict[str, tuple[str, str | None]] = {}
-    for part in ("", *_PARTS):
-
-        def spelt(roots: tuple[str, ...], part: str = part) -> str | None:
-            forms = [
-                form
-                for root in roots
-                for form in ((f"{root}_{part}", f"{part}_{root}", f"{part}{root}") if part else (root,))
-            ]
-            return next((names[form] for form in forms if form in names), None)
-
-        pixels = spelt(_PIXEL_NAMES)
-        if pixels:
-            pairs[part] = pixels, spelt(_LABEL_NAMES)
-    return pairs
+def _alike(cells: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    return [cell for cell in cells if cell.size == cells[0].size]
 
 
 def _named(
-    labels: list[Any], names: tuple[str, ...], classes: str | dict[int, str] | None, name: str, decisions: list[str]
+    columns: list[LabelColumn], classes: str | dict[int, str] | None, name: str, decisions: list[str], own: bool = False
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Index into the classes of each label (-1 where unknown), and the classes. names: by number, from the file
-    itself.
+    """Index into the classes of each label (-1 where unknown), and the classes. own: the pixels are called as
+    FER2013's, see `name_column`.
     """
-    whole = [int(label) if isinstance(label, (bool, int, float)) and label == int(label) else label for label in labels]
-    unknown = {None, UNKNOWN, 255, ""}
-    if names and classes is None:
-        texts = [names[label] if isinstance(label, int) and 0 <= label < len(names) else label for label in whole]
-        decisions.append(f"numbers named by the file itself: {', '.join(f'{i} {n}' for i, n in enumerate(names))}")
-    else:
-        texts = whole
-    present = Counter(str(text) for text in texts if text not in unknown)
-    if not present:
-        return np.full(len(texts), UNKNOWN, np.int64), tuple(name_classes(map(str, range(7))).classes)
-    numeric = all(text.isdigit() for text in present)
-    preset = (
-        "fer2013"
-        if numeric and set(map(int, present)) <= set(range(7))
-        else "ckextended"
-        if numeric and "0" in present
-        else ""
-    )
-    naming = name_classes(present if not names or classes else {n: 1 for n in names if n in present}, classes, preset)
-    if numeric and classes is None and not set(naming.classes) - set(present):
-        raise MienError(
-            f"{name} has the labels {', '.join(sorted(present))}, whose meaning nothing tells; name them with "
-            "{parameter} 1=..,2=..",
-            parameter="classes",
-        )
-    decisions += naming.decisions
-    return np.array([naming.index.get(str(text), UNKNOWN) for text in texts], np.int64), naming.classes
+    column = choose(columns, classes, decisions)
+    if not column.present():
+        decisions.append(f"faces without a label: all {len(column.rows):,}")
+        return np.full(len(column.rows), UNKNOWN, np.int64), EMOTIONS
+    return name_column(column, classes, name, decisions, own and column.name.lower() == "emotion")
 
 
 def _parts(values: list[Any], name: str) -> NDArray[np.uint8]:
-    parts = {value: part_of(str(value)) for value in {*values}}
-    for value, part in parts.items():
+    texts = [label_text(value) for value in values]
+    parts = {text: part_of(text) for text in set(texts)}
+    for text, part in parts.items():
         if part is None:
-            raise MienError(f"{name} has the part {str(value)[:20]!r}; it must be train, validation or test")
-    return np.array([USAGES.index(str(parts[value])) for value in values], np.uint8)
+            raise MienError(f"{name} has the part {text[:20]!r}; it must be train, validation or test")
+    return np.array([USAGES.index(str(parts[text])) for text in texts], np.uint8)
 
 
 def _line(error: BaseException) -> str:

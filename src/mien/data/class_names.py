@@ -275,8 +275,3 @@ def ordered(names: Iterable[str]) -> tuple[str, ...]:
     spelt = {name.casefold(): name for name in reversed(list(names))}
     rank = {name: i for i, name in enumerate((*EMOTIONS, CONTEMPT))}
     return tuple(spelt[key] for key in sorted(spelt, key=lambda key: (rank.get(key, len(rank)), natural(key))))
-
-
-def is_missing(label: str) -> bool:
-    """Whether a label says that there is none: an empty field, -1, nan, none, null, n/a, ? or -."""
-    return label.strip().casefold() in {"", "-1", "-1.0", "nan", "none", "null", "n/a", "na", "?", "-"}

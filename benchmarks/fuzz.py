@@ -152,7 +152,7 @@ def _models() -> list[bytes]:
 
 def _runs() -> list[bytes]:
     """The files of a run, and its weights, as one JSON text each of name and content."""
-    folder = ROOT / "results/study/runs/hybrid-1"
+    folder = ROOT / "results/champion/runs/hybrid-1"
     files = {name: (folder / name).read_bytes() for name in RUN_FILES if (folder / name).is_file()}
     return [name.encode() + b"\0" + content for name, content in files.items()]
 

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 ARMS = ("champion", "hybrid", "study/hybrid", "resnet18", "vgg19")
 HISTORIES = {
     "champion": "results/champion/runs/champion-4/history.csv",
-    "hybrid": "results/study/runs/hybrid-1/history.csv",
+    "hybrid": "results/champion/runs/hybrid-1/history.csv",
     "study/hybrid": "results/study/runs/study-hybrid-element-1/history.csv",
 }
 EPOCH, STEPS, WARMUP = 28_709, 14, 4

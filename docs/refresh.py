@@ -138,6 +138,7 @@ def network_sentence(path: Path, network: str) -> str:
     """What a network of the study came to, each way that it was trained."""
     with open(path, newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["network"] == network]
+    rows = [row for row in rows if row["training"] in (*WAYS, "dropout by element")]
     parts = []
     for row in rows:
         train, val = float(row["train_accuracy"]), float(row["val_accuracy"])

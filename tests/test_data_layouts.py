@@ -486,3 +486,86 @@ def test_packed_pictures_are_refused_with_the_command_that_unpacks_them(tmp_path
         packed = Path(shutil.make_archive(str(tmp_path / kind / "faces"), kind, tmp_path / "set"))
         assert f"{command} {packed}" in fault(packed)
         assert f"{command} {packed}" in fault(packed.parent)
+
+
+def test_splits_within_classes_where_one_class_differs(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    for emotion in SEVEN:
+        tree(tmp_path / emotion, {"train": emotion}, 10)
+        tree(tmp_path / emotion, {"test/P1": emotion}, 2, seed=100)
+    tree(tmp_path / "sad", ["extra"], 3)
+    told = info(tmp_path)
+    assert given(told) == [70, 0, 14, 0]
+    assert told["left_out"] == {"sad/extra/": 3}
+    shutil.rmtree(tmp_path / "neutral" / "train")
+    shutil.rmtree(tmp_path / "neutral" / "test")
+    tree(tmp_path, ["neutral"])
+    assert "some are not (neutral)" in fault(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folders", "words"),
+    [
+        ([f"fold{k}/{part}/{name}" for k in (1, 2) for part in ("train", "test") for name in "ab"], "several folds"),
+        (["S005/001", "S005/002", "S010/001", "S010/002"], "name no emotions"),
+        (["S005/x", "S010/y"], "name no emotions"),
+        (["S005/train", "S005/test", "S010/train", "S010/test"], "look like people"),
+        (["F0001", "M0001"], "look like people"),
+        ([f"{light}/{who}/{name}" for light in ("Dark", "Weak") for who in ("P1", "P2") for name in ("anger", "joy")],
+         "several data sets"),
+        (["high/x_anger_h", "high/x_joy_h", "low/x_anger_l", "low/x_joy_l"], "several data sets"),
+        (["Lernen/angry", "Lernen/happy", "val/angry", "val/happy", "test/angry", "test/happy"], "no train folder"),
+    ],
+)  # fmt: skip
+def test_unclear_nests_are_asked_about(folders: list[str], words: str, tmp_path: Path) -> None:
+    assert words in fault(tree(tmp_path, folders, 1))
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        (["S001/train/angry", "S001/train/happy", "S001/test/happy", "S002/train/happy"], [3, 0, 1, 0]),
+        (["S001/session1/angry", "S001/session2/happy", "S002/session1/happy"], [0, 0, 0, 3]),
+        (["aia/aia_anger", "aia/aia_joy", "jules/jules_anger", "jules/jules_joy"], [0, 0, 0, 4]),
+        (["positive/happy", "negative/angry"], [0, 0, 0, 2]),
+        (["train/male/angry", "train/male/happy", "test/female/angry", "test/female/happy"], [2, 0, 2, 0]),
+        (["train/angry", "train/happy", "test_easy/angry", "test_hard/happy"], [2, 0, 2, 0]),
+    ],
+)
+def test_emotions_further_down(
+    folders: list[str], expected: list[int], tmp_path: Path, info: Callable[..., dict[str, Any]]
+) -> None:
+    told = info(tree(tmp_path, folders, 1))
+    assert told["classes"] == ["angry", "happy"]
+    assert given(told) == expected
+
+
+def test_another_form_of_a_part_beside_it_is_left_out(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    tree(tmp_path, ["train/angry", "train/happy", "train_augmented/angry", "train_augmented/happy"], 2)
+    told = info(tree(tmp_path, ["test/angry", "test/happy"], 2))
+    assert given(told) == [4, 0, 4, 0]
+    assert told["left_out"] == {"train_augmented/": 4}
+
+
+@pytest.mark.parametrize("folders", [("male", "female"), ("01", "02"), ("train/A", "train/B")])
+def test_words_in_file_names_go_before_folders_that_name_no_emotion(
+    folders: tuple[str, str], tmp_path: Path, info: Callable[..., dict[str, Any]]
+) -> None:
+    for folder in folders:
+        for name in ("happy", "sad"):
+            put(tmp_path / folder / f"x{folder[-1]}_{name}_1.png", name)
+    told = info(tmp_path)
+    assert told["classes"] == ["happy", "sad"]
+    assert any("words in the file names" in line for line in told["decisions"])
+    tree(tmp_path / "classes", ["angry", "fear"], 1)
+    put(tmp_path / "classes" / "angry" / "happy_1.png")
+    put(tmp_path / "classes" / "fear" / "sad_1.png")
+    assert info(tmp_path / "classes")["classes"] == ["angry", "fear"]
+
+
+def test_bu3dfe(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
+    for person in ("F0001", "M0001"):
+        for code in ("AN", "HA", "SU"):
+            put(tmp_path / person / f"{person}_{code}01WH_F2D.bmp")
+    told = info(tmp_path)
+    assert told["classes"] == ["angry", "happy", "surprise"]
+    assert "emotions read from BU-3DFE's file names" in told["decisions"]

@@ -16,7 +16,7 @@ from mien.evaluation import record_check, results
 
 ROOT = Path(__file__).parents[1]
 CORPUS = sorted((ROOT / "tests/corpus").glob("*.bin"))
-METRICS = ROOT / "results/study/runs/hybrid-1/metrics.json"
+METRICS = ROOT / "results/champion/runs/hybrid-1/metrics.json"
 
 
 @pytest.fixture(scope="module")

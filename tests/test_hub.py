@@ -137,7 +137,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("onnx")
     numpy = pytest.importorskip("safetensors.numpy")
     folder = tmp_path_factory.mktemp("runs") / "hybrid-1"
-    shutil.copytree(Path(__file__).parents[1] / "results/study/runs/hybrid-1", folder)
+    shutil.copytree(Path(__file__).parents[1] / "results/champion/runs/hybrid-1", folder)
     shutil.copyfile(WEIGHTS / "hybrid.onnx", folder / "model.onnx")
     numpy.save_file(state_dict("hybrid"), folder / "weights.safetensors")
     return folder

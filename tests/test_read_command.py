@@ -273,6 +273,46 @@ def test_names_that_the_system_refuses_are_one_line_each(run: Run, tmp_path: Pat
         assert (code, len(err.splitlines())) == (2, 1), wrong
 
 
+def test_no_output_is_written_over_what_is_read(run: Run, album: Path, tmp_path: Path) -> None:
+    photo = album / "a.jpg"
+    before = photo.read_bytes()
+    (tmp_path / "link.csv").symlink_to(photo)
+    for output in (photo, tmp_path / "link.csv"):
+        for source in (photo, album):
+            code, out, err = run(source, "--csv", "-o", output, "--overwrite")
+            assert (code, out, err.count("\n"), "would write over" in err) == (2, "", 1, True)
+    assert photo.read_bytes() == before
+    with photo.open("rb") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "mien", "read", "-", "--csv", "-o", str(photo), "--overwrite", *MODEL],
+            stdin=file, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    assert (done.returncode, "would write over" in done.stderr, photo.read_bytes()) == (2, True, before)
+
+
+def test_an_animation_is_one_picture_and_says_so(run: Run, tmp_path: Path) -> None:
+    frames = [portrait().resize((200, 200)), portrait().resize((200, 200)).rotate(3)]
+    frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
+    code, _, err = run(tmp_path / "two.gif")
+    assert (code, err.count("\n")) == (0, 1)
+    assert "has 2 frames, and the first is read; all of them as a film: ffmpeg -i" in err
+    assert run(PORTRAIT, "--batch", "0")[0] == 2
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGTERM") or sys.platform == "win32", reason="no such signal here")
+def test_a_process_that_is_told_to_end_leaves_nothing_half_written(tmp_path: Path) -> None:
+    for i in range(400):
+        (tmp_path / f"{i:03}.jpg").symlink_to(PORTRAIT)
+    command = [sys.executable, "-m", "mien", "read", str(tmp_path), "-o", str(tmp_path / "out.json"), "--quiet", *MODEL]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob(".out*")) and process.poll() is None:
+        time.sleep(0.02)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "mien: stopped\n")
+    assert not list(tmp_path.glob("*out*"))
+
+
 def test_an_existing_output_is_not_overwritten_unasked(run: Run, tmp_path: Path) -> None:
     output = tmp_path / "out.csv"
     assert run(PORTRAIT, "-o", output)[0] == 0

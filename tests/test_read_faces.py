@@ -1,6 +1,7 @@
 """Faces found, cut out and read; and the traps that users of other tools fall into."""
 
 import copy
+import io
 import json
 import math
 import os
@@ -84,7 +85,35 @@ def test_faces_can_be_copied_pickled_and_compared() -> None:
     for twin in (copy.deepcopy(face), pickle.loads(pickle.dumps(face))):
         assert twin == face
         assert np.array_equal(twin.crop, face.crop)
+        assert hash(twin) == hash(face)
         assert mien.explain(twin).saliency.shape == (48, 48)
+
+
+def test_options_are_those_of_every_thread_and_may_come_from_numpy() -> None:
+    lying = portrait().rotate(180)
+    two = mien.Reader(tiny_model(), threads=np.int64(2), min_score=np.float32(0.5), find_turned=False)  # type: ignore[arg-type]
+    assert [len(faces) for faces in two.read_many([lying, portrait()])] == [len(two.read(lying)), 1]
+    for options in ({"flip": "no"}, {"find_turned": 1}, {"max_pixels": 0.5}, {"min_score": "a"}):
+        with pytest.raises(MienError):
+            mien.Reader(tiny_model(), **options)  # type: ignore[arg-type]
+
+
+def test_what_is_no_list_of_pictures_or_no_face_is_said(tmp_path: Path) -> None:
+    (face,) = reader().read(PORTRAIT)
+    for sources in (np.asarray(portrait()), np.zeros((9, 9)), portrait(), Path("a"), None, "a", io.BytesIO(b"a"), 5):
+        with pytest.raises(MienError, match="several sources"):
+            list(reader().read_many(sources))  # type: ignore[arg-type]
+    for batch in ("a", 0, 2.5):
+        with pytest.raises(MienError, match="batch"):
+            list(reader().read_many([portrait()], batch=batch))  # type: ignore[arg-type]
+    assert [len(faces) for faces in reader().read_many(np.asarray(portrait())[None])] == [1]
+    for value in (face, None, ["x"]):
+        with pytest.raises(MienError, match=r"[fF]ace"):
+            mien.annotate(portrait(), value)  # type: ignore[arg-type]
+    assert mien.annotate(portrait(), (one for one in [face])).size == mien.annotate(portrait(), [face]).size
+    for explain in (mien.explain, reader().explain):
+        with pytest.raises(MienError, match="one Face"):
+            explain("x")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("side", [48, 64, 100, 200, 500, 1500, 4000])

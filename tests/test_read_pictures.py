@@ -118,13 +118,13 @@ def test_16_bit_gray_is_scaled_and_not_clipped(kind: str) -> None:
 
 
 def png16(array: np.ndarray) -> bytes:
-    """A PNG of 16 bits a channel, (H, W, 3) or (H, W, 4), which Pillow cannot write."""
+    """A PNG of 16 bits a channel, (H, W, 2 to 4), which Pillow cannot write."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     height, width, channels = array.shape
-    head = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
@@ -150,7 +150,7 @@ def test_values_of_fewer_bits_than_the_pixel_are_scaled_by_the_depth_that_they_u
     sources = {
         "array": deep, "PNG": encoded(Image.fromarray(deep), "PNG"), "TIFF": encoded(Image.fromarray(deep), "TIFF"),
         "int32": deep.astype(np.int32), "color": color, "color PNG": png16(color), "alpha PNG": png16(opaque),
-        "color TIFF": tiff16(color),
+        "color TIFF": tiff16(color), "alpha array": opaque, "gray alpha PNG": png16(opaque[..., 2:]),
     }  # fmt: skip
     for name, source in sources.items():
         with warnings.catch_warnings(record=True) as caught:
@@ -232,7 +232,23 @@ def test_cmyk_jpegs_and_palette_pngs_show_the_face() -> None:
 def test_an_animation_gives_its_first_frame(kind: str) -> None:
     black, white = Image.new("RGB", (64, 48)), Image.new("RGB", (64, 48), (255, 255, 255))
     data = encoded(black, kind, save_all=True, append_images=[white, white])
-    assert np.asarray(open_picture(data)).max() < 10
+    with pytest.warns(MienWarning, match="has [23] (frames|pages), and the first is read"):
+        assert np.asarray(open_picture(data)).max() < 10
+
+
+def test_what_alpha_holds_says_nothing_about_the_depth_of_colors() -> None:
+    half = np.dstack([np.zeros((8, 8, 3), np.uint16), np.full((8, 8), 32768, np.uint16)])
+    assert np.asarray(open_picture(half))[0, 0].tolist() == [127, 127, 127]  # black, half of it over white
+
+
+def test_very_long_names_are_shortened_and_data_uris_are_named() -> None:
+    with pytest.raises(MienError, match="data URI") as caught:
+        open_picture("data:image/png;base64," + "A" * 50_000)
+    assert len(str(caught.value)) < 200
+    for name in ("a" * 50_000, "https://example.org/" + "a" * 50_000):
+        with pytest.raises(MienError) as caught:
+            open_picture(name)
+        assert len(str(caught.value)) < 700
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "ICO"])

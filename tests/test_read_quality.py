@@ -14,6 +14,7 @@ from mien import Face, Reader
 from mien.errors import MienError
 from mien.inference.detections import Detections
 from mien.inference.quality import measure_quality
+from mien.inference.tracker import Tracker
 from read_fixtures import FACE, crowd, portrait, reader, tiny_model
 
 TURNS = {
@@ -153,6 +154,16 @@ def test_faces_go_into_a_table() -> None:
     assert mien.to_frame(reader().read_many(pictures))["picture"].tolist() == [0, 2, 2]
     assert len(mien.to_frame(reader().stream(pictures))["source"]) == 3
     assert len(mien.to_frame([])) == 0
+    face = faces[0]
+    change = dict.fromkeys(face.probabilities, 0.1)
+    tracker = Tracker()
+    (seen,) = tracker.update([face], 0.0)
+    table = mien.to_frame([seen, replace(seen, change=change)])
+    names = [f"change_{name}" for name in face.probabilities]
+    assert [name for name in table if name.startswith("change_")] == names
+    assert list(table).index(names[0]) == list(table).index("x") - len(names)
+    assert table[names[0]].isna().tolist() == [True, False]
+    assert not any(name.startswith("change_") for name in mien.to_frame([seen]))
 
 
 def test_a_table_without_pandas_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

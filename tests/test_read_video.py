@@ -207,6 +207,45 @@ def test_annotating_does_not_write_over_the_film(run: Run, film: Path) -> None:
     assert run(film, "--annotate", film.with_suffix(".gif"))[0] == 2
 
 
+def test_an_annotated_film_may_be_given_a_folder_and_never_replaces_its_source(
+    run: Run, film: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "marked").mkdir()
+    assert run(film, "--annotate", tmp_path / "marked", "--every", "1s")[0] == 0
+    assert (tmp_path / "marked" / "film.mp4").exists()
+    before = film.read_bytes()
+    for source in (film, film.parent):
+        code, _, err = run(source, "--csv", "-o", film, "--overwrite")
+        assert (code, err.count("\n"), film.read_bytes() == before) == (2, 1, True)
+
+
+def test_a_single_film_that_cannot_be_read_gets_a_record_with_its_error(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "no.mp4"
+    path.write_bytes(b"no film")
+    code, out, err = run(path, "--json")
+    assert (code, err.count("\n")) == (1, 1)
+    (record,) = json.loads(out)
+    assert (record["source"], "not a film" in record["error"]) == (str(path), True)
+    assert run(path, "-o", tmp_path / "out.csv")[0] == 1
+    (row,) = csv.DictReader((tmp_path / "out.csv").read_text().splitlines())
+    assert (row["source"], row["faces"], row["error"]) == (str(path), "0", record["error"])
+
+
+def test_a_film_asked_for_is_written_although_nobody_reads_the_records(film: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mien", "read", str(film), "--jsonl", "--every", "0", "--quiet"]
+    command += ["--annotate", str(tmp_path / "out.mp4"), "--model", str(tiny_model())]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(60) == 0
+    with open_video(str(tmp_path / "out.mp4")) as made:
+        assert len(list(read_frames(made))) == 40
+
+
 def alone(*arguments: str | Path) -> tuple[int, str, str]:
     """`mien read` in a process of its own: OpenCV is told to be quiet when it is imported."""
     command = [sys.executable, "-m", "mien", "read", *map(str, arguments), "--model", str(tiny_model())]

@@ -185,6 +185,48 @@ def test_addresses_and_methods_that_are_not_there_are_problems(client: TestClien
     problem(client.post("/v1/read?crops=perhaps", content=PHOTO), "bad-request")
 
 
+def test_what_the_decoder_warns_of_is_told(client: TestClient) -> None:
+    file = io.BytesIO()
+    portrait().save(file, "GIF", save_all=True, append_images=[portrait().rotate(90)])
+    body = {"content": file.getvalue(), "headers": {"Content-Type": "image/gif"}}
+    note = "this has 2 frames, and the first is read"
+    assert client.post("/v1/read", **body).json()["pictures"][0]["note"] == note
+    assert client.post("/v1/classify", **body).json()["faces"][0]["note"] == note
+    assert client.post("/v1/explain", **body).json()["note"] == note
+    assert client.post("/v1/read", content=PHOTO, headers=JPEG).json()["pictures"][0]["note"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [("crop=true", "it knows crops"), ("crops=true&crops=false", "given 2 times"), ("a=1", "no parameter 'a'")],
+)
+def test_a_query_that_is_not_known_is_a_problem(client: TestClient, query: str, said: str) -> None:
+    response = client.post(f"/v1/read?{query}", content=PHOTO, headers=JPEG)
+    assert said in problem(response, "bad-request")["detail"]
+    assert "it takes none" in problem(client.get("/v1/model?x=1"), "bad-request")["detail"]
+
+
+def test_an_encoded_body_is_refused_by_name(client: TestClient) -> None:
+    response = client.post("/v1/read", content=PHOTO, headers={**JPEG, "Content-Encoding": "gzip"})
+    assert "'gzip'" in problem(response, "wrong-type")["detail"]
+    assert client.post("/v1/read", content=PHOTO, headers={**JPEG, "Content-Encoding": "identity"}).status_code == 200
+
+
+@pytest.mark.parametrize("names", ["", 'filename="plain.jpg"; '])
+def test_a_name_in_utf_8_is_read(client: TestClient, names: str) -> None:
+    head = f"--x\r\nContent-Disposition: form-data; name=\"p\"; {names}filename*=UTF-8''na%C3%AFve%20%2Fa.jpg\r\n\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = client.post("/v1/read", content=head.encode() + PHOTO + b"\r\n--x--\r\n", headers=headers)
+    assert answer.json()["pictures"][0]["name"] == "a.jpg"
+
+
+def test_health_answers_head_and_a_wrong_method_is_told_the_right_ones(client: TestClient) -> None:
+    assert [client.head(path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
+    response = client.get("/v1/read")
+    assert "it takes POST" in problem(response, "wrong-method")["detail"]
+    assert response.headers["allow"] == "POST"
+
+
 def test_health_and_metrics(client: TestClient) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json() == {"status": "ready"}

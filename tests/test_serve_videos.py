@@ -1,6 +1,8 @@
 """Videos posted to the API: a timeline within limits of size, length and time; nothing but single films is opened."""
 
+import asyncio
 import io
+import json
 import threading
 import time
 from pathlib import Path
@@ -12,6 +14,8 @@ from PIL import Image
 
 from mien import Reader
 from mien.errors import MienError
+from mien.server.app import create_app
+from mien.server.batcher import Batcher
 from mien.server.settings import Settings
 from mien.server.video import read_video
 from read_fixtures import PORTRAIT, make_model
@@ -126,6 +130,49 @@ def test_a_video_that_takes_too_long_is_cut_and_said_to_be(tmp_path: Path) -> No
     timeline = read(tmp_path, film(seconds=30), pause=0.05, video_timeout=6.0, decode_timeout=1.0)
     assert "limit" in timeline["note"]
     assert 0 < len(timeline["frames"]) < 200
+
+
+def test_a_client_that_leaves_ends_its_video(tmp_path: Path) -> None:
+    seen, left = threading.Event(), threading.Event()
+
+    def detector(image: np.ndarray) -> list[list[int]]:
+        seen.set()
+        left.wait(20)
+        return []
+
+    app = create_app(Settings(model=str(make_model(tmp_path / "tiny.onnx")), threads=1, runs=str(tmp_path)))
+    body = film(seconds=20)
+    sent: list[dict] = []
+
+    async def ask(batcher: Batcher) -> None:
+        messages = [{"type": "http.request", "body": body}]
+
+        async def receive() -> dict:
+            if messages:
+                return messages.pop()
+            while not seen.is_set():
+                await asyncio.sleep(0.01)
+            asyncio.get_running_loop().call_later(0.1, left.set)
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http", "method": "POST", "path": "/v1/videos", "raw_path": b"/v1/videos", "query_string": b"",
+            "headers": [(b"host", b"localhost"), (b"content-type", b"video/mp4")], "http_version": "1.1",
+            "scheme": "http", "server": ("localhost", 80), "client": ("localhost", 1), "root_path": "",
+        }  # fmt: skip
+        await app(scope, receive, send)
+
+    with TestClient(app, base_url="http://localhost") as client:
+        batcher: Batcher = app.state.batcher
+        batcher.reader = Reader(batcher.reader.model.path, detector=detector)
+        client.portal.call(ask, batcher)  # type: ignore[union-attr]
+        answer = json.loads(b"".join(message.get("body", b"") for message in sent))
+        assert "the client has left" in answer["note"]
+        assert len(answer["frames"]) < 5
+        assert client.post("/v1/videos?every=1", content=film(), headers=MP4).status_code == 200  # there is place again
 
 
 def test_one_video_at_a_time_in_one_thread(tmp_path: Path, video: bytes) -> None:

@@ -1,11 +1,13 @@
 """Films of every kind that people bring: their times, turns, codecs, sound, damage; lists and folders of them."""
 
 import csv
+import io
 import json
 import random
 import shutil
 import warnings
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,139 @@ def test_an_annotated_avi_has_one_rate_and_the_same_length(run: Run, tmp_path: P
     assert times(tmp_path / "marked.avi")[-1] == pytest.approx(VARIABLE[-1], abs=0.05)
     with av.open(str(tmp_path / "marked.avi")) as marked:
         assert marked.streams.audio[0].codec_context.codec.canonical_name == "mp3"
+
+
+def with_sound(
+    path: Path, codec: str, rate: int, layout: str, format: str, begins: tuple[float, ...] = (0.0,), **options: Any
+) -> Path:
+    """Two seconds of a gray film, with half a second of a tone from each of `begins`."""
+    with av.open(str(path), "w", options=options) as container:
+        picture: Any = container.add_stream("mpeg4", rate=10)
+        picture.width = picture.height = 64
+        sound: Any = container.add_stream(codec, rate=rate, options={"strict": "-2"})
+        sound.codec_context.layout = layout
+        for _ in range(20):
+            container.mux(picture.encode(av.VideoFrame.from_image(Image.new("RGB", (64, 64), (128, 128, 128)))))
+        container.mux(picture.encode(None))
+        for begin in begins:
+            size = rate // 100
+            for i in range(50):
+                wave = (np.sin(np.arange(size) * 0.1) * 8000).astype(np.int16)[None]
+                count = len(av.AudioLayout(layout).channels)
+                frame = av.AudioFrame.from_ndarray(np.repeat(wave, count, 0), format="s16p", layout=layout)
+                frame.sample_rate, frame.pts, frame.time_base = rate, round(begin * rate) + i * size, Fraction(1, rate)
+                for each in av.AudioResampler(format, layout, rate).resample(frame):
+                    container.mux(sound.encode(each))
+        container.mux(sound.encode(None))
+    return path
+
+
+def heard(path: Path) -> tuple[str, int, str, list[float]]:
+    """Codec, rate and layout of a film's sound, and where in it, in seconds, a tone begins."""
+    with av.open(str(path)) as film:
+        stream = film.streams.audio[0]
+        begins: list[float] = []
+        last = -1.0
+        for frame in film.decode(stream):
+            samples = np.abs(frame.to_ndarray().astype(float))
+            if samples.mean() > (0.01 if samples.max() <= 1 else 300):
+                begins += [frame.time] if frame.time - last > 0.2 else []
+                last = frame.time
+        return stream.codec.canonical_name, stream.rate, stream.layout.name, begins
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "expected"),
+    [(("film.mkv", "libopus", 48_000, "mono", "s16"), "out.mov", ("aac", 48_000, "mono")),
+     (("film.mkv", "flac", 48_000, "stereo", "s16"), "out.mov", ("aac", 48_000, "stereo")),
+     (("film.mkv", "pcm_s16le", 37_800, "mono", "s16"), "out.mp4", ("aac", 32_000, "mono")),
+     (("film.mov", "pcm_s16le", 6000, "mono", "s16"), "out.mp4", ("aac", 7350, "mono")),
+     (("film.mkv", "pcm_s16le", 48_000, "5.1", "s16"), "out.mp4", ("aac", 48_000, "5.1")),
+     (("film.mkv", "flac", 48_000, "5.1", "s16"), "out.avi", ("ac3", 48_000, "5.1(side)")),
+     (("film.mkv", "flac", 48_000, "mono", "s16"), "out.mkv", ("flac", 48_000, "mono"))],
+)  # fmt: skip
+def test_sound_that_the_container_cannot_hold_is_encoded(
+    source: Any, target: str, expected: tuple[str, int, str], run: Run, tmp_path: Path
+) -> None:
+    if source[1] not in av.codecs_available:
+        pytest.skip(f"no encoder {source[1]} in this PyAV")
+    film = with_sound(tmp_path / source[0], *source[1:])
+    code, _, err = run(film, "--annotate", tmp_path / target)
+    assert (code, err) == (0, "")
+    assert heard(tmp_path / target)[:3] == expected
+
+
+@pytest.mark.parametrize("target", ["out.avi", "out.mp4", "out.mkv"])
+def test_sound_keeps_its_clock(target: str, run: Run, tmp_path: Path) -> None:
+    film = with_sound(tmp_path / "film.mkv", "pcm_s16le", 48_000, "mono", "s16", begins=(0.5, 1.4))
+    assert run(film, "--annotate", tmp_path / target)[::2] == (0, "")
+    assert heard(tmp_path / target)[3] == pytest.approx([0.5, 1.4], abs=0.06)
+
+
+def test_sound_may_change_its_channels_and_further_tracks_are_named(run: Run, tmp_path: Path) -> None:
+    parts = [
+        with_sound(tmp_path / "mono.ts", "aac", 48_000, "mono", "fltp", begins=(0.0, 1.5)),
+        with_sound(tmp_path / "stereo.ts", "aac", 44_100, "stereo", "fltp", begins=(0.0, 1.5)),
+    ]
+    (tmp_path / "film.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert run(tmp_path / "film.ts", "--annotate", tmp_path / "out.avi")[::2] == (0, "")
+    assert heard(tmp_path / "out.avi")[3] == pytest.approx([0, 1.5, 3.5], abs=0.1)
+    two = tmp_path / "two.mkv"
+    with av.open(str(parts[0])) as one, av.open(str(two), "w") as both:
+        picture = both.add_stream_from_template(one.streams.video[0])
+        tracks = [both.add_stream_from_template(one.streams.audio[0]) for _ in range(2)]
+        for packet in one.demux():
+            if packet.size:
+                targets, data = [picture] if packet.stream.type == "video" else tracks, bytes(packet)
+                for target in targets:
+                    copy = av.Packet(data)
+                    copy.pts, copy.dts, copy.time_base, copy.stream = packet.pts, packet.dts, packet.time_base, target
+                    both.mux(copy)
+    code, _, err = run(two, "--annotate", tmp_path / "out.mp4")
+    assert (code, err.count("\n"), "#1 aac is kept, and not #2 aac" in err) == (0, 1, True)
+
+
+def test_streams_without_times_have_the_rate_of_their_codec(run: Run, tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "film.h264"), "w", format="h264") as container:
+        stream: Any = container.add_stream("libx264", rate=10)
+        stream.width = stream.height = 64
+        for _ in range(10):
+            container.mux(stream.encode(av.VideoFrame.from_image(portrait().resize((64, 64)))))
+        container.mux(stream.encode(None))
+    assert times(tmp_path / "film.h264") == pytest.approx(SLOW[:10], abs=0.01)
+    (tmp_path / "film.mjpeg").write_bytes(PORTRAIT.read_bytes() * 3)
+    code, _, err = run(tmp_path / "film.mjpeg")
+    assert (code, err.count("\n"), "read as 25 frames per second" in err) == (0, 1, True)
+
+
+def test_an_empty_display_matrix_turns_nothing(tmp_path: Path) -> None:
+    pictures = [(t, portrait().resize((64, 64))) for t in STEADY[:3]]
+    film = write_film(tmp_path / "film.mp4", pictures, rotation=90)
+    data = bytearray(film.read_bytes())
+    at = data.index(b"tkhd") + 4 + 40  # version, times, id, duration, layer, volume
+    assert data[at : at + 36].count(0) < 36
+    data[at : at + 36] = bytes(36)
+    film.write_bytes(data)
+    with open_video(film) as video:
+        image = next(iter(read_frames(video)))[0].image
+    assert np.abs(np.asarray(image, int) - np.asarray(pictures[0][1], int)).mean() < 12  # turned: 60
+
+
+def test_a_film_of_few_frames_is_whole(run: Run, tmp_path: Path) -> None:
+    film = held_face(tmp_path / "film.avi", [0, 5, 10, 15], codec="mjpeg", fps=0.2)
+    assert run(film)[::2] == (0, "")
+
+
+def test_hdr_is_said(tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    with av.open(str(film), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=25)
+        stream.width = stream.height = 64
+        stream.codec_context.color_trc = 16
+        container.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (64, 64)))))
+        container.mux(stream.encode(None))
+    with pytest.warns(MienWarning, match=r"HDR \(PQ\)"), open_video(film):
+        pass
 
 
 def test_without_an_encoder_for_h264_films_are_mpeg4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,6 +507,13 @@ def test_a_film_in_python(tmp_path: Path) -> None:
     assert isinstance(marked, Image.Image)
     assert marked.size[0] >= 480
     assert len(list(inference.read_video(film, every=0.5, every_frame=True, model=tiny_model()))) == 40
+    with pytest.raises(MienError, match="model"):
+        next(inference.read_video(film, reader=reader(), model="nano"))
+    with pytest.raises(MienError, match="Reader"):
+        next(inference.read_video(film, reader="nano"))  # type: ignore[arg-type]
+    for source in (film.read_bytes(), io.BytesIO(b"film"), None, 0, ""):
+        with pytest.raises(MienError):
+            next(inference.read_video(source, reader=reader()))  # type: ignore[arg-type]
     for options in ({"every": -1}, {"baseline": float("nan")}, {"every": "fast"}):
         with pytest.raises(MienError):
             next(inference.read_video(film, reader=reader(), **options))  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """Atomic file writes: a reader never sees half of a file, and a crash leaves the old one. Addresses told from files."""
 
+import errno
 import json
 import os
 import re
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
+
+LONGEST = 500  # characters of a name that messages repeat whole
 
 
 @contextmanager
@@ -38,7 +41,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             full = isinstance(error, OSError) and not isinstance(error, BrokenPipeError)
             if full or (isinstance(error, RuntimeError) and "write" in str(error)):
                 reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-                raise MienError(f"cannot write {path}: {reason}; make room or choose another folder") from error
+                room = getattr(error, "errno", errno.ENOSPC) in (errno.ENOSPC, errno.EDQUOT)
+                advice = "make room or choose another folder" if room else "choose another folder"
+                raise MienError(f"cannot write {path}: {reason}; {advice}") from error
             raise
         try:
             temporary.replace(path)
@@ -77,15 +82,26 @@ def write_short_json(path: str | Path, value: Mapping[str, Any]) -> None:
         temporary.write_text("{\n" + ",\n".join(entries) + "\n}\n")
 
 
+def shortened(name: str) -> str:
+    """A name as messages repeat it: of one that is very long, its beginning and its end."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 60]}...{name[-40:]}"
+
+
 def refuse_address(name: str) -> None:
-    """Raise MienError, with the command that fetches it, where `name` is an address (http://..., rtsp://...) and no
-    file."""
+    """Raise MienError, with the command that fetches it, where `name` is an address (http://..., rtsp://...) or a data
+    URI and no file."""
+    if re.match(r"data:[\w.+/-]*[;,]", name, re.IGNORECASE) and not os.path.lexists(name):
+        raise MienError(
+            f"{name[:40]}... is a data URI, and mien reads files; decode what follows its comma into a file"
+        )
     match = re.match(r"([a-z][a-z0-9+.-]{1,20}):/{1,3}", name, re.IGNORECASE)
     if not match or os.path.lexists(name):
         return
     scheme, address = match[1].lower(), shlex.quote(name)
     rest = name[match.end() :]
     file_name = shlex.quote(re.split("[?#]", rest)[0].rstrip("/").rpartition("/")[2] or "file")
+    if len(name) > LONGEST:  # a command would be as long
+        name, scheme = shortened(name), ""
     if scheme == "file":
         raise MienError(f"{name} is an address; give the path alone: {shlex.quote('/' + rest.lstrip('/'))}")
     playlist = re.search(r"\.(m3u8|mpd)$", re.split("[?#]", rest)[0], re.IGNORECASE)

@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 CONTEMPT = "contempt"  # the eighth of CK+, FER+ and AffectNet: a class of its own
@@ -9,46 +11,65 @@ CONTEMPT = "contempt"  # the eighth of CK+, FER+ and AffectNet: a class of its o
 # Other names of the emotions in data sets, common misspellings among them, in lower case and without accents.
 SYNONYMS = {
     "angry": (
-        "anger", "angriness", "angery", "anrgy", "wut", "wutend", "arger", "argerlich", "colere", "en colere", "ira",
-        "enojo", "enojado", "enfado", "rabbia", "raiva", "boos", "zlosc", "kizgin", "ofke", "marah", "гнев", "злость",
-        "ბრაზი", "გაბრაზებული", "愤怒", "生气", "怒り", "분노",
+        "anger", "angriness", "angery", "anrgy", "angy", "agnry", "anggry", "angri", "furious", "irritated", "wut",
+        "wutend", "arger", "argerlich", "colere", "en colere", "ira", "enojo", "enojado", "enfado", "rabbia", "raiva",
+        "boos", "zlosc", "kizgin", "kizginlik", "ofke", "marah", "гнев", "злость", "злой", "ბრაზი", "გაბრაზებული",
+        "愤怒", "憤怒", "生气", "生氣", "怒り", "분노", "क्रोध", "क्रोधित", "गुस्सा", "غضب", "غاضب",
     ),
     "disgust": (
-        "disgusted", "disgusting", "disguist", "digust", "disgut", "disgusto", "degout", "degoute", "ekel", "asco",
-        "nojo", "walging", "wstret", "igrenme", "tiksinti", "jijik", "отвращение", "ზიზღი", "厌恶", "嫌悪", "혐오",
+        "disgusted", "disgusting", "disguist", "disguisted", "digust", "digusted", "disgut", "disgus", "disgusto",
+        "degout", "degoute", "ekel", "asco", "nojo", "walging", "wstret", "igrenme", "tiksinti", "jijik", "отвращение",
+        "ზიზღი", "厌恶", "厭惡", "嫌悪", "혐오", "घृणा", "اشمئزاز",
     ),
     "fear": (
-        "fearful", "fearfull", "afraid", "scared", "frightened", "angst", "angstlich", "furcht", "peur", "miedo",
-        "paura", "medo", "strach", "korku", "takut", "страх", "შიში", "შეშინებული", "恐惧", "害怕", "恐れ", "공포",
+        "fearful", "fearfull", "feer", "afraid", "scared", "frightened", "terrified", "angst", "angstlich", "furcht",
+        "peur", "miedo", "paura", "medo", "strach", "korku", "takut", "страх", "испуг", "შიში", "შეშინებული", "恐惧",
+        "恐懼", "害怕", "恐れ", "恐怖", "공포", "भय", "डर", "خوف",
     ),
     "happy": (
-        "happiness", "happyness", "happines", "hapiness", "hapy", "joy", "joyful", "joyous", "freude", "frohlich",
-        "glucklich", "joie", "heureux", "felicidad", "feliz", "alegria", "gioia", "felicita", "felicidade", "blij",
-        "radosc", "mutlu", "mutluluk", "senang", "bahagia", "радость", "счастье", "სიხარული", "ბედნიერი", "高兴",
-        "快乐", "开心", "幸福", "喜び", "행복", "기쁨",
+        "happiness", "happyness", "happines", "hapiness", "hapy", "happpy", "hapyy", "joy", "joyful", "joyous",
+        "freude", "frohlich", "glucklich", "joie", "heureux", "felicidad", "feliz", "alegria", "gioia", "felicita",
+        "felicidade", "blij", "radosc", "mutlu", "mutluluk", "senang", "bahagia", "радость", "счастье", "სიხარული",
+        "ბედნიერი", "高兴", "高興", "快乐", "快樂", "开心", "開心", "幸福", "喜び", "행복", "기쁨", "खुशी", "खुश",
+        "سعادة", "سعيد", "فرح",
     ),
     "sad": (
-        "sadness", "sadnes", "saddness", "traurig", "trauer", "traurigkeit", "triste", "tristesse", "tristeza",
-        "tristezza", "verdrietig", "smutek", "uzgun", "uzuntu", "sedih", "грусть", "печаль", "სევდა", "მოწყენილი",
-        "悲伤", "难过", "伤心", "悲しみ", "슬픔",
+        "sadness", "sadnes", "saddness", "sadd", "sorrow", "traurig", "trauer", "traurigkeit", "triste", "tristesse",
+        "tristeza", "tristezza", "verdrietig", "smutek", "uzgun", "uzuntu", "sedih", "грусть", "печаль", "სევდა",
+        "მოწყენილი", "悲伤", "悲傷", "难过", "難過", "伤心", "傷心", "悲しみ", "슬픔", "दुख", "दुखी", "उदास", "उदासी",
+        "حزن", "حزين",
     ),
     "surprise": (
-        "surprised", "suprise", "suprised", "surpise", "surprize", "surprized", "surprice", "surprising",
-        "uberraschung", "uberrascht", "sorpresa", "sorprendido", "surpresa", "sorpreso", "verrast", "zaskoczenie",
-        "saskin", "saskinlik", "terkejut", "kaget", "удивление", "გაოცება", "გაკვირვებული", "惊讶", "惊奇",
-        "驚き", "놀람",
+        "surprised", "suprise", "suprised", "surpise", "surpised", "surprize", "surprized", "suprize", "suprized",
+        "surprice", "surpriced", "supprise", "supprised", "surprising", "astonished", "astonishment", "uberraschung",
+        "uberrascht", "sorpresa", "sorprendido", "surpresa", "sorpreso", "verrast", "zaskoczenie", "saskin",
+        "saskinlik", "terkejut", "kaget", "удивление", "გაოცება", "გაკვირვებული", "惊讶", "驚訝", "惊奇", "驚き",
+        "놀람", "आश्चर्य", "مفاجأة", "دهشة",
     ),
     "neutral": (
         "neutrality", "neutral expression", "no emotion", "noemotion", "nuetral", "netural", "neutal", "nutral",
-        "neutre", "neutralite", "neutro", "neutralidad", "neutrale", "neutralitat", "neutraal", "neutralny", "notr",
-        "netral", "нейтральный", "ნეიტრალური", "中性", "中立", "无表情", "중립", "무표정",
+        "neutrall", "neutrel", "neatral", "neurtal", "neutre", "neutralite", "neutro", "neutralidad", "neutrale",
+        "neutralitat", "neutraal", "neutralny", "notr", "dogal", "netral", "нейтральный", "нейтрально", "ნეიტრალური",
+        "中性", "中立", "无表情", "無表情", "중립", "무표정", "तटस्थ", "सामान्य", "محايد",
     ),
-    CONTEMPT: ("contemptuous", "contemptous", "contemp", "comtempt", "verachtung", "mepris", "desprecio", "disprezzo"),
+    CONTEMPT: (
+        "contemptuous", "contemptous", "contemp", "contemt", "comtempt", "verachtung", "mepris", "desprecio",
+        "disprezzo", "презрение", "轻蔑", "輕蔑", "軽蔑",
+    ),
+}  # fmt: skip
+
+# What stands for an emotion only among its like: KDEF's and JAFFE's two letters, and three or four.
+CODES = {
+    "angry": ("an", "ang", "angr"), "disgust": ("di", "dis", "disg"), "fear": ("fe", "af", "fea"),
+    "happy": ("ha", "hap", "happ"), "sad": ("sa",), "surprise": ("su", "sur", "surp"), "neutral": ("ne", "neu", "neut"),
+    CONTEMPT: ("co", "con", "cont"),
 }  # fmt: skip
 
 # Words that people put beside the name of an emotion: "angry_faces", "0_angry", "emotion-happy".
 _BESIDE = {"face", "faces", "image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "emotion",
            "emotions", "expression", "expressions", "class", "label", "feeling"}  # fmt: skip
+_NEGATIONS = {"not", "no", "non", "un", "never", "without"}
+_NEARLY_ALL = 0.8  # share of the names of a set that must be read so
 
 # Distinct in hue and in lightness, so that they stay apart in print and for color-blind readers.
 COLORS = {
@@ -74,20 +95,55 @@ def emotion_of(name: str) -> str | None:
 
     Case, accents, spaces, leading or trailing numbers and words such as "faces" do not matter.
     """
-    plain = _plain(name)
+    plain = plain_name(name)
     if plain in _MEANING:
         return _MEANING[plain]
-    words = [word for word in plain.split() if not word.isdigit() and word not in _BESIDE]
-    return _MEANING.get(" ".join(words))
+    return _MEANING.get(" ".join(_words(name)))
 
 
-def _plain(name: str) -> str:
-    """Lower case, without accents, words apart by single spaces."""
+def emotions_of(names: Iterable[str]) -> dict[str, str]:
+    """The emotions of names that stand side by side: name -> emotion, without the names that mean none.
+
+    Beside what `emotion_of` knows, where nearly all of the names are so: codes of three emotions or more (AN, DI, FE;
+    ang, dis, sur), and emotions between words that most of the names share (dfh_anger_h, dfh_fear_h).
+    """
+    names = list(dict.fromkeys(names))
+    known = {name: emotion for name in names if (emotion := emotion_of(name))}
+    coded = known | {
+        name: _MEANING_OF_CODE[code] for name in names if (code := " ".join(_words(name))) in _MEANING_OF_CODE
+    }
+    words = {name: _words(name) for name in names}
+    beside = Counter(word for name in names for word in {*words[name]} if emotion_of(word) is None)
+    shared = {word for word, n in beside.items() if 2 * n > len(names)} - _NEGATIONS
+    between = dict(known)
+    for name in names:
+        meant = {emotion for word in words[name] if (emotion := emotion_of(word))}
+        if len(meant) == 1 and all(emotion_of(word) or word in shared for word in words[name]):
+            between.setdefault(name, meant.pop())
+    for read, least in ((coded, 3), (between, 2)):
+        if len(read) >= _NEARLY_ALL * len(names) and len(set(read.values())) >= least:
+            return read
+    return known
+
+
+def plain_name(name: str) -> str:
+    """Lower case, without accents, words apart by single spaces. Indic scripts keep their vowel signs and viramas."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("ı", "i").replace("ß", "ss").replace("ł", "l")
     decomposed = unicodedata.normalize("NFKD", name)
-    letters = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
+    letters = "".join(c for c in decomposed if unicodedata.combining(c) in (0, 9) and not _unseen(c)).casefold()
     apart = re.sub(r"(?<=\d)(?=[^\W\d])|(?<=[^\W\d])(?=\d)", " ", letters)
-    return " ".join(re.split(r"[\W_]+", apart)).strip()
+    return " ".join("".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in apart).split())
 
 
-_MEANING = {_plain(word): emotion for emotion, others in SYNONYMS.items() for word in (emotion, *others)}
+def _unseen(c: str) -> bool:
+    """Whether a character only joins or varies others, as those between the parts of an emoji."""
+    return unicodedata.category(c) == "Cf" or "\ufe00" <= c <= "\ufe0f"
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name that may tell it from others: neither numbers nor words such as "faces"."""
+    return [word for word in plain_name(name).split() if not word.isdigit() and word not in _BESIDE]
+
+
+_MEANING = {plain_name(word): emotion for emotion, others in SYNONYMS.items() for word in (emotion, *others)}
+_MEANING_OF_CODE = {code: emotion for emotion, codes in CODES.items() for code in codes}

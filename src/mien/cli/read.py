@@ -85,12 +85,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read what the arguments name. Returns the exit code."""
+    from mien.cli.read_targets import stopped_by_sigterm
+
+    with stopped_by_sigterm():
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     from mien.cli.quiet import quiet_decoders
     from mien.files import refuse_address
     from mien.inference.video_source import CAMERA, is_video
 
     if "" in args.inputs:
         raise MienError("an empty name stands among the inputs; give a picture, a folder, a film or camera:0")
+    if args.batch < 1:
+        raise MienError(f"--batch is a number of faces, 1 or more, not {args.batch}")
     if args.explain and not args.annotate:
         raise MienError("--explain shows its heat maps in annotated pictures; give --annotate OUT too")
     if args.resume and args.overwrite:
@@ -133,6 +142,7 @@ def _many(args: argparse.Namespace) -> int:
     from mien.cli.inputs import count_images, count_videos, find_images, find_videos
     from mien.cli.progress import Progress
     from mien.cli.read_images import read_pictures
+    from mien.cli.read_targets import annotated_target, refuse_inputs
     from mien.cli.read_video import read_videos
     from mien.cli.records import Outcome, csv_columns, open_writer
     from mien.cli.resume import Finished, finished
@@ -145,7 +155,7 @@ def _many(args: argparse.Namespace) -> int:
             raise MienError(f"{name} is for films; these are pictures")
     kind = _kind(args)
     reader = _reader(args)
-    annotated, single = _annotated(args)
+    annotated, single = annotated_target(args.annotate, args.inputs)
     # Small jobs say nothing about progress; counting a large folder takes a moment, once.
     folder = None if single else annotated
     total = count_images(args.inputs, folder) if many else 1
@@ -155,13 +165,21 @@ def _many(args: argparse.Namespace) -> int:
     films = [] if left_out or not videos else list(find_videos(args.inputs, folder))
     columns = csv_columns(reader.model.classes, videos=bool(films), change=bool(films and args.baseline))
     films = [film for film in films if owns(film.name)]
+    outputs, options = _video_options(args, annotated, args.timeline)
+    lines = (path for film in films for path in outputs.in_folders(film.place).timeline_files())
+    refuse_inputs(
+        [*([("-o", args.output)] if args.output else []), *(("--timeline", path) for path in lines)], args.inputs
+    )
     done = finished(args.output, kind, columns, reader.model.name) if args.resume else Finished()
     progress = Progress(total, "pictures", len(done.names), args.quiet or not many, alone=bool(args.output))
 
     def complain(message: str) -> None:
         print(f"mien: {printable(message)}", file=sys.stderr)
 
-    with open_writer(args.output, kind, columns, resume=args.resume, overwrite=args.overwrite) as writer:
+    goes_on = bool(args.annotate or args.timeline)
+    with open_writer(
+        args.output, kind, columns, resume=args.resume, overwrite=args.overwrite, goes_on=goes_on
+    ) as writer:
         outcome = read_pictures(
             reader,
             (item for item in find_images(args.inputs, folder) if owns(item.name)),
@@ -178,7 +196,6 @@ def _many(args: argparse.Namespace) -> int:
         )
         film_outcome = Outcome()
         if films:
-            outputs, options = _video_options(args, annotated, args.timeline)
             film_outcome = read_videos(
                 reader, films, writer, complain, outputs, options, done=done.names, quiet=args.quiet
             )
@@ -218,6 +235,7 @@ def _one_video(args: argparse.Namespace) -> int:
 
     from mien.cli.options import spoken
     from mien.cli.progress import Progress
+    from mien.cli.read_targets import annotated_film, refuse_inputs
     from mien.cli.read_video import read_one, refuse_overwriting, say_people
     from mien.cli.records import csv_columns, open_writer
     from mien.cli.table import printable
@@ -230,7 +248,9 @@ def _one_video(args: argparse.Namespace) -> int:
         timeline = timeline.with_suffix("")
     if timeline and not timeline.name:
         raise MienError(f"--timeline needs a name to write NAME.csv and NAME.png, not {args.timeline}")
-    outputs, options = _video_options(args, args.annotate, timeline)
+    outputs, options = _video_options(args, annotated_film(args.annotate, args.inputs[0]), timeline)
+    lines = [("--timeline", path) for path in outputs.timeline_files()]
+    refuse_inputs([*([("-o", args.output)] if args.output else []), *lines], args.inputs)
     kind = _kind(args)
     reader = _reader(args)
     with ExitStack() as stack:
@@ -238,12 +258,17 @@ def _one_video(args: argparse.Namespace) -> int:
             video = stack.enter_context(open_video(args.inputs[0], reader.max_pixels))
         except MienError as error:
             print(f"mien: {printable(spoken(error))}", file=sys.stderr)
+            if kind != "table":
+                columns = csv_columns(reader.model.classes, videos=True, change=bool(options.baseline))
+                with open_writer(args.output, kind, columns, overwrite=args.overwrite) as writer:
+                    writer.write({"source": args.inputs[0], "model": reader.model.name, "error": str(error)})
             return 1
-        refuse_overwriting(args.annotate, args.inputs[0])
+        refuse_overwriting(outputs.annotated, args.inputs[0])
         if video.live and not args.no_view:
             options = replace(options, show=_window(stack, video.name))
         columns = csv_columns(reader.model.classes, images=False, videos=True, change=bool(options.baseline))
-        writer = stack.enter_context(open_writer(args.output, kind, columns, overwrite=args.overwrite))
+        goes_on = bool(outputs.annotated or outputs.timeline)
+        writer = stack.enter_context(open_writer(args.output, kind, columns, overwrite=args.overwrite, goes_on=goes_on))
         progress = Progress(video.length or None, "s of film", quiet=args.quiet or video.live, alone=True)
         rows, end = read_one(reader, video, writer, progress, outputs, options)
         say_people(writer, video, rows, options)
@@ -289,31 +314,6 @@ def _reader(args: argparse.Namespace) -> "Reader":
     max_pixels = MAX_PIXELS if args.max_pixels is None else _count(args.max_pixels)
     threads = 1 if args.threads is None else args.threads
     return Reader(args.model, threads=threads, flip=args.flip, max_pixels=max_pixels, min_score=min_score)
-
-
-def _annotated(args: argparse.Namespace) -> tuple[Path | None, bool]:
-    """Where annotated pictures go, and whether that is the file of a single one."""
-    from mien.cli.read_images import WRITABLE
-    from mien.inference.video_source import is_video
-
-    out = args.annotate
-    if out is None:
-        return None, False
-    one = len(args.inputs) == 1 and not os.path.isdir(args.inputs[0])
-    there = os.path.isdir(out)
-    if one and out.suffix.lower() in WRITABLE and not there:
-        return out, True
-    if out.suffix and not there and one:
-        raise MienError(f"cannot write a picture as {out}; name it .jpg, .png or .webp, or give a folder")
-    if not there and (out.suffix.lower() in WRITABLE or is_video(str(out))):
-        raise MienError(f"--annotate {out} names one file, and more than one may be read; give a folder")
-    if any(os.path.isdir(name) and out.resolve() == Path(name).resolve() for name in args.inputs):
-        raise MienError(f"--annotate {out} would write over the pictures that are read; choose another folder")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MienError(f"cannot make the folder {out}: {error.strerror}") from error
-    return out, False
 
 
 def _count(text: str) -> int:

@@ -46,6 +46,10 @@ class Outputs:
     annotated: Path | None = None
     timeline: Path | None = None
 
+    def timeline_files(self) -> tuple[Path, ...]:
+        """The table and the plot of the timeline, where one is asked for."""
+        return tuple(_with(self.timeline, suffix) for suffix in (".csv", ".png")) if self.timeline else ()
+
     def in_folders(self, place: Path) -> "Outputs":
         """Those of one film of several, where both are folders. Names keep the film's suffix: no two are the same."""
         name = place if place.suffix.lower() in WRITABLE else place.with_name(f"{place.name}.mp4")
@@ -112,7 +116,7 @@ def read_one(
     """
     people = People(options.every or 1 / video.fps)
     end: End = "stopped"
-    table_path, plot = (outputs.timeline and _with(outputs.timeline, suffix) for suffix in (".csv", ".png"))
+    table_path, plot = outputs.timeline_files() or (None, None)
     for target in (outputs.annotated, plot):
         if target and os.path.lexists(target) and not options.overwrite:
             raise MienError(f"{target} exists; replace it with --overwrite")

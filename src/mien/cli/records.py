@@ -42,12 +42,15 @@ class Outcome:
 class Writer:
     """Writes records to standard output or a file, one after another; made by `open_writer`.
 
-    kind: one of FORMATS. columns: of CSV. fresh: the file is empty. When the disk is full, a file keeps its whole
-    records.
+    kind: one of FORMATS. columns: of CSV. fresh: the file is empty. goes_on: where nobody reads standard output any
+    more (`| head`), write on into nothing. When the disk is full, a file keeps its whole records.
     """
 
-    def __init__(self, file: BinaryIO, name: str, kind: str, columns: Sequence[str], fresh: bool) -> None:
+    def __init__(
+        self, file: BinaryIO, name: str, kind: str, columns: Sequence[str], fresh: bool, *, goes_on: bool = False
+    ) -> None:
         self.file, self.name, self.kind, self.columns = file, name, kind, columns
+        self.goes_on = goes_on
         self.resumable = "error" in columns  # those of a single film or camera are not
         self.count = 0
         on_screen = name == "standard output"
@@ -89,7 +92,9 @@ class Writer:
                 data = data[self.file.write(data) :]
             self.file.flush()
         except BrokenPipeError:
-            raise
+            if not self.goes_on:
+                raise
+            _discard_output()
         except OSError as error:
             if self.end is None:
                 raise MienError(f"cannot write to {self.name}: {error.strerror}") from error
@@ -110,16 +115,18 @@ def open_writer(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    goes_on: bool = False,
 ) -> Iterator[Writer]:
     """A Writer to a file, or to standard output where path is None.
 
     columns: of tables, by csv_columns. resume: go on with the file as `finished` left it. overwrite: replace a file
-    that exists; without either, such a file is an error, for it may be a day's work. A JSON or parquet file
-    appears when it is complete; others grow line by line.
+    that exists; without either, such a file is an error, for it may be a day's work. goes_on: other files are written
+    beside, which are wanted although nobody reads standard output any more. A JSON or parquet file appears when it is
+    complete; others grow line by line.
     """
     if path is None:
         with _standard_output() as out:
-            writer = Writer(out, "standard output", kind, columns, True)
+            writer = Writer(out, "standard output", kind, columns, True, goes_on=goes_on)
             try:
                 yield writer
             finally:
@@ -166,12 +173,16 @@ def _standard_output() -> Iterator[BinaryIO]:
             try:
                 buffer.flush()
             except OSError:
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                _discard_output()
             raise
         return
     collected = io.BytesIO()  # standard output is an object of text only (a notebook, a test)
     yield collected
     sys.stdout.write(collected.getvalue().decode("utf-8", "replace"))
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def to_record(reading: ReadResult[Any], name: str, model: str) -> Record:

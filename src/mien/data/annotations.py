@@ -67,7 +67,7 @@ def _rafdb(root: Folder) -> Pictures | None:
     aligned = 0
     for name, label in _pairs(read_text(lists[0][1])):
         stem = os.path.splitext(name)[0]
-        file = index.paths.get(f"{stem}_aligned")
+        file = next(iter(index.named.get(f"{stem}_aligned", [])), None)
         aligned += file is not None
         file = file or index.find(name, lists[0][0].path)
         if file is None:
@@ -140,6 +140,6 @@ def _npy_number(path: str) -> int | None:
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
     for line in text.splitlines():
-        words = line.split()
+        words = line.replace(",", " ").split()
         if len(words) == 2:
             yield words[0], words[1]

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from mien.data.folder_tree import Folder
-from mien.data.label_files import PictureIndex, labelled, read_text, tell_missing
+from mien.data.label_files import PictureIndex, labelled, once_each, read_text, tell_missing, tell_unnamed
 from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
@@ -37,6 +37,8 @@ def find(root: Folder) -> Pictures | None:
             decisions.append(f"{len(samples) - before:,} faces cut out of the pictures by the boxes in {shown} (COCO)")
             tell_missing(left_out, decisions, path)
     if decisions:
+        tell_unnamed(root, samples, left_out, decisions)
+        samples = once_each(samples, left_out, decisions)
         return labelled(root, "COCO (a json file of boxes)", samples, "", decisions, left_out)
     if voc:
         raise MienError(
@@ -61,14 +63,26 @@ def _read(
     left_out: Counter[str],
 ) -> None:  # fmt: skip
     try:
+        relative = _in_shares(lists["annotations"])
         names = {category["id"]: str(category["name"]) for category in lists["categories"]}
         files = {image["id"]: str(image["file_name"]) for image in lists["images"]}
         for annotation in lists["annotations"]:
-            picture = index.find(files[annotation["image_id"]], folder)
+            picture = index.find(files[annotation["image_id"]], folder, usage)
             x, y, width, height = (float(value) for value in annotation["bbox"])
             if picture is None:
                 left_out["rows whose picture is missing"] += 1
             else:
-                samples.append(Sample(picture, names[annotation["category_id"]], usage, (x, y, x + width, y + height)))
-    except (KeyError, TypeError, ValueError) as error:
-        raise MienError(f"{path} is not a whole COCO file ({error!r}); export it again") from error
+                box = (x, y, x + width, y + height)
+                samples.append(Sample(picture, names[annotation["category_id"]], usage, box, relative))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise MienError(
+            f"{path} is not a whole COCO file: an annotation needs image_id, category_id and a bbox of four numbers, "
+            "an image id and file_name, a category id and name; export it again"
+        ) from error
+
+
+def _in_shares(annotations: list[dict[str, Any]]) -> bool:
+    """Whether boxes are in shares of the picture (0..1), not in pixels as COCO has them."""
+    boxes = [box for annotation in annotations if isinstance(box := annotation.get("bbox"), list)]
+    values = [value for box in boxes for value in box if isinstance(value, (int, float))]
+    return bool(values) and max(values) <= 1

@@ -1,4 +1,4 @@
-"""Emotions told by file names: KDEF (AF01ANS.JPG), JAFFE (KA.AN1.39.tiff), CK+'s sequences, happy_03.png."""
+"""Emotions told by file names: KDEF (AF01ANS.JPG), JAFFE (KA.AN1.39.tiff), BU-3DFE, CK+'s sequences, happy_03.png."""
 
 import os
 import re
@@ -6,39 +6,42 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from mien.data.class_names import PRESETS
-from mien.data.folder_tree import Folder
+from mien.data.folder_tree import Folder, leave_out_junk
 from mien.data.label_files import labelled, number_in, read_text
-from mien.data.parts import part_of, suspicion
+from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
-from mien.labels import emotion_of
+from mien.labels import emotion_of, emotions_of
 
 _CODES = {"an": "angry", "di": "disgust", "fe": "fear", "af": "fear", "ha": "happy", "sa": "sad", "su": "surprise",
           "ne": "neutral"}  # fmt: skip
 _KDEF = re.compile(r"[AB][FM]\d{2}(?P<code>AF|AN|DI|HA|NE|SA|SU)(?P<view>S|HL|HR|FL|FR)(?![A-Za-z])", re.IGNORECASE)
 _JAFFE = re.compile(r"[A-Z]{2}[._-](?P<code>AN|DI|FE|HA|NE|SA|SU)\d[._-]\d+(?!\d)", re.IGNORECASE)
+_BU3DFE = re.compile(r"[FM]\d{4}_(?P<code>AN|DI|FE|HA|NE|SA|SU)\d{2}[A-Z]{2}_F[23]D", re.IGNORECASE)
 _MOST = 0.9  # share of the pictures that must be named so
 _APEX = 3  # frames at the end of a CK+ sequence that show its emotion, as CK+48 takes them
 _SEQUENCE = re.compile(r"(?P<sequence>S\d+_\d+)_\d+")
 
 
 def find(root: Folder) -> Pictures | None:
-    """The pictures under a folder whose names are KDEF's or JAFFE's, or that lie as CK+'s sequences; None for
-    others.
+    """The pictures under a folder whose names are KDEF's, JAFFE's or BU-3DFE's, or that lie as CK+'s sequences; None
+    for others.
     """
     if (pictures := _ck_plus(root)) is not None:
         return pictures
-    for layout, pattern in (("KDEF", _KDEF), ("JAFFE", _JAFFE)):
-        samples, left_out = [], Counter[str]()
+    for layout, pattern in (("KDEF", _KDEF), ("JAFFE", _JAFFE), ("BU-3DFE", _BU3DFE)):
+        samples, left_out, against = list[Sample](), Counter[str](), list[str]()
         views: Counter[str] = Counter()
         for folder in root.walk():
+            usage, emotion = _usage(root, folder), _emotion_of_folder(root, folder)
             for name in folder.pictures:
                 match = pattern.match(name)
                 if match is None:
                     left_out[f"names that are not {layout}'s"] += 1
                     continue
-                samples.append(
-                    Sample(os.path.join(folder.path, name), _CODES[match["code"].lower()], _usage(root, folder))
-                )
+                file = os.path.join(folder.path, name)
+                samples.append(Sample(file, _CODES[match["code"].lower()], usage))
+                if emotion not in (None, samples[-1].label):
+                    against.append(os.path.relpath(file, root.path))
                 views[match.groupdict().get("view", "").upper()] += 1
         if samples and len(samples) >= _MOST * root.count:
             decisions = [f"emotions read from {layout}'s file names"]
@@ -46,31 +49,45 @@ def find(root: Folder) -> Pictures | None:
                 decisions.append(
                     f"{profiles:,} of the pictures are full profiles (FL, FR), which mien's detector would not find"
                 )
+            if against:
+                decisions.append(
+                    f"{len(against):,} pictures lie in a folder of another emotion than their name's, which counts "
+                    f"({against[0]})"
+                )
             if left_out:
                 decisions.append(f"left out: {left_out.total():,} pictures whose names are not {layout}'s")
+            leave_out_junk(root, decisions, left_out)
             return labelled(root, f"{layout} (emotions in file names)", samples, "", decisions, left_out)
     return None
 
 
 def find_words(root: Folder) -> Pictures | None:
-    """Pictures in no class folders whose names each hold one emotion: happy_03.png, Rafd090_01_angry_frontal.jpg."""
-    inner = [folder.name for folder in _sole(root).folders if folder.count]
-    if inner and suspicion(inner) is None:
+    """Pictures whose names each hold one emotion, and whose folders name none: happy_03.png in male/, female/ or none.
+
+    None where the folders name emotions, or fewer than two emotions are in the names.
+    """
+    if any(len({*emotions_of(f.name for f in folder.folders if f.count).values()}) > 1 for folder in root.walk()):
         return None
     samples, left_out = [], Counter[str]()
+    known: dict[str, str | None] = {}
     for folder in root.walk():
+        usage = _usage(root, folder)
         for name in folder.pictures:
-            words = re.split(r"[\W_\d]+", os.path.splitext(name)[0])
-            emotions = {emotion_of(word) for word in words if word} - {None}
+            words = {word for word in re.split(r"[\W_\d]+", os.path.splitext(name)[0]) if word}
+            known |= {word: emotion_of(word) for word in words if word not in known}
+            emotions = {known[word] for word in words} - {None}
             if len(emotions) == 1:
-                samples.append(Sample(os.path.join(folder.path, name), str(emotions.pop()), _usage(root, folder)))
+                samples.append(Sample(os.path.join(folder.path, name), str(emotions.pop()), usage))
             else:
                 left_out["names without an emotion"] += 1
     if len(samples) < _MOST * root.count or len({sample.label for sample in samples}) < 2:
         return None
-    decisions = ["emotions read from the words in the file names"]
+    inner = [folder.name for folder in _sole(root).folders if folder.count and not part_of(folder.name)]
+    beside = f"; the folders ({', '.join(inner[:6])}{' ...' if len(inner) > 6 else ''}) name none" if inner else ""
+    decisions = [f"emotions read from the words in the file names{beside}"]
     if left_out:
         decisions.append(f"left out: {left_out.total():,} pictures whose names hold no emotion, or several")
+    leave_out_junk(root, decisions, left_out)
     return labelled(root, "emotions in file names", samples, "", decisions, left_out)
 
 
@@ -107,6 +124,12 @@ def _ck_plus(root: Folder) -> Pictures | None:
     decisions = [f"CK+: the last {_APEX} frames of each sequence with an emotion are taken, as CK+48 does"]
     decisions += [f"left out: {n:,} {reason}" for reason, n in left_out.items() if n]
     return labelled(root, "CK+ (sequences and *_emotion.txt)", samples, "", decisions, left_out)
+
+
+def _emotion_of_folder(root: Folder, folder: Folder) -> str | None:
+    """The emotion that the folders between root and a picture name, the innermost first."""
+    inside = Path(folder.path).relative_to(root.path).parts
+    return next((emotion for name in reversed(inside) if (emotion := emotion_of(name))), None)
 
 
 def _usage(root: Folder, folder: Folder) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,13 +11,18 @@ from pathlib import PurePath
 from mien.data.image import SUFFIXES
 from mien.data.parts import natural
 
+# What systems and programs leave behind, in lower case: thumbnails of a file server, waste, packages.
+_JUNK = {"@eadir", "$recycle.bin", "system volume information", "lost+found", "node_modules", "thumbs", "#recycle",
+         "@recycle", "recycler"}  # fmt: skip
+
 
 @dataclass
 class Folder:
     """One folder. pictures: names of regular files with a picture's suffix, numbers in numeric order.
 
     files: names of other regular files. folders: those within, but for hidden ones and what macOS and notebooks leave
-    behind. irregular: pictures by name that are pipes, devices, broken links or links to such; they are never opened.
+    behind. junk: folders within that systems leave behind, such as @eaDir; they are in no count and in no walk.
+    irregular: pictures by name that are pipes, devices, broken links or links to such; they are never opened.
     """
 
     path: str
@@ -24,6 +30,7 @@ class Folder:
     pictures: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     folders: list["Folder"] = field(default_factory=list)
+    junk: list["Folder"] = field(default_factory=list)
     irregular: int = 0
 
     @cached_property
@@ -47,6 +54,17 @@ class Folder:
         return next((folder for folder in self.folders if folder.name.lower() == name), None)
 
 
+def leave_out_junk(root: Folder, decisions: list[str], left_out: Counter[str]) -> None:
+    """Count the pictures in junk folders as left out, aloud."""
+    counts = Counter[str]()
+    for folder in root.walk():
+        for junk in folder.junk:
+            counts[f"{junk.name}/"] += junk.count
+    for name, n in (+counts).items():
+        decisions.append(f"left out: {name} ({n:,} pictures), which a system or a program has left behind")
+    left_out.update(+counts)
+
+
 def scan(path: str | os.PathLike[str], _entered: frozenset[tuple[int, int]] = frozenset()) -> Folder:
     """List a folder and all below; a folder that links back to one above it is not entered. Raises OSError."""
     here = os.stat(path)
@@ -65,7 +83,10 @@ def scan(path: str | os.PathLike[str], _entered: frozenset[tuple[int, int]] = fr
             continue
         if stat.S_ISDIR(state.st_mode):
             if not entry.name.startswith("__") and (state.st_dev, state.st_ino) not in entered:
-                folder.folders.append(scan(entry.path, entered))
+                if entry.name.lower() not in _JUNK:
+                    folder.folders.append(scan(entry.path, entered))
+                elif os.access(entry.path, os.R_OK | os.X_OK):  # lost+found is the administrator's alone
+                    folder.junk.append(scan(entry.path, entered))
         elif not stat.S_ISREG(state.st_mode):
             folder.irregular += is_picture
         elif is_picture:

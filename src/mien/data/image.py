@@ -3,8 +3,9 @@
 import importlib
 import io
 import os
+import shlex
 import struct
-import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -13,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from mien.data.pixel_depth import DEPTHS, to_uint8
-from mien.errors import MienError, install_hint
-from mien.files import refuse_address
+from mien.data.pixel_depth import colors_to_uint8, load_deep, to_uint8
+from mien.errors import MienError, MienWarning, install_hint
+from mien.files import refuse_address, shortened
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
 
@@ -33,6 +34,13 @@ SUFFIXES = frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".webp",
     ".tif", ".tiff", ".mpo", ".ico", ".jp2", ".avif", ".heic", ".heif", ".hif",
 ))  # fmt: skip
+SEVERAL = {
+    "GIF": "frames",
+    "PNG": "frames",
+    "WEBP": "frames",
+    "AVIF": "frames",
+    "TIFF": "pages",
+}  # what a file may hold
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 
 
@@ -41,8 +49,9 @@ def open_picture(source: Source, max_pixels: int = MAX_PIXELS, untrusted: bool =
 
     source: a path; the bytes of a picture file, or a file open for reading bytes; a Pillow image; or an array
     (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA of uint8, of uint16, or of floats in 0..1.
-    EXIF orientation is applied, transparency is laid over white, an animation gives its first frame. 16 bits are scaled
-    to 8 by the depth that the values use (8, 10, 12, 14 or 16 bits), with a MienWarning where that is not all 16.
+    EXIF orientation is applied, transparency is laid over white, an animation gives its first frame and a TIFF its
+    first page, with a MienWarning. 16 bits are scaled to 8 by the depth that the values use (8, 10, 12, 14 or 16 bits),
+    with a MienWarning where that is not all 16.
     max_pixels: width times height above which a picture is refused before it is decoded; half of that for formats whose
     decoders take more memory. untrusted: refuse formats that let a small file work for minutes (JPEG 2000).
 
@@ -60,7 +69,7 @@ def open_picture(source: Source, max_pixels: int = MAX_PIXELS, untrusted: bool =
     elif isinstance(source, (str, os.PathLike)):
         if not os.fspath(source):
             raise MienError("the name of the picture is empty; give a path")
-        refuse_address(name)
+        refuse_address(os.fspath(source))
         file = _open_file(Path(source), name)
     elif hasattr(source, "read") and hasattr(source, "seekable"):
         file = source
@@ -96,9 +105,9 @@ def to_square_gray(image: Image.Image, size: int) -> NDArray[np.uint8]:
 
 
 def describe(source: object) -> str:
-    """How messages name a source: its path, or what kind of object it is."""
+    """How messages name a source: its path, shortened where it is very long, or what kind of object it is."""
     if isinstance(source, (str, os.PathLike)):
-        return str(source)
+        return shortened(str(source))
     if isinstance(source, np.ndarray):
         return f"array {source.shape} {source.dtype}"
     if isinstance(source, Image.Image):
@@ -148,9 +157,29 @@ def _decode(file: BinaryIO, name: str, max_pixels: int, formats: tuple[str, ...]
     _check_bounds(image, name, max_pixels)
     if image.format in ("JPEG", "MPO"):
         _check_scans(file, image, name, max_pixels)
-    if _rawmode(image)[:-1] in ("RGB;16", "RGBA;16"):
-        image = _load_deep(file, image, name, formats)
-    return _upright_rgb(image, name, max_pixels)
+    if (rawmode := _rawmode(image))[:-1] in ("RGB;16", "RGBA;16", "LA;16"):
+        try:
+            image = load_deep(image, rawmode, lambda: _again(file, formats), name)
+        except Exception as error:
+            raise MienError(f"{name} is damaged or cut short: {_one_line(error)}") from error
+    picture = _upright_rgb(image, name, max_pixels)
+    if image.format in SEVERAL:
+        _say_others(file, image, name, formats)
+    return picture
+
+
+def _say_others(file: BinaryIO, image: Image.Image, name: str, formats: tuple[str, ...]) -> None:
+    """Warn where a file holds more pictures than the one that is read."""
+    try:
+        # Pillow walks through the file to count them.
+        count = getattr(_again(file, formats) if image.format in ("GIF", "TIFF") else image, "n_frames", 1)
+    except Exception:  # damaged behind the first picture, which is whole
+        return
+    if count > 1:
+        command = f"; all of them as a film: ffmpeg -i {shlex.quote(name)} film.mp4"
+        film = command if image.format in ("GIF", "PNG") and os.path.isfile(name) else ""
+        what = SEVERAL[image.format or ""]
+        warnings.warn(f"{name} has {count:,} {what}, and the first is read{film}", MienWarning, stacklevel=2)
 
 
 def _check_scans(file: BinaryIO, image: Image.Image, name: str, max_pixels: int) -> None:
@@ -197,6 +226,14 @@ def _identify(file: BinaryIO, formats: tuple[str, ...]) -> Image.Image | None:
     return None
 
 
+def _again(file: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
+    """The picture of a file that was identified before, to be decoded in another way."""
+    file.seek(0)
+    image = _identify(file, formats)
+    assert image is not None
+    return image
+
+
 def _heif_decoder() -> Callable[[BinaryIO, str], Image.Image] | None:
     """pillow-heif's class of images, where it is installed; Pillow itself is left as it is."""
     try:
@@ -238,33 +275,6 @@ def _rawmode(image: Image.Image) -> str:
     return rawmode if isinstance(rawmode, str) else ""
 
 
-def _load_deep(file: BinaryIO, image: Image.Image, name: str, formats: tuple[str, ...]) -> Image.Image:
-    """Decode colors of 16 bits. Pillow keeps their high bytes only; where the values are small, both are needed."""
-    rawmode = _rawmode(image)
-    try:
-        image.load()
-        high = np.asarray(image)
-        if high[..., :3].max() >= 1 << (DEPTHS[-2] - 8):
-            return image
-        file.seek(0)
-        again = _identify(file, formats)
-        assert again is not None
-        # The same bytes read in the other order: what Pillow takes for the high byte is the low one.
-        little = sys.byteorder == "little" if rawmode[-1] == "N" else rawmode[-1] == "L"
-        swapped = rawmode[:-1] + ("B" if little else "L")
-        for i, (codec, extents, offset, arguments) in enumerate(again.tile):  # type: ignore[attr-defined]
-            other = (swapped, *arguments[1:]) if isinstance(arguments, tuple) else swapped
-            again.tile[i] = type(again.tile[i])(codec, extents, offset, other)  # type: ignore[attr-defined]
-        again.load()
-        deep = high.astype(np.uint16) << 8 | np.asarray(again)
-    except Exception as error:
-        raise MienError(f"{name} is damaged or cut short: {_one_line(error)}") from error
-    colors = to_uint8(deep[..., :3], name)
-    alpha = [to_uint8(deep[..., 3:], name)] if deep.shape[2] == 4 else []
-    image.paste(Image.fromarray(np.concatenate([colors, *alpha], axis=2)))
-    return image
-
-
 def _upright(image: Image.Image) -> Image.Image:
     # Reading EXIF costs an import; most pictures have none.
     if image.format in ("JPEG", "PNG", "WEBP") and not {"exif", "Raw profile type exif", "xmp"} & {*image.info}:
@@ -304,7 +314,7 @@ def _from_array(array: NDArray[Any], name: str, max_pixels: int) -> Image.Image:
     if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.size == 0:
         raise MienError(f"{name} is not a picture; give (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA")
     check_size(array.shape[1], array.shape[0], name, max_pixels)
-    pixels = to_uint8(array, name)
+    pixels = colors_to_uint8(array, name)
     if channels == 1:
         pixels = pixels.reshape(pixels.shape[:2])
     return _rgb(Image.fromarray(np.ascontiguousarray(pixels)), name)

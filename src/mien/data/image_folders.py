@@ -1,214 +1,148 @@
 """Folders of classes: <class>/*.jpg, or train/<class>/*.jpg beside test/<class>/*.jpg, and what only looks like them.
 
-FER2013 comes in this form, too; there the usage stands in the file's name (PublicTest_88305051.jpg). Elsewhere it is
-the folder's (see `mien.data.parts`): train is Training, validation PublicTest, test PrivateTest; without such folders
-"".
+FER2013 comes in this form, too; there the name of the file (PublicTest_88305051.jpg) tells which of the pictures in
+test/ are validation. Elsewhere the part is the folder's (see `mien.data.parts`): train is Training, validation
+PublicTest, test PrivateTest; without such folders "".
 """
 
 import os
 import re
+import unicodedata
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from mien.data import file_names
+from mien.data.class_folders import Search, listed, look
+from mien.data.class_names import AS_IS
 from mien.data.dataset import USAGES
-from mien.data.folder_tree import Folder
-from mien.data.parts import part_of, suspicion
+from mien.data.folder_tree import Folder, leave_out_junk
+from mien.data.parts import part_of
 from mien.data.pictures import PART_NAMES, Pictures, Sample
-from mien.errors import MienError
-from mien.labels import emotion_of
+from mien.labels import emotion_of, emotions_of
 
 _NAMED = re.compile(rf"({'|'.join(USAGES)})_[0-9]")
+_NUMBER = re.compile(r"(?:class|label|emotion|expression)?[ _-]?\d{1,9}", re.IGNORECASE)  # 3, class_3
+_TOLD_ELSEWHERE = (".csv", ".tsv")  # see `mien.data.sources`
+_OF_SYSTEMS = {"thumbs.db", "desktop.ini"}
 
 
-@dataclass
-class _Search:
-    """The class folders found so far, as (folder, label, usage), and what was decided on the way."""
+def find(root: Folder, trusted: bool = False, by_words: bool = True) -> Pictures | None:
+    """The pictures in class folders under a folder; None where there are none, or where the folders name no emotions
+    and the file names do.
 
-    root: Folder
-    trusted: bool  # the user named the classes: folders are taken as they are
-    classes: list[tuple[Folder, str, str]] = field(default_factory=list)
-    decisions: list[str] = field(default_factory=list)
-    left_out: Counter[str] = field(default_factory=Counter)
-
-    def leave_out(self, folders: list[Folder], why: str) -> None:
-        """Count the pictures of folders as left out, aloud."""
-        for folder in folders:
-            name = os.path.relpath(folder.path, self.root.path)
-            self.decisions.append(f"left out: {name}/ ({folder.count:,} pictures), {why}")
-            if folder.count:
-                self.left_out[f"{name}/"] += folder.count
-
-
-def find(root: Folder, trusted: bool = False) -> Pictures | None:
-    """The pictures in class folders under a folder, or None where there are none.
-
-    trusted: folders are classes whatever their names look like (the user gave `classes`). Raises MienError for a
-    class folder without pictures, for folders that look like people, folds, splits or parts of a layout and not like
-    classes, and for several data sets side by side.
+    trusted: folders are classes whatever their names look like (the user gave `classes`). by_words: emotions in the
+    file names go before folders that name none. Raises MienError as `mien.data.class_folders.look` does.
     """
-    search = _Search(root, trusted)
-    _look(root, "", search)
+    search = Search(root, trusted)
+    look(root, "", search)
     if not search.classes:
         return None
+    labels = _labels(search)
+    emotional = any(emotion_of(label) for label in labels)
+    if by_words and not trusted and not emotional and file_names.find_words(root):
+        return None
     samples = [
-        Sample(file, label, _usage(file, usage))
-        for folder, label, usage in search.classes for file in folder.all_pictures()
+        Sample(file, label, usage)
+        for (folder, _, usage), label in zip(search.classes, labels, strict=True) for file in folder.all_pictures()
     ]  # fmt: skip
-    usages = Counter(sample.usage for sample in samples)
-    if set(usages) - {""}:
-        shown = ", ".join(
-            f"{PART_NAMES.get(usage, 'no part')} {usages[usage]:,}" for usage in ("", *USAGES) if usages[usage]
-        )
-        homes = sorted({name for folder, _, _ in search.classes if (name := _split_name(folder, root))}) or [
-            "file names"
-        ]
-        search.decisions.insert(0, f"parts as given by {_listed(homes)}: {shown}")
+    samples = _parts(samples, search)
     _count_odd(search)
+    numbers = {label for label in labels if _NUMBER.fullmatch(label.strip())}
+    mixed = not trusted and emotional and bool(numbers)
+    layout = "pictures in class folders" + (", some numbers and some emotions," if mixed else "")
     return Pictures(
-        Path(root.path), "pictures in class folders", samples, decisions=search.decisions, left_out=search.left_out
+        Path(root.path), layout, samples, unnamed=mixed, decisions=search.decisions, left_out=search.left_out
     )
 
 
-def _look(top: Folder, usage: str, search: _Search) -> None:
-    """Add the class folders under `top` to the search; usage: the part that the folders above have named."""
-    while (
-        len(top.folders) == 1
-        and part_of(top.folders[0].name) is None
-        and not top.folders[0].pictures
-        and top.folders[0].count
-    ):
-        top = top.folders[0]
-    inner = top.folders
-    if not any(folder.count for folder in inner):
-        return
-    parts = {folder.name: part_of(folder.name) for folder in inner}
-    if any(parts.values()) and not search.trusted:
-        _split_folders(top, parts, usage, search)
-    elif _class_then_split(inner):
-        for folder in inner:
-            search.classes += [(part, folder.name, part_of(part.name) or "") for part in folder.folders if part.count]
-            search.leave_out(
-                [Folder(folder.path, "", folder.pictures)] if folder.pictures else [], "outside of its split folders"
-            )
-    else:
-        _class_folders(top, usage, search)
+def _labels(search: Search) -> list[str]:
+    """The label of each class folder: its name, or the emotion that it means only among its like, told."""
+    names = [unicodedata.normalize("NFC", name) for _, name, _ in search.classes]
+    if search.trusted:
+        return names
+    homes = [os.path.dirname(folder.path) for folder, _, _ in search.classes]
+    read = emotions_of(names)
+    for home in dict.fromkeys(homes):
+        read |= emotions_of(name for name, at in zip(names, homes, strict=True) if at == home)
+    among = {name: emotion for name, emotion in read.items() if emotion_of(name) is None}
+    if among:
+        shown = ", ".join(f"{name!r} as {emotion}" for name, emotion in sorted(among.items()))
+        search.tell(f"class names read as emotions, by those beside them: {shown} (as they stand: classes='{AS_IS}')")
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(_spelling(name), name)
+    for name in dict.fromkeys(names):
+        other = first[_spelling(name)]
+        if name.strip().casefold() != other.strip().casefold() and name not in read:
+            search.tell(f"{other!r} and {name!r} are one class")
+    return [among.get(name) or (name if name in read else first[_spelling(name)]) for name in names]
 
 
-def _split_folders(top: Folder, parts: dict[str, str | None], usage: str, search: _Search) -> None:
-    """Folders of which some are named as splits: train/ beside test/, and what else stands there."""
-    splits = [folder for folder in top.folders if parts[folder.name] and folder.count]
-    others = [folder for folder in top.folders if not parts[folder.name]]
-    flat = [folder for folder in splits if not any(inner.count for inner in folder.folders)]
-    nested = [folder for folder in splits if folder not in flat]
-    classes = [folder for folder in others if folder.count and emotion_of(folder.name)]
-    if len(classes) >= 2 and (flat == splits or all(parts[folder.name] != "Training" for folder in nested)):
-        # angry/, happy/ and test/ side by side.
-        others = [folder for folder in others if folder not in classes]
-        search.decisions.append(
-            f"{_listed([folder.name for folder in classes])} are classes; {_listed([s.name for s in splits])} beside "
-            f"them "
-            f"{'are' if len(splits) > 1 else 'is'} no class"
-        )
-        search.classes += [(folder, folder.name, "Training" if nested else usage) for folder in classes]
-    elif flat == splits:
-        return  # train/*.jpg without classes: file names or a list may tell them
-    if any(parts[folder.name] == "Training" for folder in flat):
-        raise MienError(
-            f"{top.path}: {_listed([f.name for f in flat])} holds pictures in no class folders, and a split is no "
-            f"class; "
-            "is it one? Sort its pictures into <class>/ folders, or move it away"
-        )
-    search.leave_out(flat, "it holds no class folders, so its pictures have no labels")
-    search.leave_out([folder for folder in others if folder.count], "it is neither a split nor a class")
-    for folder in nested:
-        _look(folder, parts[folder.name] or usage, search)
+def _spelling(name: str) -> str:
+    """What is the same for very_happy, Very Happy and very-happy; -1 and 1 differ."""
+    return re.sub(r"[\s_.-]+", " ", name.strip().casefold())
 
 
-def _class_then_split(inner: list[Folder]) -> bool:
-    """Whether each folder is a class that is split within: angry/train/, angry/test/."""
-    return all(
-        folder.folders
-        and all(part_of(part.name) for part in folder.folders if part.count)
-        and any(part.count for part in folder.folders)
-        and not any(sum(below.count > 0 for below in part.folders) > 1 for part in folder.folders)
-        for folder in inner
+def _parts(samples: list[Sample], search: Search) -> list[Sample]:
+    """The samples, each in its part: its folder's, and where that says less, the one that FER2013's file names tell."""
+    named = [match[1] if (match := _NAMED.match(os.path.basename(s.file))) else "" for s in samples]
+    in_test = {name for s, name in zip(samples, named, strict=True) if s.usage == "PrivateTest"}
+    divided = {"PublicTest", "PrivateTest"} <= in_test and not any(s.usage == "PublicTest" for s in samples)
+    told, against = [], []
+    for sample, name in zip(samples, named, strict=True):
+        usage = sample.usage or name
+        if divided and usage == "PrivateTest" and name == "PublicTest":
+            usage = name
+        elif name and name != usage:
+            against.append(sample)
+        told.append(Sample(sample.file, sample.label, usage))
+    usages = Counter(sample.usage for sample in told)
+    if not set(usages) - {""}:
+        return told
+    shown = ", ".join(
+        f"{PART_NAMES.get(usage, 'no part')} {usages[usage]:,}" for usage in ("", *USAGES) if usages[usage]
     )
-
-
-def _class_folders(top: Folder, usage: str, search: _Search) -> None:
-    inner = [folder for folder in top.folders if folder.count]
-    empty = [folder for folder in top.folders if not folder.count]
-    names = [folder.name for folder in inner]
-    below = [folder for folder in inner if sum(emotion_of(f.name) is not None for f in folder.folders if f.count) >= 2]
-    doubt = None if search.trusted else suspicion(names)
-    if doubt in ("people", "folds") and all(folder.folders and not folder.pictures for folder in inner):
-        search.decisions.append(f"{_listed(names)} look like {doubt}: the folders within them are the classes")
-        for folder in inner:
-            search.classes += [(f, f.name, usage) for f in folder.folders if f.count]
-        return
-    if below and not search.trusted and not any(emotion_of(name) for name in names):
-        if len(below) > 1:
-            raise MienError(
-                f"{top.path} holds several data sets, each with class folders ({_listed([f.name for f in below])}); "
-                f"which one "
-                f"is meant? Give it: {below[0].path}"
-            )
-        search.leave_out([folder for folder in inner if folder is not below[0]], f"the classes are in {below[0].name}/")
-        _look(below[0], usage, search)
-        return
-    inside = [f for f in inner if any(part_of(s.name) == "Training" and len(s.folders) > 1 for s in f.folders)]
-    if inside and not search.trusted:
-        if len(inside) > 1:
-            raise MienError(
-                f"{top.path} holds several data sets, each with its splits ({_listed([f.name for f in inside])}); "
-                f"which one is "
-                f"meant? Give it: {inside[0].path}"
-            )
-        search.leave_out(
-            [folder for folder in inner if folder is not inside[0]], f"the splits are in {inside[0].name}/"
+    homes = {name for folder, _, _ in search.classes if (name := _split_name(folder, search.root))}
+    by_names = ["file names"] if divided or any(n and not s.usage for s, n in zip(samples, named, strict=True)) else []
+    by_folders = sorted(homes) or (["folder names"] if any(s.usage for s in samples) else [])
+    search.decisions.insert(0, f"parts as given by {listed(by_folders + by_names)}: {shown}")
+    root = search.root.path
+    if against:
+        search.tell(
+            f"{len(against):,} pictures have names of another part than their folder's, which counts "
+            f"({os.path.relpath(against[0].file, root)})"
         )
-        _look(inside[0], usage, search)
-        return
-    if doubt and (len(names) > 1 or doubt != "parts of a layout"):
-        raise MienError(
-            f"{top.path}: the folders {_listed(names)} look like {doubt}, not like classes; are they? Then say so with "
-            f"{{parameter}} as-is; else sort the pictures into <class>/ folders",
-            parameter="classes",
-        )
-    for folder in empty:
-        if any(True for f in folder.walk() if f.files):
-            search.decisions.append(f"left out: {folder.name}/, it holds no pictures")
-        elif not usage:
-            raise MienError(f"the class folder {folder.path} holds no pictures; put some in or delete it")
-        else:
-            search.decisions.append(f"the class folder {os.path.relpath(folder.path, search.root.path)}/ is empty")
-    search.classes += [(folder, folder.name, usage) for folder in inner]
+    if usages[""]:
+        example = next(sample.file for sample in told if not sample.usage)
+        search.tell(f"{usages['']:,} pictures are in no part, such as {os.path.relpath(example, root)}")
+    return told
 
 
-def _count_odd(search: _Search) -> None:
-    """Count what lies about: pictures outside of class folders, and names that are no regular files."""
+def _count_odd(search: Search) -> None:
+    """Count what lies about: pictures outside of class folders, files that are no pictures by their names, junk, and
+    names that are no regular files."""
     inside = sum(folder.count for folder, _, _ in search.classes)
     outside = search.root.count - inside - search.left_out.total()
     if outside > 0:
         search.left_out["pictures outside of class folders"] += outside
-        search.decisions.append(f"left out: {outside:,} pictures outside of class folders")
+        search.tell(f"left out: {outside:,} pictures outside of class folders")
+    leave_out_junk(search.root, search.decisions, search.left_out)
+    suffixes = Counter(
+        os.path.splitext(name)[1].lower() or "none"
+        for folder in [*(f for f, _, _ in search.classes), *search.empty] for within in folder.walk()
+        for name in within.files
+        if name.lower() not in _OF_SYSTEMS and not name.lower().endswith(_TOLD_ELSEWHERE)
+    )  # fmt: skip
+    if suffixes:
+        shown = listed([f"{suffix} {n:,}" for suffix, n in suffixes.most_common()])
+        search.left_out["files without a picture's suffix"] += suffixes.total()
+        search.tell(f"left out: {suffixes.total():,} files in class folders without a picture's suffix ({shown})")
     if irregular := sum(folder.irregular for folder in search.root.walk()):
         search.left_out["pipes, devices and broken links"] += irregular
-        search.decisions.append(f"left out: {irregular:,} names of pictures that are pipes, devices or broken links")
+        search.tell(f"left out: {irregular:,} names of pictures that are pipes, devices or broken links")
 
 
 def _split_name(folder: Folder, root: Folder) -> str | None:
     """The folder between root and a class folder, or that folder itself, which names a part."""
     names = os.path.relpath(folder.path, root.path).split(os.sep)
     return next((name for name in reversed(names) if part_of(name)), None)
-
-
-def _usage(file: str, folder: str) -> str:
-    named = _NAMED.match(os.path.basename(file))
-    return named[1] if named else folder
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:6])
-    return f"{shown} and {len(names) - 6} more" if len(names) > 6 else shown

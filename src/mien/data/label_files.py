@@ -1,12 +1,16 @@
 """What the readers of label files share: text, numbers, and finding the pictures that a list names."""
 
 import os
-from collections import Counter
+import re
+from collections import Counter, defaultdict
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 
 from mien.data.folder_tree import Folder
+from mien.data.parts import part_of, rank_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
 
@@ -14,30 +18,89 @@ _BYTES = 1 << 28  # of a list of labels
 
 
 class PictureIndex:
-    """Finds the pictures that a list names: below the list's own folder, else by their name anywhere."""
+    """Finds the pictures that a list names: at the path that it gives, else where the end of that path fits best."""
 
     def __init__(self, root: Folder) -> None:
+        self.root = root.path
         self.paths: dict[str, str] = {}
+        self.named: dict[str, list[str]] = defaultdict(list)  # by the file's name, with its suffix and without
         for folder in root.walk():
             for name in folder.pictures:
                 path = os.path.join(folder.path, name)
-                self.paths.setdefault(os.path.normpath(path), path)
-                self.paths.setdefault(name, path)
-                self.paths.setdefault(os.path.splitext(name)[0], path)
+                self.paths[os.path.normpath(path)] = path
+                self.named[name].append(path)
+                self.named[os.path.splitext(name)[0]].append(path)
 
-    def find(self, name: str, folder: str) -> str | None:
-        """The path of a picture by the name in a list; None where it is not there."""
-        name = name.strip().replace("\\", "/").removeprefix("./")
-        below = self.paths.get(os.path.normpath(os.path.join(folder, name)))
-        return below or self.paths.get(os.path.basename(name))
+    def find(self, name: str, folder: str, usage: str = "") -> str | None:
+        """The path of a picture by the name in a list; None where it is not there.
+
+        folder: where the list lies. usage: the part of the row, which decides between pictures of one name in train/
+        and test/. Raises MienError where several pictures fit equally well.
+        """
+        name = self._plain(name)
+        if at := self._at(name, folder):
+            return at
+        fitting = self._fitting(name)
+        if len(fitting) > 1:
+            fitting = [path for path in fitting if usage and self._part(path) == usage] or fitting
+        if len(fitting) > 1:
+            raise MienError(
+                f"a list names {name}, which may be {fitting[0]} or {fitting[1]}; write into the list in which folder "
+                "it is"
+            )
+        listed = next((part for word in name.split("/")[:-1] if (part := part_of(word))), "")
+        # train/3.png is not test/3.png, even if only that is there.
+        return next((path for path in fitting if not listed or self._part(path) in ("", listed)), None)
+
+    def holds(self, name: str, folder: str) -> bool:
+        """Whether a name could be that of a picture here."""
+        name = self._plain(name)
+        return bool(name) and (self._at(name, folder) is not None or bool(self.named.get(name.rsplit("/", 1)[-1])))
+
+    def _at(self, name: str, folder: str) -> str | None:
+        places = (os.path.normpath(os.path.join(base, name)) for base in (folder, self.root))
+        return next((self.paths[place] for place in places if place in self.paths), None)
+
+    def _fitting(self, name: str) -> list[str]:
+        """Pictures of that file name that share most of the folders before it."""
+        words = name.split("/")
+        candidates = self.named.get(words[-1], [])
+        if len(candidates) < 2:
+            return candidates
+
+        def shared(path: str) -> int:
+            folders = os.path.dirname(path).split(os.sep)
+            pairs = zip(folders[::-1], words[-2::-1], strict=False)
+            return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+        most = max(map(shared, candidates))
+        return [path for path in candidates if shared(path) == most]
+
+    def _part(self, path: str) -> str:
+        folders = os.path.relpath(os.path.dirname(path), self.root).split(os.sep)
+        return next((part for folder in folders if (part := part_of(folder))), "")
+
+    @staticmethod
+    def _plain(name: str) -> str:
+        return re.sub(r"^(\./|[A-Za-z]:/)", "", name.strip().replace("\\", "/"))
 
 
-def read_text(path: str) -> str:
+def read_text(path: str, decisions: list[str] | None = None) -> str:
+    """A list of labels as text: UTF-8, UTF-16, or else Windows-1252, which is added to the decisions. Raises MienError
+    for one that is too large."""
     if os.path.getsize(path) > _BYTES:
         raise MienError(f"{path} is too large for a list of labels; delete or move it")
     raw = Path(path).read_bytes()
-    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    return raw.decode(encoding, "replace").replace("\0", "")
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return raw.decode("utf-16", "replace").replace("\0", "")
+    if len(raw) >= 8 and not raw[1:512:2].strip(b"\0"):  # without its mark
+        return raw.decode("utf-16-le", "replace")
+    try:
+        return raw.decode("utf-8-sig").replace("\0", "")
+    except UnicodeDecodeError:
+        if decisions is not None:
+            decisions.append(f"{os.path.basename(path)} is no UTF-8 and is read as Windows-1252")
+        return raw.decode("cp1252", "replace").replace("\0", "")
 
 
 def files_named(root: Folder, name: str) -> list[tuple[Folder, str]]:
@@ -72,3 +135,39 @@ def labelled(
             f"{root.path} is laid out as {layout} and has no labelled pictures ({reasons or 'its list is empty'})"
         )
     return Pictures(Path(root.path), layout, samples, numbers, decisions=decisions, left_out=+left_out)
+
+
+def tell_unnamed(root: Folder, samples: list[Sample], left_out: Counter[str], decisions: list[str]) -> None:
+    """Count the pictures that no list names."""
+    if n := root.count - len({sample.file for sample in samples}):
+        left_out["pictures that no list names"] += n
+        decisions.append(f"left out: {n:,} pictures that no list names")
+
+
+def once_each(samples: list[Sample], left_out: Counter[str], decisions: list[str]) -> list[Sample]:
+    """One sample a face: rows that repeat it are counted once, by the label of most rows; its part is the one that
+    holds it out where rows differ. Ties are left out. All of it is told."""
+    rows: dict[tuple[str, object], list[Sample]] = defaultdict(list)
+    for sample in samples:
+        rows[sample.file, sample.box].append(sample)
+    if len(rows) == len(samples):
+        return samples
+    kept, disputed, moved = [], 0, 0
+    for same in rows.values():
+        (label, n), *others = Counter(sample.label for sample in same).most_common(2)
+        disputed += bool(others)
+        if others and others[0][1] == n:
+            left_out["rows that contradict each other"] += len(same)
+            continue
+        usages = {sample.usage for sample in same} - {""}
+        moved += len(usages) > 1
+        kept.append(replace(same[0], label=label, usage=max(usages, key=rank_of, default="")))
+    decisions.append(f"{len(samples) - len(rows):,} rows name a face again; each face is taken once")
+    if disputed:
+        decisions.append(
+            f"{disputed:,} faces have rows with several labels; the label of most is taken, and where two are as "
+            f"frequent the face is left out ({left_out['rows that contradict each other']:,} rows)"
+        )
+    if moved:
+        decisions.append(f"{moved:,} faces are named in several parts; they stay in the one that is held out")
+    return kept

@@ -4,30 +4,43 @@ import re
 from collections.abc import Sequence
 
 from mien.data.dataset import USAGES
+from mien.labels import plain_name
 
 # As in Hugging Face's datasets: eval and evaluation are the test set. FER2013's own two test sets keep their names.
-_WORDS = {
-    "train": "Training", "training": "Training", "trainset": "Training", "trainval": "Training", "trn": "Training",
-    "val": "PublicTest", "valid": "PublicTest", "validation": "PublicTest", "validate": "PublicTest",
-    "valset": "PublicTest", "validset": "PublicTest", "dev": "PublicTest", "devset": "PublicTest",
-    "devel": "PublicTest", "development": "PublicTest", "publictest": "PublicTest",
-    "test": "PrivateTest", "testing": "PrivateTest", "tests": "PrivateTest", "testset": "PrivateTest",
-    "heldout": "PrivateTest", "unseen": "PrivateTest", "entrainement": "Training", "entrenamiento": "Training",
-    "treino": "Training", "prueba": "PrivateTest", "teste": "PrivateTest", "validacion": "PublicTest",
-    "tst": "PrivateTest", "eval": "PrivateTest", "evaluation": "PrivateTest", "evalset": "PrivateTest",
-    "holdout": "PrivateTest", "privatetest": "PrivateTest",
+_NAMES = {
+    "Training": (
+        "train", "training", "trainset", "trainval", "trn", "trainings", "entrainement", "apprentissage",
+        "entrenamiento", "treino", "treinamento", "addestramento", "egitim", "latih", "обучение", "обучающая",
+        "სატრენინგო", "训练", "训练集", "訓練", "学習", "훈련", "학습", "प्रशिक्षण",
+    ),
+    "PublicTest": (
+        "val", "valid", "validation", "validate", "valset", "validset", "dev", "devset", "devel", "development",
+        "publictest", "validierung", "validierungs", "validacion", "validacao", "convalida", "validazione", "validatie",
+        "dogrulama", "validasi", "валидация", "валидационная", "ვალიდაცია", "验证", "验证集", "驗證", "検証", "검증",
+    ),
+    "PrivateTest": (
+        "test", "testing", "tests", "testset", "tst", "eval", "evaluation", "evalset", "heldout", "holdout", "unseen",
+        "privatetest", "prueba", "pruebas", "teste", "testes", "uji", "тест", "тестовая", "სატესტო", "测试", "测试集",
+        "測試", "テスト", "테스트", "परीक्षण",
+    ),
 }  # fmt: skip
+_WORDS = {plain_name(name): part for part, names in _NAMES.items() for name in names}
 # Words that may stand beside them: "train_set", "FER2013Train", "test-00000-of-00001", "Validation Data".
 _BESIDE = {
     "set", "sets", "data", "dataset", "image", "images", "img", "imgs", "split", "face", "faces", "folder", "picture",
     "pictures", "photo", "photos", "part", "of", "fer", "raf", "rafdb", "db", "affectnet", "affect", "net", "ck",
     "kdef", "jaffe", "expw", "plus", "emotion", "emotions", "expression", "expressions", "aligned", "cropped", "labels",
     "label", "phase", "subset", "sample", "samples", "partial", "x", "instances", "coco", "annotations", "the", "my",
-    "new", "final", "manual", "manually", "annotated", "clean", "labelled", "labeled", "list",
+    "new", "final", "manual", "manually", "annotated", "clean", "labelled", "labeled", "list", "daten",
+}  # fmt: skip
+# Words beside them that tell one form of a part from another: "test_easy" and "test_hard", "train_augmented".
+_FORMS = {
+    "easy", "medium", "hard", "augmented", "augmentation", "aug", "balanced", "oversampled", "undersampled", "flipped",
+    "resized", "enhanced", "gray", "grey", "grayscale", "small", "large", "big", "mini", "full", "extra",
 }  # fmt: skip
 _PEOPLE = re.compile(
     r"(s|p|id|sub|subj|subject|person|participant|patient|actor|actress|user|student|model|face|identity|human|man|woman|"
-    r"male|female|volunteer|[abfm][fm]|tm|tf)[ _.-]?\d+[a-z]?",
+    r"male|female|volunteer|[abfm]?[fm]|tm|tf)[ _.-]?\d+[a-z]?",
     re.IGNORECASE,
 )
 _FOLDS = re.compile(r"(fold|split|set|part|batch|chunk|shard|session|round|cv|k)[ _.-]?\d+", re.IGNORECASE)
@@ -41,20 +54,38 @@ _STRUCTURE = {
 def part_of(name: str) -> str | None:
     """The part that a folder, a file or a csv value names: "Training", "PublicTest", "PrivateTest", or None.
 
-    "train", "Train_set", "FER2013Valid", "dev", "eval", "public_test", "test-00000-of-00002" are such names.
+    "train", "Train_set", "FER2013Valid", "dev", "eval", "public_test", "test-00000-of-00002", "test_easy" are such
+    names. Case and accents do not matter.
     """
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=\d)(?=[A-Za-z])|(?<=[A-Za-z])(?=\d)", " ", name.strip())
-    words = [word for word in re.split(r"[\W_]+", apart.lower()) if word and not word.isdigit()]
-    text = " ".join(words)
-    for pair, joined in (("public test", "publictest"), ("private test", "privatetest"), ("hold out", "holdout"),
-                         ("held out", "heldout"),
-                         ("train val", "trainval"), ("train set", "trainset"), ("test set", "testset")):  # fmt: skip
-        text = text.replace(pair, joined)
-    words = text.split()
+    words = _words(name)
     parts = {_WORDS[word] for word in words if word in _WORDS}
-    if len(parts) == 1 and all(word in _WORDS or word in _BESIDE for word in words):
+    if len(parts) == 1 and all(word in _WORDS or word in _BESIDE or word in _FORMS for word in words):
         return parts.pop()
     return None
+
+
+def is_form(name: str) -> bool:
+    """Whether the name of a part tells that it is one form of it among others, as "train_augmented" or "test_easy"."""
+    return any(word in _FORMS for word in _words(name))
+
+
+def class_and_part(name: str) -> tuple[str, str] | None:
+    """The class and the part that a folder such as happy_train or test-sad names, or None."""
+    if part_of(name):
+        return None
+    pieces = re.split(r"[\s_.-]+", name.strip())
+    for end, others in ((-1, pieces[:-1]), (0, pieces[1:])):
+        if others and (part := part_of(pieces[end])):
+            return " ".join(others), part
+    return None
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name without numbers, pairs such as "hold out" as one."""
+    words = " ".join(word for word in plain_name(name).split() if not word.isdigit())
+    for pair in ("public test", "private test", "hold out", "held out", "train val", "train set", "test set"):
+        words = words.replace(pair, pair.replace(" ", ""))
+    return words.split()
 
 
 def suspicion(names: Sequence[str]) -> str | None:

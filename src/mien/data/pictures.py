@@ -18,6 +18,7 @@ from mien.data.parts import rank_of
 from mien.errors import MienError, MienWarning
 
 PART_NAMES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+_SMALLEST = 4  # side in pixels of a face box
 _SHOWN = 100  # broken pictures that an error names
 
 
@@ -58,8 +59,8 @@ class Pictures:
         if self.unnamed and not classes:
             numbers = ", ".join(sorted({sample.label for sample in self.samples}))
             raise MienError(
-                f"{self.root} is laid out as {self.layout} and nothing names its classes {numbers} (no data.yaml nor "
-                "classes.txt); name them with {parameter} 0=angry,1=happy",
+                f"{self.root} is laid out as {self.layout} and nothing names its classes {numbers}; "
+                "name them with {parameter} 0=angry,1=happy",
                 parameter="classes",
             )
         naming = name_classes((sample.label for sample in self.samples), classes, self.numbers)
@@ -110,6 +111,10 @@ def read(pictures: Pictures, skip_broken: bool = False) -> Dataset:
         if depths
         else []
     )
+    if broken:
+        left = {naming.index[sample.label] for sample, fault in zip(samples, faults, strict=True) if fault is None}
+        emptied = [name for i, name in enumerate(naming.classes) if i not in left]
+        notes += [f"all pictures of {', '.join(emptied)} are broken: the class is empty"] if emptied else []
     kept = np.array([fault is None for fault in faults])
     labels = np.array([naming.index[sample.label] for sample in samples], np.int64)
     usage = np.array([sample.usage for sample in samples], dtype=np.array(USAGES).dtype)
@@ -148,10 +153,10 @@ def _cut(picture: Image.Image, box: tuple[float, float, float, float], relative:
         min(round(right), picture.width),
         min(round(bottom), picture.height),
     )
-    if inside[2] <= inside[0] or inside[3] <= inside[1]:
-        raise MienError(
-            f"{name} cannot be read (its face box lies outside of the picture); correct or delete its label"
-        )
+    width, height = inside[2] - inside[0], inside[3] - inside[1]
+    if min(width, height) < _SMALLEST:
+        what = "lies outside of the picture" if min(width, height) <= 0 else f"has {width}x{height} pixels"
+        raise MienError(f"{name} cannot be read (its face box {what}); correct or delete its label")
     return picture.crop(inside)
 
 

@@ -1,10 +1,13 @@
 """Pixel depth: from the values that cameras, scanners and programs put into pixels to 8 bits."""
 
+import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from mien.errors import MienError, MienWarning
 
@@ -46,3 +49,37 @@ def to_uint8(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
     raise MienError(
         f"{name}: pixels from {low:g} to {high:g} have no known scale; give uint8 (0..255), uint16 or floats in 0..1"
     )
+
+
+def colors_to_uint8(pixels: NDArray[Any], name: str) -> NDArray[np.uint8]:
+    """As to_uint8, for (H, W, C): where there are four channels, colors and alpha each by the depth of their own."""
+    if pixels.ndim < 3 or pixels.shape[2] != 4:
+        return to_uint8(pixels, name)
+    return np.concatenate([to_uint8(pixels[..., :3], name), to_uint8(pixels[..., 3:], name)], axis=2)
+
+
+def load_deep(image: Image.Image, rawmode: str, reopen: Callable[[], Image.Image], name: str) -> Image.Image:
+    """Decode colors, or gray with alpha, of 16 bits. Pillow keeps their high bytes only; where the values are small,
+    both are needed.
+
+    image: not loaded yet. rawmode: of its tiles, such as "RGB;16B". reopen: gives the same image once more. Raises what
+    Pillow does where the file is damaged.
+    """
+    image.load()
+    high = np.asarray(image)
+    if high[..., :3].max() >= 1 << (DEPTHS[-2] - 8):
+        return image
+    again = reopen()
+    gray = rawmode == "LA;16B"
+    # The same bytes read in the other order: what Pillow takes for the high byte is the low one. For gray with alpha it
+    # knows no other order, but four bytes as they are.
+    little = sys.byteorder == "little" if rawmode[-1] == "N" else rawmode[-1] == "L"
+    swapped = "RGBA" if gray else rawmode[:-1] + ("B" if little else "L")
+    for i, (codec, extents, offset, arguments) in enumerate(again.tile):  # type: ignore[attr-defined]
+        other = (swapped, *arguments[1:]) if isinstance(arguments, tuple) else swapped
+        again.tile[i] = type(again.tile[i])(codec, extents, offset, other)  # type: ignore[attr-defined]
+    again.load()
+    low = np.asarray(again)
+    deep = high.astype(np.uint16) << 8 | (low[..., [1, 1, 1, 3]] if gray else low)
+    image.paste(Image.fromarray(colors_to_uint8(deep, name)))
+    return image

@@ -5,13 +5,14 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mien.data import annotations, coco, file_names, image_folders, manifests
+from mien.data import manifests
 from mien.data.archives import first_lines
 from mien.data.csv_columns import columns
 from mien.data.fer2013_csv import no_pixels
-from mien.data.folder_tree import Folder, scan
+from mien.data.folder_tree import scan
 from mien.data.image import SUFFIXES
 from mien.data.parts import part_of
+from mien.data.picture_layouts import labelled_pictures, names_beside
 from mien.data.pictures import Pictures
 from mien.data.synthetic.generate import MARKER
 from mien.data.tables import npz_kind, parquet_columns
@@ -166,10 +167,10 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
         ]
         layout = _choose(path, files, drawn)
         note = (f"left out: {', '.join(sorted(others)[:6])}, which holds no pixels",) if others else ()
-        return replace(layout, decisions=(*layout.decisions, *note))
-    pictures = _pictures(scan(path), classes)
+        return replace(layout, decisions=(*layout.decisions, *note, *_pictures_beside(path)))
+    pictures = labelled_pictures(scan(path), classes)
     if pictures:
-        pictures = pictures.named(classes)
+        pictures = pictures.named(classes or names_beside(path, pictures))
         return Layout(path, (), pictures, drawn)
     nested = _nested_tables(path)
     if nested:
@@ -190,58 +191,37 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
     raise faults[0] if faults else MienError(f"there are no faces in {path}; {_WANTED}")
 
 
+def _pictures_beside(path: Path) -> tuple[str, ...]:
+    """A word on folders of pictures beside a file of faces, which are not read."""
+    folders = [folder for folder in scan(path).folders if folder.count]
+    if not folders:
+        return ()
+    n = sum(folder.count for folder in folders)
+    names = ", ".join(f"{folder.name}/" for folder in folders[:6])
+    return (f"left out: {n:,} pictures in {names}, for files of faces are read; to read them, give that folder",)
+
+
 def _nested_tables(path: Path) -> list[File]:
-    """Parquet files in folders below, as Hugging Face has them: data/train-00000-of-00001.parquet, or with the part as
-    a folder, default/train/0000.parquet."""
+    """Files of faces in folders below, as Hugging Face has them: data/train-00000-of-00001.parquet, or with the part as
+    a folder, default/train/0000.parquet or train/faces.csv."""
     files = []
-    for file in sorted(path.rglob("*.parquet")):
-        if any(part.startswith(".") for part in file.relative_to(path).parts) or not file.is_file():
+    for file in sorted(path.rglob("*")):
+        if file.suffix.lower() not in (".csv", ".tsv", ".parquet", ".npz") or not file.is_file():
+            continue
+        if any(part.startswith((".", "__")) for part in file.relative_to(path).parts):
             continue
         kind = _kind(file)
         if kind:
             files.append(File(file, kind, part_of(file.stem) or part_of(file.parent.name)))
+    homes = [file.path.parent.parent if part_of(file.path.parent.name) else file.path.parent for file in files]
+    for part in {file.part for file in files}:
+        several = sorted({home for home, file in zip(homes, files, strict=True) if file.part == part})
+        if len(several) > 1:
+            raise MienError(
+                f"{path} holds several data sets, each with its parts ({', '.join(home.name for home in several)}); "
+                f"which one is meant? Give it: {several[0]}"
+            )
     return files
-
-
-def _pictures(root: Folder, classes: str | dict[int, str] | None) -> Pictures | None:
-    """The labelled pictures under a folder, by the first layout that fits; None where there are no pictures."""
-    if not root.count:
-        return None
-    known = annotations.find(root) or file_names.find(root)
-    if known:
-        return known
-    fault: MienError | None = None
-    try:
-        pictures = image_folders.find(root, trusted=classes is not None and _names_folders(classes))
-        if pictures and len({sample.label for sample in pictures.samples}) > 1:
-            return _aside(pictures, root)
-    except MienError as error:
-        pictures, fault = None, error
-    other = manifests.find(root) or file_names.find_words(root)
-    if other:
-        return other
-    other = coco.find(root)
-    if other:
-        return other
-    if fault:
-        raise fault
-    if pictures is None:
-        raise MienError(f"{root.path} holds pictures but no class folders; sort them into {root.path}/<class>/ folders")
-    return pictures
-
-
-def _names_folders(classes: str | dict[int, str]) -> bool:
-    """Whether the user spoke of these folders themselves: as they are, or by name; a preset of numbers does not."""
-    return classes == "as-is" or isinstance(classes, dict) or bool(re.search(r"(^|,)\s*\D[^=]*=", classes))
-
-
-def _aside(pictures: Pictures, root: Folder) -> Pictures:
-    """Say which csv files beside class folders are not looked at."""
-    lists = [os.path.relpath(os.path.join(f.path, name), root.path) for f in root.walk() for name in f.files
-             if name.lower().endswith((".csv", ".tsv"))]  # fmt: skip
-    if lists:
-        pictures.decisions.append(f"left out: {', '.join(lists[:6])}; the class folders give the labels")
-    return pictures
 
 
 def _choose(path: Path, files: list[File], drawn: bool) -> Layout:

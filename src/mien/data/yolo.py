@@ -7,17 +7,22 @@ from collections.abc import Iterator
 
 from mien.data.folder_tree import Folder
 from mien.data.label_files import labelled, number_in, read_text
+from mien.data.manifests import given_parts
 from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
 
+_LARGEST = 1.5  # a share in a box that is let pass: boxes reach over the edge
+
 
 def find(root: Folder) -> Pictures | None:
-    """images/ beside labels/: "class x y width height" a line of shares of the picture, and data.yaml that names
-    classes.
-    """
+    """images/ beside labels/, or both in one folder: "class x y width height" a line, in shares of the picture, and
+    data.yaml or obj.names that names classes."""
     places: list[tuple[Folder, Folder, str]] = []
     for folder in root.walk():
+        if _boxes_beside(folder):  # as Darknet has them
+            places.append((Folder(folder.path, folder.name, folder.pictures), folder, part_of(folder.name) or ""))
+            continue
         images, labels = folder.child("images"), folder.child("labels")
         if (
             images is None
@@ -34,56 +39,107 @@ def find(root: Folder) -> Pictures | None:
         return None
     names = _names(root)
     samples, left_out = [], Counter[str]()
+    listed, lists = given_parts(root) if not any(usage for *_, usage in places) else ({}, [])
     for images, labels, usage in places:
         for path in images.all_pictures():
             beside = os.path.relpath(os.path.splitext(path)[0], images.path) + ".txt"
             list_of_boxes = os.path.join(labels.path, beside)
             boxes = list(_boxes(list_of_boxes)) if os.path.isfile(list_of_boxes) else []
             left_out["no face box by its label file"] += not boxes
-            samples += [
-                Sample(path, names[number] if number in names else str(number), usage, box, relative=True)
-                for number, box in boxes
-            ]
+            for number, box in boxes:
+                if names and number not in names:
+                    raise MienError(
+                        f"{list_of_boxes} has the class number {number}, and the {len(names)} names of the classes end "
+                        f"before it ({', '.join(names.values())}); correct one of the two"
+                    )
+                samples.append(Sample(path, names.get(number, str(number)), usage or listed.get(path, ""), box, True))
     if not samples:
         raise MienError(
             f"{root.path} is laid out as YOLO's data (images/ and labels/) and has no face boxes; check labels/"
         )
     decisions = ["faces cut out of the pictures by YOLO's boxes"]
+    decisions += [f"parts as given by {', '.join(lists)}"] if listed else []
     if n := left_out["no face box by its label file"]:
         decisions.append(f"left out: {n:,} pictures without a box")
+    elsewhere = root.count - sum(images.count for images, *_ in places)
+    if elsewhere:
+        left_out["pictures without labels/ beside their folder"] += elsewhere
+        decisions.append(f"left out: {elsewhere:,} pictures in folders without labels/ beside them")
     pictures = labelled(root, "YOLO (images/ and labels/)", samples, "", decisions, left_out)
     pictures.unnamed = not names
     return pictures
 
 
+def _boxes_beside(folder: Folder) -> bool:
+    """Whether pictures have a text file of boxes each, of the same name, in their own folder."""
+    texts = {name[:-4] for name in folder.files if name.endswith(".txt")}
+    lists = [stem for name in folder.pictures if (stem := os.path.splitext(name)[0]) in texts]
+    if not lists or len(lists) < len(folder.pictures) / 2:
+        return False
+    try:
+        return any(True for stem in lists[:3] for _ in _boxes(os.path.join(folder.path, f"{stem}.txt")))
+    except MienError:
+        return False
+
+
 def _boxes(path: str) -> Iterator[tuple[int, tuple[float, float, float, float]]]:
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         words = line.split()
-        values = [number_in(word) for word in words[:5]]
+        values = [value for word in words if (value := number_in(word)) is not None]
         if not words:
             continue
-        if len(values) < 5 or None in values:
+        if len(values) < len(words) or len(words) < 5 or (len(words) > 6 and len(words) % 2 == 0):
             raise MienError(
-                f"{path} line {number} is not YOLO's: a class number and a box of four shares; correct or delete it"
+                f"{path} line {number} is not YOLO's: a class number and a box of four shares, or the corners of a "
+                "polygon; correct or delete it"
             )
-        kind, x, y, width, height = (value or 0.0 for value in values)
-        yield int(kind), (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        kind, *shares = values
+        if len(words) > 6:  # segments and oriented boxes: x, y of each corner
+            xs, ys = shares[::2], shares[1::2]
+            box = min(xs), min(ys), max(xs), max(ys)
+        else:  # the middle and the size, and perhaps a confidence
+            x, y, width, height = shares[:4]
+            box = x - width / 2, y - height / 2, x + width / 2, y + height / 2
+        if max(shares) > _LARGEST or min(shares) < 1 - _LARGEST:
+            raise MienError(
+                f"{path} line {number} has {max(shares, key=abs):g} in a box, where YOLO has shares of the "
+                "picture, 0 to 1; divide pixels by its width and height"
+            )
+        yield int(kind), box
 
 
 def _names(root: Folder) -> dict[int, str]:
-    """The classes by number: from `names` in data.yaml (a list or a map), or the lines of classes.txt."""
+    """The classes by number: from `names` in data.yaml (a list or a map), or the lines of classes.txt.
+
+    Of several yaml files the one that names parts, too, goes first: others hold what a training was run with.
+    """
+    found: list[tuple[bool, dict[int, str]]] = []
     for folder in root.walk():
         for file in folder.files:
             path = os.path.join(folder.path, file)
-            if file.lower().endswith((".yaml", ".yml")) and (names := _yaml_names(read_text(path))):
-                return names
+            if file.lower().endswith((".yaml", ".yml")):
+                text = read_text(path)
+                if names := _yaml_names(text):
+                    found.append((re.search(r"^(train|val|test|nc)\s*:", text, re.MULTILINE) is None, names))
             if file.lower() in ("classes.txt", "obj.names", "labels.txt") and folder.name.lower() != "labels":
-                return dict(enumerate(line.strip() for line in read_text(path).splitlines() if line.strip()))
-    return {}
+                lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+                found.append((True, dict(enumerate(lines))))
+    if not found:
+        return {}
+    best = min(other for other, _ in found)
+    first, *rest = [names for other, names in found if other == best]
+    for names in rest:
+        if names != first:
+            raise MienError(
+                f"{root.path} holds several lists of class names ({', '.join(first.values())}; "
+                f"{', '.join(names.values())}); delete the wrong one"
+            )
+    return first
 
 
 def _yaml_names(text: str) -> dict[int, str]:
     """`names:` of a yaml file: [a, b], or lines "- a", or lines "0: a"."""
+    text = "\n".join(line for line in re.sub(r"(^|\s)#.*", "", text, flags=re.MULTILINE).splitlines() if line.strip())
     match = re.search(
         r"^names:[ \t]*(?P<list>[\[{][^\]}]*[\]}])?(?P<block>(?:\n[ \t]*(?:-|\d+:).*)*)", text, re.MULTILINE
     )
@@ -92,7 +148,7 @@ def _yaml_names(text: str) -> dict[int, str]:
     items = (match["list"] or "").strip("[]{}").split(",") if match["list"] else match["block"].splitlines()
     names: dict[int, str] = {}
     for item in items:
-        text_of = item.strip().removeprefix("-").split(" #")[0].strip()
+        text_of = item.strip().removeprefix("-").strip()
         number, colon, name = text_of.partition(":")
         numbered = bool(colon) and number.strip().isdigit()
         text_of = (name if numbered else text_of).strip().strip("'\"")

@@ -7,7 +7,8 @@ from typing import TypeAlias
 from PIL import Image, ImageDraw, ImageFont
 
 from mien.data.image import Source, open_picture
-from mien.inference.face import Face
+from mien.errors import MienError
+from mien.inference.face import Face, require_face
 from mien.inference.occlusion import Explanation
 from mien.inference.tracker import TrackedFace
 from mien.labels import color
@@ -24,7 +25,7 @@ CARD, TRACK, COLUMN = (17, 20, 28, 215), (62, 67, 79, 255), (30, 33, 42)
 
 def annotate(
     image: Source,
-    faces: Sequence[Face],
+    faces: Iterable[Face],
     explanations: Sequence[Explanation] = (),
     names: Sequence[str] = (),
     column: bool = True,
@@ -40,6 +41,11 @@ def annotate(
     the first faces, shown in their cards. names: one for each face, put before its label; where there are none, the ids
     of a film's faces, or where there are several, their numbers. Small pictures are enlarged.
     """
+    if isinstance(faces, Face) or not hasattr(faces, "__iter__"):
+        raise MienError(f"give a list of faces, such as mien.read(picture), not a {type(faces).__name__}")
+    faces = list(faces)
+    for face in faces:
+        require_face(face)
     picture = open_picture(image)
     scale = max(1.0, SMALLEST / max(picture.size))
     if scale > 1:

@@ -34,10 +34,10 @@ class Face:
 
     emotion: str
     confidence: float
-    probabilities: dict[str, float]
+    probabilities: dict[str, float] = field(hash=False)
     box: tuple[int, int, int, int]
     score: float | None
-    landmarks: dict[str, tuple[float, float]]
+    landmarks: dict[str, tuple[float, float]] = field(hash=False)
     crop: NDArray[np.uint8] = field(repr=False, compare=False)
     model: str = field(repr=False, compare=False)
     quality: Quality | None = field(default=None, repr=False, compare=False)
@@ -90,7 +90,8 @@ def to_frame(faces: Iterable[Any]) -> "pandas.DataFrame":
     faces: Face values (those of `read` or of film frames), or an iterable of such lists as `read_many` gives, which
     adds a column `picture`, counted from 0; or of what `stream` gives, which adds a column `source`. Columns: emotion,
     confidence, p_CLASS for each class, x, y, width, height, score, and size, sharpness, brightness, contrast, tilt,
-    turned, cut. Raises MienError where pandas is not installed.
+    turned, cut; of films, id, and where a baseline was taken, change_CLASS for each class behind those of p_CLASS.
+    Raises MienError where pandas is not installed.
     """
     try:
         import pandas
@@ -107,18 +108,28 @@ def to_frame(faces: Iterable[Any]) -> "pandas.DataFrame":
             rows += [{**where, **_row(face)} for face in item.faces]
         else:
             rows += [{"picture": number, **_row(face)} for face in item]
-    return pandas.DataFrame(rows)
+    frame = pandas.DataFrame(rows)
+    return frame.drop(columns=[name for name in frame if name.startswith("change_") and frame[name].isna().all()])
+
+
+def require_face(face: object) -> None:
+    """Raise MienError unless this is a Face."""
+    if not isinstance(face, Face):
+        raise MienError(f"give one Face, such as mien.read(picture)[0], not a value of type {type(face).__name__}")
 
 
 def _row(face: Face) -> dict[str, Any]:
     quality = face.quality.to_dict() if face.quality else {}
     quality.pop("flags", None)
     identity = {"id": face.id} if hasattr(face, "id") else {}
+    change = getattr(face, "change", None) or {}
+    changes = {f"change_{name}": change.get(name) for name in face.probabilities} if identity else {}
     return {
         **identity,
         "emotion": face.emotion,
         "confidence": face.confidence,
         **{f"p_{name}": share for name, share in face.probabilities.items()},
+        **changes,
         **dict(zip(("x", "y", "width", "height"), face.box, strict=True)),
         "score": face.score,
         **quality,

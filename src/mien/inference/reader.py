@@ -1,10 +1,12 @@
 """Pictures in, faces with emotions out: one at a time, or many in order with all their faces classified together."""
 
 import math
+import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -12,12 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from mien.data.image import MAX_PIXELS, Source, open_picture, to_square_gray
-from mien.errors import MienError, MienWarning
+from mien.data.image import MAX_PIXELS, Source, describe, open_picture, to_square_gray
+from mien.errors import MienError, MienWarning, require
 from mien.inference.crop import MARGIN, crop_face
 from mien.inference.detections import LANDMARKS, Detections
 from mien.inference.detector import MIN_SCORE, YUNET, checked_detector, open_detector
-from mien.inference.face import Face
+from mien.inference.face import Face, require_face
 from mien.inference.model import Model, open_model
 from mien.inference.occlusion import Explanation, explain_crop
 from mien.inference.quality import measure_quality
@@ -31,7 +33,8 @@ KEPT_PIXELS = 32_000_000  # of pictures that wait for their batch, where the cal
 class ReadResult(Generic[S]):
     """What became of one source: its faces, or the error that kept it from being read.
 
-    width, height: of the upright picture; 0 where it could not be read. picture: kept only when asked for.
+    width, height: of the upright picture; 0 where it could not be read. picture: kept only when asked for. note: what
+    its decoder warned of, where that was another process.
     """
 
     source: S
@@ -40,6 +43,7 @@ class ReadResult(Generic[S]):
     height: int = 0
     error: MienError | None = None
     picture: Image.Image | None = field(default=None, repr=False, compare=False)
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,17 +82,20 @@ class Reader:
         find_turned: bool = True,
     ) -> None:
         for option, ok, should in (
-            ("max_pixels", isinstance(max_pixels, int) and max_pixels >= 1, "a whole number of 1 or more"),
-            ("min_score", isinstance(min_score, (int, float)) and 0 <= min_score <= 1, "a number from 0 to 1"),
-            ("margin", isinstance(margin, (int, float)) and 0 <= margin < 10, "a number from 0 to 10"),
+            ("max_pixels", isinstance(max_pixels, Integral) and max_pixels >= 1, "a whole number of 1 or more"),
+            ("min_score", isinstance(min_score, Real) and 0 <= min_score <= 1, "a number from 0 to 1"),
+            ("margin", isinstance(margin, Real) and 0 <= margin < 10, "a number from 0 to 10"),
             ("detector", callable(detector) or isinstance(detector, (str, Path)), '"yunet", a path or a function'),
+            ("flip", isinstance(flip, (bool, np.bool_)), "True or False"),
+            ("untrusted", isinstance(untrusted, (bool, np.bool_)), "True or False"),
+            ("find_turned", isinstance(find_turned, (bool, np.bool_)), "True or False"),
         ):
             if not ok:
                 raise MienError(f"{option} is {should}, not {locals()[option]!r}")
         self.model: Model = open_model(model, threads)
-        self.threads = min(threads, CORES)
+        self.threads = int(min(threads, CORES))
         self.flip = flip
-        self.max_pixels = max_pixels
+        self.max_pixels = int(max_pixels)
         self.margin = margin
         if callable(detector):
             self._detect: Callable[[Image.Image], Detections] = checked_detector(detector)
@@ -100,10 +107,12 @@ class Reader:
             "flip": flip,
             "max_pixels": max_pixels,
             "min_score": min_score,
+            "margin": margin,
             "untrusted": untrusted,
+            "find_turned": find_turned,
         }
         # Many pictures at a time with one thread each do more than one picture with many threads.
-        self._one = self if self.threads == 1 else Reader(model, detector, 1, margin=margin, **options)
+        self._one = self if self.threads == 1 else Reader(model, detector, 1, **options)
 
     def read(self, source: Source, already_cropped: bool = False) -> list[Face]:
         """The faces in one picture, largest first; an empty list where there are none.
@@ -134,10 +143,12 @@ class Reader:
 
         keep: give the decoded pictures too (ReadResult.picture).
         """
-        if isinstance(sources, (str, bytes)):
-            raise MienError("give several sources, such as a list of paths; one picture is read with read()")
-        if batch < 1:
-            raise MienError(f"batch must be 1 or more, not {batch}")
+        if _is_one_picture(sources) or not hasattr(sources, "__iter__"):
+            raise MienError(
+                f"give several sources, such as a list of paths, not {describe(sources)}; "
+                "one picture is read with read()"
+            )
+        require(isinstance(batch, Integral) and batch >= 1, "batch", repr(batch), "a whole number of 1 or more")
         waiting: list[PreparedImage[S]] = []
         prepared = _in_order(
             lambda source: self._one.detect_and_crop(source, already_cropped, keep), sources, self.threads
@@ -157,6 +168,7 @@ class Reader:
 
     def explain(self, face: Face, emotion: str | None = None) -> Explanation:
         """Which pixels of a face spoke for its emotion, or for another one. See mien.inference.occlusion."""
+        require_face(face)
         return explain_crop(self.model, face.crop, emotion or face.emotion)
 
     def detect_and_crop(self, source: S, already_cropped: bool = False, keep: bool = False) -> PreparedImage[S]:
@@ -236,7 +248,16 @@ def classify(crops: ArrayLike, *, model: str | Path = "default", flip: bool = Fa
 
 def explain(face: Face, emotion: str | None = None) -> Explanation:
     """Which pixels of a face spoke for its emotion, or for another one. See mien.inference.occlusion."""
+    require_face(face)
     return explain_crop(open_model(face.model), face.crop, emotion or face.emotion)
+
+
+def _is_one_picture(sources: Any) -> bool:
+    """Whether this is a single source, which would be iterated over by its rows, lines or letters."""
+    if isinstance(sources, np.ndarray) and sources.dtype != object:
+        return sources.ndim < 3 or (sources.ndim == 3 and sources.shape[2] in (1, 3, 4))
+    one = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
+    return isinstance(sources, one) or hasattr(sources, "read")
 
 
 T = TypeVar("T")

@@ -2,6 +2,7 @@
 
 import os
 from functools import lru_cache
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,13 @@ def open_session(path: Path, threads: int = 1) -> Any:
     Sessions may be run from many threads at once. A file that was replaced since is opened anew.
     Raises MienError where there is no such file, its check sum is wrong, or it holds no ONNX graph.
     """
-    if not isinstance(threads, int) or not 1 <= threads <= 1024:
+    if not isinstance(threads, Integral) or not 1 <= threads <= 1024:
         raise MienError(f"threads must be a number from 1 to 1024, not {threads!r}")
     try:
         stamp = os.stat(path)
     except OSError as error:
         raise MienError(f"cannot open the model {path}: {error.strerror}") from error
-    return _open(path, min(threads, CORES), (stamp.st_mtime_ns, stamp.st_size, stamp.st_ino))
+    return _open(path, int(min(threads, CORES)), (stamp.st_mtime_ns, stamp.st_size, stamp.st_ino))
 
 
 @lru_cache(maxsize=8)

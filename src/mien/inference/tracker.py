@@ -23,7 +23,7 @@ class TrackedFace(Face):
     """
 
     id: int = field(default=0, kw_only=True)
-    change: dict[str, float] | None = field(default=None, kw_only=True)
+    change: dict[str, float] | None = field(default=None, hash=False, kw_only=True)
 
     def to_dict(self) -> dict[str, Any]:
         """As Face.to_dict, with "id" before it, and "change" behind it where there is one."""

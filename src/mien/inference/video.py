@@ -11,22 +11,19 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image
-
-from mien.data.image import MAX_PIXELS, check_size
+from mien.data.image import MAX_PIXELS, check_size, describe
 from mien.errors import MienError, MienWarning, require
 from mien.files import refuse_address
 from mien.inference.video_clock import Clock, max_jump
+from mien.inference.video_frame import Frame
 from mien.inference.video_source import CAMERA, codec_in, open_camera, open_container, source_command
 
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
-    from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
 
 MISSING_SECONDS = 1.0  # a film that lacks less than this at its end is not called cut short
@@ -35,6 +32,7 @@ MAX_CAMERA_DELAY = 0.2  # seconds: older frames of a camera are skipped
 # Containers whose header says how long the film is. ffmpeg computes the length of others from what is in the file.
 EXACT_LENGTH = ("mov", "matroska", "avi")
 ROUGH_LENGTH = ("flv", "asf", "mxf")
+HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273
 
 
 @dataclass
@@ -93,36 +91,10 @@ class Video:
         own_length = bool(self.stream.duration) or "DURATION" in self.stream.metadata
         end = (tally.picture_end if own_length else tally.end) - self.start
         claimed = self.claimed_end - self.start
-        if end + MISSING_SECONDS >= claimed * (0.9 if kind in ROUGH_LENGTH else 1):
+        longest = max(MISSING_SECONDS, 1.5 / self.fps)  # `end` is where the last frame begins
+        if end + longest >= claimed * (0.9 if kind in ROUGH_LENGTH else 1):
             return None
         return f"{self.name} ends after {end:.1f} of {claimed:.1f} s: the rest cannot be decoded"
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One frame. index: counted from 0. time: seconds from the start. duration: seconds until the next one, 0 for a
-    camera."""
-
-    index: int
-    time: float
-    duration: float
-    decoded: "VideoFrame" = field(repr=False, compare=False)
-    aspect: float = field(repr=False)
-    reformatter: "VideoReformatter" = field(repr=False, compare=False)
-
-    @cached_property
-    def image(self) -> Image.Image:
-        """The picture as a player shows it: RGB, upright, with square pixels. Made when it is asked for."""
-        import av
-
-        frame = self.decoded
-        width = max(1, round(frame.width * self.aspect))
-        try:
-            rgb = self.reformatter.reformat(frame, width, frame.height, "rgb24", threads=1)
-            pixels = rgb.to_ndarray()
-        except (av.FFmpegError, ValueError, MemoryError) as error:
-            raise MienError(f"the frame at {self.time:.2f} s cannot be turned into a picture: {error}") from error
-        return _upright(Image.fromarray(pixels), frame)
 
 
 @contextmanager
@@ -131,9 +103,12 @@ def open_video(name: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> It
 
     max_pixels: width times height of a frame above which the film is refused before it is decoded.
     Raises MienError where there is no such file or camera, where it is no film, where its codec has no decoder (the
-    message names the codec and the ffmpeg command that converts it), and where not one frame can be decoded.
+    message names the codec and the ffmpeg command that converts it), and where not one frame can be decoded. Warns
+    (MienWarning) of HDR, whose brightness is not mapped, and of a film without any times whose rate is assumed.
     """
-
+    if not isinstance(name, (str, os.PathLike)) or not isinstance(os.fspath(name), str):
+        hint = "; write bytes to a file first" if isinstance(name, bytes) or hasattr(name, "read") else ""
+        raise MienError(f'a film is read by its path, or a camera as "camera:0", not from {describe(name)}{hint}')
     name = os.fspath(name)
     refuse_address(name)
     live = name.startswith(CAMERA)
@@ -173,7 +148,7 @@ def read_frames(video: Video, every: float = 0) -> Iterator[tuple[Frame, bool]]:
 
 def require_seconds(parameter: str, seconds: float) -> None:
     """Raise MienError unless `seconds` is a finite number of 0 or more."""
-    ok = isinstance(seconds, (int, float)) and math.isfinite(seconds) and seconds >= 0
+    ok = isinstance(seconds, Real) and math.isfinite(seconds) and seconds >= 0
     require(ok, parameter, seconds, "a number of seconds, 0 or more")
 
 
@@ -200,14 +175,32 @@ def _described(
     decoded: "Iterator[VideoFrame]",
     tally: Tally,
 ) -> Video:
-    rate = float(stream.average_rate or stream.guessed_rate or 0)
-    fps = rate if 1 / 86_400 < rate <= 1000 else 25.0
+    fps = _frame_rate(name, container, stream)
+    if (curve := HDR.get(int(stream.codec_context.color_trc or 0))) is not None:
+        text = f"{name} is HDR ({curve}) and read without mapping its brightness; an SDR copy may be read better"
+        warnings.warn(text, MienWarning, stacklevel=2)
     start = first.time if first.time is not None else 0.0
     begin = (container.start_time or 0) / 1e6
     if not live and container.start_time is not None and begin < start - MAX_LATE_START:
         start = begin
     end = 0.0 if live else _claimed_end(container, stream)
     return Video(name, fps, max(0.0, end - start), live, container, stream, start, end, decoded, tally)
+
+
+def _frame_rate(name: str, container: "InputContainer", stream: "VideoStream") -> float:
+    """Frames per second on average."""
+    from av.format import Flags
+
+    without_times = bool(Flags(container.format.flags) & Flags.no_timestamps)
+    # ffmpeg's own figures are 25 there, for want of any.
+    told = stream.codec_context.framerate if without_times else stream.average_rate or stream.guessed_rate
+    rate = float(told or 0)
+    if 1 / 86_400 < rate <= 1000:
+        return rate
+    if without_times:
+        text = f"{name} says neither times nor a rate: read as 25 frames per second"
+        warnings.warn(text, MienWarning, stacklevel=2)
+    return 25.0
 
 
 def _claimed_end(container: "InputContainer", stream: "VideoStream") -> float:
@@ -311,21 +304,3 @@ def _aspect(video: Video) -> float:
     """Width of a pixel over its height, as the file says: 1.07 for a DVD in PAL."""
     ratio = float(video.stream.sample_aspect_ratio or 1)
     return ratio if 0.2 < ratio < 5 else 1.0
-
-
-def _upright(image: Image.Image, frame: "VideoFrame") -> Image.Image:
-    """Turn and mirror as the display matrix of the frame says: telephones film lying on their side."""
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return image
-    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
-    turns = Image.Transpose
-    if abs(a) + abs(d) >= abs(b) + abs(c):  # x stays x
-        method = {(True, True): None, (False, False): turns.ROTATE_180, (False, True): turns.FLIP_LEFT_RIGHT}.get(
-            (a > 0, d > 0), turns.FLIP_TOP_BOTTOM
-        )
-    else:
-        method = {(True, False): turns.ROTATE_270, (False, True): turns.ROTATE_90, (True, True): turns.TRANSPOSE}.get(
-            (b > 0, c > 0), turns.TRANSVERSE
-        )
-    return image if method is None else image.transpose(method)

@@ -11,7 +11,8 @@ from PIL import Image
 from mien.errors import MienError
 from mien.inference.reader import Reader
 from mien.inference.tracker import TrackedFace, Tracker
-from mien.inference.video import Frame, Video, open_video, read_frames, require_seconds
+from mien.inference.video import Video, open_video, read_frames, require_seconds
+from mien.inference.video_frame import Frame
 
 EVERY = 0.2  # seconds between two frames that are read
 
@@ -45,22 +46,26 @@ def read_video(
     baseline: float = 0.0,
     every_frame: bool = False,
     reader: Reader | None = None,
-    model: str | Path = "default",
+    model: str | Path | None = None,
     **options: Any,
 ) -> Iterator[VideoFrame]:
     """Read the faces of a film, or of a camera ("camera:0"), frame by frame. Memory does not grow with its length.
 
     every: seconds of film between two frames that are read; 0 reads every frame. baseline: seconds in which each face's
     own mean is taken; then `face.change` says how far it is from it. every_frame: give the frames between those too (to
-    draw on, say). reader: one that is there already; else model and options are those of Reader. Raises MienError for
-    what is no film that can be decoded. Warns (MienWarning) at the end where frames are missing.
+    draw on, say). reader: one that is there already; without it, model and options are those of Reader. Raises
+    MienError for what is no film that can be decoded. Warns (MienWarning) at the end where frames are missing, and as
+    open_video does.
     """
     require_seconds("every", every)
     require_seconds("baseline", baseline)
-    if reader is not None and options:
-        raise MienError(f"{', '.join(options)}: give options to the Reader, or no reader", parameter="reader")
+    given = [*options] if model is None else ["model", *options]
+    if reader is not None and given:
+        raise MienError(f"{', '.join(given)}: give options to the Reader, or no reader", parameter="reader")
     if reader is None:
-        reader = Reader(model, **options)
+        reader = Reader("default" if model is None else model, **options)
+    if not isinstance(reader, Reader):
+        raise MienError(f"give a Reader, such as mien.Reader(), not {reader!r:.60}", parameter="reader")
     with open_video(source, reader.max_pixels) as video:
         yield from read_faces(reader, video, every, baseline, every_frame)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mien.data.image import SUFFIXES as IMAGE_SUFFIXES
 from mien.errors import MienError
+from mien.files import shortened
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -59,8 +60,10 @@ def open_container(name: str) -> "InputContainer":
     """Open a film's file. Raises MienError, naming it, where it is missing or no film."""
     import av
 
+    if not name:
+        raise MienError("the name of the film is empty; give a path")
     if not os.path.lexists(name):
-        raise MienError(f"cannot open {name}: no such file")
+        raise MienError(f"cannot open {shortened(name)}: no such file")
     if os.path.isdir(name):
         raise MienError(f"{name} is a folder; read the films in it with: mien read {name}")
     if not os.path.isfile(name):  # reading a pipe or a device would block or never end

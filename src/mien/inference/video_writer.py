@@ -1,7 +1,8 @@
 """Video encoding by PyAV (ffmpeg): pictures with their times in, a film with the sound of another one out."""
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,11 @@ from PIL import Image, ImageOps
 
 from mien.errors import MienError
 from mien.files import atomic_write
+from mien.inference.film_sound import Sound
 from mien.inference.video import Video
-from mien.inference.video_clock import max_jump
-from mien.inference.video_source import open_container
 
 if TYPE_CHECKING:
     from av import Packet
-    from av.audio.stream import AudioStream
     from av.container import OutputContainer
 
 WRITABLE = (".mp4", ".m4v", ".mov", ".mkv", ".avi")
@@ -26,8 +25,6 @@ TICK = Fraction(
 )  # of the clock of a written film: 24, 25, 30, 50 and 60 frames per second are whole numbers of it
 QUALITY = {"libx264": {"crf": "20", "preset": "veryfast"}, "mpeg4": {"q:v": "3"}, "mjpeg": {"q:v": "3"}}
 BT709 = 1  # ITU-T H.273's number of its matrix, primaries and transfer
-AVI_SOUND = ("mp3", "mp2", "ac3", "pcm_s16le", "pcm_u8")  # what players expect there
-SOUND_AHEAD = 1.0  # seconds of sound written before the picture of that time
 
 
 @contextmanager
@@ -36,7 +33,7 @@ def open_video_writer(path: Path, fps: float = 25.0, sound_of: Video | None = No
 
     .mp4, .m4v, .mov and .mkv hold H.264 with a time for each frame (MPEG-4 where this PyAV has no encoder for H.264);
     .avi holds Motion JPEG at `fps` frames per second, for that container knows no times. sound_of: an open film whose
-    sound is copied, as it is where the container can hold it, else as AAC (in .avi, MP3).
+    sound is kept, see mien.inference.film_sound.
     Raises MienError where it cannot be written, a full disk included.
     """
     import av
@@ -57,9 +54,8 @@ def open_video_writer(path: Path, fps: float = 25.0, sound_of: Video | None = No
                     finally:
                         writer.close()
         except av.FFmpegError as error:
-            raise MienError(
-                f"cannot write {path}: {error.strerror or error}; make room or choose another name"
-            ) from error
+            advice = "make room" if error.errno == errno.ENOSPC else f"choose {_other(path)}"
+            raise MienError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
 
 
 class VideoWriter:
@@ -70,7 +66,7 @@ class VideoWriter:
         self._fps = fps
         self._avi = container.format.name == "avi"
         self._stream: Any = None
-        self._sound = _Sound(container, sound_of) if sound_of and sound_of.container.streams.audio else None
+        self._sound = Sound(container, sound_of) if sound_of and sound_of.container.streams.audio else None
         self._durations: dict[int, int] = {}  # of the frames in the encoder, by timestamp
         self._last = -1
         self._end = 0.0
@@ -94,7 +90,7 @@ class VideoWriter:
         self._last, self._end = stamp, time + duration
         self._durations[stamp] = max(1, round(duration / tick))
         if self._sound:
-            self._sound.copy_until(time + SOUND_AHEAD)
+            self._sound.copy_until(time)
         self._mux(stream.encode(frame))
 
     def keep_whole_sound(self) -> None:
@@ -135,84 +131,8 @@ class VideoWriter:
             self._container.mux(packet)
 
 
-class _Sound:
-    """The sound of a film, packet by packet, on the clock of its pictures."""
-
-    def __init__(self, output: "OutputContainer", video: Video) -> None:
-        self._output, self._video = output, video
-        self._input = open_container(video.name)
-        self._source: AudioStream = self._input.streams.best("audio")  # type: ignore[assignment]
-        self._packets = self._read()
-        self._waiting: tuple[float, Packet[Any]] | None = None
-        self._target: Any = None
-        self._encodes = False
-
-    def start(self) -> None:
-        """Add the stream to the output, before its first packet of any kind."""
-        source: Any = self._source
-        if source is None or source.codec_context is None:
-            return
-        try:
-            codec, kind = source.codec.canonical_name, self._output.format.name
-            if (kind == "avi" and codec not in AVI_SOUND) or (kind == "mp4" and codec.startswith("pcm")):
-                raise ValueError
-            self._target = self._output.add_stream_from_template(source)
-        except ValueError:  # the container cannot hold this codec
-            codec = _available("libmp3lame", "ac3") if self._output.format.name == "avi" else "aac"
-            self._target = self._output.add_stream(codec, rate=min(source.rate or 48_000, 48_000))
-            self._encodes = True
-
-    def copy_until(self, time: float) -> None:
-        """Write the sound up to `time`, in seconds."""
-        while self._target is not None:
-            self._waiting = self._waiting or next(self._packets, None)
-            if self._waiting is None or self._waiting[0] >= time:
-                return
-            self._put(self._waiting[1])
-            self._waiting = None
-
-    def finish(self) -> None:
-        """Write what the encoder holds."""
-        if self._target is not None and self._encodes:
-            self._output.mux(self._target.encode(None))
-
-    def close(self) -> None:
-        """Close the file that the sound comes from."""
-        self._packets.close()  # or a generator that waits in the middle keeps the file's packets
-        self._waiting = None
-        self._input.close()
-
-    def _put(self, packet: "Packet[Any]") -> None:
-        import av
-
-        with suppress(av.InvalidDataError):  # damaged sound: a moment of silence
-            if self._encodes:
-                for frame in self._source.decode(packet):
-                    self._output.mux(self._target.encode(frame))
-            else:
-                packet.stream = self._target
-                self._output.mux(packet)
-
-    def _read(self) -> "Generator[tuple[float, Packet[Any]]]":
-        """Each packet with its time in seconds, its timestamps counted from the film's start and growing."""
-        import av
-
-        tick: Any = self._source.time_base
-        shift = -round(Fraction(self._video.start) / tick)
-        longest = round(max_jump(self._input) / tick)
-        last: int | None = None
-        try:
-            for packet in self._input.demux(self._source):
-                stamp = packet.dts if packet.dts is not None else packet.pts
-                if stamp is None or not packet.size:
-                    continue
-                if last is not None and not last - 1 / tick < stamp + shift < last + longest:
-                    shift = last + (packet.duration or 1) - stamp
-                last = stamp + shift if last is None else max(stamp + shift, last + 1)
-                packet.pts = packet.dts = last
-                yield float(last * tick), packet
-        except (av.FFmpegError, OSError):  # damaged from here on
-            return
+def _other(path: Path) -> str:
+    return "a name in .mp4" if path.suffix.lower() == ".mkv" else "a name in .mkv, which holds nearly everything"
 
 
 def _available(encoder: str, other: str) -> str:

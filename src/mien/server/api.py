@@ -5,13 +5,14 @@ import base64
 import hashlib
 import io
 import json
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
 from PIL import Image
 
@@ -56,7 +57,7 @@ UPLOAD = (*ALWAYS, "too-slow", "too-large", "wrong-type", "unreadable-picture", 
 
 def routes(settings: Settings) -> APIRouter:
     """The router; its routes find the Batcher in `request.app.state.batcher`."""
-    router = APIRouter(prefix="/v1")
+    router = APIRouter(prefix="/v1", dependencies=[Depends(check_query)])
     _add_read_and_classify(router, settings)
     _add_explain_and_videos(router, settings)
     _add_model_and_runs(router, settings)
@@ -92,7 +93,7 @@ def _add_read_and_classify(router: APIRouter, settings: Settings) -> None:
                 for i, face in enumerate(in_reading_order(reading.faces), 1)
             ]
             size = {"width": reading.width, "height": reading.height}
-            answers.append({"name": picture.name, **size, "faces": faces})
+            answers.append({"name": picture.name, **size, "note": reading.note, "faces": faces})
         return _json({"model": batcher.reader.model.name, "pictures": answers})
 
     @router.post(
@@ -113,7 +114,7 @@ def _add_read_and_classify(router: APIRouter, settings: Settings) -> None:
                 answers.append({"name": picture.name, "problem": _problem(picture, reading.error, pictures, settings)})
                 continue
             face = reading.faces[0].to_dict()
-            answers.append({"name": picture.name, **{key: face[key] for key in CLASSIFIED}})
+            answers.append({"name": picture.name, "note": reading.note, **{key: face[key] for key in CLASSIFIED}})
         return _json({"model": batcher.reader.model.name, "faces": answers})
 
 
@@ -137,7 +138,7 @@ def _add_explain_and_videos(router: APIRouter, settings: Settings) -> None:
                 raise Problem("bad-request", f"query.emotion: one of {', '.join(model.classes)}")
             with batcher.place():
                 try:
-                    explanation = await batcher.explain(pictures[0].data, emotion)
+                    explanation, note = await batcher.explain(pictures[0].data, emotion)
                 except MienError as error:
                     raise Problem("unreadable-picture", unreadable(error, pictures[0].data)) from error
         saliency = np.round(explanation.saliency.astype(np.float64), 4).tolist()
@@ -151,6 +152,7 @@ def _add_explain_and_videos(router: APIRouter, settings: Settings) -> None:
             {
                 "model": model.name,
                 "emotion": explanation.emotion,
+                "note": note,
                 **figures,
                 **old_names,
                 "overlay": png(explanation.overlay),
@@ -174,11 +176,16 @@ def _add_explain_and_videos(router: APIRouter, settings: Settings) -> None:
         intake: Intake = request.app.state.intake
         with intake.body() as body:
             video = await video_of(request, settings, batcher, body)
+            gone = threading.Event()
             with batcher.place():
+                watch = asyncio.create_task(_set_when_left(request, gone))
                 try:
-                    timeline = await batcher.read_video(video.data, every)
+                    timeline = await batcher.read_video(video.data, every, gone)
                 except MienError as error:
                     raise Problem("unreadable-video", str(error)) from error
+                finally:
+                    watch.cancel()
+                    gone.set()
         return _json(runs.plain({"model": batcher.reader.model.name, "name": video.name, **timeline}))
 
 
@@ -265,6 +272,25 @@ def png(array: np.ndarray) -> str:
     file = io.BytesIO()
     Image.fromarray(array).save(file, format="PNG", compress_level=1)
     return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+async def _set_when_left(request: Request, gone: threading.Event) -> None:
+    """Set the event when the client has closed its connection. Its body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    gone.set()
+
+
+async def check_query(request: Request) -> None:
+    """Raise Problem bad-request for a name in the query that the route does not know, or one given twice."""
+    known = {each.alias: each.field_info.annotation for each in request.scope["route"].dependant.query_params}
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if name not in known:
+            listed = f"it knows {', '.join(known)}" if known else "it takes none"
+            raise Problem("bad-request", f"query: no parameter {name[:40]!r} here; {listed}")
+        if names.count(name) > 1 and get_origin(known[name]) is not list:
+            raise Problem("bad-request", f"query.{name}: given {names.count(name)} times; give it once")
 
 
 def _problem(picture: Upload, error: MienError, pictures: Sequence[Upload], settings: Settings) -> dict[str, Any]:

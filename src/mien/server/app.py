@@ -79,11 +79,13 @@ def open_reader(settings: Settings) -> Reader:
 
 
 def _add_server_routes(app: FastAPI, metrics: Metrics) -> None:
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", tags=["server"], response_model=schemas.Health)
     async def healthz() -> Response:
         """Whether the process lives."""
         return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", tags=["server"], response_model=schemas.Health, responses=api.problems("busy", "not-ready"))
     async def readyz(request: Request) -> Response:
         """Whether the next picture would be taken: the model is there, and a place is free."""

@@ -120,8 +120,9 @@ class Batcher:
         self.metrics.add("mien_faces_total", sum(len(reading.faces) for reading in readings))
         return readings
 
-    async def explain(self, picture: bytes, emotion: str) -> Explanation:
-        """Which pixels of one cropped face raise the probability of an emotion; of its likeliest where it is empty.
+    async def explain(self, picture: bytes, emotion: str) -> tuple[Explanation, str | None]:
+        """Which pixels of one cropped face raise the probability of an emotion; of its likeliest where it is empty. And
+        what the picture's decoder warned of.
 
         Raises MienError for an unreadable picture or an unknown emotion, Problem took-too-long.
         """
@@ -134,7 +135,7 @@ class Batcher:
         finally:
             job.cancel()
 
-    async def read_video(self, data: bytes, every: float) -> dict[str, Any]:
+    async def read_video(self, data: bytes, every: float, gone: threading.Event) -> dict[str, Any]:
         """The timeline of a video; see mien.server.video.read_video. Raises MienError, and Problem busy."""
         if self._videos >= self.video_threads:
             self.metrics.add("mien_refused_total")
@@ -142,7 +143,7 @@ class Batcher:
             raise Problem("busy", detail, {"Retry-After": "20"})
         self._videos += 1
         try:
-            job = self.videos.submit(read_video, data, every, self.reader, self.settings, self.stopping)
+            job = self.videos.submit(read_video, data, every, self.reader, self.settings, self.stopping, gone)
             timeline = await asyncio.wrap_future(job)
         finally:
             self._videos -= 1
@@ -171,8 +172,9 @@ class Batcher:
         return Problem("took-too-long", detail, {"Retry-After": str(self.retry_after())})
 
     def _detect(self, data: bytes, already_cropped: bool) -> PreparedImage[Any]:
+        notes: list[str] = []
         try:
-            picture = self.decoder.decode(data)
+            picture = self.decoder.decode(data, notes)
         except MienError as error:
             return PreparedImage(ReadResult(None, error=error), Detections.empty(), [])
         prepared = self.reader.detect_and_crop(picture, already_cropped, keep=False)
@@ -180,14 +182,16 @@ class Batcher:
         if faces > limit:
             raise Problem("too-many-faces", f"the picture shows {faces} faces, the limit is {limit}; send a part of it")
         reading: ReadResult[Any] = prepared.result
-        return replace(prepared, result=replace(reading, source=None))  # its pixels are not needed any more
+        note = own_words("; ".join(notes), data) or None
+        return replace(prepared, result=replace(reading, source=None, note=note))  # its pixels are not needed any more
 
-    def _explain(self, data: bytes, emotion: str) -> Explanation:
-        prepared = self.reader.detect_and_crop(self.decoder.decode(data), True, keep=False)
+    def _explain(self, data: bytes, emotion: str) -> tuple[Explanation, str | None]:
+        notes: list[str] = []
+        prepared = self.reader.detect_and_crop(self.decoder.decode(data, notes), True, keep=False)
         model = self.reader.model
         if not emotion:
             emotion = model.classes[int(model.classify(prepared.crops[0])[0].argmax())]
-        return explain_crop(model, prepared.crops[0], emotion)
+        return explain_crop(model, prepared.crops[0], emotion), own_words("; ".join(notes), data) or None
 
     def _submit(self, pictures: Sequence[Any]) -> "Future[list[ReadResult[Any]]]":
         """Have the faces classified: in a batch with others', or here and now where batches are off."""
@@ -244,5 +248,9 @@ def _set(future: "Future[Any]", outcome: Any) -> None:
 
 def unreadable(error: MienError, data: bytes) -> str:
     """A picture's error as a client should see it: without the server's words for the source."""
-    text = str(error).replace(f"{len(data)} bytes", "this", 1)
-    return text.split("; raise it with")[0]
+    return own_words(str(error), data).split("; raise it with")[0]
+
+
+def own_words(text: str, data: bytes) -> str:
+    """What was said of a picture's bytes, without the server's words for them."""
+    return text.replace(f"{len(data)} bytes", "this", 1)

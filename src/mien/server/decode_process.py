@@ -4,8 +4,8 @@ A decoder that takes for ever, crashes or asks for gigabytes ends this process a
 standard input and answers on standard output, one after the other:
 
     job      8 bytes: length of the file; the file
-    answer   12 bytes: width, height, length; then width * height * 3 bytes RGB where length is 0, else so many bytes of
-             UTF-8 that say what is wrong
+    answer   12 bytes: width, height, length; then width * height * 3 bytes RGB, and so many bytes of UTF-8: where width
+             is 0 what is wrong, else what a careful reader should know
 """
 
 import contextlib
@@ -13,12 +13,13 @@ import os
 import signal
 import struct
 import sys
+import warnings
 from typing import BinaryIO
 
 from PIL import Image
 
 from mien.data.image import open_picture
-from mien.errors import MienError
+from mien.errors import MienError, MienWarning
 
 JOB = struct.Struct("<Q")
 ANSWER = struct.Struct("<III")
@@ -39,14 +40,18 @@ def main() -> None:
         data = jobs.read(JOB.unpack(head)[0])
         start_clock(seconds)
         try:
-            picture = decode(data, max_pixels)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                picture = decode(data, max_pixels)
         except MienError as error:
             write_error(answers, str(error))
         except MemoryError:
             write_error(answers, TOO_MUCH)
         else:
-            answers.write(ANSWER.pack(*picture.size, 0))
+            note = notes(caught).encode("utf-8", "replace")
+            answers.write(ANSWER.pack(*picture.size, len(note)))
             answers.write(picture.tobytes())
+            answers.write(note)
             del picture
         start_clock(0)
         del data
@@ -61,6 +66,12 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
         if isinstance(error.__cause__, MemoryError):
             raise error.__cause__ from error
         raise
+
+
+def notes(caught: "list[warnings.WarningMessage]") -> str:
+    """What mien warned of, each once, in one line; "" where it did not."""
+    texts = [str(each.message) for each in caught if issubclass(each.category, MienWarning)]
+    return "; ".join(dict.fromkeys(texts))
 
 
 def write_error(answers: BinaryIO, text: str) -> None:

@@ -31,11 +31,17 @@ class Decoder:
         self._idle: queue.LifoQueue[_Process] = queue.LifoQueue()
         self._all: set[_Process] = set()
 
-    def decode(self, data: bytes) -> Image.Image:
-        """The upright RGB picture in the bytes of a file. Raises MienError where it cannot be decoded."""
+    def decode(self, data: bytes, notes: list[str] | None = None) -> Image.Image:
+        """The upright RGB picture in the bytes of a file. Raises MienError where it cannot be decoded.
+
+        notes: gets what a careful reader should know, where there is something.
+        """
         process = self._take()
         try:
-            return process.decode(data)
+            picture, note = process.decode(data)
+            if note and notes is not None:
+                notes.append(note)
+            return picture
         finally:
             if process.alive:
                 self._idle.put(process)
@@ -77,7 +83,7 @@ class _Process:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def decode(self, data: bytes) -> Image.Image:
+    def decode(self, data: bytes) -> tuple[Image.Image, str]:
         clock = threading.Timer(3 * self.seconds + 1, self.kill)
         clock.daemon = True
         clock.start()
@@ -86,14 +92,14 @@ class _Process:
                 self._jobs.write(part)
             self._jobs.flush()
             width, height, length = ANSWER.unpack(read_exactly(self._answers, ANSWER.size))
-            body = read_exactly(self._answers, length or 3 * width * height)
+            pixels = read_exactly(self._answers, 3 * width * height)
+            text = read_exactly(self._answers, length).decode("utf-8", "replace")
         except (OSError, EOFError, ValueError):  # ValueError: a pipe that was closed meanwhile
             raise MienError(self._last_words()) from None
         finally:
             clock.cancel()
-        if not length:
-            return Image.frombuffer("RGB", (width, height), body, "raw", "RGB", 0, 1)  # type: ignore[arg-type]
-        text = body.decode("utf-8", "replace")
+        if width:
+            return Image.frombuffer("RGB", (width, height), pixels, "raw", "RGB", 0, 1), text  # type: ignore[arg-type]
         if text == TOO_MUCH:
             self.end()  # the next picture gets a process with its memory in order
         raise MienError(text)

@@ -67,9 +67,10 @@ def install(app: FastAPI, root_path: str) -> None:
     def of_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         kind = _BY_STATUS.get(error.status_code, "failed" if error.status_code >= 500 else "bad-request")
+        allowed = (error.headers or {}).get("Allow", "other methods")
         detail = {
             404: f"there is nothing at {_shown(request.url.path)}; the addresses are listed at {root_path}/docs",
-            405: f"{request.method} is not for {_shown(request.url.path)}",
+            405: f"{request.method} is not for {_shown(request.url.path)}; it takes {allowed}",
         }.get(error.status_code, str(error.detail) or HTTPStatus(error.status_code).phrase)
         return respond(Problem(kind, detail, error.headers), root_path)
 

@@ -41,6 +41,7 @@ class Picture(BaseModel):
     name: str = Field(description="The file's name, as it was sent; empty for a raw body")
     width: int | None = None
     height: int | None = None
+    note: str | None = Field(default=None, description="What to know of the picture, such as further frames; else null")
     faces: list[Face] | None = None
     problem: Problem | None = None
 
@@ -54,6 +55,7 @@ class ClassifiedFace(BaseModel):
     """One cropped face, or the problem that kept it from being read."""
 
     name: str
+    note: str | None = Field(default=None, description="What to know of the picture, such as further frames; else null")
     emotion: str | None = None
     confidence: float | None = None
     probabilities: dict[str, float] | None = None
@@ -70,6 +72,7 @@ class ExplainAnswer(BaseModel):
 
     model: str
     emotion: str
+    note: str | None = Field(default=None, description="What to know of the picture, such as further frames; else null")
     probability: float = Field(description="The emotion's, with nothing covered")
     probability_drop: float = Field(description="How much of it goes when the hottest spot is covered")
     saliency: list[list[float]] = Field(description="Rows of the heat map, 0 to 1, of the size the model sees")

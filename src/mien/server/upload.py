@@ -1,9 +1,11 @@
 """The pictures and videos in a request: read into memory within limits, taken apart there. Nothing touches the disk."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
@@ -101,6 +103,9 @@ async def _files_of(
         shown = kind.decode("latin-1")[:60]
         detail = f"a body of type {shown!r}; send {media}/..., or multipart/form-data with files"
         raise Problem("wrong-type", detail)
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Problem("wrong-type", f"a body with Content-Encoding {encoding[:40]!r}; send it as it is, without one")
     data = await read_body(request, body, limit, settings)
     if not multipart:
         if not data:
@@ -198,12 +203,15 @@ def _filename(headers: bytes) -> str | None:
     for line in headers.split(b"\r\n"):
         field, _, value = line.partition(b":")
         if field.strip().lower() == b"content-disposition":
+            if coded := re.search(rb";\s*filename\*\s*=\s*\"?([\w-]+)'[^']*'([^;\s\"]*)", value, re.IGNORECASE):
+                return _clean(unquote_to_bytes(coded[2]), coded[1].decode("ascii", "replace"))
             options = parse_options_header(value.strip())[1]
             return _clean(options[b"filename"]) if b"filename" in options else None
     return None
 
 
-def _clean(raw: bytes) -> str:
+def _clean(raw: bytes, charset: str = "utf-8") -> str:
     """A file's name fit to be repeated: the last part of a path, printable, at most 120 characters."""
-    text = raw.decode("utf-8", "replace").replace("\\", "/").rsplit("/", 1)[-1]
+    known = charset.lower() if charset.lower() in ("utf-8", "iso-8859-1") else "utf-8"  # what RFC 8187 knows
+    text = raw.decode(known, "replace").replace("\\", "/").rsplit("/", 1)[-1]
     return "".join(c if c.isprintable() else "?" for c in text)[:120]

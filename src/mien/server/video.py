@@ -29,12 +29,18 @@ class VideoFrame:
 
 
 def read_video(
-    data: bytes, every: float, reader: Reader, settings: Settings, stopping: threading.Event
+    data: bytes,
+    every: float,
+    reader: Reader,
+    settings: Settings,
+    stopping: threading.Event,
+    gone: threading.Event | None = None,
 ) -> dict[str, Any]:
     """The timeline of a video: its size and length, and the faces of the frames that were read.
 
     every: seconds between two of them. Raises MienError for what is no video. What comes after the limits of seconds,
-    time and faces is left out, and `note` says so.
+    time and faces is left out, and `note` says so. stopping: set when the server ends. gone: set when the client has
+    left; then nothing more is read.
     """
     until = time.monotonic() + settings.video_timeout
     process = _VideoProcess(data, every, settings)
@@ -49,6 +55,8 @@ def read_video(
                 note = f"read for {settings.video_timeout:g} s, which is the limit; the rest is left out"
             elif stopping.is_set():
                 note = "the server is stopping; the rest is left out"
+            elif gone is not None and gone.is_set():
+                note = "the client has left; the rest is left out"
             elif faces > MOST_FACES:
                 note = f"more than {MOST_FACES:,} faces; the rest is left out"
             if note:

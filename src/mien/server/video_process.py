@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from mien.errors import MienError, MienWarning
-from mien.server.decode_process import BYTES_PER_PIXEL, SLACK, limit_memory, start_clock
+from mien.errors import MienError
+from mien.server.decode_process import BYTES_PER_PIXEL, SLACK, limit_memory, notes, start_clock
 
 FRAME = struct.Struct("<ddIII")
 
@@ -52,20 +52,17 @@ def send_frames(answers: BinaryIO, path: str, max_pixels: int, every: float) -> 
 
     av.logging.set_level(av.logging.PANIC)
     limit_memory(SLACK + BYTES_PER_PIXEL * max_pixels)
-    warning: str | None = None
-    with warnings.catch_warnings(record=True) as caught, open_video(path, max_pixels) as video:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        for frame, due in read_frames(video, every):
-            if due:
-                image = frame.image
-                answers.write(FRAME.pack(frame.time, frame.duration, *image.size, 0))
-                answers.write(image.tobytes())
-                answers.flush()
-        length = video.length
-    for each in caught:
-        if issubclass(each.category, MienWarning):
-            warning = str(each.message).replace(path, "this")
-    return {"length": length or None, "warning": warning}
+        with open_video(path, max_pixels) as video:
+            for frame, due in read_frames(video, every):
+                if due:
+                    image = frame.image
+                    answers.write(FRAME.pack(frame.time, frame.duration, *image.size, 0))
+                    answers.write(image.tobytes())
+                    answers.flush()
+            length = video.length
+    return {"length": length or None, "warning": notes(caught).replace(path, "this") or None}
 
 
 @contextmanager

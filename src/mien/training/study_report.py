@@ -78,13 +78,16 @@ def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.Study
     drawn = any(read_record(run.folder)["data"]["drawn"] for run in finished)
     rows = report.study_rows((run.folder, run.training) for run in finished if run.line != "c")
     family = [run for run in planned if run.line == "a"]
+    trainings = {run.training for run in family}
+    shown = [row for row in rows if row.training in trainings] or rows
     with atomic_write(output / "study.md") as temporary:
-        temporary.write_text(report.study_markdown(rows, missing=_missing(family, finished)))
+        temporary.write_text(report.study_markdown(shown, missing=_missing(family, finished)))
+    if others := [row for row in rows if row not in shown]:
+        with atomic_write(output / "variations.md") as temporary:
+            temporary.write_text(report.study_markdown(others))
     report.write_study_csv(rows, output / "study.csv")
     with atomic_write(output / "progress.md") as temporary:
         temporary.write_text(progress_markdown(planned, finished))
-    trainings = {run.training for run in family}
-    shown = [row for row in rows if row.training in trainings] or rows
     study_figures.study_table(shown, output / "study.png", drawn=drawn)
     curves = {(run.recipe.network, run.training): arm for run, arm in _arms(finished)}
     panels = {(network, training): curves.get((network, training))

@@ -1,0 +1,124 @@
+"""Lists beside pictures as they stand: rows and columns of csv, json, jsonl and text files that may name pictures."""
+
+import csv
+import io
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mien.data.folder_tree import Folder
+from mien.data.image import SUFFIXES
+from mien.data.label_files import PictureIndex, read_text
+from mien.data.parts import part_of
+from mien.errors import MienError
+
+_LISTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".lst")
+_MANY = 20  # text or json files in a folder from which they are taken for one a picture
+
+
+@dataclass
+class ListTable:
+    """A list as it stands: names of its columns in lower case, its whole rows, and what was decided in reading it.
+    usage: the part that its own name or its folder's tells."""
+
+    path: str
+    folder: str
+    header: list[str]
+    rows: list[list[str]]
+    usage: str
+    short: int = 0
+    decisions: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.path)
+
+    def values(self, column: int) -> list[str]:
+        return [row[column].strip() for row in self.rows]
+
+
+def tables(root: Folder, index: PictureIndex) -> Iterator[ListTable]:
+    """The lists anywhere under a folder."""
+    for folder in root.walk():
+        small = Counter(os.path.splitext(name)[1].lower() for name in folder.files)
+        for name in folder.files:
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix not in _LISTS or (suffix in (".txt", ".json") and small[suffix] > _MANY):
+                continue
+            table = table_at(os.path.join(folder.path, name), folder.path, index)
+            if table is not None:
+                yield table
+
+
+def table_at(path: str, folder: str, index: PictureIndex | None = None) -> ListTable | None:
+    """A list's columns and rows; None for a file that is no list of pictures' names."""
+    suffix = os.path.splitext(path)[1].lower()
+    decisions: list[str] = []
+    text = read_text(path, decisions)
+    usage = part_of(Path(path).stem) or part_of(os.path.basename(folder)) or ""
+    if suffix in (".jsonl", ".ndjson", ".json"):
+        header, rows = _json_rows(text, suffix, path)
+        return ListTable(path, folder, header, rows, usage, 0, decisions) if rows else None
+    text = re.sub(r"\A(sep=.[^\S\n]*\n)?((#.*)?[^\S\n]*\n)*", "", text)
+    head = text.split("\n", 1)[0]
+    delimiter = max(",;\t|", key=head.count)
+    words = suffix in (".txt", ".lst") and delimiter not in head
+    try:
+        lines = list(csv.reader(io.StringIO(text), delimiter=" " if words else delimiter, skipinitialspace=True))
+    except csv.Error as error:
+        raise MienError(f"{path} cannot be read as csv ({error}); correct or delete it") from error
+    lines = [line for line in lines if any(cell.strip() for cell in line)]
+    if not lines:
+        return None
+    first = lines[0]
+    if any(is_picture(cell) for cell in first):
+        if index is None or not any(is_picture(cell) and index.holds(cell, folder) for cell in first):
+            return None
+        header = [f"field {i + 1}" for i in range(len(first))]
+        if len(first) > 1:
+            decisions.append(f"{os.path.basename(path)} has no header")
+    elif suffix in (".txt", ".lst"):
+        return None
+    else:
+        header, lines = [re.sub(r"[ \-.]+", "_", name.strip().lower()) for name in first], lines[1:]
+    whole = [line for line in lines if len(line) >= len(header)]
+    return ListTable(path, folder, header, whole, usage, len(lines) - len(whole), decisions)
+
+
+def _json_rows(text: str, suffix: str, path: str) -> tuple[list[str], list[list[str]]]:
+    """The rows of json: an object a line, a list of objects, or {name: label}. Nothing for other json."""
+    if suffix == ".json":
+        try:
+            content = json.loads(text)
+        except ValueError:
+            return [], []
+        if isinstance(content, dict) and content and all(isinstance(v, (str, int)) for v in content.values()):
+            return ["file", "label"], [[name, str(label)] for name, label in content.items()]
+        records = content if isinstance(content, list) else []
+    else:
+        records = []
+        for number, line in enumerate(text.splitlines(), start=1):
+            try:
+                records += [json.loads(line)] if line.strip() else []
+            except ValueError as error:
+                raise MienError(f"{path} line {number} is no whole json ({error}); correct or delete it") from error
+    if not records or not all(isinstance(record, dict) for record in records):
+        return [], []
+    names = list(dict.fromkeys(name for record in records for name in record))
+    return [name.strip().lower() for name in names], [
+        ["" if (value := record.get(name)) is None else _cell(value) for name in names] for record in records
+    ]
+
+
+def _cell(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, (dict, list)) else str(value)
+
+
+def is_picture(name: str) -> bool:
+    """Whether a name ends as a picture's."""
+    return os.path.splitext(name.strip())[1].lower() in SUFFIXES

@@ -1,0 +1,120 @@
+"""Folders of labelled pictures, by the first layout that fits: a published form, class folders, lists, file names."""
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from mien.data import annotations, coco, file_names, image_folders, manifests
+from mien.data.class_names import AS_IS
+from mien.data.folder_tree import Folder
+from mien.data.label_files import read_text
+from mien.data.parts import natural
+from mien.data.pictures import Pictures
+from mien.errors import MienError
+from mien.labels import emotion_of
+
+
+def labelled_pictures(root: Folder, classes: str | dict[int, str] | None) -> Pictures | None:
+    """The labelled pictures under a folder, by the first layout that fits; None where there are no pictures.
+
+    Folders are classes before lists are, unless none of them is an emotion and a list names other labels.
+    """
+    if not root.count:
+        if n := sum(folder.irregular for folder in root.walk()):
+            raise MienError(
+                f"{root.path} holds {n:,} names of pictures, all broken links or no files; copy the pictures themselves"
+            )
+        return None
+    known = annotations.find(root) or file_names.find(root)
+    if known:
+        return known
+    trusted = classes is not None and _names_folders(classes)
+    faults: list[MienError] = []
+
+    def look(form: Callable[[], Pictures | None]) -> Pictures | None:
+        try:
+            return form()
+        except MienError as error:
+            faults.append(error)
+            return None
+
+    folders = look(lambda: image_folders.find(root, trusted=trusted, by_words=classes is None))
+    labels = {sample.label for sample in folders.samples} if folders else set()
+    if folders and len(labels) > 1 and (trusted or any(emotion_of(label) for label in labels)):
+        return _aside(folders, root)
+    for form in (manifests.find, file_names.find_words, coco.find):
+        other = look(lambda form=form: form(root))  # type: ignore[misc]
+        if other is None:
+            continue
+        told = {sample.label for sample in other.samples}
+        if folders and len(labels) > 1:
+            if told == labels:
+                break
+            names = ", ".join(sorted(labels, key=natural)[:6])
+            other.decisions.append(f"the folders {names} are no classes: a list or the files' names give the labels")
+        return other
+    if faults and folders and len(labels) > 1 and not all(label.isdigit() for label in labels):
+        fault = faults[-1]
+        raise MienError(f"{fault.message}; or take the folders for the classes with {{parameter}} {AS_IS}",
+                        parameter="classes")  # fmt: skip
+    if folders and len(labels) > 1:
+        return _aside(folders, root)
+    if faults:
+        raise faults[-1]
+    if folders is None:
+        raise MienError(f"{root.path} holds pictures but no class folders; sort them into {root.path}/<class>/ folders")
+    others = Counter(os.path.splitext(name)[1].lower() for folder in root.walk() for name in folder.files)
+    seen = f" and no list of labels among its files ({', '.join(f'{n:,} {s}' for s, n in others.most_common(3))})"
+    raise MienError(
+        f"{root.path} holds the single class {labels.pop()!r}{seen if others else ''}; two or more are needed, each in "
+        "its folder, or a csv file with the columns image and label"
+    )
+
+
+def _names_folders(classes: str | dict[int, str]) -> bool:
+    """Whether the user spoke of these folders themselves: as they are, or by name; a preset of numbers does not."""
+    return classes == "as-is" or isinstance(classes, dict) or bool(re.search(r"(^|,)\s*\D[^=]*=", classes))
+
+
+def names_beside(path: Path, pictures: Pictures) -> dict[int, str] | None:
+    """The names that a json file beside numbered folders gives them, as class_to_idx.json: {name: number} or the other
+    way round; None without such. It is told among the decisions."""
+    labels = {sample.label for sample in pictures.samples}
+    if not all(label.isdigit() for label in labels):
+        return None
+    for file in sorted(path.glob("*.json")):
+        try:
+            content = json.loads(read_text(str(file)))
+        except ValueError:
+            continue
+        if not isinstance(content, dict):
+            continue
+        if all(isinstance(value, int) for value in content.values()):
+            content = {value: name for name, value in content.items()}
+        if all(str(key).isdigit() and isinstance(name, str) for key, name in content.items()):
+            names = {int(key): name for key, name in content.items()}
+            if {int(label) for label in labels} <= set(names):
+                pictures.decisions.append(f"the numbers are named by {file.name}")
+                return names
+    return None
+
+
+def _aside(pictures: Pictures, root: Folder) -> Pictures:
+    """Take the parts that a list gives, where the folders give none; say which lists beside them are not looked at."""
+    parts, used = ({}, []) if any(sample.usage for sample in pictures.samples) else manifests.given_parts(root)
+    if parts:
+        samples = [replace(sample, usage=parts.get(sample.file, "")) for sample in pictures.samples]
+        missing = sum(not sample.usage for sample in samples)
+        pictures = replace(pictures, samples=samples)
+        pictures.decisions.append(
+            f"parts as given by {', '.join(used)}" + (f"; {missing:,} pictures are in none of them" if missing else "")
+        )
+    lists = [os.path.relpath(os.path.join(f.path, name), root.path) for f in root.walk() for name in f.files
+             if name.lower().endswith((".csv", ".tsv", ".json", ".jsonl"))]  # fmt: skip
+    if lists := [name for name in lists if name not in used]:
+        pictures.decisions.append(f"left out: {', '.join(lists[:6])}; the class folders give the labels")
+    return pictures

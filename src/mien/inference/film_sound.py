@@ -1,0 +1,225 @@
+"""The sound of a film on its way into another one: copied as it is where the container holds it, else encoded."""
+
+import io
+import warnings
+from collections.abc import Generator
+from contextlib import suppress
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from mien.errors import MienWarning
+from mien.inference.video import Video
+from mien.inference.video_clock import max_jump
+from mien.inference.video_source import open_container
+
+if TYPE_CHECKING:
+    from av import AudioFrame, AudioResampler, Packet
+    from av.audio.stream import AudioStream
+    from av.container import OutputContainer
+
+AVI_CODECS = ("mp3", "mp2", "ac3", "pcm_s16le", "pcm_u8")  # what players expect there
+ENCODERS = {"mp3": "libmp3lame"}  # where they are called otherwise than the codec
+LAYOUTS = (
+    "mono",
+    "stereo",
+    "2.1",
+    "4.0",
+    "5.0",
+    "5.1",
+    "6.1",
+    "7.1",
+)  # by number of channels, where a file tells no more
+HOLE = 0.05  # seconds; what decoders and containers round off is less
+
+
+class Sound:
+    """The best audio track of a film, packet by packet, on the clock of its pictures.
+
+    It is copied as it is where the container can hold it, else encoded as AAC with the same channels, and the rate
+    that is nearest. An AVI has no times, but so many samples in a second: there it is always encoded, in its own codec
+    where players expect that in an AVI, else as MP3 (AC-3 for more than two channels), with silence where it is silent.
+    Warns (MienWarning) of further tracks, which are not kept.
+    """
+
+    def __init__(self, output: "OutputContainer", video: Video) -> None:
+        self._output, self._video = output, video
+        self._avi = output.format.name == "avi"
+        self._input = open_container(video.name)
+        self._source: AudioStream = self._input.streams.best("audio")  # type: ignore[assignment]
+        self._packets = self._read()
+        self._waiting: tuple[float, Packet[Any]] | None = None
+        self._target: Any = None
+        self._encodes = False
+        self._resampler: AudioResampler | None = None
+        self._setup: tuple[str, int, str] | None = None  # what it takes
+        self._samples = 0  # encoded so far
+
+    def start(self) -> None:
+        """Add the stream to the output, before its first packet of any kind."""
+        source: Any = self._source
+        if source is None or source.codec_context is None:
+            return
+        others = [each for each in self._input.streams.audio if each.index != source.index]
+        if others:
+            left = ", ".join(_track(each) for each in others)
+            text = f"{self._video.name} has further audio tracks: {_track(source)} is kept, and not {left}"
+            warnings.warn(text, MienWarning, stacklevel=2)
+        self._encodes = self._avi or not _holds(self._output.format.name, source)
+        if not self._encodes:
+            self._target = self._output.add_stream_from_template(source)
+            return
+        codec = _avi_codec(source) if self._avi else "aac"
+        self._target = self._output.add_stream(codec, rate=_rate(codec, source.rate or 48_000))
+        self._target.codec_context.layout = _layout(codec, self._target.rate, source)
+
+    def copy_until(self, time: float) -> None:
+        """Write the sound up to `time`, in seconds."""
+        while self._target is not None:
+            self._waiting = self._waiting or next(self._packets, None)
+            if self._waiting is None or self._waiting[0] >= time:
+                return
+            self._put(self._waiting[1])
+            self._waiting = None
+
+    def finish(self) -> None:
+        """Write what the encoder holds."""
+        if self._target is not None and self._encodes:
+            self._resample(None)
+            self._output.mux(self._target.encode(None))
+
+    def close(self) -> None:
+        """Close the file that the sound comes from."""
+        self._packets.close()  # or a generator that waits in the middle keeps the file's packets
+        self._waiting = None
+        self._input.close()
+
+    def _put(self, packet: "Packet[Any]") -> None:
+        import av
+
+        with suppress(av.InvalidDataError):  # damaged sound: a moment of silence
+            if self._encodes:
+                for frame in self._source.decode(packet):
+                    self._resample(frame)
+            else:
+                packet.stream = self._target
+                self._output.mux(packet)
+
+    def _resample(self, frame: "AudioFrame | None") -> None:
+        """Encode a decoded frame in the layout, rate and format of the target; None: what the resampler holds."""
+        import av
+
+        setup = (frame.layout.name, frame.sample_rate, frame.format.name) if frame else None
+        if self._resampler and setup != self._setup:  # other channels from here on, as in recorded television
+            for rest in self._resampler.resample(None):
+                self._encode(rest)
+            self._resampler = None
+        self._setup = setup
+        if frame is None:
+            return
+        context = self._target.codec_context
+        if self._avi and frame.time is not None:
+            self._fill(frame.time - self._samples / context.sample_rate)
+        self._resampler = self._resampler or av.AudioResampler(context.format, context.layout, context.sample_rate)
+        for each in self._resampler.resample(frame):
+            self._encode(each)
+
+    def _fill(self, seconds: float) -> None:
+        """Write silence, where the sound begins late or was left out."""
+        import av
+
+        context = self._target.codec_context
+        left = round(seconds * context.sample_rate) if seconds > HOLE else 0
+        while left > 0:
+            frame = av.AudioFrame(context.format.name, context.layout.name, min(left, context.sample_rate))
+            frame.sample_rate = context.sample_rate
+            for plane in frame.planes:
+                plane.update(bytes([128 if context.format.name.startswith("u8") else 0]) * plane.buffer_size)
+            left -= frame.samples
+            self._encode(frame)
+
+    def _encode(self, frame: "AudioFrame") -> None:
+        if self._avi:
+            frame.pts, frame.time_base = self._samples, Fraction(1, self._target.codec_context.sample_rate)
+        self._samples += frame.samples
+        self._output.mux(self._target.encode(frame))
+
+    def _read(self) -> "Generator[tuple[float, Packet[Any]]]":
+        """Each packet with its time in seconds, its timestamps counted from the film's start and growing."""
+        import av
+
+        tick: Any = self._source.time_base
+        shift = -round(Fraction(self._video.start) / tick)
+        longest = round(max_jump(self._input) / tick)
+        # The short packets of some codecs have equal stamps in Matroska, which counts milliseconds.
+        step = 0 if self._encodes or self._output.format.name == "matroska" else 1
+        last: int | None = None
+        try:
+            for packet in self._input.demux(self._source):
+                stamp = packet.dts if packet.dts is not None else packet.pts
+                if stamp is None or not packet.size:
+                    continue
+                if last is not None and not last - 1 / tick < stamp + shift < last + longest:
+                    shift = last + (packet.duration or 1) - stamp
+                last = stamp + shift if last is None else max(stamp + shift, last + step)
+                packet.pts = packet.dts = last
+                yield float(last * tick), packet
+        except (av.FFmpegError, OSError):  # damaged from here on
+            return
+
+
+def _holds(container: str, source: "AudioStream") -> bool:
+    """Whether a container takes this stream as it is, by its muxer's own word. PCM in .mp4 is played by few."""
+    import av
+
+    if container == "mp4" and source.codec.canonical_name.startswith("pcm"):
+        return False
+    try:
+        with av.open(io.BytesIO(), "w", format=container) as trial:
+            trial.add_stream_from_template(source)
+            trial.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
+
+
+def _avi_codec(source: "AudioStream") -> str:
+    """The encoder of an AVI's sound."""
+    import av
+
+    own = source.codec.canonical_name
+    if own in AVI_CODECS and (source.channels <= 2 or own in ("ac3", "pcm_s16le")):
+        encoder = ENCODERS.get(own, own)
+    else:
+        encoder = "libmp3lame" if source.channels <= 2 else "ac3"
+    return encoder if encoder in av.codecs_available else "ac3"
+
+
+def _rate(codec: str, wanted: int) -> int:
+    """Of the rates that an encoder knows, the nearest; any where it knows all."""
+    import av
+
+    known = av.Codec(codec, "w").audio_rates
+    return min(known, key=lambda rate: abs(rate - wanted)) if known else wanted
+
+
+def _layout(codec: str, rate: int, source: "AudioStream") -> str:
+    """The channels of the source, or what comes nearest of those that an encoder takes."""
+    import av
+
+    by_count = LAYOUTS[min(source.channels, len(LAYOUTS)) - 1]
+    told, formats = source.layout.name, av.Codec(codec, "w").audio_formats
+    for layout in (by_count if told.endswith("channels") else told, by_count, "5.1"):
+        trial: Any = av.CodecContext.create(codec, "w")
+        trial.sample_rate, trial.layout, trial.format = rate, layout, formats[0].name if formats else "s16"
+        with suppress(av.FFmpegError, ValueError):
+            trial.open()
+            return layout
+    return "stereo"
+
+
+def _track(stream: "AudioStream") -> str:
+    """How an audio track is named: its number, codec and language."""
+    language = stream.metadata.get("language", "")
+    return " ".join(
+        filter(None, (f"#{stream.index}", stream.codec.canonical_name if stream.codec_context else "", language))
+    )

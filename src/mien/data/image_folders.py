@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mien.data import file_names
 from mien.data.class_folders import Search, listed, look
-from mien.data.class_names import AS_IS
+from mien.data.class_names import AS_IS, number_of
 from mien.data.dataset import USAGES
 from mien.data.folder_tree import Folder, leave_out_junk
 from mien.data.parts import part_of
@@ -21,7 +21,6 @@ from mien.data.pictures import PART_NAMES, Pictures, Sample
 from mien.labels import emotion_of, emotions_of
 
 _NAMED = re.compile(rf"({'|'.join(USAGES)})_[0-9]")
-_NUMBER = re.compile(r"(?:class|label|emotion|expression)?[ _-]?\d{1,9}", re.IGNORECASE)  # 3, class_3
 _TOLD_ELSEWHERE = (".csv", ".tsv")  # see `mien.data.sources`
 _OF_SYSTEMS = {"thumbs.db", "desktop.ini"}
 
@@ -47,7 +46,7 @@ def find(root: Folder, trusted: bool = False, by_words: bool = True) -> Pictures
     ]  # fmt: skip
     samples = _parts(samples, search)
     _count_odd(search)
-    numbers = {label for label in labels if _NUMBER.fullmatch(label.strip())}
+    numbers = {label for label in labels if number_of(label) is not None}
     mixed = not trusted and emotional and bool(numbers)
     layout = "pictures in class folders" + (", some numbers and some emotions," if mixed else "")
     return Pictures(

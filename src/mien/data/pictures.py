@@ -63,7 +63,7 @@ class Pictures:
                 "name them with {parameter} 0=angry,1=happy",
                 parameter="classes",
             )
-        naming = name_classes((sample.label for sample in self.samples), classes, self.numbers)
+        naming = name_classes((sample.label for sample in self.samples), classes, self.numbers, str(self.root))
         if len(naming.classes) < 2:
             raise MienError(
                 f"{self.root} holds the single class {naming.classes[0]!r}; two or more are needed, each in its folder"
@@ -105,12 +105,18 @@ def read(pictures: Pictures, skip_broken: bool = False) -> Dataset:
         raise _broken(broken, len(samples))
     left_out = pictures.left_out + Counter({"broken pictures": len(broken)})
     # What Pillow says of odd metadata is passed over; what the decoder says of pixels is told.
-    depths = [str(note.message) for note in said if issubclass(note.category, MienWarning)]
-    notes = (
-        [f"{len(depths):,} pictures were scaled to 8 bits by the depth that they use, such as: {depths[0]}"]
-        if depths
-        else []
-    )
+    depths, others = [], []
+    for note in said:
+        if issubclass(note.category, MienWarning):
+            (depths if "bits" in str(note.message) else others).append(str(note.message))
+    notes = [
+        f"{len(group):,} pictures {what}, such as: {group[0]}"
+        for group, what in (
+            (depths, "were scaled to 8 bits by the depth that they use"),
+            (others, "are the first of several in their file"),
+        )
+        if group
+    ]
     if broken:
         left = {naming.index[sample.label] for sample, fault in zip(samples, faults, strict=True) if fault is None}
         emptied = [name for i, name in enumerate(naming.classes) if i not in left]

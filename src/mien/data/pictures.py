@@ -105,7 +105,8 @@ def read(pictures: Pictures, skip_broken: bool = False) -> Dataset:
         raise _broken(broken, len(samples))
     left_out = pictures.left_out + Counter({"broken pictures": len(broken)})
     # What Pillow says of odd metadata is passed over; what the decoder says of pixels is told.
-    depths, others = [], []
+    depths: list[str] = []
+    others: list[str] = []
     for note in said:
         if issubclass(note.category, MienWarning):
             (depths if "bits" in str(note.message) else others).append(str(note.message))

@@ -199,7 +199,7 @@ def test_a_column_of_parts_is_used(
     assert [told["given"][name] for name in ("train", "validation", "test", "no part")] == expected
 
 
-@pytest.mark.parametrize("odd", ["T", "trainning", "3"])
+@pytest.mark.parametrize("odd", ["T", "learning", "3"])
 def test_values_that_are_no_parts_are_refused(odd: str, tmp_path: Path) -> None:
     emotions = pictures(tmp_path / "im")
     rows = [f"{i}.png,{emotion},{odd if i % 4 else 'test'}" for i, emotion in enumerate(emotions)]

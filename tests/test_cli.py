@@ -146,6 +146,7 @@ def test_a_pipe_that_closes_early_is_no_error():
     [
         (["train", "hybrid", "--optimizer", "adm"], "did you mean adam?"),
         (["train", "hybrid", "--learning-rat", "1"], "did you mean --learning-rate?"),
+        (["train", "hybrid", "--frobnicate", "3"], "see 'mien train --help'"),
         (["train", "hybrid", "--tracker", "zzz"], "see 'mien train --help'"),
         (["train", "hybird"], "did you mean 'hybrid'?"),
         (["trian", "hybrid"], "did you mean 'train'?"),

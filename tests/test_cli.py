@@ -164,6 +164,17 @@ def test_a_wrong_word_gets_one_line_with_a_suggestion(argv, words):
     assert not done.stdout
 
 
+def test_a_warning_is_told_once_and_in_options(capsys, monkeypatch):
+    from mien.cli import main as command
+    from mien.errors import MienWarning
+
+    monkeypatch.setattr(command, "_told", set())
+    for _ in range(2):
+        command._print_warning(MienWarning("copies cross the split; duplicates='group' keeps them on one side"))
+    said = "mien: warning: copies cross the split; --duplicates group keeps them on one side\n"
+    assert capsys.readouterr().err == said
+
+
 def test_a_missing_file_is_told_once(tmp_path):
     missing = str(tmp_path / "missing")
     for argv in (["evaluate", "nano", "--data", missing], ["data", "info", missing], ["read", missing + ".jpg"]):

@@ -136,7 +136,9 @@ def run(args: argparse.Namespace) -> int:
             chosen, folder, seed = before.recipe, args.resume, int(before.record["seed"])
         else:
             folder = run_folder(args.runs, args.name, chosen.name, seed)
-        check_start(chosen, folder, seed, runtime, pretrained=args.pretrained, resume=bool(args.resume))
+        check_start(
+            chosen, folder, seed, runtime, pretrained=args.pretrained, resume=bool(args.resume), track=args.tracker
+        )
         live.on_phase(f"reading {args.data}")
         quiet_decoders()
         dataset = load(args.data, **loading_options(args))

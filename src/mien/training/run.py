@@ -172,8 +172,7 @@ def train(
         recipe, seed, runtime = _as_before(before, dataset, runtime)
         pretrained = str(before.record.get("pretrained", ""))
         stored_views = stored_views or _views_of(before)
-    check_start(recipe, folder, seed, runtime, pretrained=pretrained, resume=resume)
-    tracker(track)  # refuses one that is not there, before a folder is made
+    check_start(recipe, folder, seed, runtime, pretrained=pretrained, resume=resume, track=track)
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
     recipe, parts, rows = select(recipe, dataset, seed)
@@ -214,17 +213,18 @@ def train(
 
 
 def check_start(
-    recipe: Recipe, folder: Path, seed: int, runtime: Runtime, *, pretrained: str = "", resume: bool = False
-) -> None:
+    recipe: Recipe, folder: Path, seed: int, runtime: Runtime, *, pretrained: str = "", resume: bool = False,
+    track: str = "none",
+) -> None:  # fmt: skip
     """What can be known to be wrong before the data are read. Raises MienError for a folder that holds a run already,
-    a seed or runtime that makes no sense, and a teacher or pretrained model that is not there."""
+    a seed or runtime that makes no sense, and a tracker, teacher or pretrained model that is not there."""
     if not resume and (folder / "recipe.json").exists():
         raise MienError(f"{folder} holds a run already; resume it, or choose another {{parameter}}", parameter="name")
     check_runtime(runtime, recipe.batch_size, seed)
     check_accelerator(runtime.accelerator)
-    for source in recipe.teacher.split("+"):
-        if source:
-            resolve(source)
+    tracker(track)
+    for source in filter(None, recipe.teacher.split("+")):
+        resolve(source)
     if pretrained and not resume:
         trainable_info(pretrained, "pretrained")
 

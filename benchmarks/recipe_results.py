@@ -5,7 +5,8 @@
     python benchmarks/recipe_results.py --check      fails where the file is not what the runs say
 
 Of a recipe's runs those count that were trained from nothing and differ from today's recipe in the fewest fields; with
-several such, those of the most epochs. Their seeds are averaged.
+several such, those of the most epochs. Of runs that differ in their seed alone, those at full length with records of
+format 2 count where there are any, as in the study's table. Their seeds are averaged.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from typing import Any
 
 from mien.errors import MienError
 from mien.evaluation import history
-from mien.evaluation.record import read_record, recipe_fields
+from mien.evaluation.record import FORMAT, read_record, recipe_fields
 from mien.evaluation.results import read_record as read_evaluation
 from mien.files import write_json
 from mien.training import networks
@@ -41,6 +42,16 @@ def changes(folder: Path) -> dict[str, Any] | None:
         return None
     today = RECIPES[recipe.name]
     return {name: value for name, value in vars(recipe).items() if value != getattr(today, name)}
+
+
+def complete(folders: list[Path]) -> list[Path]:
+    """The runs with all their epochs by a mien that writes records of format 2."""
+    return [
+        folder
+        for folder in folders
+        if json.loads((folder / "recipe.json").read_text()).get("format") == FORMAT
+        and len(history.read(folder / "history.csv")) == read_record(folder)["epochs"]
+    ]
 
 
 def summary(folders: list[Path], changed: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +88,11 @@ def results() -> dict[str, Any]:
         ordered = sorted(groups[name].items(), key=lambda item: (len(json.loads(item[0])), -len(item[1])))
         if ordered:
             fewest = len(json.loads(ordered[0][0]))
-            candidates = [summary(runs, json.loads(key)) for key, runs in ordered if len(json.loads(key)) == fewest]
+            candidates = [
+                summary(complete(runs) or runs, json.loads(key))
+                for key, runs in ordered
+                if len(json.loads(key)) == fewest
+            ]
             best = max(candidates, key=lambda candidate: (candidate["epochs"], len(candidate["seeds"])))
         table[name] = {"parameters": networks.parameters(networks.build_from(recipe, 7)), "reached": best}
     return table

@@ -28,12 +28,20 @@ _SENTENCES = (
         r"რომელიც ნიშნულშია, ხოლო სახეების \3%-ისთვის უმრავლესობა სხვას ასახელებს.",
     ),
     (
+        rf"Made again, `hybrid.csv` differs in {_N} of its {_N} rows \({_N}, {_N} and {_N}\) and `ensemble.csv` in "
+        rf"{_N}: since they were made, the shipped hybrid has been stored in float16 and `champion-5` in {_N} bits\.",
+        r"ხელახლა გაკეთებული `hybrid.csv` თავისი \2 სტრიქონიდან \1-ში განსხვავდება (\3, \4 და \5), `ensemble.csv` კი "
+        r"\6-ში: მათი გაკეთების შემდეგ მოყოლილი hybrid float16-ში ინახება, `champion-5` კი \7 ბიტში.",
+    ),
+    (
         r"Accuracies in percent, gap and difference in points\. Training accuracy is measured while training, "
         r"with dropout "
-        r"and augmentation on; validation accuracy without\.",
+        r"and augmentation on; validation accuracy without, by the finished model, single view, as "
+        r"`mien train --list` has it\.",
         "სიზუსტე პროცენტებშია, სხვაობები კი პროცენტულ პუნქტებში. წვრთნის სიზუსტე წვრთნის დროსვე იზომება, ჩართული "
         "dropout-ითა და "
-        "აუგმენტაციით; ვალიდაციის სიზუსტე — მათ გარეშე.",
+        "აუგმენტაციით; ვალიდაციის სიზუსტე — მათ გარეშე, დასრულებული მოდელით, ერთი ხედით, როგორც `mien train --list` "
+        "აჩვენებს.",
     ),
     (
         r"Rows marked \(0\.1\) are version 0\.1's and stand until their training by this version is in\.",
@@ -55,6 +63,7 @@ _PHRASES = {
     "smallest": "ყველაზე პატარა",
     "PublicTest, single view (95 %)": "PublicTest, ერთი ხედით (95 %)",
     "PrivateTest, labels hidden": "PrivateTest, დამალული ნიშნულებით",
+    "PrivateTest, 288 copies excluded": "PrivateTest, 288 ასლის გარეშე",
     "not scored": "არ შეფასებულა",
     "six views averaged (rotated by -4, 0 and 4 degrees, and mirrors)":
         "ექვსი ხედის საშუალო (-4, 0 და 4 გრადუსით მობრუნებული და მათი სარკისებური ანარეკლი)",

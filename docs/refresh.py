@@ -5,9 +5,10 @@ results/, so that no number there is typed by hand.
     python docs/refresh.py --check   exits with 1 where a block is not as its file
 
 A block is `<!-- from FILE -->` ... `<!-- end -->`; FILE is Markdown, JSON of a submission, or that of
-benchmarks/recognise.py. Two more are tables: `<!-- from results/benchmarks/recognise.json as models -->`, and `<!--
-from results/submissions/hidden.json as submissions -->`. `<!-- from results/study/study.csv as deep -->` is a sentence
-on one network of the study, `<!-- from results/audit/ferplus.json as votes -->` one on people and labels.
+benchmarks/recognise.py. Three more are tables: `<!-- from results/benchmarks/recognise.json as models -->`, `<!-- from
+results/submissions/hidden.json as submissions -->`, and `as classes` of a run's metrics.json. `<!-- from
+results/study/study.csv as deep -->` is a sentence on one network of the study, `<!-- from results/audit/ferplus.json as
+votes -->` one on people and labels, `<!-- from results/benchmarks/light.md as dim -->` one on a tenth of the light.
 """
 
 import csv
@@ -19,6 +20,7 @@ from typing import Any
 
 from georgian import in_georgian
 
+from mien.evaluation.results import read_record
 from mien.evaluation.tta import DESCRIPTIONS, OLD_NAMES
 from mien.inference.model_file import DEFAULT, WEIGHTS
 
@@ -31,7 +33,10 @@ BLOCK = re.compile(r"(<!-- from (\S+)(?: as (\w+))? -->\n)(.*?)(<!-- end -->)", 
 def block(path: Path, kind: str | None = None) -> str:
     """What stands between the marks for a file."""
     if kind is not None:
-        tables = {"models": models_table, "submissions": submissions_table, "votes": votes_sentence}
+        tables = {
+            "models": models_table, "submissions": submissions_table, "classes": classes_table,
+            "votes": votes_sentence, "dim": dim_sentence,
+        }  # fmt: skip
         return tables[kind](path) if kind in tables else network_sentence(path, kind)
     if path.suffix == ".md":
         return path.read_text().strip() + "\n"
@@ -102,12 +107,15 @@ def models_table(path: Path) -> str:
 
 
 def submissions_table(path: Path) -> str:
-    """The committed submissions: PublicTest beside the score on PrivateTest's hidden labels."""
-    scored = json.loads(path.read_text())["accuracy"]
+    """The committed submissions: PublicTest beside the scores on PrivateTest's hidden labels, with and without the
+    images that stand in Training."""
+    record = json.loads(path.read_text())
+    scored, without = record["accuracy"], record["without_the_288_images_whose_pixels_stand_in_training"]
     others = sorted(file.name for file in path.parent.glob("*.csv") if file.name not in scored)
     lines = [
-        "| submission | networks | views | PublicTest (95 %) | PrivateTest, labels hidden |",
-        "|---|--:|---|--:|--:|",
+        "| submission | networks | views | PublicTest (95 %) | PrivateTest, labels hidden "
+        "| PrivateTest, 288 copies excluded |",
+        "|---|--:|---|--:|--:|--:|",
     ]
     for name in (*scored, *others):
         made = json.loads((path.parent / name).with_suffix(".json").read_text())
@@ -116,8 +124,9 @@ def submissions_table(path: Path) -> str:
         members = made.get("training") or made["trained"]
         n = len(members) if isinstance(members, list) else 1
         views = DESCRIPTIONS[OLD_NAMES.get(made["tta"], made["tta"])]
-        hidden = f"{scored[name]:.1%}" if name in scored else "not scored"
-        lines.append(f"| `{name}` | {n} | {views} | {figures['accuracy']:.1%} ({low:.1%} to {high:.1%}) | {hidden} |")
+        hidden = [f"{scores[name]:.1%}" if name in scores else "not scored" for scores in (scored, without)]
+        public = f"{figures['accuracy']:.1%} ({low:.1%} to {high:.1%})"
+        lines.append(f"| `{name}` | {n} | {views} | {public} | {' | '.join(hidden)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -129,6 +138,31 @@ def votes_sentence(path: Path) -> str:
         f"{public['mean_votes_for_label']:.1f} of them name the emotion of its label, and for "
         f"{public['majority_names_another']:.1%} of the faces most name another.\n"
     )
+
+
+def classes_table(path: Path) -> str:
+    """Recall, precision and F1 of each class of a run, on the images that validate, single view."""
+    scores = read_record(path)["evaluations"]["validation"]["single"]["per_class"]
+    lines = ["| class | images | recall | precision | F1 |", "|---|--:|--:|--:|--:|"]
+    lines += [
+        f"| {s['name']} | {s['support']:,} | {s['recall']:.1%} | {s['precision']:.1%} | {s['f1']:.3f} |" for s in scores
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def dim_sentence(path: Path) -> str:
+    """What each model keeps at a tenth of the light, with its own normalization and without any."""
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in path.read_text().splitlines()]
+    header, _, *rows = [row for row in cells if len(row) > 2]
+    parts = []
+    for model in dict.fromkeys(row[0] for row in rows):
+        bare, own = (
+            dict(zip(header, row, strict=True)) for kind in ("none", "own")
+            for row in rows if row[0] == model and kind in row[1]
+        )  # fmt: skip
+        plain, dim, without = (text.split()[0] for text in (bare["as it is"], own["x0.1"], bare["x0.1"]))
+        parts.append(f"{model} {dim} (without normalization {without}; in full light {plain})")
+    return f"PublicTest's faces that are read right at a tenth of the light: {', '.join(parts)}.\n"
 
 
 WAYS = {"study": "the study's way", "modern": "the modern way"}

@@ -146,6 +146,7 @@ def test_a_pipe_that_closes_early_is_no_error():
     [
         (["train", "hybrid", "--optimizer", "adm"], "did you mean adam?"),
         (["train", "hybrid", "--learning-rat", "1"], "did you mean --learning-rate?"),
+        (["train", "hybrid", "--frobnicate", "3"], "see 'mien train --help'"),
         (["train", "hybrid", "--tracker", "zzz"], "see 'mien train --help'"),
         (["train", "hybird"], "did you mean 'hybrid'?"),
         (["trian", "hybrid"], "did you mean 'train'?"),
@@ -161,6 +162,17 @@ def test_a_wrong_word_gets_one_line_with_a_suggestion(argv, words):
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not done.stdout
+
+
+def test_a_warning_is_told_once_and_in_options(capsys, monkeypatch):
+    from mien.cli import main as command
+    from mien.errors import MienWarning
+
+    monkeypatch.setattr(command, "_told", set())
+    for _ in range(2):
+        command._print_warning(MienWarning("copies cross the split; duplicates='group' keeps them on one side"))
+    said = "mien: warning: copies cross the split; --duplicates group keeps them on one side\n"
+    assert capsys.readouterr().err == said
 
 
 def test_a_missing_file_is_told_once(tmp_path):

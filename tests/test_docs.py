@@ -1,5 +1,6 @@
 """The documents say what the files in results/ say, what they point at is there, and their code runs."""
 
+import csv
 import importlib.util
 import json
 import re
@@ -27,9 +28,60 @@ def test_numbers_in_the_documents_come_from_results():
 
 
 def test_the_standard_error_of_a_hidden_score_is_the_binomial_one() -> None:
-    scored = json.loads((ROOT / "results/submissions/hidden.json").read_text())["accuracy"].values()
-    low, high = (f"{100 * (p * (1 - p) / 3589) ** 0.5:.2f}" for p in (max(scored), min(scored)))
-    assert f"a standard error of {low} to {high} points" in (ROOT / "README.md").read_text()
+    record = json.loads((ROOT / "results/submissions/hidden.json").read_text())
+    words = []
+    for name, n in (("accuracy", 3589), ("without_the_288_images_whose_pixels_stand_in_training", 3589 - 288)):
+        scored = record[name].values()
+        words.append(" to ".join(f"{100 * (p * (1 - p) / n) ** 0.5:.2f}" for p in (max(scored), min(scored))))
+    said = f"a standard error of {words[0]} points, without the copies {words[1]}"
+    assert said in (ROOT / "README.md").read_text()
+
+
+def test_the_table_of_the_study_and_the_list_of_recipes_say_the_same() -> None:
+    from mien.cli.recipe_list import RESULTS
+
+    listed = json.loads(RESULTS.read_text())
+    with open(ROOT / "results/study/study.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["training"] in ("study", "modern")]
+    assert len(rows) >= 14
+    for row in rows:
+        name = f"study/{row['network']}" if row["training"] == "study" else row["network"]
+        reached = listed[name]["reached"]
+        assert reached["validation_accuracy"] == pytest.approx(float(row["val_accuracy"]), abs=1e-4), name
+        assert " ".join(map(str, reached["seeds"])) == row["seeds"]
+
+
+def test_the_samples_on_the_page_about_reading_are_what_is_printed(tmp_path, monkeypatch, capsys) -> None:
+    """Numbers may differ in their last digit from machine to machine, and so may the end of a bar."""
+    from mien.cli.main import main
+
+    page = (DOCS / "reading.md").read_text()
+    shutil.copyfile(ROOT / "src/mien/inference/sample/astronaut.jpg", tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    sample = page.partition("$ mien read photo.jpg\n")[2].partition("```")[0]
+    assert main(["read", "photo.jpg"]) == 0
+    printed = capsys.readouterr().out
+    number = r"\d+(?:\.\d+)?|[\u2580-\u258f]+"
+    assert re.sub(number, "", sample).split() == re.sub(number, "", printed).split()
+    measured = [[int(found) for found in re.findall(r"\d+", text)] for text in (sample, printed)]
+    assert measured[0] == pytest.approx(measured[1], abs=1)
+
+    assert main(["read", "photo.jpg", "--json"]) == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    (face,) = record["faces"]
+    shown = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    (sampled,) = shown["faces"]
+    assert list(shown) == list(record)
+    assert list(sampled) == list(face)
+    assert sampled["quality"].pop("flags") == face["quality"].pop("flags")
+    assert sampled["quality"] == pytest.approx(face["quality"], rel=0.01)
+    assert sampled["box"] == pytest.approx(face["box"], abs=1)
+    comments = r"# 'happy', ([\d.]+).*?'angry': ([\d.]+), ..., 'neutral': ([\d.]+)"
+    in_python = [float(text) for text in re.findall(comments, page, re.DOTALL)[0]]
+    read = [face["confidence"], face["probabilities"]["angry"], face["probabilities"]["neutral"]]
+    assert in_python == pytest.approx(read, abs=0.003)
+    assert sampled["confidence"] == pytest.approx(face["confidence"], abs=0.003)
+    assert sampled["probabilities"]["angry"] == pytest.approx(face["probabilities"]["angry"], abs=0.003)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)

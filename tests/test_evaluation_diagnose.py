@@ -269,6 +269,11 @@ def test_a_class_that_is_never_found_is_said_first_and_is_no_good_fit() -> None:
     assert overfit.evidence.startswith("a and b are never found (recall 0 %); c is hardly found (recall 5%); the gap")
 
 
+def test_after_too_few_epochs_longer_training_is_the_only_advice() -> None:
+    rows = curves(1, 0.2, 0.2, 1.9, 1.9, 6)
+    assert diagnose(rows, recall={"a": 0.0, "b": 0.0, "c": 1.0}) == diagnose(rows)
+
+
 def test_guessing_the_largest_class_is_no_good_fit() -> None:
     verdict = diagnose(curves(25, 0.97, 0.968, 0.1, 0.12, 6), chance=200 / 208)
     assert verdict.kind == "underfit"

@@ -99,6 +99,7 @@ def test_one_table_answers(place: Path, capsys) -> None:
     assert main(["evaluate", "nano", "--data", str(place)]) == 0
     out = capsys.readouterr().out
     assert out.count("most taken for") == 1
+    assert out.startswith("nano (nano-3) on ")
     assert "all, single" in out
     assert "all, flip" in out
     assert "95 %" in out
@@ -122,6 +123,10 @@ def test_old_options_work_and_say_the_new_ones(place: Path, capsys) -> None:
     (["evaluate", "nano", "--tta", "nine"], "no test-time augmentation 'nine'"),
     (["evaluate", "nano", "--lift", "bored"], "no class 'bored'"),
     (["evaluate", "nano", "--part", "half"], "invalid choice"),
+    (["evaluate", "nano", "--coverage", "1.9"], "--coverage = 1.9"),
+    (["evaluate", "nano", "--groups", "nowhere.csv"], "cannot read the groups nowhere.csv: no such file"),
+    (["evaluate", "nano", "--corruptions", "--coverage", "0.9"], "--coverage does nothing beside --corruptions"),
+    (["evaluate", "nano", "--labels", "fer+", "--quality"], "--quality does nothing beside --labels fer+"),
     (["submit", "nobody"], "nobody"),
     (["submit", "nano", "--format", "xml"], "xml"),
     (["submit", "nano", "--tta", "nine"], "nine"),

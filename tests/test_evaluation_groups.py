@@ -71,6 +71,17 @@ def test_small_groups_are_flagged_and_leave_the_gap_alone() -> None:
     assert "5 images without a group" in shown
 
 
+def test_groups_that_are_all_small_have_no_gap() -> None:
+    groups = np.array(["a"] * 15 + ["b"] * 15 + ["c"] * 40 + ["d"] * 40)
+    p, labels = predictions(110, np.ones(110))
+    small = np.where(np.arange(110) < 30, groups, "")
+    with_gap, without = evaluate_groups(p, labels, CLASSES, {"small": small, "all": groups}, samples=50)
+    assert (with_gap.attribute, without.attribute) == ("all", "small")
+    assert (without.gap, without.p, without.adjusted) == (None, None, None)
+    assert without.to_dict()["gap"] is None
+    assert "no gap computed: fewer than two groups of 30 images" in table([without])
+
+
 def test_one_group_is_no_comparison() -> None:
     p, labels = predictions(10, np.ones(10))
     with pytest.raises(MienError, match="'kind' has 1 group among the 10 images"):
@@ -139,8 +150,8 @@ def test_the_command_reports_groups_quality_and_coverage(folders: Path, capsys) 
     argv = ["evaluate", "nano", "--data", str(folders / "faces"), "--part", "all"]
     assert main([*argv, "--groups", str(folders / "groups.csv"), "--quality"]) == 0
     out = capsys.readouterr().out
-    assert "age: gap" in out
-    assert "brightness: gap" in out
+    assert "age: no gap computed" in out
+    assert "brightness: no gap computed" in out
     assert "few images" in out
     assert main([*argv, "--groups", str(folders / "groups.csv"), "--coverage", "0.8", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)

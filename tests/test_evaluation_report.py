@@ -42,6 +42,19 @@ def test_the_row_is_that_of_the_epoch_the_run_kept(tmp_path: Path) -> None:
     assert (row.training, row.split, row.logged_val) == ("modern", "official", None)
 
 
+def test_validation_accuracy_is_the_finished_models(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "a", "hybrid", kept=3)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["evaluations"]["validation"]["single"]["accuracy"] = 0.55
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    row = report.study_row(folder)
+    assert (row.val_accuracy, row.gap) == (0.55, pytest.approx(0.1))
+    metrics["evaluations"]["validation"]["single"]["accuracy"] = "half"
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(MienError, match="accuracy is half"):
+        report.study_row(folder)
+
+
 def test_a_variation_is_named_by_whoever_asks(tmp_path: Path) -> None:
     row = report.study_row(run_folder(tmp_path / "a", "study/hybrid"), training="rotation alone")
     assert (row.training, row.logged_val) == ("rotation alone", None)

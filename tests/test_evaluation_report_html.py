@@ -121,11 +121,13 @@ def test_names_from_files_are_no_html(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("argv", "says"), [
     (["nano"], "--data: nano is a model file"), (["nobody"], "nobody"), (["{empty}"], "holds no finished run"),
+    (["nano", "nobody", "--data", "{empty}"], "no model 'nobody'"), (["nano", "-o", "r.pdf"], "name it r.html"),
 ])  # fmt: skip
 def test_what_cannot_be_reported_gets_one_line(tmp_path: Path, capsys, argv: list[str], says: str) -> None:
     (tmp_path / "empty").mkdir()
     out = tmp_path / "r.html"
-    assert main(["report", *[a.format(empty=tmp_path / "empty") for a in argv], "-o", str(out)]) == 2
+    argv = [a.format(empty=tmp_path / "empty") for a in argv]
+    assert main(["report", "-o", str(out), *argv]) == 2
     err = capsys.readouterr().err
     assert says in err
     assert len(err.strip().splitlines()) == 1

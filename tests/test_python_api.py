@@ -130,7 +130,32 @@ def test_errors_name_the_parameter_of_python(drawn, tmp_path):
         mien.train("hybird", drawn, runs=tmp_path)
     with pytest.raises(mien.MienError, match="no part 'tset'"):
         mien.evaluate("nano", drawn, parts="tset")
+    for field, value in (("epochs", 1.5), ("epochs", "ten"), ("flip", "yes"), ("batch_size", 8.5), ("seed", "a"),
+                         ("threads", "two"), ("teacher", None), ("tracker", "nobody")):  # fmt: skip
+        with pytest.raises(mien.MienError) as error:
+            mien.train("hybrid", drawn, runs=tmp_path, **{field: value})
+        assert error.value.parameter == field
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_neither_model_nor_data_is_told(drawn, tmp_path):
+    for parameter, ask in (
+        ("model", lambda: mien.evaluate(None, drawn)),
+        ("model", lambda: mien.evaluate([], drawn)),
+        ("dataset", lambda: mien.evaluate("nano", None)),
+        ("dataset", lambda: mien.evaluate("nano", drawn.images)),
+        ("parts", lambda: mien.evaluate("nano", drawn, parts=None)),
+        ("tta", lambda: mien.evaluate("nano", drawn, tta=[3])),
+        ("model", lambda: mien.submit(None, tmp_path)),
+        ("data", lambda: mien.submit("nano", None, tmp_path / "s.csv")),
+        ("output", lambda: mien.submit("nano", tmp_path, None)),
+    ):
+        with pytest.raises(mien.MienError) as error:
+            ask()
+        assert error.value.parameter == parameter
+    (tmp_path / "s.csv").touch()
+    with pytest.raises(mien.MienError, match=r"replace it with overwrite=True$"):
+        mien.submit("nano", tmp_path, tmp_path / "s.csv")
 
 
 @pytest.mark.filterwarnings("ignore:.*is not the data set:mien.MienWarning")

@@ -9,6 +9,7 @@ pytest.importorskip("torch")
 
 from PIL import Image
 
+from mien.errors import MienError
 from mien.training.tracking import MlflowTracker, Outcome, RunInfo, TensorBoardTracker, Tracker
 
 ROW = {"train_loss": 1.5, "train_accuracy": 0.4, "test_loss": 1.6, "test_accuracy": 0.35}
@@ -75,6 +76,24 @@ def test_mlflow_keeps_a_run_in_files_and_goes_on_with_it(folder, monkeypatch):
     kept = {item.path for at in ("model", "figures") for item in client.list_artifacts(name, at)}
     assert kept == {"model/model.onnx", "model/weights.safetensors", "model/recipe.json", "model/history.csv",
                     "figures/curves.png"}  # fmt: skip
+
+
+def test_a_broken_folder_does_not_block_a_name(tmp_path):
+    from mien.training.lock import free_folder
+
+    (tmp_path / "hybrid-1").mkdir()
+    (tmp_path / "hybrid-1" / "recipe.json").write_text('{"format": 2, "epochs": 1.5}')
+    assert free_folder(tmp_path, "hybrid", 1).name == "hybrid-1-2"
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "..", ".", "/tmp/evil", "a\\b", 5])
+def test_a_run_stays_in_its_folder(tmp_path, name):
+    from mien.training.lock import run_folder
+
+    with pytest.raises(MienError, match="the name of one folder") as error:
+        run_folder(tmp_path, name, "hybrid", 1)
+    assert error.value.parameter == "name"
+    assert run_folder(tmp_path, "mine", "hybrid", 1) == tmp_path / "mine"
 
 
 def test_a_sweep_may_train_one_recipe_and_seed_often(tmp_path):

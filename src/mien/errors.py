@@ -4,13 +4,14 @@
 INSTALL_HINT = 'pip install ".[{extra}]" in a checkout of mien, or pip install "mien-VERSION-py3-none-any.whl[{extra}]"'
 
 _PLACE = "{parameter}"
+_SWITCH = "{parameter=True}"
 
 
 class _Spoken(Exception):
     """A message of one line, and the name of the Python parameter that it is about, where it is about one.
 
-    In the message, "{parameter}" stands for it; a message without that mark gets the name in front. The command line
-    prints its option in the same place.
+    In the message, "{parameter}" stands for it, and "{parameter=True}" for one that is to be switched on; a message
+    without either gets the name in front. The command line prints its option in the same place.
     """
 
     def __init__(self, message: str, *, parameter: str | None = None) -> None:
@@ -19,13 +20,17 @@ class _Spoken(Exception):
         self.parameter = parameter
 
     def __str__(self) -> str:
-        return self.naming(self.parameter)
+        return self.naming(self.parameter, f"{self.parameter}=True")
 
-    def naming(self, name: str | None) -> str:
-        """The message with `name` as that of the parameter: `dataset` in Python, `--data` on the command line."""
+    def naming(self, name: str | None, switch: str | None = None) -> str:
+        """The message with `name` as that of the parameter: `dataset` in Python, `--data` on the command line.
+
+        switch: how the parameter is switched on, `overwrite=True` in Python; by its name alone where that is not given.
+        """
         if name is None:
             return self.message
-        return self.message.replace(_PLACE, name) if _PLACE in self.message else f"{name}: {self.message}"
+        filled = self.message.replace(_PLACE, name).replace(_SWITCH, switch or name)
+        return filled if filled != self.message else f"{name}: {self.message}"
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuilt, (type(self), self.message, self.parameter)
@@ -36,7 +41,11 @@ def _rebuilt(kind: type[_Spoken], message: str, parameter: str | None) -> _Spoke
 
 
 class MienError(_Spoken, ValueError):
-    """Bad input, said in one line: what, where, what to do."""
+    """Bad input, said in one line: what, where, what to do.
+
+    parameter: the name of the Python parameter that is at fault, "rotate" or "dataset"; None where it is not one
+    parameter: a damaged file, several that do not go together.
+    """
 
 
 class MienWarning(_Spoken, UserWarning):

@@ -8,6 +8,7 @@ mien evaluate hybrid champion --data data/ --corruptions -o robustness.md
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", choices=("train", "validation", "test", "all"), default="validation",
                         help="of the model's own split; all: every labeled image (default: validation)")  # fmt: skip
     parser.add_argument("--split", dest="old_part", help=argparse.SUPPRESS)
-    parser.add_argument("--tta", nargs="+", default=["single", "flip"], metavar="VIEWS",
+    parser.add_argument("--tta", nargs="+", metavar="VIEWS",
                         help="test-time augmentation: single, flip (image and mirror), shift10 (five shifts and "
                              "mirrors), "
                         "rotate6 (three rotations and mirrors) (default: single flip)")  # fmt: skip
@@ -71,8 +72,9 @@ def run(args: argparse.Namespace) -> None:
         args.part = args.old_part
     if args.output and args.output.exists() and not args.overwrite:
         raise MienError(f"{args.output} exists; replace it with --overwrite")
+    _check(args)
     for source in args.source:
-        resolve(source)  # before the data are read, which may take a while
+        resolve(source)
     dataset = load_dataset(args.data, args)
     if args.corruptions:
         _corruptions(args, dataset)
@@ -80,6 +82,25 @@ def run(args: argparse.Namespace) -> None:
         _votes(args, dataset)
     else:
         _evaluate(args, dataset)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """What can be known to be wrong before the data are read. Raises MienError for options that do not go together."""
+    from mien.errors import MienError
+    from mien.evaluation import groups
+    from mien.evaluation.conformal import check_coverage
+    from mien.evaluation.evaluate import check_names
+
+    instead = "--corruptions" if args.corruptions else "--labels fer+" if args.labels == "fer+" else ""
+    unused = ["raise_recall", "groups", "quality", "coverage", *(["labels", "tta"] if args.corruptions else [])]
+    for name in unused if instead else ():
+        if getattr(args, name) not in (None, [], False, "own"):
+            raise MienError(f"{{parameter}} does nothing beside {instead}; leave one of them out", parameter=name)
+    _, args.tta, _ = check_names(args.part, args.tta or ["single", "flip"], args.raise_recall)
+    if args.coverage is not None:
+        check_coverage(args.coverage)
+    if args.groups:
+        groups.read_lines(args.groups)
 
 
 def _evaluate(args: argparse.Namespace, dataset: "Dataset") -> None:
@@ -100,7 +121,7 @@ def _evaluate(args: argparse.Namespace, dataset: "Dataset") -> None:
         print(json.dumps(everything, indent=2))
         return
     for number, (source, result) in enumerate(results.items()):
-        print(("\n" if number else "") + summary_table(result))
+        print(("\n" if number else "") + summary_table(result, source))
         if records[source].get("coverage"):
             print("\n" + _coverage_line(records[source]["coverage"]))
         if args.groups or args.quality:
@@ -153,20 +174,19 @@ def _coverage_line(coverage: Mapping[str, Any]) -> str:
     )
 
 
-def summary_table(result: "EvaluationResult") -> str:
+def summary_table(result: "EvaluationResult", source: str) -> str:
     """One table of an evaluation of one part: a row a class, then a row for all images by each view, and without the
-    images that have a copy among the training images."""
+    images that have a copy among the training images. source: the model as it was typed."""
     from mien.evaluation import metrics
+    from mien.evaluation.classifier import typed
     from mien.evaluation.tta import DESCRIPTIONS
 
     ((name, part),) = result.parts.items()
     views = list(part.probabilities)
     evaluation = part.evaluation(views[0])
     what = "all labeled images" if name == "all" else f"the {name} part"
-    lines = [
-        f"{result.model} on {what} of {result.data['source']}: {evaluation.n:,} images, {DESCRIPTIONS[views[0]]}",
-        "",
-    ]
+    measured = f"{what} of {result.data['source']}: {evaluation.n:,} images, {DESCRIPTIONS[views[0]]}"
+    lines = [f"{typed(source, result.model)} on {measured}", ""]
     titles = {("all", v): f"all, {v}" for v in views} | {("without copies", v): f"copies excluded, {v}" for v in views}
     titles |= {("recall raised", v): f"recall raised, {v}" for v in views}
     width = max(len(text) for text in [*evaluation.classes, *titles.values()])
@@ -216,9 +236,15 @@ def _corruptions(args: argparse.Namespace, dataset: "Dataset") -> None:
     from mien.evaluation import corruptions
     from mien.evaluation.evaluate import evaluate_corruptions
 
+    images: list[int] = []
     with Progress(None, "faces", alone=True, before="preparing") as progress:
-        accuracies = evaluate_corruptions(args.source, dataset, args.part, on_progress=progress)
-    table, record = corruptions.table(accuracies), json.dumps(accuracies, indent=2) + "\n"
+        accuracies = evaluate_corruptions(
+            args.source, dataset, args.part, on_progress=progress, on_images=images.append
+        )
+    part = "all labeled images" if args.part == "all" else f"the {args.part} part"
+    counts = " and ".join(f"{n:,}" for n in dict.fromkeys(images))
+    heading = f"Accuracy in percent on {part} of {args.data}: {counts} images, one view.\n\n"
+    table, record = heading + corruptions.table(accuracies), json.dumps(accuracies, indent=2) + "\n"
     print(record if args.json else table, end="")
     as_json = args.json or (args.output is not None and args.output.suffix == ".json")
     _write(args, record if as_json else table)
@@ -230,3 +256,4 @@ def _write(args: argparse.Namespace, text: str) -> None:
     if args.output:
         with atomic_write(args.output) as temporary:
             temporary.write_text(text)
+        print(f"mien: {args.output} written", file=sys.stderr)

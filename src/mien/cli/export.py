@@ -29,9 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--first", metavar="MODEL", help="a smaller model (a run, a file, a shipped one) that answers first"
     )
-    parser.add_argument(
-        "--ask", type=float, default=0.2, help="with --first: about which share of faces this one is asked (0.2)"
-    )
+    parser.add_argument("--ask", type=float, help="with --first: about which share of faces this one is asked (0.2)")
     parser.add_argument("--data", type=Path, help="the data of the run, to check parity and to calibrate on")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     add_loading_arguments(parser)
@@ -42,8 +40,11 @@ def run(args: argparse.Namespace) -> None:
     from mien.cli.live import Steps
     from mien.errors import MienError
 
+    if args.ask is not None and not args.first:
+        raise MienError("{parameter} does nothing without --first", parameter="ask")
     if args.output.exists() and not args.overwrite:
-        raise MienError(f"{args.output} exists; replace it with {{parameter}}", parameter="overwrite")
+        raise MienError(f"{args.output} exists; replace it with {{parameter=True}}", parameter="overwrite")
+    ask = 0.2 if args.ask is None else args.ask
     with Steps("mien export") as steps:
         steps.on_phase("starting torch")
         from mien import data
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
         if args.data:
             steps.on_phase(f"reading {args.data}")
         dataset = data.load(args.data, **loading_options(args)) if args.data else None
-        report = convert(args.run, args.output, dataset, args.kind, args.first, args.ask, steps.on_phase)
+        report = convert(args.run, args.output, dataset, args.kind, args.first, ask, steps.on_phase)
     print(f"{args.output}: {args.output.stat().st_size:,} bytes")
     for line in report:
         print(f"  {line}")

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
     from mien.errors import MienWarning
     from mien.inference.uncut import check_uncut
     from mien.training.finetune_plan import plan_finetuning, run_name, train_command
-    from mien.training.lock import free_folder
+    from mien.training.lock import run_folder
     from mien.training.recipes import FIELDS
 
     prepare_process()
@@ -87,10 +87,7 @@ def run(args: argparse.Namespace) -> None:
     for warning in (*plan.warnings, check_uncut(args.faces).warning(args.faces)):
         if warning:
             warnings.warn(warning, MienWarning, stacklevel=1)
-    if args.name:
-        folder = args.runs / args.name
-    else:
-        folder = free_folder(args.runs, run_name(dataset), args.seed)
+    folder = run_folder(args.runs, args.name, run_name(dataset), args.seed)
     more = [*loading_words(args), *(["--threads", str(args.threads)] if args.threads else [])]
     _show_plan(plan, dataset, train_command(plan, args.model, args.faces, args.seed, folder, more))
     if args.plan:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 
 from mien import __version__
-from mien.cli.options import option, spoken
+from mien.cli.options import as_options, option, spoken
 from mien.cli.parser import Parser, closest
 from mien.errors import MienError, MienWarning, install_hint
 
@@ -73,6 +73,7 @@ def _main(argv: list[str]) -> int:
         print(f"mien: no command '{name}'; {hint}", file=sys.stderr)
         return 2
     warnings.showwarning = _print_warning
+    _told.clear()
     parser = Parser(prog=f"mien {name}")
     try:
         command = importlib.import_module(f"mien.cli.{COMMANDS[name][0]}")
@@ -140,8 +141,16 @@ def _extra_of(module: str) -> str | None:
     return None
 
 
+_told: set[str] = set()  # warnings of this command: what is said once is said
+
+
 def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
-    _complain(f"warning: {spoken(message) if isinstance(message, MienWarning) else message}")
+    from mien.training.recipes import FIELDS
+
+    text = as_options(spoken(message), FIELDS) if isinstance(message, MienWarning) else str(message)
+    if text not in _told:
+        _told.add(text)
+        _complain(f"warning: {text}")
 
 
 def _complain(message: str) -> None:

@@ -12,6 +12,7 @@ OPTIONS = {
     "dataset": "data",
     "pretrained_state_dict": "pretrained",
     "model": "source",
+    "sources": "source",
     "track": "tracker",
     "parts": "part",
 }

@@ -29,13 +29,17 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with 2, after one line that says what is wrong and what was probably meant."""
+        number = re.search(r"argument (\S+?): invalid (int|float) value: (.+)$", message)
+        if number:
+            message = f"{number[1]}: {number[3]} is no {'whole number' if number[2] == 'int' else 'number'}"
         choice = re.search(r"invalid choice: (.+?) \(choose from (.+)\)", message)
         if choice:
             choices = [word.strip(" '\"") for word in choice[2].split(",")]
             suggestion = closest(choice[1].strip("'\""), choices)
         else:
             wrong = message.removeprefix("unrecognized arguments: ").split()[0].split("=")[0]
-            suggestion = closest(wrong, self._option_string_actions) if wrong.startswith("-") else ""
+            unknown = message.startswith("unrecognized arguments: ") and wrong.startswith("-")
+            suggestion = closest(wrong, self._option_string_actions) if unknown else ""
         hint = f"did you mean {suggestion}?" if suggestion else f"see '{self.prog} --help'"
         self.exit(2, f"{self.prog}: {message}; {hint}\n")
 
@@ -58,5 +62,6 @@ class Renamed(argparse.Action):
 
 def closest(word: str, words: Iterable[str]) -> str:
     """The word that was probably meant, "" where none is near."""
-    near = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
-    return near[0] if near else ""
+    by_name = {other.lstrip("-"): other for other in words}
+    near = difflib.get_close_matches(word.lstrip("-"), list(by_name), n=1, cutoff=0.7)
+    return by_name[near[0]] if near else ""

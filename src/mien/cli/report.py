@@ -28,8 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from mien import data
     from mien.cli.progress import Busy, Progress
-    from mien.evaluation.html_report import sentences, write_report
+    from mien.evaluation.html_report import check_output, sentences, write_report
+    from mien.evaluation.subjects import find_subjects
 
+    check_output(args.output, args.overwrite)  # before the data are read
+    find_subjects(args.source, bool(args.data))
     with Busy(f"reading {args.data}"):
         dataset = data.load(args.data) if args.data else None
     with Progress(None, "faces", alone=True, before="reading runs") as progress:

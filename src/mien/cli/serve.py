@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import MienWarning
+from mien.errors import MienError, MienWarning, require
 
 if TYPE_CHECKING:
     from mien.cli.progress import Busy
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options whose names are those of `mien.server.settings.Settings`."""
     group = parser.add_argument_group("what is served")
     group.add_argument("--model", default="default", help="a shipped model, a run's folder, or an exported .onnx file")
-    group.add_argument("--runs", default="runs", metavar="DIR", help="the run folder of the Studies tab (default runs)")
+    group.add_argument("--runs", metavar="DIR", help="the run folder of the Studies tab (default runs)")
     group.add_argument("--flip", action="store_true", help="average over the mirrored face: a little better, slower")
     group.add_argument("--open", action="store_true", help="open the page in a browser")
     group.add_argument(
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument_group("speed").add_argument
     add("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
-    add("--threads", type=int, default=0, metavar="N", help="of each process, finding faces (default: the cores)")
+    add("--threads", type=int, metavar="N", help="of each process, finding faces (default: the cores)")
     add("--batch", type=int, default=32, metavar="N", help="faces of several requests classified together; 1: off")
     add("--max-batch-delay-ms", type=float, default=0.0, metavar="MS", help="wait for others on their way (default 0)")
 
@@ -81,7 +81,12 @@ def _serve(args: argparse.Namespace, busy: "Busy") -> None:
     from mien.server.run import serve
     from mien.server.settings import Settings
 
-    given = vars(args) | {"token": args.token or os.environ.get("MIEN_TOKEN", "")}
+    if args.runs is not None and not os.path.isdir(args.runs):
+        raise MienError(f"{{parameter}} {args.runs} is no folder; runs are made by mien train", parameter="runs")
+    if args.threads is not None:
+        require(args.threads >= 1, "threads", args.threads, "1 or more, or left out: as many as there are cores")
+    given = {name: value for name, value in vars(args).items() if value is not None}
+    given["token"] = args.token or os.environ.get("MIEN_TOKEN", "")
     names = {field.name for field in fields(Settings)} & set(given)
     values: dict[str, Any] = {k: tuple(given[k]) if isinstance(given[k], list) else given[k] for k in names}
     settings = Settings(**values)

@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from mien.cli.progress import Progress
     from mien.errors import MienError
+    from mien.evaluation.classifier import typed
     from mien.evaluation.submit import submit
     from mien.labels import EMOTIONS
 
@@ -58,9 +59,8 @@ def run(args: argparse.Namespace) -> None:
             input_normalization=args.input_normalization,
             on_progress=progress,
         )
-    print(
-        f"{args.output}: {record['rows']:,} rows, layout {record['layout']}, from {record['model']} ({record['tta']})"
-    )
+    model = typed(args.source[0], record["model"]) if len(args.source) == 1 else record["model"]
+    print(f"{args.output}: {record['rows']:,} rows, layout {record['layout']}, from {model} ({record['tta']})")
     print("  " + "  ".join(f"{name} {n:,}" for name, n in record["predicted"].items()))
     if "on_the_labeled_rows" in record:
         figures = record["on_the_labeled_rows"]

@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     chosen = recipe(args.recipe, **changes) if args.recipe and not args.resume else None
     with Live("mien train") as live:
         live.on_phase("starting torch")
-        from mien.training.lock import free_folder
+        from mien.training.lock import run_folder
         from mien.training.run import check_start, load_run, train
 
         seed = 1 if args.seed is None else args.seed
@@ -135,8 +135,10 @@ def run(args: argparse.Namespace) -> int:
             before = load_run(args.resume)
             chosen, folder, seed = before.recipe, args.resume, int(before.record["seed"])
         else:
-            folder = args.runs / args.name if args.name else free_folder(args.runs, chosen.name, seed)
-        check_start(chosen, folder, seed, runtime, pretrained=args.pretrained, resume=bool(args.resume))
+            folder = run_folder(args.runs, args.name, chosen.name, seed)
+        check_start(
+            chosen, folder, seed, runtime, pretrained=args.pretrained, resume=bool(args.resume), track=args.tracker
+        )
         live.on_phase(f"reading {args.data}")
         quiet_decoders()
         dataset = load(args.data, **loading_options(args))

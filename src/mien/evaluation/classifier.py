@@ -8,10 +8,10 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data import Dataset, split, split_file
+from mien.data import Dataset, load, split, split_file
 from mien.data.packed import MappedFaces
 from mien.data.splits import Split
-from mien.errors import require
+from mien.errors import MienError, require
 from mien.evaluation.tta import predict_with_tta
 from mien.inference.model import Ensemble, Model, open_model
 from mien.inference.normalization import KINDS
@@ -89,6 +89,7 @@ def open_classifier(source: Sources, threads: int = 1, input_normalization: str 
     MienError where one is none of these, or their classes differ.
     """
     several = source if isinstance(source, Sequence) and not isinstance(source, str) else [source]
+    require(len(several) > 0, "model", source, "one model or more")
     models = [_opened(one, threads) for one in several]
     if input_normalization:
         require(input_normalization in KINDS, "input_normalization", input_normalization, f"one of {', '.join(KINDS)}")
@@ -103,4 +104,30 @@ def open_classifier(source: Sources, threads: int = 1, input_normalization: str 
 def _opened(source: Source, threads: int) -> Model:
     if isinstance(source, Model):
         return source
+    if not isinstance(source, str | Path) and not hasattr(source, "model_file"):
+        raise MienError(
+            f"{{parameter}} is a {type(source).__name__}; it should be a shipped model's name, a run, a model file, or "
+            f"what load_model returned",
+            parameter="model",
+        )
     return open_model(source if isinstance(source, str | Path) else source.model_file, threads)
+
+
+def open_dataset(dataset: Dataset | str | Path) -> Dataset:
+    """A data set, or the one at a path. Raises MienError for anything else, and where it cannot be read."""
+    if isinstance(dataset, Dataset):
+        return dataset
+    if not isinstance(dataset, str | Path):
+        raise MienError(
+            f"{{parameter}} is a {type(dataset).__name__}; it should be what load_dataset returned, or a path",
+            parameter="dataset",
+        )
+    return load(dataset)
+
+
+def typed(source: object, name: str) -> str:
+    """How a model is called where it was typed: as typed, with its own name behind it where that is another one."""
+    if not isinstance(source, str | Path):
+        return name
+    path = Path(source)
+    return str(source) if name in (*path.parts, path.stem) else f"{source} ({name})"

@@ -30,17 +30,25 @@ def fewest(coverage: float) -> int:
     return ceil(coverage / (1 - coverage) - 1e-9)
 
 
+def check_coverage(coverage: float) -> None:
+    """Raises MienError for a share that no sets can promise."""
+    require(0 < coverage < 1, "coverage", coverage, "a share above 0 and below 1")
+
+
 def fit_threshold(probabilities: Probabilities, labels: Labels, coverage: float = COVERAGE) -> float:
     """The threshold with which sets hold the right class for a share `coverage` of further images, or more.
 
     probabilities: (N, C), of images that were not trained on. labels: (N,) int. Raises MienError for a coverage outside
     0..1 and for fewer images than it needs.
     """
-    require(0 < coverage < 1, "coverage", coverage, "a share above 0 and below 1")
+    check_coverage(coverage)
     n = len(labels)
     rank = ceil((n + 1) * coverage - 1e-9)
     if rank > n:
-        raise MienError(f"{n} images are too few for sets with {coverage:.0%} coverage; give {fewest(coverage)}")
+        raise MienError(
+            f"{n} images are too few for sets with {coverage:.0%} coverage; give {fewest(coverage)}",
+            parameter="coverage",
+        )
     scores = more_probable(np.asarray(probabilities, np.float64))[np.arange(n), labels]
     return float(np.partition(scores, rank - 1)[rank - 1])
 

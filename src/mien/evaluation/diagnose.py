@@ -302,7 +302,12 @@ def _good(c: Curves, chance: float | None) -> Verdict:
 
 
 def _with_recall(verdict: Verdict, recall: Mapping[str, float]) -> Verdict:
-    """The verdict with the classes that are never or hardly found in front. No such run is a good fit."""
+    """The verdict with the classes that are never or hardly found in front. No such run is a good fit.
+
+    After too few epochs nearly all classes are such: then longer training is the only advice.
+    """
+    if verdict.kind == "too short":
+        return verdict
     never = [name for name, value in recall.items() if value == 0]
     rarely = [name for name, value in recall.items() if 0 < value < RARELY]
     if not never and not rarely:

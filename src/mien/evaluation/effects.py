@@ -21,6 +21,7 @@ from mien.errors import MienError
 from mien.evaluation import history, results
 from mien.evaluation.curves import WIDE_GAP
 from mien.evaluation.record import read_record
+from mien.evaluation.report import final_validation
 from mien.evaluation.statistics import CHUNK, SAMPLES, Difference
 
 EARLY = 5  # the epoch whose training accuracy tells how fast a network learns
@@ -31,7 +32,8 @@ Measure = Literal["validation", "gap", "early training", "gap over 10 points", "
 class Arm:
     """One training of a study with all its seeds.
 
-    train, val: accuracies (S, E), 0..1, by seed and epoch. n_train, n_validation: images behind them. correct: (S, N)
+    train, val: accuracies (S, E), 0..1, by seed and epoch; the last validation accuracy is the finished model's, single
+    view, where metrics.json has it. n_train, n_validation: images behind them. correct: (S, N)
     bool, of the last epoch's weights, in the order of rows (N,); both None where a seed kept no predictions. version:
     "0.2", or "0.1" for records of that version.
     """
@@ -66,11 +68,23 @@ def read_arm(folders: Sequence[Path]) -> Arm:
     train, val = (
         np.array([[epoch[f"{part}_accuracy"] for epoch in epochs] for epochs in histories]) for part in ("train", "val")
     )
+    for seed, folder in enumerate(folders):
+        val[seed, -1] = _of_finished_model(folder, val[seed, -1])
     return Arm(
         seeds=tuple(int(record["seed"]) for record in records), train=train, val=val,
         n_train=int(records[0]["data"]["n_train"]), n_validation=int(records[0]["data"]["n_validation"]),
         rows=rows, correct=correct, version="0.2" if all(map(_of_format_2, folders)) else "0.1",
     )  # fmt: skip
+
+
+def _of_finished_model(folder: Path, otherwise: float) -> float:
+    """Validation accuracy by metrics.json, as the study's table has it."""
+    path = folder / "metrics.json"
+    try:
+        accuracy = final_validation(json.loads(path.read_text()))[1] if path.is_file() else None
+    except (OSError, ValueError, AttributeError) as error:
+        raise MienError(f"{path} holds no evaluation that mien wrote ({error}); evaluate again") from error
+    return otherwise if accuracy is None else accuracy
 
 
 def _sorted_predictions(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

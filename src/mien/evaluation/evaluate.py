@@ -4,20 +4,20 @@ The shape of what is measured, in memory and in files, is in results.py.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data import Dataset, ferplus, load
+from mien.data import Dataset, ferplus
 from mien.data.class_names import shared_classes
 from mien.data.duplicates import duplicate_groups
 from mien.data.packed import faces_at
-from mien.errors import MienError, MienWarning
+from mien.errors import MienError, MienWarning, require
 from mien.evaluation import corruptions, metrics
-from mien.evaluation.classifier import Classifier, Sources, open_classifier
+from mien.evaluation.classifier import Classifier, Sources, open_classifier, open_dataset, typed
 from mien.evaluation.results import EvaluationResult, PartResult
 from mien.evaluation.tta import TTA, resolve_tta
 
@@ -47,20 +47,15 @@ def evaluate(
     other classes are named in the result. Warns (MienWarning) where the data are not those that the model was trained
     on, for images may be shared. Raises MienError where nothing is left to score, or a part, view or class is unknown.
     """
-    parts, tta = [parts] if isinstance(parts, str) else parts, [tta] if isinstance(tta, str) else tta
+    parts, names, raise_recall = check_names(parts, tta, raise_recall)
     classifier = open_classifier(model, threads)
-    dataset = dataset if isinstance(dataset, Dataset) else load(dataset)
-    names = [resolve_tta(name) for name in tta]
-    for name in parts:
-        if name not in PARTS:
-            raise MienError(f"no part '{name}'; there are {', '.join(PARTS)}", parameter="parts")
     for name in raise_recall:
         if name not in classifier.classes:
             raise MienError(
                 f"there is no class '{name}' to raise; there are {', '.join(classifier.classes)}",
                 parameter="raise_recall",
             )
-    dataset, given_rows = classifier.as_trained(dataset)
+    dataset, given_rows = classifier.as_trained(open_dataset(dataset))
     labels, left_out = model_labels(classifier, dataset)
     index, trained = part_rows(classifier, dataset, parts, labels)
     scored = {name: rows for name, rows in index.items() if len(rows)}
@@ -94,6 +89,23 @@ def evaluate(
     data = {"source": Path(dataset.source).name, "fingerprint": dataset.fingerprint, "drawn": dataset.drawn}
     data["trained_on"] = dataset.fingerprint == classifier.fingerprint
     return EvaluationResult(classifier.name, classifier.classes, data, results, left_out)
+
+
+def check_names(
+    parts: str | Sequence[str], tta: str | Sequence[str], raise_recall: Sequence[str] = ()
+) -> tuple[list[str], list[str], list[str]]:
+    """The parts, views and classes that an evaluation is asked for, as lists, the views by today's names. Raises
+    MienError for an unknown part or view, and for what is no name."""
+    lists = []
+    for parameter, names, least in (("parts", parts, 1), ("tta", tta, 1), ("raise_recall", raise_recall, 0)):
+        listed = [names] if isinstance(names, str) else list(names) if isinstance(names, Iterable) else [names]
+        fine = len(listed) >= least and all(isinstance(name, str) for name in listed)
+        require(fine, parameter, names, "a name or a list of names")
+        lists.append(listed)
+    for name in lists[0]:
+        if name not in PARTS:
+            raise MienError(f"no part '{name}'; there are {', '.join(PARTS)}", parameter="parts")
+    return lists[0], [resolve_tta(name) for name in lists[1]], lists[2]
 
 
 def model_labels(classifier: Classifier, dataset: Dataset) -> tuple[NDArray[np.int64], dict[str, str]]:
@@ -152,13 +164,18 @@ def evaluate_votes(
     dataset, _ = classifier.as_trained(dataset)
     labels, _ = model_labels(classifier, dataset)
     index = part_rows(classifier, dataset, [part], labels)[0][part]
-    known, votes = ferplus.align(dataset, ferplus.find(dataset))
+    try:
+        known, votes = ferplus.align(dataset, ferplus.find(dataset))
+    except MienError as error:
+        raise MienError(error.message, parameter="labels") from error
     here = np.isin(known, index)
     known, votes = known[here], votes[here]
     label, share = ferplus.majority(votes), ferplus.shares(votes)
     clear, voted = label >= 0, share.sum(axis=1) > 0
     if not clear.any():
-        raise MienError(f"the FER+ votes have no majority on any face of the {part} part of {dataset.source}")
+        raise MienError(
+            f"the FER+ votes have no majority on any face of the {part} part of {dataset.source}", parameter="part"
+        )
     names = [resolve_tta(name) for name in tta]
     work, done = len(known) * sum(len(TTA[name]) for name in names) * len(classifier.members), 0
 
@@ -184,11 +201,12 @@ def evaluate_corruptions(
     part: str = "validation",
     kinds: Sequence[str] = tuple(corruptions.KINDS),
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_images: Callable[[int], None] = lambda n: None,
 ) -> dict[str, dict[str, list[float]]]:
     """Accuracy, single view, of each model under each corruption: {model: {corruption: [severity 0, 1 .. 5]}}.
 
     All models see the same corrupted images; severity 0 is the plain one. on_progress gets the faces classified so far
-    and in all. Raises MienError as `evaluate`.
+    and in all, on_images how many images each model is measured on. Raises MienError as `evaluate`.
     """
     result: dict[str, dict[str, list[float]]] = {}
     done, total = 0, 0
@@ -212,11 +230,11 @@ def evaluate_corruptions(
                 f"the {part} part of {dataset.source or 'the data'} has no labels; take validation as {{parameter}}",
                 parameter="part",
             )
+        on_images(len(rows))
         faces, truth = dataset.images[rows], labels[rows]
         total = total or len(models) * len(rows) * (1 + len(kinds) * len(corruptions.SEVERITIES))
         plain = accuracy(classifier, faces, truth)
-        name = classifier.name if classifier.name not in result else f"{classifier.name} ({model})"
-        result[name] = {
+        result[typed(model, classifier.name)] = {
             kind: [plain]
             + [accuracy(classifier, corruptions.corrupt(faces, kind, s), truth) for s in corruptions.SEVERITIES]
             for kind in kinds

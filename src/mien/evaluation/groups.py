@@ -47,14 +47,15 @@ class GroupFigures:
 @dataclass(frozen=True)
 class GroupReport:
     """The groups of one attribute, the worst first. gap: largest accuracy minus smallest, among groups of LEAST images
-    or more. p: of that gap, were images dealt to groups by chance; adjusted: for the other attributes (Holm)."""
+    or more. p: of that gap, were images dealt to groups by chance; adjusted: for the other attributes (Holm). All three
+    are None where fewer than two groups are that large."""
 
     attribute: str
     groups: tuple[GroupFigures, ...]
     unknown: int
-    gap: float
-    p: float
-    adjusted: float = 1.0
+    gap: float | None
+    p: float | None
+    adjusted: float | None = None
 
     def to_dict(self) -> dict[str, object]:
         groups = [
@@ -75,13 +76,7 @@ def read_groups(path: str | Path, dataset: Dataset) -> dict[str, NDArray[np.str_
     that fails.
     """
     path = Path(path)
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            header, *lines = [line for line in csv.reader(file) if any(cell.strip() for cell in line)] or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MienError(
-            f"cannot read the groups {path}: {error}; give a csv with a header", parameter="groups"
-        ) from error
+    header, *lines = read_lines(path)
     names = [name.strip() for name in header]
     for number, line in enumerate(lines, start=2):
         if len(line) != len(names):
@@ -114,6 +109,18 @@ def read_groups(path: str | Path, dataset: Dataset) -> dict[str, NDArray[np.str_
     return {name: column.astype(str) for name, column in columns.items()}
 
 
+def read_lines(path: str | Path) -> list[list[str]]:
+    """The lines of a csv with groups, its header first, empty ones left out. Raises MienError where it is not read."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            return [line for line in csv.reader(file) if any(cell.strip() for cell in line)] or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+        raise MienError(
+            f"cannot read the groups {path}: {reason}; give a csv with a header", parameter="groups"
+        ) from error
+
+
 def quality_groups(images: NDArray[np.uint8]) -> dict[str, NDArray[np.str_]]:
     """Groups of the images (N, S, S) by face.quality (mien.inference.quality), which need no labels of people.
 
@@ -142,7 +149,7 @@ def evaluate_groups(
     groups: Groups,
     samples: int = 2000,
 ) -> list[GroupReport]:
-    """A report an attribute, that with the smallest p first.
+    """A report an attribute, that with the smallest p first, those without a gap last.
 
     probabilities: (N, C), calibrated for a meaningful calibration error. labels: (N,) int. groups: {attribute: (N,)
     str}. Images whose group is "" are counted and left out. Raises MienError where an attribute has fewer than two
@@ -161,25 +168,25 @@ def evaluate_groups(
         figures = [_figures(name, probabilities[names == name], labels[names == name], classes) for name in present]
         figures.sort(key=lambda group: (group.accuracy, group.name))
         large = [group for group in figures if group.n >= LEAST]
-        gap, p = 0.0, 1.0
+        gap = p = None
         if len(large) >= 2:
             gap = large[-1].accuracy - large[0].accuracy
             numbers = {group.name: i for i, group in enumerate(large)}
             keep = np.array([name in numbers for name in names.tolist()])
             p = permutation_test(correct[keep], np.array([numbers[name] for name in names[keep].tolist()]), samples)
         reports.append(GroupReport(attribute, tuple(figures), int((names == "").sum()), gap, p))
-    adjusted = holm([report.p for report in reports])
-    results = [replace(report, adjusted=p) for report, p in zip(reports, adjusted, strict=True)]
-    return sorted(results, key=lambda report: (report.p, -report.gap))
+    tested = [report for report in reports if report.p is not None]
+    adjusted = holm([report.p for report in tested if report.p is not None])
+    results = [replace(report, adjusted=p) for report, p in zip(tested, adjusted, strict=True)]
+    results.sort(key=lambda report: (report.p, -(report.gap or 0.0)))
+    return results + [report for report in reports if report.p is None]
 
 
 def table(reports: Sequence[GroupReport]) -> str:
     """The reports as lines for a terminal, the worst group of each attribute first."""
     lines: list[str] = []
     for report in reports:
-        verdict = "more than chance explains" if report.adjusted < 0.05 else "chance alone may explain it"
-        lines += ["", f"{report.attribute}: gap {100 * report.gap:.1f} points between groups of {LEAST} "
-                  f"images or more, {verdict} (p = {report.adjusted:.3f}, Holm)"]  # fmt: skip
+        lines += ["", f"{report.attribute}: {_gap_in_words(report)}"]
         width = max(5, *(len(group.name) for group in report.groups))
         lines.append(
             f"{'group':<{width}}  {'images':>7}  {'accuracy':>8}  {'95 % interval':>15}  {'ECE':>6}  {'by chance':>9}  "
@@ -196,6 +203,16 @@ def table(reports: Sequence[GroupReport]) -> str:
         if report.unknown:
             lines.append(f"left out: {report.unknown:,} images without a group")
     return "\n".join(lines).lstrip("\n")
+
+
+def _gap_in_words(report: GroupReport) -> str:
+    if report.gap is None or report.adjusted is None:
+        return f"no gap computed: fewer than two groups of {LEAST} images"
+    verdict = "more than chance explains" if report.adjusted < 0.05 else "chance alone may explain it"
+    return (
+        f"gap {100 * report.gap:.1f} points between groups of {LEAST} images or more, {verdict} "
+        f"(p = {report.adjusted:.3f}, Holm)"
+    )
 
 
 def _figures(

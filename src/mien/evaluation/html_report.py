@@ -36,17 +36,26 @@ def write_report(
 ) -> list[Subject]:
     """Write the report of runs, studies or model files (see `subjects.read_subjects`) and return what it is about.
 
-    Raises MienError where the output exists and `overwrite` is not given, and as read_subjects.
+    Raises MienError as `check_output` and as read_subjects.
     """
     output = Path(output)
-    if output.exists() and not overwrite:
-        raise MienError(f"{output} exists; replace it with {{parameter}}", parameter="overwrite")
+    check_output(output, overwrite)
     subjects = read_subjects(sources, dataset, on_progress)
     folder = Path(sources[0]).resolve().name if len(sources) == 1 and Path(sources[0]).is_dir() else ""
     text = render(subjects, f"{folder}: {len(subjects)} runs" if folder and len(subjects) > 1 else "")
     with atomic_write(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return subjects
+
+
+def check_output(output: Path, overwrite: bool) -> None:
+    """Raises MienError where the output is not named as a page, or exists and `overwrite` is not given."""
+    if output.exists() and not overwrite:
+        raise MienError(f"{output} exists; replace it with {{parameter=True}}", parameter="overwrite")
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise MienError(
+            f"a report is a page for a browser: name it {output.with_suffix('.html')}, not {output}", parameter="output"
+        )
 
 
 def render(subjects: Sequence[Subject], title: str = "") -> str:

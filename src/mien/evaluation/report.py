@@ -2,10 +2,11 @@
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from mien.errors import MienError
 from mien.evaluation import history
@@ -65,7 +66,8 @@ class StudyRow:
 def study_row(run: str | Path, training: str | None = None) -> StudyRow:
     """The row of a finished run folder: its recipe's name gives the network and, unless told, the training.
 
-    The accuracies are those of the epoch that the run kept. Raises MienError where metrics.json,
+    Training accuracy is that of the epoch that the run kept; validation accuracy that of the finished model, single
+    view, as metrics.json has it (of a record without evaluations, the epoch's). Raises MienError where metrics.json,
     recipe.json or history.csv is missing or not as a run writes it.
     """
     run = Path(run)
@@ -73,9 +75,7 @@ def study_row(run: str | Path, training: str | None = None) -> StudyRow:
         metrics = json.loads((run / "metrics.json").read_text())
         name, group, parameters = str(metrics["recipe"]), str(metrics["group"]), int(metrics["parameters"])
         kept = metrics.get("kept_epoch")
-        judged = metrics.get("evaluations", {}).get("validation", {}).get("single", {}).get("n")
-        if judged is not None and (isinstance(judged, bool) or not isinstance(judged, int)):
-            raise ValueError(f"n is {str(judged)[:40]}")
+        judged, accuracy = final_validation(metrics)
         record = json.loads((run / "recipe.json").read_text())
         if not isinstance(record, dict):
             raise ValueError("recipe.json holds no object")
@@ -95,7 +95,7 @@ def study_row(run: str | Path, training: str | None = None) -> StudyRow:
         group=group,
         parameters=parameters,
         training=training,
-        val_accuracy=row["val_accuracy"],
+        val_accuracy=row["val_accuracy"] if accuracy is None else accuracy,
         train_accuracy=row["train_accuracy"],
         epochs=len(rows),
         n_validation=judged,
@@ -105,6 +105,18 @@ def study_row(run: str | Path, training: str | None = None) -> StudyRow:
         seeds=seeds,
         version="0.1" if record.get("format", 1) == 1 else "0.2",
     )
+
+
+def final_validation(metrics: Mapping[str, Any]) -> tuple[int | None, float | None]:
+    """Images and accuracy of a run's finished model on its validation part, single view, by its metrics.json; None
+    where it has no such evaluation. Raises ValueError for what is no number."""
+    figures = metrics.get("evaluations", {}).get("validation", {}).get("single", {})
+    n, accuracy = figures.get("n"), figures.get("accuracy")
+    if n is not None and (isinstance(n, bool) or not isinstance(n, int)):
+        raise ValueError(f"n is {str(n)[:40]}")
+    if accuracy is not None and not (isinstance(accuracy, float | int) and 0 <= accuracy <= 1):
+        raise ValueError(f"accuracy is {str(accuracy)[:40]}")
+    return n, accuracy
 
 
 def study_rows(runs: Iterable[tuple[str | Path, str | None]]) -> list[StudyRow]:
@@ -168,7 +180,8 @@ def study_markdown(rows: Sequence[StudyRow], missing: Sequence[str] = ()) -> str
     lines += [
         "",
         "Accuracies in percent, gap and difference in points. Training accuracy is measured while training, "
-        "with dropout and augmentation on; validation accuracy without.",
+        "with dropout and augmentation on; validation accuracy without, by the finished model, single view, as "
+        "`mien train --list` has it.",
     ]
     if any(row.version == "0.1" for row in rows):
         lines[-1] += " Rows marked (0.1) are version 0.1's and stand until their training by this version is in."

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mien.data import Dataset
 from mien.errors import MienError
 from mien.evaluation import history, record, results
+from mien.evaluation.classifier import typed
 from mien.evaluation.diagnose import Verdict, diagnose_record
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.statistics import Difference, newcombe, paired_bootstrap
@@ -63,21 +64,41 @@ def read_subjects(
     them, and models cannot be. Raises MienError where a source is none of these, holds nothing finished, or lacks data.
     """
     subjects: list[Subject] = []
+    for source, name in find_subjects(sources, dataset is not None):
+        if name is None:
+            subjects.append(_model(source, dataset, on_progress))
+        else:
+            subjects.append(_run(Path(source), name, dataset, on_progress))
+    return subjects
+
+
+def find_subjects(sources: Sequence[str | Path], with_data: bool) -> list[tuple[str | Path, str | None]]:
+    """What the sources stand for, before anything is evaluated: (folder, name) of a run, (model, None) of a model.
+
+    Raises MienError where one is neither, or a model and there are no data to evaluate it on.
+    """
+    found: list[tuple[str | Path, str | None]] = []
     for source in sources:
         path = Path(source)
         if not path.is_dir():
-            subjects.append(_model(source, dataset, on_progress))
+            resolve(source)
+            if not with_data:
+                raise MienError(
+                    f"{source} is a model file, which holds no evaluation: give labeled images", parameter="dataset"
+                )
+            found.append((source, None))
         elif (path / "metrics.json").is_file():
-            subjects.append(_run(path, path.name, dataset, on_progress))
+            found.append((path, path.name))
         else:
             runs = _runs_below(path, DEEP)
             if not runs:
                 raise MienError(
                     f"{path} holds no finished run: no metrics.json in it or in folders below; finish one with mien "
-                    f"train"
+                    f"train",
+                    parameter="sources",
                 )
-            subjects += [_run(run, run.relative_to(path).as_posix(), dataset, on_progress) for run in runs]
-    return subjects
+            found += [(run, run.relative_to(path).as_posix()) for run in runs]
+    return found
 
 
 def compare(first: Subject, other: Subject) -> Difference | str:
@@ -95,16 +116,12 @@ def compare(first: Subject, other: Subject) -> Difference | str:
 
 
 def _model(source: str | Path, dataset: Dataset | None, on_progress: Callable[[int, int], None]) -> Subject:
-    if dataset is None:
-        resolve(source)
-        raise MienError(
-            f"{source} is a model file, which holds no evaluation: give labeled images", parameter="dataset"
-        )
+    assert dataset is not None  # find_subjects has seen to it
     result = evaluate(
         source, dataset, ("validation", "test") if _has_parts(dataset) else ("all",), on_progress=on_progress
     )
     evaluation = {**result.to_dict(), "parameters": read_info(source).parameters}
-    return Subject(result.model, evaluation, predictions=_predictions(result))
+    return Subject(typed(source, result.model), evaluation, predictions=_predictions(result))
 
 
 def _run(folder: Path, name: str, dataset: Dataset | None, on_progress: Callable[[int, int], None]) -> Subject:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.data.dataset import Dataset
-from mien.errors import MienError
+from mien.errors import MienError, require
 from mien.files import atomic_write
 from mien.labels import EMOTIONS
 
@@ -130,6 +130,7 @@ def match_test_rows(test: Dataset, labelled: Dataset) -> Match:
 
 
 def _layout(format: str, n: int, classes: Sequence[str]) -> Layout:
+    require(isinstance(format, str), "format", format, f"one of {', '.join(FORMATS)}")
     if format == "plain":
         return Layout()
     if format in ("id0", "id1"):
@@ -139,9 +140,12 @@ def _layout(format: str, n: int, classes: Sequence[str]) -> Layout:
         example = Path(format[5:])
         layout, labels = _parse(example, classes)
         if len(labels) != n:
-            raise MienError(f"{example} has {len(labels):,} rows, the test set {n:,}; an example must have as many")
+            raise MienError(
+                f"{example} has {len(labels):,} rows, the test set {n:,}; an example must have as many",
+                parameter="format",
+            )
         return layout
-    raise MienError(f"no submission format '{format}'; there are {', '.join(FORMATS)}")
+    raise MienError(f"no submission format '{format}'; there are {', '.join(FORMATS)}", parameter="format")
 
 
 def _parse(path: Path, classes: Sequence[str]) -> tuple[Layout, np.ndarray]:

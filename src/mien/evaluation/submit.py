@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mien.data import load, load_test
-from mien.errors import MienError
+from mien.errors import MienError, require
 from mien.evaluation import metrics, submission
 from mien.evaluation.classifier import Sources, open_classifier
 from mien.evaluation.tta import TTA, resolve_tta
@@ -38,11 +38,13 @@ def submit(
     classified so far and in all, each view counted. Raises MienError where the output exists, rows do not match, or
     classes differ.
     """
+    for name, value in (("data", data), ("output", output)):
+        require(isinstance(value, str | Path), name, value, "a path")
     output = Path(output)
     note = output.with_suffix(".json")
     for path in (output, note):
         if path.exists() and not overwrite:
-            raise MienError(f"{path} exists; replace it with {{parameter}}", parameter="overwrite")
+            raise MienError(f"{path} exists; replace it with {{parameter=True}}", parameter="overwrite")
     classifier = open_classifier(model, threads, input_normalization)
     tta = resolve_tta(tta)
     test = load_test(data)
@@ -52,7 +54,10 @@ def submit(
         format = f"like:{example}" if example else "plain"
     classes = classifier.classes
     if classes != tuple(test.classes):
-        raise MienError(f"{classifier.name} knows {', '.join(classes)}; test.csv asks for {', '.join(test.classes)}")
+        raise MienError(
+            f"{classifier.name} knows {', '.join(classes)}; test.csv asks for {', '.join(test.classes)}",
+            parameter="model",
+        )
     submission.check_format(format, len(test), classes)
     done, total = 0, len(test) * len(TTA[tta]) * len(classifier.members)
 

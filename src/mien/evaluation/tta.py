@@ -97,7 +97,7 @@ def resolve_tta(name: str) -> str:
         )
         return OLD_NAMES[name]
     if name not in TTA:
-        raise MienError(f"no test-time augmentation '{name}'; there are {', '.join(TTA)}")
+        raise MienError(f"no test-time augmentation '{name}'; there are {', '.join(TTA)}", parameter="tta")
     return name
 
 

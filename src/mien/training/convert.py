@@ -57,7 +57,8 @@ def convert(
     if dataset is not None and tuple(dataset.classes) != run.classes:
         raise MienError(
             f"{dataset.source} has classes {', '.join(dataset.classes)}; {run.name} was trained on "
-            f"{', '.join(run.classes)}"
+            f"{', '.join(run.classes)}",
+            parameter="dataset",
         )
     dataset = None if dataset is None else run.as_trained(dataset)
     parts = run.split(dataset) if dataset is not None else None

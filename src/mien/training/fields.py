@@ -3,7 +3,9 @@
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
+
+from mien.errors import require
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Range:
         low, high = f"{self.low:g}", f"{self.high:g}"
         if self.high == math.inf:
             return f"above {low}" if self.low_open else f"{low} or more"
+        if self.low_open:
+            return f"above {low} and below {high}" if self.high_open else f"above {low}, up to {high}"
         return f"{low} or more and below {high}" if self.high_open else f"{low} to {high}"
 
 
@@ -32,6 +36,24 @@ NOT_NEGATIVE = Range(0)
 COUNT = Range(1)
 SHARE = Range(0, 1)
 BELOW_ONE = Range(0, 1, high_open=True)
+
+
+_WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
+
+
+def fits(value: object, kind: Any) -> bool:
+    """Whether a value is of a field's type: bool, int, float (which whole numbers are too), str or a Literal's word."""
+    if get_origin(kind) is Literal:
+        return isinstance(value, str) and value in get_args(kind)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def require_kind(name: str, value: object, kind: Any) -> None:
+    """Raise a MienError that names the field unless the value is of its type."""
+    words = f"one of {', '.join(get_args(kind))}" if get_origin(kind) is Literal else _WORDS[kind]
+    require(fits(value, kind), name, value, words)
 
 
 def described(default: Any, group: str, text: str, within: Range | None = None, unit: str = "") -> Any:

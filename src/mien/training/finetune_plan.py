@@ -15,7 +15,7 @@ from mien.data import Dataset
 from mien.data.splits import split_name
 from mien.errors import MienError, require
 from mien.inference.model_file import ModelInfo, read_info, shipped, trainable
-from mien.training.recipes import OWN, RECIPES, Recipe, options, recipe
+from mien.training.recipes import OWN, RECIPES, Recipe, check_fields, options, recipe
 
 MODEL = "champion"  # the most accurate of the shipped models that can be trained on
 SMALL = 2000  # labeled images below which accuracy is cross-validated
@@ -56,17 +56,21 @@ def plan_finetuning(
     where the set has no parts of its own and fewer than SMALL images. given: fields of the recipe, which stay as they
     are. Raises MienError for a model that cannot be trained on, too few images, and a value out of its range.
     """
+    check_fields(given)
     counts = {name: n for name, n in dataset.counts().items() if n}
     if len(counts) < 2:
-        raise MienError(f"{dataset.source} has images of {len(counts)} class; fine-tuning needs two or more")
+        raise MienError(
+            f"{dataset.source} has images of {len(counts)} class; fine-tuning needs two or more", parameter="dataset"
+        )
     own_parts = split_name(dataset) == "official"
     if not own_parts and min(counts.values()) < FEWEST:
         rare = min(counts, key=lambda name: counts[name])
         raise MienError(
             f"{dataset.source} has {counts[rare]} image{'s' * (counts[rare] != 1)} of {rare}; each class needs "
-            f"{FEWEST} or more"
+            f"{FEWEST} or more",
+            parameter="dataset",
         )
-    info = _trainable_info(model)
+    info = trainable_info(model, "model")
     n = int((dataset.labels >= 0).sum())
     require(
         not (own_parts and cross_validate),
@@ -102,13 +106,14 @@ def run_name(dataset: Dataset) -> str:
     return stem or "finetuned"
 
 
-def _trainable_info(model: str) -> ModelInfo:
+def trainable_info(model: str, parameter: str) -> ModelInfo:
+    """What a model file says of itself. Raises MienError, about `parameter`, for one that cannot be trained on."""
     info = read_info(model)
     if not trainable(info):
         can = [name for name in shipped() if trainable(read_info(name))]
         raise MienError(
             f"{model} cannot be trained on: it is in 8 bits or made of two networks; give {' or '.join(can)}, or a run",
-            parameter="model",
+            parameter=parameter,
         )
     return info
 

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mien.errors import MienError
+from mien.errors import MienError, require
+from mien.evaluation.record import read_record, recipe_fields
+from mien.training.recipes import from_record
 
 NAME = ".lock"
 _TEMPORARY = re.compile(r"\..+-[0-9a-f]{8}(\.\w+)?")  # see files.atomic_write
@@ -69,12 +71,33 @@ def _lock(handle: int) -> bool:
     return True
 
 
+def run_folder(runs: Path, name: str | None, otherwise: str, seed: int) -> Path:
+    """runs/NAME, or without a name `free_folder`. Raises MienError for a name that is more than one, such as ../a."""
+    if not name:
+        return free_folder(runs, otherwise, seed)
+    # Windows' separators too: runs are copied from machine to machine.
+    alone = isinstance(name, str) and not set(name) & set("/\\") and name not in (".", "..") and ":" not in name
+    require(alone, "name", name, "the name of one folder, without / and ..")
+    return runs / name
+
+
 def free_folder(runs: Path, recipe: str, seed: int) -> Path:
-    """runs/RECIPE-SEED, or the first with a number behind its name that holds no finished run: sweeps train one name
-    often."""
+    """runs/RECIPE-SEED, or the first with a number behind its name that holds no finished run, for sweeps train one
+    name often, nor a broken one, which nothing can go on with."""
     folder = free = runs / f"{recipe.replace('/', '-')}-{seed}"
     number = 1
-    while (free / "metrics.json").is_file():
+    while (free / "metrics.json").is_file() or _is_broken(free):
         number += 1
         free = folder.with_name(f"{folder.name}-{number}")
     return free
+
+
+def _is_broken(folder: Path) -> bool:
+    """Whether the folder has a record of a run that cannot be understood."""
+    if not (folder / "recipe.json").is_file():
+        return False
+    try:
+        from_record(recipe_fields(read_record(folder)))
+    except (ValueError, TypeError, KeyError, AttributeError):  # as load_run has it
+        return True
+    return False

@@ -6,12 +6,23 @@ fields below.
 
 import dataclasses
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
 from mien.errors import MienError, require
 from mien.inference.normalization import InputNormalization
-from mien.training.fields import BELOW_ONE, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range, described
+from mien.training.fields import (
+    BELOW_ONE,
+    COUNT,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    Range,
+    described,
+    fits,
+    require_kind,
+)
 
 Head = Literal["dense", "global_avg", "global_max"]
 
@@ -196,23 +207,44 @@ def from_record(fields: dict[str, Any]) -> Recipe:
     if missing:
         raise MienError(f"the recipe lacks {', '.join(missing)}")
     for field, value in fields.items():
-        kind = FIELDS[field].type
-        wanted = str if get_origin(kind) is Literal else kind
-        accepted = (int, float) if wanted is float else (wanted,)
-        if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):  # type: ignore[arg-type]
+        if not fits(value, FIELDS[field].type):
             raise MienError(f"the recipe's {field} is {value!r}, which is of another type")
     return Recipe(**fields)
 
 
-def check(recipe: Recipe) -> None:
-    """Raises MienError, naming the field, where a value makes no sense."""
-    for name, field in FIELDS.items():
-        value, within = getattr(recipe, name), field.metadata.get("range")
+def check_fields(values: Mapping[str, Any]) -> None:
+    """Raises MienError, naming the field, for one that a recipe has not, a value of another type or out of its range.
+
+    values: fields of a recipe; all of them, or some that take the place of others.
+    """
+    for name, value in values.items():
+        if name not in FIELDS:
+            raise MienError(f"a recipe has no field '{{parameter}}'; {suggestion(name, FIELDS)}", parameter=name)
+        require_kind(name, value, FIELDS[name].type)
+        within = FIELDS[name].metadata.get("range")
         if within is not None:
             require(value in within, name, value, str(within))
-        if get_origin(field.type) is Literal:
-            choices = get_args(field.type)
-            require(value in choices, name, value, f"one of {', '.join(choices)}")
+
+
+def check_used(recipe: Recipe, given: Mapping[str, Any], base: Recipe) -> None:
+    """Raises MienError for a given field that changes something about the base and does nothing beside the others.
+
+    recipe: the base with the given fields.
+    """
+    for name, does_something, needs in (
+        ("fold", recipe.split == "kfold", "split kfold"),
+        ("momentum", recipe.optimizer == "sgd", "optimizer sgd"),
+        ("drop_kind", recipe.conv_drop > 0, "conv_drop above 0"),
+        ("conv_drop", recipe.network not in WITHOUT_DROPOUT, "a network with dropout"),
+        ("fc_drop", recipe.network not in WITHOUT_DROPOUT, "a network with dropout"),
+    ):
+        if name in given and given[name] != getattr(base, name) and not does_something:
+            raise MienError(f"{{parameter}} does nothing here: it needs {needs}; leave it out", parameter=name)
+
+
+def check(recipe: Recipe) -> None:
+    """Raises MienError, naming the field, where a value makes no sense."""
+    check_fields({name: getattr(recipe, name) for name in FIELDS})
     if recipe.network not in OWN:
         raise MienError(f"no network '{recipe.network}'; {suggestion(recipe.network, OWN)}", parameter="network")
     batch_norm, head = OWN[recipe.network]

@@ -23,13 +23,15 @@ from mien.training.recipe import (
     Head,
     Recipe,
     check,
+    check_fields,
+    check_used,
     from_record,
     suggestion,
 )
 
 __all__ = [
     "ADDED", "FIELDS", "GROUPS", "OWN", "RECIPES", "VARIABLE", "WITHOUT_DROPOUT", "Augmentation", "Head", "Recipe",
-    "check", "from_record", "options", "recipe", "suggestion",
+    "check", "check_fields", "check_used", "from_record", "options", "recipe", "suggestion",
 ]  # fmt: skip
 
 
@@ -140,20 +142,20 @@ RECIPES = {
 
 
 def recipe(name: str, **changes: object) -> Recipe:
-    """The recipe of that name with fields changed. Raises MienError for an unknown name, field or value.
+    """The recipe of that name with fields changed. Raises MienError for an unknown name, field or value, and for a
+    field that does nothing beside the others, such as the momentum of adam.
 
     Where the network is changed, batch_norm and head become that network's own unless they are given too.
     """
     if name not in RECIPES:
         raise MienError(f"no recipe '{name}'; {suggestion(name, RECIPES)}", parameter="recipe")
-    for field in changes:
-        if field not in FIELDS:
-            raise MienError(f"a recipe has no field '{field}'; {suggestion(field, FIELDS)}")
+    check_fields(changes)
     if changes.get("network") in OWN:
         batch_norm, head = OWN[str(changes["network"])]
         changes = {"batch_norm": batch_norm, "head": head, **changes}
     changed = replace(RECIPES[name], **changes)  # type: ignore[arg-type]
     check(changed)
+    check_used(changed, changes, RECIPES[name])
     return changed
 
 

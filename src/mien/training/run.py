@@ -32,12 +32,13 @@ from mien.files import atomic_write, write_json
 from mien.inference.model_file import resolve
 from mien.training import checkpoint, networks
 from mien.training.distillation import make_teacher
+from mien.training.finetune_plan import trainable_info
 from mien.training.finish import finish
 from mien.training.lock import lock_folder
 from mien.training.pretrained import load_pretrained
 from mien.training.processes import end_together
 from mien.training.recipes import Recipe, from_record
-from mien.training.runtime import Runtime, best_precision, check_runtime, launched, machine
+from mien.training.runtime import Runtime, best_precision, check_accelerator, check_runtime, launched, machine
 from mien.training.state import Callback, FaceSet, Progress, Row
 from mien.training.stored_views import check_views, load_views
 from mien.training.targets import targets
@@ -49,15 +50,20 @@ from mien.training.weights import load_weights, save_weights
 
 @dataclass(frozen=True)
 class Run:
-    """A run read back from its folder."""
+    """A run read back from its folder.
+
+    folder: with the files of this module's docstring. recipe: what it was trained by. classes: names, in the order of
+    the model's outputs. record: recipe.json, whole, in format 2: the recipe's fields, seed, data, runtime, machine.
+    """
 
     folder: Path
     recipe: Recipe
     classes: tuple[str, ...]
-    record: Mapping[str, Any]  # recipe.json, whole, in format 2
+    record: Mapping[str, Any]
 
     @property
     def name(self) -> str:
+        """That of its folder."""
         return self.folder.name
 
     @property
@@ -166,7 +172,7 @@ def train(
         recipe, seed, runtime = _as_before(before, dataset, runtime)
         pretrained = str(before.record.get("pretrained", ""))
         stored_views = stored_views or _views_of(before)
-    check_start(recipe, folder, seed, runtime, pretrained=pretrained, resume=resume)
+    check_start(recipe, folder, seed, runtime, pretrained=pretrained, resume=resume, track=track)
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
     recipe, parts, rows = select(recipe, dataset, seed)
@@ -207,16 +213,20 @@ def train(
 
 
 def check_start(
-    recipe: Recipe, folder: Path, seed: int, runtime: Runtime, *, pretrained: str = "", resume: bool = False
-) -> None:
+    recipe: Recipe, folder: Path, seed: int, runtime: Runtime, *, pretrained: str = "", resume: bool = False,
+    track: str = "none",
+) -> None:  # fmt: skip
     """What can be known to be wrong before the data are read. Raises MienError for a folder that holds a run already,
-    a seed or runtime that makes no sense, and a teacher or pretrained model that is not there."""
+    a seed or runtime that makes no sense, and a tracker, teacher or pretrained model that is not there."""
     if not resume and (folder / "recipe.json").exists():
         raise MienError(f"{folder} holds a run already; resume it, or choose another {{parameter}}", parameter="name")
     check_runtime(runtime, recipe.batch_size, seed)
-    for source in (*recipe.teacher.split("+"), "" if resume else pretrained):
-        if source:
-            resolve(source)
+    check_accelerator(runtime.accelerator)
+    tracker(track)
+    for source in filter(None, recipe.teacher.split("+")):
+        resolve(source)
+    if pretrained and not resume:
+        trainable_info(pretrained, "pretrained")
 
 
 def _as_before(before: Run, dataset: Dataset, runtime: Runtime) -> tuple[Recipe, int, Runtime]:
@@ -255,7 +265,8 @@ def launch(runtime: Runtime, precision: str) -> Fabric:
     except (RuntimeError, ValueError) as error:
         raise MienError(
             f"cannot train on {runtime.nodes * runtime.devices} x '{runtime.accelerator}' in {precision}: "
-            f"{str(error).splitlines()[0]}"
+            f"{str(error).splitlines()[0]}",
+            parameter="accelerator",
         ) from error
     torch.backends.cudnn.benchmark = True  # batches have one size, so the fastest convolutions are worth looking for
     return fabric

@@ -7,10 +7,11 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienError, require
+from mien.training.fields import require_kind
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +36,9 @@ class Runtime:
 
 def check_runtime(runtime: Runtime, batch_size: int, seed: int) -> None:
     """Raises MienError, naming the parameter, where a value makes no sense."""
+    require_kind("seed", seed, int)
+    for field in fields(Runtime):
+        require_kind(field.name, getattr(runtime, field.name), field.type)
     processes = runtime.devices * runtime.nodes
     for parameter, value, ok, should in (
         ("seed", seed, seed >= 0, "0 or more"),
@@ -47,6 +51,19 @@ def check_runtime(runtime: Runtime, batch_size: int, seed: int) -> None:
         ("max_minutes", runtime.max_minutes, runtime.max_minutes >= 0, "0 (no budget) or more"),
     ):
         require(ok, parameter, value, should)
+
+
+def check_accelerator(accelerator: str) -> None:
+    """Raises MienError for a GPU that torch does not find here."""
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "auto": True, "cpu": True}
+    if not there.get(accelerator, any(there[kind] for kind in ("cuda", "mps"))):
+        raise MienError(
+            f"cannot train on '{accelerator}': torch finds no such device on this machine; choose cpu or auto as "
+            f"{{parameter}}",
+            parameter="accelerator",
+        )
 
 
 def launched(runtime: Runtime) -> Runtime:

@@ -35,8 +35,14 @@ def targets(recipe: Recipe, dataset: Dataset, rows: NDArray[np.int64]) -> NDArra
 def _votes(dataset: Dataset, rows: NDArray[np.int64], own: NDArray[np.float64]) -> NDArray[np.float64]:
     """Shares of the votes on the faces at `rows` (M, 7); `own` where there are none."""
     if len(dataset.classes) != len(ferplus.SEVEN):
-        raise MienError(f"{dataset.source} has {len(dataset.classes)} classes; FER+ votes are on FER2013's seven")
-    known, votes = ferplus.align(dataset, ferplus.find(dataset))
+        raise MienError(
+            f"{dataset.source} has {len(dataset.classes)} classes; FER+ votes are on FER2013's seven",
+            parameter="labels",
+        )
+    try:
+        known, votes = ferplus.align(dataset, ferplus.find(dataset))
+    except MienError as error:
+        raise MienError(error.message, parameter="labels") from error
     share = np.zeros((len(dataset), len(ferplus.SEVEN)))
     share[known] = ferplus.shares(votes)
     share = share[rows]

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.data import Dataset, load
+from mien.data import Dataset
 from mien.errors import MienError, MienWarning, require
-from mien.evaluation.classifier import Source
+from mien.evaluation.classifier import Source, open_dataset
 from mien.evaluation.results import EvaluationResult
 from mien.inference.model import Model
 
@@ -52,20 +52,23 @@ def train(
     """
     from dataclasses import replace
 
-    from mien.training.lock import free_folder
-    from mien.training.recipes import check
+    from mien.training.lock import run_folder
+    from mien.training.recipes import Recipe, check, check_fields, check_used
     from mien.training.recipes import recipe as named
 
     runtime, changes = _runtime(fields)
     if isinstance(recipe, str):
         chosen = named(recipe, **changes)
     else:
+        require(isinstance(recipe, Recipe), "recipe", recipe, "the name of a recipe, or a Recipe")
+        check_fields(changes)
         chosen = replace(recipe, **changes)
         check(chosen)
-    folder = Path(runs) / name if name else free_folder(Path(runs), chosen.name, seed)
+        check_used(chosen, changes, recipe)
+    folder = run_folder(Path(runs), name, chosen.name, seed)
     return _run(
-        chosen, _dataset(dataset), folder, runtime,
-        seed=seed, pretrained=_source(pretrained), tracker=tracker, progress=progress,
+        chosen, open_dataset(dataset), folder, runtime,
+        seed=seed, pretrained=_source(pretrained, "pretrained"), tracker=tracker, progress=progress,
     )  # fmt: skip
 
 
@@ -97,15 +100,15 @@ def finetune(
     from mien.inference.uncut import check_uncut
     from mien.training.finetune import finetune as _finetune
     from mien.training.finetune_plan import plan_finetuning, run_name
-    from mien.training.lock import free_folder
+    from mien.training.lock import run_folder
 
-    dataset, source = _dataset(dataset), _source(model)
+    dataset, source = open_dataset(dataset), _source(model, "model")
     runtime, given = _runtime(fields)
     plan = plan_finetuning(dataset, source, cross_validate, **given)
     for warning in (*plan.warnings, check_uncut(dataset.source).warning(dataset.source)):
         if warning:
             warnings.warn(warning, MienWarning, stacklevel=2)
-    folder = Path(runs) / name if name else free_folder(Path(runs), run_name(dataset), seed)
+    folder = run_folder(Path(runs), name, run_name(dataset), seed)
     with ExitStack() as stack:
         shown = _shown(stack, folder.name, plan.recipe.epochs) if progress else {}
         return _finetune(plan, dataset, folder, source, seed=seed, runtime=runtime, track=tracker, **shown)
@@ -119,12 +122,13 @@ def resume(
     run: its folder. dataset: the one that it began with. Raises MienError where the folder is none of a run, or the
     data are others.
     """
-    from mien.training.run import load_run
+    from mien.training.run import Run, load_run
     from mien.training.runtime import Runtime
 
-    before = load_run(run if isinstance(run, str | Path) else run.folder)
+    require(isinstance(run, str | Path | Run), "run", run, "a run, or its folder")
+    before = load_run(run.folder if isinstance(run, Run) else run)
     return _run(
-        before.recipe, _dataset(dataset), before.folder, Runtime(),
+        before.recipe, open_dataset(dataset), before.folder, Runtime(),
         seed=int(before.record["seed"]), pretrained="", tracker=tracker, progress=progress, resumed=True,
     )  # fmt: skip
 
@@ -169,7 +173,7 @@ def _runtime(fields: dict[str, Any]) -> "tuple[Runtime, dict[str, Any]]":
     names = [field.name for field in fields_of(Runtime)]
     for name in fields:
         if name not in FIELDS and name not in names:
-            raise MienError(f"there is no field '{name}'; {suggestion(name, [*FIELDS, *names])}")
+            raise MienError(f"there is no field '{{parameter}}'; {suggestion(name, [*FIELDS, *names])}", parameter=name)
     devices = fields.get("devices", 1)
     require(devices == 1, "devices", devices, "1 in Python; the command line trains with several processes")
     runtime = Runtime(**{name: value for name, value in fields.items() if name in names})
@@ -209,12 +213,10 @@ def _shown(stack: ExitStack, name: str, epochs: int) -> dict[str, Any]:
     return {"callbacks": (live,), "on_phase": live.on_phase}
 
 
-def _dataset(dataset: Dataset | str | Path) -> Dataset:
-    return dataset if isinstance(dataset, Dataset) else load(dataset)
-
-
-def _source(model: Source) -> str:
+def _source(model: Source, parameter: str) -> str:
     """The path or the name of a trained model."""
     if isinstance(model, str | Path):
         return str(model)
+    known = isinstance(model, Model) or hasattr(model, "model_file")
+    require(known, parameter, model, "a shipped model's name, a run, a model file, or what load_model returned")
     return str(model.path if isinstance(model, Model) else model.model_file)

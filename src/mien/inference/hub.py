@@ -6,9 +6,15 @@ once it must bring again: the sums stand in `hub.json` in the cache folder.
 
 import hashlib
 import json
+import logging
 import os
 import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from mien.data.cache import folder as cache_folder
 from mien.errors import MienError
@@ -57,8 +63,12 @@ def _download(repository: str, revision: str, name: str, source: str, needed: bo
     )
 
     endpoint = os.environ.get("HF_ENDPOINT")  # read now, so that programs may set it after huggingface_hub is imported
+    offline = not _has_address(endpoint or "https://huggingface.co")
     try:
-        return Path(hf_hub_download(repository, name, revision=revision, endpoint=endpoint))
+        with _quiet():
+            return Path(
+                hf_hub_download(repository, name, revision=revision, endpoint=endpoint, local_files_only=offline)
+            )
     except LocalEntryNotFoundError as error:
         reason = "the hub cannot be reached and the model is not in the cache; is there a network?"
         raise MienError(f"{source}: {reason}") from error
@@ -75,6 +85,28 @@ def _download(repository: str, revision: str, name: str, source: str, needed: bo
         raise MienError(f"{source}: {reason}") from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise MienError(f"{source} cannot be fetched: {str(error).splitlines()[0]}") from error
+
+
+def _has_address(endpoint: str) -> bool:
+    """Whether the hub's name can be looked up: without a network the cache is asked at once, not after five tries."""
+    if getproxies():  # which look it up themselves
+        return True
+    try:
+        return bool(socket.getaddrinfo(urlsplit(endpoint).hostname, None))
+    except OSError:
+        return False
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without huggingface_hub's lines about each try: what came of them is told in one."""
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _promised(config: Path) -> str | None:

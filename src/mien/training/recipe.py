@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from mien.errors import MienError, require
 from mien.inference.normalization import InputNormalization
@@ -207,7 +207,9 @@ def from_record(fields: dict[str, Any]) -> Recipe:
     if missing:
         raise MienError(f"the recipe lacks {', '.join(missing)}")
     for field, value in fields.items():
-        if not fits(value, FIELDS[field].type):
+        kind = FIELDS[field].type
+        # A word that this version does not know, as an old run's optimizer, is read all the same.
+        if not fits(value, str if get_origin(kind) is Literal else kind):
             raise MienError(f"the recipe's {field} is {value!r}, which is of another type")
     return Recipe(**fields)
 

@@ -3,7 +3,9 @@
 import os
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 
@@ -22,14 +24,26 @@ class PictureIndex:
 
     def __init__(self, root: Folder) -> None:
         self.root = root.path
-        self.paths: dict[str, str] = {}
-        self.named: dict[str, list[str]] = defaultdict(list)  # by the file's name, with its suffix and without
-        for folder in root.walk():
-            for name in folder.pictures:
-                path = os.path.join(folder.path, name)
-                self.paths[os.path.normpath(path)] = path
-                self.named[name].append(path)
-                self.named[os.path.splitext(name)[0]].append(path)
+        self._folder = root
+
+    # Made when a list first asks: most folders of pictures have no list.
+    @cached_property
+    def paths(self) -> dict[str, str]:
+        """Normalized path -> path, of every picture."""
+        return {os.path.normpath(path): path for path in self._pictures()}
+
+    @cached_property
+    def named(self) -> dict[str, list[str]]:
+        """Name of a file, with its suffix and without -> paths."""
+        named: dict[str, list[str]] = defaultdict(list)
+        for path in self._pictures():
+            name = os.path.basename(path)
+            named[name].append(path)
+            named[os.path.splitext(name)[0]].append(path)
+        return named
+
+    def _pictures(self) -> Iterator[str]:
+        return (os.path.join(folder.path, name) for folder in self._folder.walk() for name in folder.pictures)
 
     def find(self, name: str, folder: str, usage: str = "") -> str | None:
         """The path of a picture by the name in a list; None where it is not there.

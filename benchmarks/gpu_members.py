@@ -1,4 +1,4 @@
-"""A quarter of an hour of one GPU: four unlike members of an ensemble, trained side by side, then their stored views.
+"""A quarter of an hour of one GPU: four unlike members of an ensemble, their stored views, and students of these.
 
 Where the data are, make one file of the pixels and labels, without loss (46 MiB of FER2013's Training and PublicTest):
 
@@ -8,19 +8,21 @@ It travels to the GPU with src/ and benchmarks/; results/ and the shipped weight
 Nothing is fetched there. It needs torch, numpy, pillow, onnxruntime, safetensors and lightning-fabric (a wheel of
 250 kB, where it is not there: `pip download --no-deps lightning-fabric -d runs/gpu/wheels`, and there `pip install
 --no-index --no-deps --target /tmp/site runs/gpu/wheels/*.whl`, with /tmp/site in PYTHONPATH). `--limit` is what a
-command takes at most, in seconds, with all that it starts; the second finds what the first left in runs/gpu:
+command takes at most, in seconds, with all that it starts; the later ones find what the first left in runs/gpu:
 
     export PYTHONPATH=src:/tmp/site
-    python benchmarks/gpu_members.py train runs/gpu/fer2013.npz -o runs/gpu/members --copy-to OUT --limit 455
-    python benchmarks/gpu_members.py views runs/gpu/fer2013.npz runs/gpu/members -o OUT --limit 185
+    python benchmarks/gpu_members.py train runs/gpu/fer2013.npz -o runs/gpu/members --copy-to OUT --limit 400
+    python benchmarks/gpu_members.py views runs/gpu/fer2013.npz runs/gpu/members -o runs/gpu/views --limit 85
+    python benchmarks/gpu_members.py join runs/gpu/views/views-*.npz -o OUT/views.npz
+    python benchmarks/gpu_members.py train runs/gpu/fer2013.npz -o OUT --stored-views OUT/views.npz --limit 200 \
+        --members champion:21 nano:21
 
-`train` measures some steps of all members at once first and sets each schedule to the epochs that fit, at most its
-recipe's. OUT gets NAME-SEED.safetensors (weights in float16, history, logits on PublicTest; 7 to 10 MB) every ten
-epochs and at the end; `views` writes views-K.npz (four files of at most 7 MB; 64 views of each image, each with its
-mirror image, or as many as the time allows). Then, where the data are:
+`train` measures some steps of all members at once first and gives all of them as many epochs as fit, at most their
+recipe's. OUT gets NAME-SEED.safetensors (weights in float16, history, logits on PublicTest; 1 to 8 MB) now and then
+and at the end, and views.npz (40 views of each image, each with its mirror image, or as many as the time allows: 14
+MB). Then, where the data are:
 
     python benchmarks/gpu_members.py finish OUT/*.safetensors --data data/         run folders, evaluated
-    python benchmarks/gpu_members.py join OUT/views-*.npz -o runs/gpu/views.npz    for mien train --stored-views
     mien export runs/vgg-1 -o results/champion/vgg-1.onnx --float16                to be committed, with its record
     python benchmarks/members.py data/ results/champion/*.onnx
 
@@ -28,6 +30,7 @@ A dry run on a CPU: `--accelerator cpu --images 64 --batch-size 32 --epochs 2`.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import lzma
@@ -45,7 +48,17 @@ from numpy.typing import NDArray
 START = time.monotonic()
 MEMBERS = ("vgg:1", "resnet:2", "inception:3", "repvgg:4")
 STUDENT = {"rotate": 15.0, "translate": 0.12, "scale": 0.18, "brightness_contrast": 0.3, "random_erasing": 0.25}
-EVERY = 10  # epochs between files
+# Students learn for long (Beyer et al. 2022), from stored views, in all kinds of light. Their images have one size, for
+# torch.compile.
+TAUGHT: dict[str, Any] = {
+    "epochs": 500, "batch_size": 512, "mixup": 0.4, "label_smoothing": 0.0, "teacher": "", "distillation_weight": 0.95,
+    "exposure": 0.3, "progressive_resizing_from": 48, "bn_images": 512, **STUDENT,
+}  # fmt: skip
+TAUGHT_EACH: dict[str, dict[str, Any]] = {
+    "champion": {"learning_rate": 0.2, "weight_decay": 4e-4, "ema_decay": 0.999, "fc_drop": 0.1},
+    "nano": {"learning_rate": 8e-3, "weight_decay": 0.02, "ema_decay": 0.998, "mixup": 0.2},
+}
+EVERY = 45.0  # seconds between files
 MEASURED = 24  # steps
 RESERVE = 20.0  # seconds behind the last epoch: logits, the file, the end of the process
 RETRACED = 20.0  # seconds that torch.compile takes once more for the same network, its kernels in the cache
@@ -114,82 +127,107 @@ def left(args: argparse.Namespace) -> float:
     return float(args.limit - (time.monotonic() - args.start))
 
 
-def train_member(args: argparse.Namespace, word: str, barrier: threading.Barrier) -> None:
+def train_member(args: argparse.Namespace, number: int, barrier: threading.Barrier, ends: Any) -> None:
     """One process: a member from its first step to its file. Where it fails, the others do not wait for it."""
     try:
-        train_one(args, word, barrier)
+        train_one(args, number, barrier, ends)
     except BaseException:
         barrier.abort()
         raise
 
 
-def train_one(args: argparse.Namespace, word: str, barrier: threading.Barrier) -> None:
-    """Load, measure, choose the epochs, train, write."""
+def recipe_of(args: argparse.Namespace, name: str) -> Any:
+    """A member's recipe, or a student's where there are stored views; with the options' changes."""
+    from mien.training.recipes import recipe
+
+    chosen = recipe(name)
+    if args.stored_views:
+        chosen = dataclasses.replace(chosen, **TAUGHT | TAUGHT_EACH.get(name, {}))
+    changes = {"batch_size": args.batch_size, "epochs": args.epochs}
+    return dataclasses.replace(chosen, **{field: value for field, value in changes.items() if value})
+
+
+def train_one(args: argparse.Namespace, number: int, barrier: threading.Barrier, ends: Any) -> None:
+    """Load, measure, choose the epochs, train, write. ends: of each member, seconds from the common start of the
+    measurement to its end, and the share of them between epochs."""
     from mien.inference.normalization import normalize_input
     from mien.labels import EMOTIONS
     from mien.training import predict
-    from mien.training.recipes import recipe
     from mien.training.run import launch
     from mien.training.runtime import Runtime, best_precision, machine
     from mien.training.state import FaceSet, Progress, Row
+    from mien.training.stored_views import check_views, load_views
     from mien.training.trainer import Trainer
 
+    word = args.members[number]
     name, seed = word.split(":")[0], int(word.split(":")[1])
-    changes = {"batch_size": args.batch_size} if args.batch_size else {}
-    chosen = recipe(name, **changes, **({"epochs": args.epochs} if args.epochs else {}))
+    chosen = recipe_of(args, name)
     (images, labels), (shown, shown_labels) = unpack(args.data)
     images, labels = images[: args.images or None], labels[: args.images or None]
     shown, shown_labels = shown[: args.images or None], shown_labels[: args.images or None]
     images = normalize_input(images, chosen.input_normalization)
     shown = normalize_input(shown, chosen.input_normalization)
-    validation = FaceSet(shown, shown_labels)
+    validation, views = FaceSet(shown, shown_labels), None
+    if args.stored_views:
+        views = load_views(args.stored_views)
+        check_views(views, chosen, EMOTIONS, images)
     precision = best_precision(args.accelerator)
     fabric = launch(Runtime(accelerator=args.accelerator), precision)
     compiled = args.compiled and fabric.device.type == "cuda"
     tell(args, f"{word} begins, {precision}, {'compiled' if compiled else 'not compiled'}")
 
-    def measure(compiled: bool) -> float:
-        """Seconds of an epoch while all members train."""
-        ends: list[float] = []
+    def measure(compiled: bool) -> None:
+        """Train two short epochs while all the others do."""
+        looks: list[float] = []
         seconds: list[float] = []
 
         class Clock:
             def on_step(self, progress: Progress) -> None: ...
 
             def on_epoch(self, row: Row) -> None:
-                ends.append(time.monotonic())
+                looks.append(time.monotonic())
                 seconds.append(row["seconds"])
-                if len(ends) == 2:  # compiled, and the fastest convolutions are known: measure all members at once
+                if len(looks) == 2:  # compiled, and the fastest convolutions are known
                     try:
                         barrier.wait(timeout=min(120.0, max(left(args) / 3, 1.0)))
                     except threading.BrokenBarrierError:
                         tell(args, f"{word} did not wait for the others any longer")
+                    looks[-1] = time.monotonic()
 
         few = min(len(images), MEASURED * chosen.batch_size)
         trial = Trainer(dataclasses.replace(chosen, epochs=4), fabric, seed, compiled=compiled)
         trial.fit(FaceSet(images[:few], labels[:few]), validation, len(EMOTIONS), callbacks=(Clock(),))
-        between = ends[3] - ends[2] - seconds[3]
-        return float(seconds[3] * len(images) / few + max(between, 0.0))
+        took = looks[3] - looks[1]
+        ends[2 * number], ends[2 * number + 1] = took, 1 - (seconds[2] + seconds[3]) / took
 
     try:
-        epoch = measure(compiled)
+        measure(compiled)
     except Exception as error:
         if not compiled:
             raise
         tell(args, f"{word} goes on without torch.compile: {str(error).splitlines()[:1]}")
         compiled = False
-        epoch = measure(compiled)
+        measure(compiled)
+    with contextlib.suppress(threading.BrokenBarrierError):
+        barrier.wait(timeout=max(left(args) / 3, 1.0))
+    # The GPU is busy until the slowest has done its share, so that is what two short epochs of all of them take.
+    took, between = max(ends[::2]), sum(ends[1::2]) / (len(ends) / 2)
+    short = min(MEASURED, -(-len(images) // chosen.batch_size))
+    epoch = took / 2 * ((1 - between) * -(-len(images) // chosen.batch_size) / short + between)
     fits = int((left(args) - RESERVE - (RETRACED if compiled else 0)) / (1.07 * epoch))
     chosen = dataclasses.replace(chosen, epochs=max(1, min(chosen.epochs, fits)))
-    tell(args, f"{word} takes {epoch:.2f} s an epoch beside the others: {chosen.epochs} epochs")
+    tell(args, f"{word}: its measurement took {ends[2 * number]:.2f} s, that of all {took:.2f} s, {epoch:.2f} s an "
+               f"epoch of all: {chosen.epochs} epochs")  # fmt: skip
 
     def write(model: Any, history: list[Row], last: bool) -> None:
-        views = {"single": shown, "mirrored": np.ascontiguousarray(shown[:, :, ::-1])}
-        logits = {view: predict.logits(model, faces, chosen.mean, chosen.std, 1024) for view, faces in views.items()}
+        both = {"single": shown, "mirrored": np.ascontiguousarray(shown[:, :, ::-1])}
+        logits = {view: predict.logits(model, faces, chosen.mean, chosen.std, 1024) for view, faces in both.items()}
         about: dict[str, Any] = {
             "recipe": dataclasses.asdict(chosen), "seed": seed, "precision": precision, "compiled": compiled,
             "history": history, "machine": machine(), "finished": len(history) == chosen.epochs,
         }  # fmt: skip
+        if views:
+            about["stored_views"] = {"file": args.stored_views.name, **views.about()}
         save(args, f"{name}-{seed}", model.state_dict(), logits, about)
         if last:
             plain = predict.logits(model, images, chosen.mean, chosen.std, 1024)
@@ -200,18 +238,21 @@ def train_one(args: argparse.Namespace, word: str, barrier: threading.Barrier) -
                    f"training {about.get('training_accuracy', history[-1]['train_accuracy']):.2%}")  # fmt: skip
 
     history: list[Row] = []
+    written = time.monotonic()
 
     class Keeper:
         def on_step(self, progress: Progress) -> None: ...
 
         def on_epoch(self, row: Row) -> None:
+            nonlocal written
             history.append(row)
-            if len(history) % EVERY == 0 and len(history) < chosen.epochs:
+            if time.monotonic() - written > EVERY and len(history) < chosen.epochs:
                 write(trainer.judged, history, last=False)
+                written = time.monotonic()
 
     minutes = max(left(args) - RESERVE, 1.0) / 60
     trainer = Trainer(chosen, fabric, seed, compiled=compiled, max_minutes=minutes)
-    fitted = trainer.fit(FaceSet(images, labels), validation, len(EMOTIONS), callbacks=(Keeper(),))
+    fitted = trainer.fit(FaceSet(images, labels, views=views), validation, len(EMOTIONS), callbacks=(Keeper(),))
     write(fitted.model, fitted.history, last=True)
 
 
@@ -267,7 +308,9 @@ def ask_members(args: argparse.Namespace, number: int) -> None:
         network.load_state_dict(weights)
         temperature = fit_temperature(logits["single"], shown_labels[: len(logits["single"])])
         opinion = opinion_of(network, own.mean, own.std, temperature, 0, device)
-        answers.append(on_device(opinion, own.input_normalization, args.mirror, device))
+        # Views are of normalized images, as it saw them in training.
+        same = own.input_normalization == student.input_normalization
+        answers.append(on_device(opinion, "none" if same else own.input_normalization, args.mirror, device))
     names, digest = tuple(path.stem for path in paths), digest_of(images)
     tell(args, f"process {number} asks {', '.join(names)}")
     said: list[NDArray[np.float16]] = []
@@ -277,7 +320,7 @@ def ask_members(args: argparse.Namespace, number: int) -> None:
         began = time.monotonic()
         said.append(ask(answers, images, student, len(EMOTIONS), 1, seed, device=device))
         took = time.monotonic() - began
-        last = count == len(seeds) or left(args) < 1.3 * took + 8
+        last = count == len(seeds) or left(args) < 1.3 * took + 4
         if last or count % 4 == 0:
             probabilities = np.concatenate(said, axis=1)
             views = StoredViews(probabilities, student.augmentation, tuple(seeds[:count]), EMOTIONS, digest, names,
@@ -333,7 +376,8 @@ def finish_member(path: Path, data: Path, runs: Path) -> None:
     runtime = Runtime(accelerator="gpu", compiled=about["compiled"])
     record = _record(recipe, dataset, parts, about["seed"], "", runtime, about["precision"])
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "recipe.json", {**record, "machine": about["machine"]})
+    taught = {"stored_views": about["stored_views"]} if "stored_views" in about else {}
+    write_json(folder / "recipe.json", {**record, "machine": about["machine"], **taught})
     history.write(about["history"], folder / "history.csv")
     save_weights(weights, folder / "weights.safetensors")
     run = load_run(folder)
@@ -360,10 +404,11 @@ def main() -> None:
     trainer.add_argument("--members", nargs="+", default=MEMBERS, metavar="RECIPE:SEED")
     trainer.add_argument("--epochs", type=int, default=0, help="at most (default: the recipe's)")
     trainer.add_argument("--batch-size", type=int, default=0)
+    trainer.add_argument("--stored-views", type=Path, help="train students of this file of `join`")
     trainer.add_argument("--compiled", action=argparse.BooleanOptionalAction, default=True)
     asker.add_argument("members", type=Path)
-    asker.add_argument("--views", type=int, default=64)
-    asker.add_argument("--processes", type=int, default=4)
+    asker.add_argument("--views", type=int, default=40)
+    asker.add_argument("--processes", type=int, default=8)
     asker.add_argument("--mirror", action=argparse.BooleanOptionalAction, default=True)
     finisher = commands.add_parser("finish")
     finisher.add_argument("files", nargs="+", type=Path)
@@ -378,8 +423,9 @@ def main() -> None:
         pack(args.data, args.output)
     elif args.command == "train":
         args.log = args.copy_to or args.output
-        barrier = multiprocessing.get_context("spawn").Barrier(len(args.members))
-        run_together(args, train_member, [(word, barrier) for word in args.members])
+        context, n = multiprocessing.get_context("spawn"), len(args.members)
+        barrier, ends = context.Barrier(n), context.Array("d", 2 * n)
+        run_together(args, train_member, [(number, barrier, ends) for number in range(n)])
     elif args.command == "views":
         args.log = args.output
         run_together(args, ask_members, [(number,) for number in range(args.processes)])

@@ -214,6 +214,8 @@ class Trainer:
             return draw(n, self.seed, epoch)
         picked, rows = self.views.pick(self.seed, epoch), torch.arange(n)
         here = self._views_targets.device
+        if self.views.mirrored:  # the mirror image of such a view has the same target: twice as many views
+            self._mirrored = torch.rand(n, generator=generator(self.seed, epoch, 3)).to(here) < 0.5
         self.taught = self._views_targets[rows.to(here), picked.to(here)].float()  # (N, C)
         return self._views_chance[picked, rows]
 
@@ -256,6 +258,8 @@ class Trainer:
         target = self.targets[rows]
         if self.views is not None:
             target = torch.lerp(target, self.taught[rows], recipe.distillation_weight)
+            if self.views.mirrored:
+                x = torch.where(self._mirrored[rows][:, None, None, None], x.flip(-1), x)
         if recipe.mixup:
             x, target = mixup(x, target, partner, own)
         if self.teacher is not None:

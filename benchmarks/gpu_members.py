@@ -150,6 +150,8 @@ def recipe_of(args: argparse.Namespace, name: str) -> Any:
 def train_one(args: argparse.Namespace, number: int, barrier: threading.Barrier, ends: Any) -> None:
     """Load, measure, choose the epochs, train, write. ends: of each member, seconds from the common start of the
     measurement to its end, and the share of them between epochs."""
+    import torch._inductor.config
+
     from mien.inference.normalization import normalize_input
     from mien.labels import EMOTIONS
     from mien.training import predict
@@ -200,14 +202,16 @@ def train_one(args: argparse.Namespace, number: int, barrier: threading.Barrier,
         took = looks[3] - looks[1]
         ends[2 * number], ends[2 * number + 1] = took, 1 - (seconds[2] + seconds[3]) / took
 
-    try:
-        measure(compiled)
-    except Exception as error:
-        if not compiled:
-            raise
-        tell(args, f"{word} goes on without torch.compile: {str(error).splitlines()[:1]}")
-        compiled = False
-        measure(compiled)
+    ways = ["CUDA graphs", "torch.compile", ""] if compiled else [""]
+    for way in ways:
+        compiled, torch._inductor.config.triton.cudagraphs = bool(way), way == "CUDA graphs"
+        try:
+            measure(compiled)
+            break
+        except Exception as error:
+            if not way:
+                raise
+            tell(args, f"{word} goes on without {way}: {str(error).splitlines()[:1]}")
     with contextlib.suppress(threading.BrokenBarrierError):
         barrier.wait(timeout=max(left(args) / 3, 1.0))
     # The GPU is busy until the slowest has done its share, so that is what two short epochs of all of them take.

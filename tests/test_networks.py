@@ -25,8 +25,8 @@ PARAMETERS = {
     "champion": 1_912_487,
     "broad": 5_575_495,
     "nano": 82_791,
-    "vgg": 4_693_319,
-    "resnet": 4_674_327,
+    "vgg": 3_509_575,
+    "resnet": 2_928_535,
     "inception": 3_153_319,
     "repvgg": 3_656_775,
 }

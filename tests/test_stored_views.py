@@ -102,6 +102,32 @@ def test_a_student_sees_the_views_and_what_was_said_of_them(dataset: data.Datase
     assert x.shape == (20, 1, 48, 48)
 
 
+def test_views_that_were_asked_about_mirrored_are_mirrored_in_half_of_the_epochs(
+    dataset: data.Dataset, views: StoredViews
+) -> None:
+    faces = training_set(NANO, dataset, 1)
+    plain, mirrored = (
+        _inputs_of(dataclasses.replace(views, mirrored=mirrored), faces.images, faces.labels)
+        for mirrored in (False, True)
+    )
+    same = np.array([torch.equal(a, b) for a, b in zip(plain, mirrored, strict=True)])
+    turned = np.array([torch.equal(a.flip(-1), b) for a, b in zip(plain, mirrored, strict=True)])
+    assert (same != turned).all()
+    assert 0.3 < turned.mean() < 0.7
+    again = _inputs_of(dataclasses.replace(views, mirrored=True), faces.images, faces.labels)
+    assert torch.equal(again, mirrored)
+
+
+def _inputs_of(views: StoredViews, images: np.ndarray, labels: np.ndarray) -> torch.Tensor:
+    """What a network gets of all images in epoch 1."""
+    trainer = Trainer(dataclasses.replace(NANO, mixup=0.0))
+    trainer.teacher = None
+    trainer._load_data(FaceSet(images, labels, views=views), 7)
+    rows = torch.arange(len(images))
+    x, _ = trainer._inputs(rows, rows, trainer._chance(1), 48, 0)
+    return x
+
+
 def test_targets_from_stored_views_are_those_of_live_teachers(dataset: data.Dataset) -> None:
     live = dataclasses.replace(NANO, teacher="nano+hybrid", teacher_input="augmented", mixup=0.0, distillation_weight=1)
     faces = training_set(live, dataset, 1)

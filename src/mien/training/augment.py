@@ -49,7 +49,7 @@ def affine(x: Tensor, how: Augmentation, chance: Tensor, size: int) -> Tensor:
     flip, angle, zoom, dx, dy = (chance * 2 - 1).unbind(1)  # each (N,) in [-1, 1)
     angle = angle * (how.rotate * torch.pi / 180)
     zoom = (1 + how.scale) ** zoom
-    mirror = torch.where(flip < 0, -1.0, 1.0) if how.flip else torch.ones(n)
+    mirror = torch.where(flip < 0, -1.0, 1.0) if how.flip else torch.ones_like(flip)
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     # The map takes places of the result to places of the source, both in [-1, 1]: a move of s is 2 s there.
     theta = torch.stack(
@@ -112,14 +112,18 @@ def _noise(device: torch.device) -> Tensor:
     return (torch.randn(_NOISE, generator=generator(0)) * 0.5).to(device)
 
 
-def mixup_draw(n: int, alpha: float, seed: int) -> tuple[Tensor, Tensor]:
+def mixup_draw(n: int, alpha: float, seed: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
     """Partners (n,) int64 and own shares (n,) float32 of a whole batch, drawn from Beta(alpha, alpha).
 
-    The larger share is the image's own, so that its own label stays the likelier one.
+    The larger share is the image's own, so that its own label stays the likelier one. device: where they are needed;
+    the way to a GPU does not wait for what the GPU has to do before.
     """
     rng = np.random.default_rng(seed)
     share = rng.beta(alpha, alpha, n)
-    return torch.from_numpy(rng.permutation(n)), torch.from_numpy(np.maximum(share, 1 - share).astype(np.float32))
+    drawn = torch.from_numpy(rng.permutation(n)), torch.from_numpy(np.maximum(share, 1 - share).astype(np.float32))
+    if device is not None and device.type == "cuda":
+        return drawn[0].pin_memory().to(device, non_blocking=True), drawn[1].pin_memory().to(device, non_blocking=True)
+    return drawn
 
 
 def mixup(x: Tensor, target: Tensor, partner: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:

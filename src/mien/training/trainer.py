@@ -127,7 +127,7 @@ class Trainer:
             self.targets = self.labels
         self.views = train_set.views
         if self.views is not None:
-            self._views_chance = self.views.chance()
+            self._views_chance = self.views.chance().to(device)
             self._views_targets = torch.from_numpy(self.views.probabilities).to(device)
         self.steps = -(-len(self.images) // recipe.batch_size)
 
@@ -180,7 +180,8 @@ class Trainer:
     def _train_epoch(self, stop: StopRequest) -> None:
         """The steps of the running epoch that are left."""
         state, recipe = self.state, self.recipe
-        order = torch.randperm(len(self.images), generator=generator(self.seed, state.epoch))
+        # On the device from the start of the epoch: a copy to a GPU between steps would wait for all that it has to do.
+        order = torch.randperm(len(self.images), generator=generator(self.seed, state.epoch)).to(self.fabric.device)
         chance = self._chance(state.epoch)
         size = image_size_at(state.epoch, recipe)
         world = self.fabric.world_size
@@ -209,14 +210,13 @@ class Trainer:
 
     def _chance(self, epoch: int) -> Tensor:
         """What augmentation does to each image in an epoch: (N, NUMBERS). Of stored views, one for each image."""
-        n = len(self.images)
+        n, device = len(self.images), self.fabric.device
         if self.views is None:
-            return draw(n, self.seed, epoch)
-        picked, rows = self.views.pick(self.seed, epoch), torch.arange(n)
-        here = self._views_targets.device
+            return draw(n, self.seed, epoch).to(device)
+        picked, rows = self.views.pick(self.seed, epoch).to(device), torch.arange(n, device=device)
         if self.views.mirrored:  # the mirror image of such a view has the same target: twice as many views
-            self._mirrored = torch.rand(n, generator=generator(self.seed, epoch, 3)).to(here) < 0.5
-        self.taught = self._views_targets[rows.to(here), picked.to(here)].float()  # (N, C)
+            self._mirrored = torch.rand(n, generator=generator(self.seed, epoch, 3)).to(device) < 0.5
+        self.taught = self._views_targets[rows, picked].float()  # (N, C)
         return self._views_chance[picked, rows]
 
     def _train_step(self, step: int, batch: Tensor, chance: Tensor, size: int) -> None:
@@ -249,11 +249,11 @@ class Trainer:
         recipe = self.recipe
         rows = mine
         if recipe.mixup:
-            partner, own = mixup_draw(len(batch), recipe.mixup, step_seed)
+            partner, own = mixup_draw(len(batch), recipe.mixup, step_seed, batch.device)
             here = slice(self.fabric.global_rank, None, self.fabric.world_size)
             partner, own = partner[here], own[here]
             if self.fabric.world_size > 1:  # partners may be another process's
-                rows, partner = torch.cat([mine, batch[partner]]), torch.arange(len(mine), 2 * len(mine))
+                rows, partner = torch.cat([mine, batch[partner]]), torch.arange(len(mine), 2 * len(mine)).to(mine)
         x = augment(to_input(self.images[rows], recipe.mean, recipe.std), recipe.augmentation, chance[rows], size)
         target = self.targets[rows]
         if self.views is not None:

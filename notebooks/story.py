@@ -5,6 +5,7 @@ import os
 import tempfile
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -44,13 +45,18 @@ def faces() -> Dataset:
     return dataset
 
 
-def show(path: Path, width: int = 760, pixels: int = 1400, colors: int = 96) -> None:
+def show(path: Path, width: int = 760, pixels: int = 1400) -> None:
     """A figure, of so many pixels across and with few colors: notebooks stay small."""
+    display(Image(_small(path, pixels, lambda picture, file: picture.quantize(96).save(file, "PNG", optimize=True)),
+                  width=width))  # fmt: skip
+
+
+def _small(path: Path, pixels: int, save: Callable[[Picture.Image, io.BytesIO], None]) -> bytes:
+    """A picture, of so many pixels across, as bytes of the kind that `save` writes."""
     buffer = io.BytesIO()
     with Picture.open(path) as picture:
-        small = picture.convert("RGB").resize((pixels, round(picture.height * pixels / picture.width)))
-        small.quantize(colors).save(buffer, "PNG", optimize=True)
-    display(Image(buffer.getvalue(), width=width))
+        save(picture.convert("RGB").resize((pixels, round(picture.height * pixels / picture.width))), buffer)
+    return buffer.getvalue()
 
 
 def sample_faces(dataset: Dataset | None = None, columns: int = 8) -> None:
@@ -61,7 +67,8 @@ def sample_faces(dataset: Dataset | None = None, columns: int = 8) -> None:
         face_figures.contact_sheet(
             dataset.images, dataset.labels, dataset.classes, path, "Some faces of each class", columns, dataset.drawn
         )
-        show(path, 520, pixels=520, colors=64)
+        small = _small(path, 520, lambda picture, file: picture.convert("L").save(file, "JPEG", quality=80))
+    display(Image(small, width=520))
 
 
 def network(name: str) -> torch.nn.Sequential:

@@ -35,8 +35,8 @@ def vgg(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_
 
 
 def resnet(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_: Any) -> nn.Sequential:
-    """ResNet-18 (He et al. 2016) for small pictures: a 3x3 convolution in place of the stem and its pool, three quarters
-    as wide and with a narrow end."""
+    """ResNet-18 (He et al. 2016) for small pictures: a 3x3 convolution in place of the stem and its pool, three
+    quarters as wide and with a narrow end."""
 
     def stage(c_in: int, c_out: int, stride: int) -> list[nn.Module]:
         return [basic_block(c_in, c_out, stride), basic_block(c_out, c_out), drop(conv_drop, drop_kind)]

@@ -62,10 +62,11 @@ def keep_records(planned: Sequence[StudyRun], output: Path) -> list[StudyRun]:
 
 
 def _packed(predictions: str) -> bytes:
-    """Predictions by row, as .xz: a third smaller than in the order in which they were made."""
+    """Predictions by row, confidences with two decimals, as .xz: half as large as they were made."""
     header, *lines = predictions.splitlines()
-    ordered = sorted(lines, key=lambda line: int(line.partition(",")[0]))
-    return lzma.compress("\n".join([header, *ordered, ""]).encode(), preset=9)
+    fields = [line.split(",") for line in lines]
+    rows = [f"{','.join(own)},{float(confidence):.2f}" for *own, confidence in sorted(fields, key=lambda f: int(f[0]))]
+    return lzma.compress("\n".join([header, *rows, ""]).encode(), preset=9)
 
 
 def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.StudyRow]:

@@ -1,6 +1,6 @@
 """A quarter of an hour of one GPU: four unlike members of an ensemble, their stored views, and students of these.
 
-Where the data are, make one file of the pixels and labels, without loss (46 MiB of FER2013's Training and PublicTest):
+Where the data are, make one file of the pixels and labels, without loss (52 MiB of FER2013):
 
     python benchmarks/gpu_members.py pack data/ -o runs/gpu/fer2013.npz
 
@@ -25,6 +25,15 @@ MB). Then, where the data are:
     python benchmarks/gpu_members.py finish OUT/*.safetensors --data data/         run folders, evaluated
     mien export runs/vgg-1 -o results/champion/vgg-1.onnx --float16                to be committed, with its record
     python benchmarks/members.py data/ results/champion/*.onnx
+
+The study's line b (72 short trainings, 25 hours of two cores) fits into such a quarter of an hour too:
+
+    python benchmarks/gpu_members.py dataset runs/gpu/fer2013.npz -o /tmp/fer2013.npz
+    timeout 520 python -m mien study --data /tmp/fer2013.npz --lines b --jobs 12 --threads 1 --precision 32-true \
+        --tracker none --runs /tmp/study --output /tmp/report
+    tar -cJf OUT/study.tar.xz -C /tmp/study --exclude='checkpoint*' --exclude=figures --exclude='*.onnx' .
+
+Unpacked where the study's runs are, they count as trained there, for it is the same data set.
 
 A dry run on a CPU: `--accelerator cpu --images 64 --batch-size 32 --epochs 2`.
 """
@@ -72,13 +81,11 @@ def predict_pixel(left: Any, above: Any, corner: Any) -> Any:
 
 
 def pack(data: Path, output: Path) -> None:
-    """Training and PublicTest of a data set as one file: each picture once, as what its prediction leaves, in LZMA."""
-    from mien.data import load, split
+    """A data set as one file: each picture once, as what its prediction leaves, in LZMA."""
+    from mien.data import load
 
     dataset = load(data)
-    parts = split(dataset, "official")
-    rows = np.concatenate([parts.train, parts.validation])
-    faces, index = np.unique(dataset.images[rows], axis=0, return_inverse=True)
+    faces, index = np.unique(dataset.images, axis=0, return_inverse=True)
     padded = np.pad(faces.astype(np.int16), ((0, 0), (1, 0), (1, 0)))
     predicted = predict_pixel(padded[:, 1:, :-1], padded[:, :-1, 1:], padded[:, :-1, :-1])
     rest = (faces - predicted).astype(np.uint8)
@@ -87,19 +94,19 @@ def pack(data: Path, output: Path) -> None:
     with open(output, "wb") as file:
         np.savez(
             file, packed=np.frombuffer(packed, np.uint8), shape=faces.shape, index=index.ravel().astype(np.uint16),
-            labels=dataset.labels[rows].astype(np.uint8), n_train=len(parts.train),
+            labels=dataset.labels.astype(np.int8), usage=dataset.usage.astype(str), classes=np.array(dataset.classes),
         )  # fmt: skip
-    (images, labels), (validation, _) = unpack(output)
-    assert np.array_equal(np.concatenate([images, validation]), dataset.images[rows])
-    assert np.array_equal(labels, dataset.labels[parts.train])
-    print(f"{output}: {len(rows):,} images, {output.stat().st_size / 2**20:.1f} MiB")
+    assert unpack_all(output).fingerprint == dataset.fingerprint
+    print(f"{output}: {len(dataset.labels):,} images, {output.stat().st_size / 2**20:.1f} MiB")
 
 
 Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
-def unpack(path: Path) -> tuple[Part, Part]:
-    """Images and labels to train on, and to look at."""
+def unpack_all(path: Path) -> Any:
+    """The data set that was packed."""
+    from mien.data import Dataset
+
     file = np.load(path)
     n, height, width = file["shape"]
     raw = lzma.decompress(file["packed"].tobytes(), format=lzma.FORMAT_RAW, filters=_FILTERS)
@@ -110,8 +117,14 @@ def unpack(path: Path) -> tuple[Part, Part]:
             predicted = predict_pixel(faces[i + 1, j], faces[i, j + 1], faces[i, j])
             faces[i + 1, j + 1] = (predicted + rest[i, j]) & 255
     images = np.ascontiguousarray(faces[1:, 1:].transpose(2, 0, 1).astype(np.uint8))[file["index"]]
-    labels, cut = file["labels"].astype(np.int64), int(file["n_train"])
-    return (images[:cut], labels[:cut]), (images[cut:], labels[cut:])
+    return Dataset(images, file["labels"].astype(np.int64), file["usage"], tuple(file["classes"].tolist()), path.name)
+
+
+def unpack(path: Path) -> tuple[Part, Part]:
+    """Images and labels of Training, to train on, and of PublicTest, to look at."""
+    dataset = unpack_all(path)
+    train, validation = (dataset.usage == usage for usage in ("Training", "PublicTest"))
+    return (dataset.images[train], dataset.labels[train]), (dataset.images[validation], dataset.labels[validation])
 
 
 def tell(args: argparse.Namespace, text: str) -> None:
@@ -397,6 +410,9 @@ def main() -> None:
     packer = commands.add_parser("pack")
     packer.add_argument("data", type=Path)
     packer.add_argument("-o", "--output", type=Path, required=True)
+    writer = commands.add_parser("dataset", help="the packed data set as a file that mien reads")
+    writer.add_argument("data", type=Path)
+    writer.add_argument("-o", "--output", type=Path, required=True)
     trainer, asker = commands.add_parser("train"), commands.add_parser("views")
     for command in (trainer, asker):
         command.add_argument("data", type=Path)
@@ -425,6 +441,10 @@ def main() -> None:
     args.start = START
     if args.command == "pack":
         pack(args.data, args.output)
+    elif args.command == "dataset":
+        from mien.data import packed
+
+        packed.pack(unpack_all(args.data), args.output)
     elif args.command == "train":
         args.log = args.copy_to or args.output
         context, n = multiprocessing.get_context("spawn"), len(args.members)

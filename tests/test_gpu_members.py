@@ -24,6 +24,10 @@ def script(monkeypatch: pytest.MonkeyPatch):
 def test_packed_pixels_come_back_without_loss(tmp_path: Path, script) -> None:
     dataset = data.draw_files(tmp_path / "data", n=60, seed=1)
     script.pack(tmp_path / "data", tmp_path / "packed.npz")
+    again = script.unpack_all(tmp_path / "packed.npz")
+    assert again.fingerprint == dataset.fingerprint
+    data.pack(again, tmp_path / "data.npz")
+    assert data.load(tmp_path / "data.npz").fingerprint == dataset.fingerprint
     (images, labels), (shown, shown_labels) = script.unpack(tmp_path / "packed.npz")
     training, validation = (dataset.usage == usage for usage in ("Training", "PublicTest"))
     assert np.array_equal(images, dataset.images[training])

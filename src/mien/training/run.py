@@ -268,6 +268,8 @@ def launch(runtime: Runtime, precision: str) -> Fabric:
             f"{str(error).splitlines()[0]}",
             parameter="accelerator",
         ) from error
+    if precision == "32-true":  # a GPU's convolutions would round to 10 bits (TF32) otherwise
+        torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = True  # batches have one size, so the fastest convolutions are worth looking for
     return fabric
 

@@ -45,10 +45,13 @@ def faces() -> Dataset:
     return dataset
 
 
-def show(path: Path, width: int = 760, pixels: int = 1400) -> None:
+def show(path: Path, width: int = 760, pixels: int = 980) -> None:
     """A figure, of so many pixels across and with few colors: notebooks stay small."""
-    display(Image(_small(path, pixels, lambda picture, file: picture.quantize(96).save(file, "PNG", optimize=True)),
-                  width=width))  # fmt: skip
+
+    def save(picture: Picture.Image, file: io.BytesIO) -> None:
+        picture.quantize(64, Picture.Quantize.MAXCOVERAGE).save(file, "PNG", optimize=True)  # keeps rare colors
+
+    display(Image(_small(path, pixels, save), width=width))
 
 
 def _small(path: Path, pixels: int, save: Callable[[Picture.Image, io.BytesIO], None]) -> bytes:

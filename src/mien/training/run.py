@@ -165,8 +165,7 @@ def train(
     if resume and (folder / SPLIT_FILE).is_file():
         split_file = folder / SPLIT_FILE
     if split_file:
-        dataset = apply_split(dataset, split_file)
-        recipe = dataclasses.replace(recipe, split="official")
+        dataset, recipe = apply_split(dataset, split_file), dataclasses.replace(recipe, split="official")
     if resume:
         before = load_run(folder)
         recipe, seed, runtime = _as_before(before, dataset, runtime)
@@ -190,7 +189,8 @@ def train(
         if train_set.views:
             record = {**record, "stored_views": {"file": str(stored_views), **train_set.views.about()}}
         if split_file and main and not resume:
-            _copy(split_file, folder / SPLIT_FILE)
+            with atomic_write(folder / SPLIT_FILE) as temporary:
+                temporary.write_bytes(split_file.read_bytes())
         watch = _start_tracking(track if main else "none", folder, record, resume)
         recorder = _Recorder(folder, watch, _rows_before(folder))
         trainer = _trainer(recipe, fabric, seed, folder, runtime)
@@ -249,11 +249,6 @@ def _as_before(before: Run, dataset: Dataset, runtime: Runtime) -> tuple[Recipe,
     return before.recipe, int(record["seed"]), runtime
 
 
-def _copy(source: Path, target: Path) -> None:
-    with atomic_write(target) as temporary:
-        temporary.write_bytes(source.read_bytes())
-
-
 def launch(runtime: Runtime, precision: str) -> Fabric:
     """A Fabric that is ready to train. Raises MienError where the machine has not what the runtime asks for."""
     try:
@@ -268,8 +263,7 @@ def launch(runtime: Runtime, precision: str) -> Fabric:
             f"{str(error).splitlines()[0]}",
             parameter="accelerator",
         ) from error
-    if precision == "32-true":  # a GPU's convolutions would round to 10 bits (TF32) otherwise
-        torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = precision != "32-true"  # TF32 rounds a GPU's float32 to 10 bits
     torch.backends.cudnn.benchmark = True  # batches have one size, so the fastest convolutions are worth looking for
     return fabric
 

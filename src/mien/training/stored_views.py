@@ -63,6 +63,12 @@ class StoredViews:
         n, views, _ = self.probabilities.shape
         return torch.randint(views, (n,), generator=generator(seed, epoch, 2))
 
+    def turn(self, seed: int, epoch: int) -> Tensor:
+        """Which images are mirrored in an epoch: (N,) bool, a function of seed and epoch. Half of them where teachers
+        were asked about the mirror image too, for it has the same target: that makes twice as many views of them."""
+        n = len(self.probabilities)
+        return (torch.rand(n, generator=generator(seed, epoch, 3)) < 0.5) & self.mirrored
+
     def about(self) -> dict[str, Any]:
         """The file in words, for a run's record."""
         return {"views": self.probabilities.shape[1], "seeds": list(self.seeds), "teachers": list(self.teachers),

@@ -127,8 +127,7 @@ class Trainer:
             self.targets = self.labels
         self.views = train_set.views
         if self.views is not None:
-            self._views_chance = self.views.chance().to(device)
-            self._views_targets = torch.from_numpy(self.views.probabilities).to(device)
+            self._views = self.views.chance().to(device), torch.from_numpy(self.views.probabilities).to(device)
         self.steps = -(-len(self.images) // recipe.batch_size)
 
     def _build(self, classes: int, pretrained: dict[str, Tensor] | None) -> None:
@@ -180,7 +179,7 @@ class Trainer:
     def _train_epoch(self, stop: StopRequest) -> None:
         """The steps of the running epoch that are left."""
         state, recipe = self.state, self.recipe
-        # On the device from the start of the epoch: a copy to a GPU between steps would wait for all that it has to do.
+        # All on the device before the steps: a copy to a GPU between them would wait for all that it has to do.
         order = torch.randperm(len(self.images), generator=generator(self.seed, state.epoch)).to(self.fabric.device)
         chance = self._chance(state.epoch)
         size = image_size_at(state.epoch, recipe)
@@ -214,10 +213,9 @@ class Trainer:
         if self.views is None:
             return draw(n, self.seed, epoch).to(device)
         picked, rows = self.views.pick(self.seed, epoch).to(device), torch.arange(n, device=device)
-        if self.views.mirrored:  # the mirror image of such a view has the same target: twice as many views
-            self._mirrored = torch.rand(n, generator=generator(self.seed, epoch, 3)).to(device) < 0.5
-        self.taught = self._views_targets[rows, picked].float()  # (N, C)
-        return self._views_chance[picked, rows]
+        chance, said = self._views
+        self.taught, self._turned = said[rows, picked].float(), self.views.turn(self.seed, epoch).to(device)
+        return chance[picked, rows]
 
     def _train_step(self, step: int, batch: Tensor, chance: Tensor, size: int) -> None:
         """One step on the rows of `batch`, of which this process takes its share."""
@@ -258,8 +256,7 @@ class Trainer:
         target = self.targets[rows]
         if self.views is not None:
             target = torch.lerp(target, self.taught[rows], recipe.distillation_weight)
-            if self.views.mirrored:
-                x = torch.where(self._mirrored[rows][:, None, None, None], x.flip(-1), x)
+            x = torch.where(self._turned[rows][:, None, None, None], x.flip(-1), x)
         if recipe.mixup:
             x, target = mixup(x, target, partner, own)
         if self.teacher is not None:

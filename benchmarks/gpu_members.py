@@ -1,6 +1,6 @@
 """A quarter of an hour of one GPU: four unlike members of an ensemble, their stored views, and students of these.
 
-Where the data are, make one file of the pixels and labels, without loss (52 MiB of FER2013):
+Where the data are, make one file of the pixels and labels, without loss (some 50 MiB of FER2013):
 
     python benchmarks/gpu_members.py pack data/ -o runs/gpu/fer2013.npz
 
@@ -26,7 +26,8 @@ MB). Then, where the data are:
     mien export runs/vgg-1 -o results/champion/vgg-1.onnx --float16                to be committed, with its record
     python benchmarks/members.py data/ results/champion/*.onnx
 
-The study's line b (72 short trainings, 25 hours of two cores) fits into such a quarter of an hour too:
+The study's line b (72 short trainings, some 13 hours of two cores) may fit into such a quarter of an hour too, which
+has not been measured:
 
     python benchmarks/gpu_members.py dataset runs/gpu/fer2013.npz -o /tmp/fer2013.npz
     timeout 520 python -m mien study --data /tmp/fer2013.npz --lines b --jobs 12 --threads 1 --precision 32-true \
@@ -53,6 +54,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mien.errors import MienError
 
 START = time.monotonic()
 MEMBERS = ("vgg:1", "resnet:2", "inception:3", "repvgg:4")
@@ -465,4 +468,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, MienError) as error:
+        print(f"gpu_members: {error}", file=sys.stderr)
+        sys.exit(2)

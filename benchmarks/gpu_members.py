@@ -241,7 +241,7 @@ def train_one(args: argparse.Namespace, number: int, barrier: threading.Barrier,
 
     def write(model: Any, history: list[Row], last: bool) -> None:
         both = {"single": shown, "mirrored": np.ascontiguousarray(shown[:, :, ::-1])}
-        logits = {view: predict.logits(model, faces, chosen.mean, chosen.std, 1024) for view, faces in both.items()}
+        logits = {view: predict.logits(model, faces, chosen.mean, chosen.std) for view, faces in both.items()}
         about: dict[str, Any] = {
             "recipe": dataclasses.asdict(chosen), "seed": seed, "precision": precision, "compiled": compiled,
             "history": history, "machine": machine(), "finished": len(history) == chosen.epochs,
@@ -250,7 +250,7 @@ def train_one(args: argparse.Namespace, number: int, barrier: threading.Barrier,
             about["stored_views"] = {"file": args.stored_views.name, **views.about()}
         save(args, f"{name}-{seed}", model.state_dict(), logits, about)
         if last:
-            plain = predict.logits(model, images, chosen.mean, chosen.std, 1024)
+            plain = predict.logits(model, images, chosen.mean, chosen.std)
             about["training_accuracy"] = float((plain.argmax(1) == labels).mean())
             save(args, f"{name}-{seed}", model.state_dict(), logits, about)
         accuracy = {view: f"{(z.argmax(1) == shown_labels).mean():.2%}" for view, z in logits.items()}

@@ -181,23 +181,24 @@ def test_a_frozen_norm_keeps_its_statistics_and_a_layer_with_a_hook_is_called():
 def test_networks_learn_the_same_with_and_without(name, monkeypatch):
     monkeypatch.setattr(conv3x3, "usable", lambda x: None)
     usable, distances = layers.usable, []
-    # Rounding alone may let another value win in a pool, and the gradient goes another way then: by one start in ten.
-    for seed in (1, 2):
+    # Against torch in float64. Rounding alone may let another value win in a pool, and the gradient goes another way then,
+    # as it does with torch in float32: with some starts by 0.5 to 1.5 % in the network of most pools.
+    for seed in (1, 2, 3):
         torch.manual_seed(seed)
         ours = networks.build(name, conv_drop=0.0, fc_drop=0.0).to(memory_format=torch.channels_last).train()
-        theirs = copy.deepcopy(ours)
+        theirs = copy.deepcopy(ours).double()
         x, labels = torch.randn(3, 1, 48, 48), torch.arange(3)
         gradients = []
-        for model, whether in ((ours, usable), (theirs, lambda x: None)):
+        for model, whether, faces in ((ours, usable, x), (theirs, lambda x: None, x.double())):
             monkeypatch.setattr(layers, "usable", whether)
-            nn.functional.cross_entropy(model(x), labels).backward()
-            gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+            nn.functional.cross_entropy(model(faces), labels).backward()
+            gradients.append(torch.cat([p.grad.flatten().double() for p in model.parameters()]))
         distances.append(float((gradients[0] - gradients[1]).norm() / gradients[1].norm()))
         if distances[-1] <= 1e-2:
             break
     assert min(distances) <= 1e-2
     for (key, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
-        assert torch.allclose(a, b, rtol=1e-4, atol=1e-5), key
+        assert torch.allclose(a.double(), b.double(), rtol=1e-4, atol=1e-5), key
 
 
 def test_a_network_uses_them(no_kernels):

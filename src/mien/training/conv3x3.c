@@ -147,9 +147,10 @@ static void rows(int count, int depth, const float *a, size_t lda, size_t step, 
     for (; i < count; i++) product(1, depth, a + i * lda, lda, step, b, ldb, c + i * ldc, ldc, add);
 }
 
-/* How many tiles make a block: few enough to stay in cache, many enough to be worth fetching the weights for. */
+/* How many tiles make a block: few enough to stay in cache beside what they come from, many enough to be worth fetching
+   the weights for. 2^17 floats are a quarter of a cache of 2 MB. */
 static int block_tiles(int a, int ci, int co, int tiles) {
-    int fit = (int)(524288 / ((size_t)a * a * (ci + co))), worth = ci * co / 512;
+    int fit = (int)(131072 / ((size_t)a * a * (ci + co))), worth = ci * co / 512;
     int block = fit > worth ? fit : worth;
     return block < tiles ? block : tiles;
 }

@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from mien.training.pixels import to_input
+from mien.training.predict import faces_at_once
 from mien.training.recipes import Recipe
 from mien.training.state import FaceSet, total_over_processes
 
@@ -19,7 +20,7 @@ def validate(model: nn.Module, faces: FaceSet, recipe: Recipe, fabric: Fabric) -
     images, labels = faces.images, faces.labels
     mine = np.array_split(np.arange(len(images)), fabric.world_size)[fabric.global_rank]
     sums = np.zeros(3)
-    batch = 256 if fabric.device.type == "cpu" else 2048
+    batch = faces_at_once(fabric.device)
     model.eval()
     for start in range(0, len(mine), batch):
         rows = mine[start : start + batch]

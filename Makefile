@@ -85,7 +85,7 @@ $(VENV)/.torch: constraints.txt
 	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $$(grep '^torch==' constraints.txt)
 	touch $@
 
-# All packages but torch, by their check sums (constraints-hashed.txt, which .ci/hashes.sh writes anew): what the other
+# All packages but torch, by their check sums (constraints-hashed.txt, which .ci/hashes.py writes anew): what the other
 # targets want is then there, and they fetch nothing more.
 hashed: $(VENV)/.hashed
 $(VENV)/.hashed: $(VENV)/.torch constraints-hashed.txt

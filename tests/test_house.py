@@ -136,7 +136,7 @@ def test_importing_mien_loads_nothing_heavy():
 
 
 def test_check_sums_are_of_the_constraints():
-    """constraints-hashed.txt, which .ci/hashes.sh writes, pins what constraints.txt does, each with its check sums."""
+    """constraints-hashed.txt, which .ci/hashes.py writes, pins what constraints.txt does, each with its check sums."""
     pinned = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
     del pinned["torch"]  # from an index of its own
     text = (ROOT / "constraints-hashed.txt").read_text()

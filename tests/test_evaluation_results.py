@@ -1,6 +1,7 @@
 """Records of evaluations have one shape, and those of mien 0.1 are read in it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,17 @@ def test_saved_parts_are_read_back(tmp_path: Path) -> None:
     assert columns["predicted"].tolist() == part(seed=1).probabilities["single"].argmax(axis=1).tolist()
     assert columns["confidence"] == pytest.approx(part(seed=1).probabilities["single"].max(axis=1), abs=1e-4)
     assert (columns["predicted"] == columns["label"]).mean() == both.parts["test"].evaluation("single").accuracy
+
+
+def test_predictions_are_those_of_the_single_view_whatever_is_evaluated_later(tmp_path: Path) -> None:
+    result(test=part()).save(tmp_path)
+    before = (tmp_path / "predictions-test.csv").read_text()
+    views = part(seed=1).probabilities
+    turned = replace(part(), probabilities={"turned": views["single"]})
+    assert [path.name for path in result(test=turned).save(tmp_path)] == ["evaluation-test.json"]
+    both = replace(part(), probabilities={"turned": views["single"], **part().probabilities})
+    result(test=both).save(tmp_path)
+    assert (tmp_path / "predictions-test.csv").read_text() == before
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)

@@ -82,6 +82,13 @@ def test_a_model_is_fetched_once_and_its_sum_is_kept(served, revision, tmp_path)
 
 
 @pytest.mark.timeout(60)
+def test_a_model_is_read_where_its_sum_cannot_be_kept(served, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "file" / "cache"))
+    assert resolve(f"hf:someone/faces@{COMMIT}").is_file()
+
+
+@pytest.mark.timeout(60)
 def test_another_file_of_the_same_commit_is_refused(served, tmp_path):
     source = f"hf:someone/faces@{COMMIT}"
     resolve(source)

@@ -181,8 +181,8 @@ def test_a_frozen_norm_keeps_its_statistics_and_a_layer_with_a_hook_is_called():
 def test_networks_learn_the_same_with_and_without(name, monkeypatch):
     monkeypatch.setattr(conv3x3, "usable", lambda x: None)
     usable, distances = layers.usable, []
-    # Against torch in float64. Rounding alone may let another value win in a pool, and the gradient goes another way then,
-    # as it does with torch in float32: with some starts by 0.5 to 1.5 % in the network of most pools.
+    # Against torch in float64. Rounding alone may let another value win in a pool, and the gradient goes another way
+    # then, as it does with torch in float32: with some starts by 0.5 to 1.5 % in the network of most pools.
     for seed in (1, 2, 3):
         torch.manual_seed(seed)
         ours = networks.build(name, conv_drop=0.0, fc_drop=0.0).to(memory_format=torch.channels_last).train()

@@ -54,6 +54,16 @@ def test_quickstart_refuses_a_place_without_data(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+def test_quickstart_does_not_delete_a_run_of_another_recipe(tmp_path, capsys):
+    data.draw_files(tmp_path / "data", n=200, seed=1)
+    shape = ["--data", str(tmp_path / "data"), "--epochs", "1", "--batch-size", "64", "--tracker", "none"]
+    assert main(["train", "baseline", *shape, "--runs", str(tmp_path), "--name", "mine"]) == 0
+    before = (tmp_path / "mine" / "metrics.json").read_bytes()
+    assert main(["quickstart", "--data", str(tmp_path / "data"), "--run", str(tmp_path / "mine"), *QUICK]) == 2
+    assert "holds a run of baseline" in capsys.readouterr().err
+    assert (tmp_path / "mine" / "metrics.json").read_bytes() == before
+
+
 def test_the_study_trains_reports_and_does_nothing_twice(tmp_path, capsys):
     data.draw_files(tmp_path / "data", n=500, seed=1)
     argv = ["study", "--data", str(tmp_path / "data"), "--networks", "normal", "--runs", str(tmp_path / "runs"),

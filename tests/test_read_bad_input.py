@@ -135,6 +135,15 @@ def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded() -> None:
     refused(many_scans(50), "scans", max_pixels=64 * 64)  # fewer, but of as many pixels as may be
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_what_stands_behind_a_jpegs_end_or_in_its_notes_is_no_scan_of_it(progressive: bool) -> None:
+    """A phone keeps the film of a motion photo behind it; such bytes look like the beginning of a scan now and then."""
+    data = encoded(portrait(), "JPEG", progressive=progressive)
+    film = b"\xff\xda" * 1000
+    note = b"\xff\xfe" + (len(film) + 2).to_bytes(2) + film
+    assert open_picture(data[:2] + note + data[2:] + film).tobytes() == open_picture(data).tobytes()
+
+
 def test_formats_that_work_long_over_small_files_are_not_taken_from_strangers() -> None:
     data = encoded(portrait().resize((64, 64)), "JPEG2000")
     assert open_picture(data).size == (64, 64)

@@ -125,5 +125,7 @@ def test_crowds_tiny_faces_and_no_faces_can_be_annotated() -> None:
     for picture in (crowd(12, 10, 40), crowd(3, 3, 250), Image.new("RGB", (1, 1)), Image.new("RGB", (3000, 10))):
         assert annotate(picture, reader().read(picture)).mode == "RGB"
     (face,) = reader().read(portrait())
+    with pytest.raises(mien.MienError, match="names has 1 and faces 2"):
+        annotate(portrait(), [face, face], names=["Ann"])
     for box in ((0, 0, 512, 512), (0, 0, 1, 1), (500, 500, 12, 12), (0, 200, 512, 40)):
         assert annotate(portrait(), [replace(face, box=box)]).mode == "RGB"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien import Face
+from mien import Face, read_video
 from mien.cli.inputs import parse_seconds
 from mien.cli.main import main
 from mien.cli.progress import Progress
@@ -124,6 +124,13 @@ def test_frames_are_read_as_often_as_asked(film: Path, every: float, count: int)
     assert all(frame.image is not None and frame.image.size == (480, 270) for frame in due)
     assert [frame.time for frame, _ in found] == pytest.approx([i / 10 for i in range(40)], abs=0.02)
     assert all(abs(frame.time - i * max(every, 0.1)) <= 0.051 for i, frame in enumerate(due))
+
+
+def test_ids_stay_however_seldom_a_film_is_read(film: Path) -> None:
+    for every in (0.5, 1.9):
+        frames = [frame for frame in read_video(film, every=every) if frame.faces]
+        assert len(frames) >= 2, every
+        assert {frame.faces[0].id for frame in frames} == {1}, every
 
 
 def test_a_film_becomes_records_with_stable_ids(run: Run, film: Path) -> None:

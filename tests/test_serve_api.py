@@ -170,6 +170,8 @@ def test_limits_are_told_in_numbers(client: TestClient) -> None:
     assert "1,000,000" in problem(client.post("/v1/read", content=large), "unreadable-picture")["detail"]
     many = [("p", (f"{i}.jpg", PHOTO)) for i in range(5)]
     assert "more than 4 pictures" in problem(client.post("/v1/read", files=many), "bad-request")["detail"]
+    fields = [("note", (None, "x")) for _ in range(400)]
+    assert "more than 260 parts" in problem(client.post("/v1/read", files=fields), "bad-request")["detail"]
     wall = png(crowd(6, 4, 120))
     assert "24 faces, the limit is 20" in problem(client.post("/v1/read", content=wall), "too-many-faces")["detail"]
 

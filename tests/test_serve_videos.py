@@ -17,7 +17,7 @@ from mien.errors import MienError
 from mien.server.app import create_app
 from mien.server.batcher import Batcher
 from mien.server.settings import Settings
-from mien.server.video import read_video
+from mien.server.video import _VideoProcess, read_video
 from read_fixtures import PORTRAIT, make_model
 from serve_fixtures import client_of
 
@@ -95,6 +95,24 @@ def test_a_cut_video_gives_what_there_is_of_it_or_a_problem(tmp_path: Path, vide
         for size in (40, len(video) // 2, len(video) - 100):
             answer = client.post("/v1/videos", content=video[:size], headers=MP4)
             assert answer.status_code in (200, 422), answer.text
+
+
+def test_a_film_that_was_kept_in_a_file_is_deleted_also_when_its_decoder_was_killed(
+    tmp_path: Path, video: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a system has no files in memory."""
+    monkeypatch.delattr("os.memfd_create", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "kept"))
+    (tmp_path / "kept").mkdir()
+    process = _VideoProcess(video, 0.0, Settings())
+    assert len(list((tmp_path / "kept").rglob("video"))) == 1
+    next(process.frames())
+    process.kill()
+    assert list((tmp_path / "kept").iterdir()) == []
+    process = _VideoProcess(video, 0.25, Settings())
+    assert len(list(process.frames())) in (7, 8, 9)
+    process.kill()
+    assert list((tmp_path / "kept").iterdir()) == []
 
 
 def test_videos_can_be_refused(tmp_path: Path, video: bytes) -> None:

@@ -142,7 +142,7 @@ def _unseen(c: str) -> bool:
 
 def _words(name: str) -> list[str]:
     """The words of a name that may tell it from others: neither numbers nor words such as "faces"."""
-    return [word for word in plain_name(name).split() if not word.isdigit() and word not in _BESIDE]
+    return [word for word in plain_name(name).split() if not word.isdecimal() and word not in _BESIDE]
 
 
 _MEANING = {plain_name(word): emotion for emotion, others in SYNONYMS.items() for word in (emotion, *others)}

@@ -89,7 +89,7 @@ def _csv(file: BinaryIO, path: Path, columns: Sequence[str], model: str) -> tupl
                 raise MienError(f"{path} has other columns than this model's; choose another -o")
             end = length
             continue
-        if not whole or len(record) != len(columns) or not record[columns.index("faces")].isdigit():
+        if not whole or len(record) != len(columns) or not record[columns.index("faces")].isdecimal():
             if _more(file):
                 raise MienError(f"row {number} of {path} is no record of mien; choose another -o")
             break

@@ -237,7 +237,7 @@ def _refuse_unclear_groups(top: Folder, groups: list[Folder], doubt: str, emotio
         )
     counts = Counter(folder.name for group in groups for folder in _within(group))
     digits = "".join(sorted(counts))
-    numbered = all(name.isdigit() for name in counts) and digits not in ("0123456", "1234567", "01234567")
+    numbered = all(name.isdecimal() for name in counts) and digits not in ("0123456", "1234567", "01234567")
     seldom = len(groups) > 1 and 2 * sum(n > 1 for n in counts.values()) < len(counts)
     if not emotional and not any(parts) and (numbered or seldom):
         raise MienError(

@@ -250,7 +250,7 @@ def _numbers(present: list[str], preset: str, decisions: list[str]) -> dict[str,
 
 
 def _synonyms(present: list[str], decisions: list[str], where: str) -> dict[str, str]:
-    bare = sorted((label for label in present if label.strip().isdigit()), key=natural)
+    bare = sorted((label for label in present if label.strip().isdecimal()), key=natural)
     words = sorted(label for label in present if emotion_of(label))
     if bare and words:
         raise MienError(

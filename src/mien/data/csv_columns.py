@@ -147,7 +147,7 @@ def _pixel_columns(names: list[str], usual: dict[str, int], values: list[str], n
         not re.search("[a-z]", field) for field in names if not _WIDE.fullmatch(field) and field
     ):
         return None
-    bare = [int(names[i]) for i in wide if names[i].isdigit()]
+    bare = [int(names[i]) for i in wide if names[i].isdecimal()]
     if len(bare) == len(wide) and bare != list(range(bare[0], bare[0] + len(bare))):
         return None  # a row of values, not the numbers of columns
     if len(wide) != PIXELS or wide[-1] - wide[0] + 1 != PIXELS:

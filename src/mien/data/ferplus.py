@@ -80,7 +80,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise MienError(f"{path}: no column {missing[0]}; {_ADVICE}")
     columns = [header.index(tag) for tag in TAGS]
     for number, row in enumerate(rows, start=2):
-        if len(row) != len(header) or not all(row[c].isdigit() for c in columns):
+        if len(row) != len(header) or not all(row[c].isdecimal() for c in columns):
             raise MienError(f"{path}, row {number}: not {len(TAGS)} counts of votes; {_ADVICE}")
     counts = np.array([[row[c] for c in columns] for row in rows], dtype=np.int64).reshape(len(rows), len(TAGS))
     return np.array([row[header.index("Usage")] for row in rows], dtype=str), counts

@@ -3,6 +3,7 @@
 import importlib
 import io
 import os
+import re
 import shlex
 import struct
 import warnings
@@ -22,6 +23,7 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Bi
 
 MAX_PIXELS = 80_000_000  # below the size at which Pillow starts to warn of decompression bombs
 MAX_SCANS = 100  # of a JPEG; cameras and programs write up to 64
+_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")  # of a JPEG; in compressed data FF stands before 00 and D0 to D7
 SCANS_A_PIXEL = 20  # scans times pixels may be this many times max_pixels: a scan of few bytes still visits every pixel
 MEMORY = {"WEBP": 2, "JPEG2000": 2}  # formats whose decoders take this many times the memory of others for a pixel
 BACKGROUND = (255, 255, 255)  # under transparent pixels, as viewers and web pages show them
@@ -186,14 +188,23 @@ def _check_scans(file: BinaryIO, image: Image.Image, name: str, max_pixels: int)
     """Refuse a JPEG whose scans, each of which visits every pixel, would take minutes to decode."""
     place = file.tell()
     file.seek(0)
-    scans = 0
-    last = b""
-    while chunk := file.read(1 << 20):
-        scans += (last + chunk).count(b"\xff\xda")  # in the compressed data itself FF is always followed by 00
-        last = chunk[-1:]
+    scans = _scans(file.read())
     file.seek(place)
     if scans > MAX_SCANS or scans * image.width * image.height > SCANS_A_PIXEL * max_pixels:
         raise MienError(f"{name} is a JPEG of {scans:,} scans, which would take very long to decode; save it anew")
+
+
+def _scans(data: bytes) -> int:
+    """The scans of a JPEG, counted as libjpeg reads it: up to its end, behind which a phone keeps a film."""
+    scans, at = 0, 2
+    while marker := _MARKER.search(data, at):
+        code, at = marker[1][0], marker.end()
+        if code == 0xD9:
+            break
+        if code not in (0x01, 0xD8):  # these two stand alone
+            scans += code == 0xDA
+            at += int.from_bytes(data[at : at + 2])
+    return scans
 
 
 def _identify(file: BinaryIO, formats: tuple[str, ...]) -> Image.Image | None:

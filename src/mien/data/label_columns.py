@@ -86,8 +86,8 @@ def column_of(name: str, values: Iterable[Any], names: Sequence[str], decisions:
     if "255" in index:
         decisions.append("labels of 255 mean that there is none")
     texts = ["-1" if text == "255" else text for text in index]
-    if names and all(is_missing(text) or text.isdigit() for text in texts):
-        texts = [names[int(text)] if text.isdigit() and int(text) < len(names) else text for text in texts]
+    if names and all(is_missing(text) or text.isdecimal() for text in texts):
+        texts = [names[int(text)] if text.isdecimal() and int(text) < len(names) else text for text in texts]
         decisions.append(f"numbers named by the file itself: {', '.join(f'{i} {n}' for i, n in enumerate(names))}")
     return LabelColumn(name, texts, np.array(rows, np.int64), places)
 

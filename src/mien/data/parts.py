@@ -82,7 +82,7 @@ def class_and_part(name: str) -> tuple[str, str] | None:
 
 def _words(name: str) -> list[str]:
     """The words of a name without numbers, pairs such as "hold out" as one."""
-    words = " ".join(word for word in plain_name(name).split() if not word.isdigit())
+    words = " ".join(word for word in plain_name(name).split() if not word.isdecimal())
     for pair in ("public test", "private test", "hold out", "held out", "train val", "train set", "test set"):
         words = words.replace(pair, pair.replace(" ", ""))
     return words.split()

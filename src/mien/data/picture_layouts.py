@@ -57,7 +57,7 @@ def labelled_pictures(root: Folder, classes: str | dict[int, str] | None) -> Pic
             names = ", ".join(sorted(labels, key=natural)[:6])
             other.decisions.append(f"the folders {names} are no classes: a list or the files' names give the labels")
         return other
-    if faults and folders and len(labels) > 1 and not all(label.isdigit() for label in labels):
+    if faults and folders and len(labels) > 1 and not all(label.isdecimal() for label in labels):
         fault = faults[-1]
         raise MienError(f"{fault.message}; or take the folders for the classes with {{parameter}} {AS_IS}",
                         parameter="classes")  # fmt: skip
@@ -84,7 +84,7 @@ def names_beside(path: Path, pictures: Pictures) -> dict[int, str] | None:
     """The names that a json file beside numbered folders gives them, as class_to_idx.json: {name: number} or the other
     way round; None without such. It is told among the decisions."""
     labels = {sample.label for sample in pictures.samples}
-    if not all(label.isdigit() for label in labels):
+    if not all(label.isdecimal() for label in labels):
         return None
     for file in sorted(path.glob("*.json")):
         try:
@@ -95,7 +95,7 @@ def names_beside(path: Path, pictures: Pictures) -> dict[int, str] | None:
             continue
         if all(isinstance(value, int) for value in content.values()):
             content = {value: name for name, value in content.items()}
-        if all(str(key).isdigit() and isinstance(name, str) for key, name in content.items()):
+        if all(str(key).isdecimal() and isinstance(name, str) for key, name in content.items()):
             names = {int(key): name for key, name in content.items()}
             if {int(label) for label in labels} <= set(names):
                 pictures.decisions.append(f"the numbers are named by {file.name}")

@@ -55,7 +55,7 @@ class File:
     @property
     def shown(self) -> str:
         """Its name for people; with its folder where a number is all that it has."""
-        return f"{self.path.parent.name}/{self.path.name}" if self.path.stem.isdigit() else self.path.name
+        return f"{self.path.parent.name}/{self.path.name}" if self.path.stem.isdecimal() else self.path.name
 
 
 @dataclass(frozen=True)
@@ -267,7 +267,7 @@ def _by_part(labelled: list[File], left: list[tuple[File, str]], decisions: list
     chosen: list[File] = []
     for part in _ROLES:
         of_part = [file for file in named if file.part == part]
-        shards = all(re.search(r"\d+-of-\d+", file.path.name) or file.path.stem.isdigit() for file in of_part)
+        shards = all(re.search(r"\d+-of-\d+", file.path.name) or file.path.stem.isdecimal() for file in of_part)
         plain = [file for file in of_part if file.path.stem.lower() in ("train", "val", "valid", "validation", "test")]
         if len(of_part) > 1 and not shards and len(plain) != 1:
             raise _several(of_part, _ROLES[part])

@@ -150,7 +150,7 @@ def _yaml_names(text: str) -> dict[int, str]:
     for item in items:
         text_of = item.strip().removeprefix("-").strip()
         number, colon, name = text_of.partition(":")
-        numbered = bool(colon) and number.strip().isdigit()
+        numbered = bool(colon) and number.strip().isdecimal()
         text_of = (name if numbered else text_of).strip().strip("'\"")
         if text_of:
             names[int(number) if numbered else len(names)] = text_of

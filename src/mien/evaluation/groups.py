@@ -233,7 +233,7 @@ def _figures(
 
 
 def _row(text: str, number: int, path: Path, n: int) -> int:
-    if not text.strip().isdigit() or int(text) >= n:
+    if not text.strip().isdecimal() or int(text) >= n:
         raise MienError(f"{path}, row {number}: '{text[:40]}' is no image; rows are 0 to {n - 1:,}", parameter="groups")
     return int(text)
 

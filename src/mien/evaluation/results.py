@@ -153,14 +153,16 @@ class EvaluationResult:
         }
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write evaluation-PART.json and predictions-PART.csv (see `write_predictions`) for every part into a run
-        folder."""
+        """Write evaluation-PART.json for every part into a run folder, and where its single view was evaluated
+        predictions-PART.csv (see `write_predictions`), which comparisons of runs read."""
         paths = []
         record = self.to_dict()
         for name, part in self.parts.items():
-            paths += [Path(folder) / f"evaluation-{name}.json", Path(folder) / f"predictions-{name}.csv"]
-            write_json(paths[-2], {**record, "evaluations": {name: record["evaluations"][name]}})
-            write_predictions(part, paths[-1])
+            paths.append(Path(folder) / f"evaluation-{name}.json")
+            write_json(paths[-1], {**record, "evaluations": {name: record["evaluations"][name]}})
+            if "single" in part.probabilities:
+                paths.append(Path(folder) / f"predictions-{name}.csv")
+                write_predictions(part, paths[-1])
         return paths
 
     def rows(self) -> list[dict[str, Any]]:
@@ -202,10 +204,10 @@ class EvaluationResult:
 
 
 def write_predictions(part: PartResult, path: str | Path) -> None:
-    """One line an image: its row in the data set, the number of its class, the class that the first view predicts, and
-    the
-    probability of that, uncalibrated: what paired tests between runs are made from."""
-    probabilities = next(iter(part.probabilities.values()))
+    """One line an image: its row in the data set, the number of its class, the class that is predicted from the single
+    view, and the probability of that, uncalibrated: what paired tests between runs are made from. Raises KeyError where
+    that view was not evaluated."""
+    probabilities = part.probabilities["single"]
     predicted = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
     lines = [f"{row},{label},{guess},{sure:.4f}" for row, label, guess, sure in

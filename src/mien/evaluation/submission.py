@@ -188,11 +188,11 @@ def _parse(path: Path, classes: Sequence[str]) -> tuple[Layout, np.ndarray]:
 
 
 def _is_value(cell: str, known: dict[str, int]) -> bool:
-    return cell.lstrip("-").isdigit() or cell.lower() in known
+    return cell.lstrip("-").isdecimal() or cell.lower() in known
 
 
 def _label(cell: str, known: dict[str, int]) -> int:
-    if cell.isdigit():
+    if cell.isdecimal():
         return int(cell) if int(cell) < len(known) else -1
     return known.get(cell.lower(), -1)
 

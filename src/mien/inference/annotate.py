@@ -46,6 +46,8 @@ def annotate(
     faces = list(faces)
     for face in faces:
         require_face(face)
+    if names and len(names) != len(faces):
+        raise MienError(f"names has {len(names)} and faces {len(faces)}; give one for each", parameter="names")
     picture = open_picture(image)
     scale = max(1.0, SMALLEST / max(picture.size))
     if scale > 1:
@@ -55,8 +57,8 @@ def annotate(
         canvas = picture.copy()
     boxes = [_scaled(face.box, scale) for face in faces]
     labels = [f"{face.emotion} {face.confidence:.0%}" for face in faces]
-    ids = [face.id for face in faces if isinstance(face, TrackedFace)]
-    names = names or [f"#{id}" for id in ids]
+    tracked = [face for face in faces if isinstance(face, TrackedFace)]
+    names = names or ([f"#{face.id}" for face in tracked] if len(tracked) == len(faces) else [])
     if names or len(faces) > 1:
         names = names or [str(i + 1) for i in range(len(faces))]
         labels = [f"{name}  {label}" for name, label in zip(names, labels, strict=True)]

@@ -11,12 +11,12 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from mien.data.cache import folder as cache_folder
+from mien.data import cache
 from mien.errors import MienError
 from mien.files import write_json
 
@@ -120,7 +120,7 @@ def _promised(config: Path) -> str | None:
 
 def _compare_sum(key: str, digest: str, source: str) -> None:
     """Keep the SHA-256 of a commit's model, or raise MienError where another one was kept before."""
-    folder = cache_folder()
+    folder = cache.own_folder(create=True)
     if folder is None:
         return
     try:
@@ -134,4 +134,5 @@ def _compare_sum(key: str, digest: str, source: str) -> None:
             f"do not use it unless you know why; {folder / SUMS} keeps the sums"
         )
     if kept is None:
-        write_json(folder / SUMS, {**(sums if isinstance(sums, dict) else {}), key: digest})
+        with suppress(MienError):  # a full or read-only disk is no reason to do without the model
+            write_json(folder / SUMS, {**(sums if isinstance(sums, dict) else {}), key: digest})

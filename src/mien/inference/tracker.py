@@ -33,7 +33,7 @@ class TrackedFace(Face):
 
 @dataclass(frozen=True)
 class _Track:
-    """A face and when it was last seen. time: of the frame. until: when that frame left the screen."""
+    """A face and when it was last seen. time: of the frame. until: when the next one was to be read."""
 
     face: TrackedFace
     time: float
@@ -63,7 +63,7 @@ class Tracker:
         self._next = 1
 
     def update(self, faces: Sequence[Face], time: float, duration: float = 0.0) -> list[TrackedFace]:
-        """Take in the faces of the frame at `time` (seconds, growing), which is on the screen for `duration` seconds.
+        """Take in the faces of the frame at `time` (seconds, growing). duration: seconds until the next one is to be read.
 
         Returns them with their ids, in the order of ids.
         """

@@ -78,6 +78,6 @@ def read_faces(
     faces: tuple[TrackedFace, ...] = ()
     for frame, due in read_frames(video, every):
         if due:
-            faces = tuple(tracker.update(reader.read(frame.image), frame.time, frame.duration))
+            faces = tuple(tracker.update(reader.read(frame.image), frame.time, max(frame.duration, every)))
         if due or every_frame:
             yield VideoFrame(frame.index, frame.time, frame.duration, faces, due, frame)

@@ -254,7 +254,7 @@ def card(batcher: Batcher, settings: Settings) -> dict[str, Any]:
         "classes": list(model.classes),
         "colors": [color(name, i) for i, name in enumerate(model.classes)],
         "input_size": model.input_size,
-        "parameters": int(metadata["parameters"]) if metadata.get("parameters", "").isdigit() else None,
+        "parameters": int(metadata["parameters"]) if metadata.get("parameters", "").isdecimal() else None,
         "temperature": model.temperature,
         "flip": settings.flip,
         "license": metadata.get("license"),

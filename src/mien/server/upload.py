@@ -17,7 +17,7 @@ from mien.server.settings import Settings
 
 DRAIN = 4  # times the limit: how much of a body that is too large is still taken, and thrown away
 MAX_HEADER = 8_192  # bytes of the headers of one part
-MAX_PARTS = 256
+MAX_FIELDS = 256  # parts of a form that are no files
 CLOSE = {"Connection": "close"}
 LARGE = 1_000_000  # bytes of a body that is taken apart in a thread of its own
 
@@ -132,7 +132,7 @@ async def read_body(request: Request, body: Body, limit: int, settings: Settings
     declared = request.headers.get("content-length", "")
     detail = f"the body is larger than {limit:,} bytes; send fewer or smaller files"
     too_large = Problem("too-large", detail, CLOSE)
-    if declared.isdigit() and int(declared) > limit and "expect" in request.headers:
+    if declared.isdecimal() and int(declared) > limit and "expect" in request.headers:
         raise too_large  # the client asks before it sends
     size, pause = 0, settings.header_timeout
     loop = asyncio.get_running_loop()
@@ -179,7 +179,7 @@ def split_parts(body: bytes, boundary: bytes, most: int, media: str = "image") -
         raise Problem("bad-request", "the multipart body does not hold its boundary")
     at = first + len(mark)
     files: list[Upload] = []
-    for _ in range(MAX_PARTS):
+    for _ in range(most + MAX_FIELDS):
         if body.startswith(b"--", at):
             return files
         line = body.find(b"\r\n", at, at + 100)
@@ -196,7 +196,7 @@ def split_parts(body: bytes, boundary: bytes, most: int, media: str = "image") -
                 raise Problem("bad-request", f"more than {most} {noun} in one request; send them in several")
             files.append(Upload(name, body[head + 4 : end]))
         at = end + len(mark)
-    raise Problem("bad-request", f"more than {MAX_PARTS} parts in one form")
+    raise Problem("bad-request", f"more than {most + MAX_FIELDS:,} parts in one form; send it in several requests")
 
 
 def _filename(headers: bytes) -> str | None:

@@ -1,10 +1,14 @@
 """Videos in requests: frames from a child process, faces followed from frame to frame, a timeline out."""
 
 import json
+import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -62,7 +66,7 @@ def read_video(
             if note:
                 break
             size = frame.image.size
-            tracked = tracker.update(reader.read(frame.image), frame.time, frame.duration)
+            tracked = tracker.update(reader.read(frame.image), frame.time, max(frame.duration, every))
             faces += len(tracked)
             frames.append({"time": round(frame.time, 4), "faces": [face.to_dict() for face in tracked]})
     except _Cut as cut:
@@ -89,15 +93,19 @@ class _VideoProcess:
         self.warning: str | None = None
         self._settings = settings
         arguments = [str(settings.max_pixels), str(every), str(settings.video_timeout)]
+        # Where a film cannot be kept in memory it is a file of this process, which outlives a child that is killed.
+        self._folder = None if hasattr(os, "memfd_create") else tempfile.TemporaryDirectory(prefix="mien-")
+        if self._folder:
+            path = Path(self._folder.name) / "video"
+            path.write_bytes(data)
+            arguments.append(str(path))
         self._process, jobs, self._answers = start_child("mien.server.video_process", arguments)
         self._clock = threading.Timer(settings.video_timeout + settings.decode_timeout, self._process.kill)
         self._clock.daemon = True
         self._clock.start()
-        try:
-            jobs.write(data)
-            jobs.close()
-        except OSError:
-            pass  # it has ended: what it says of that comes with its frames
+        with suppress(OSError), jobs:  # it has ended: what it says of that comes with its frames
+            if not self._folder:
+                jobs.write(data)
 
     def frames(self) -> Iterator[VideoFrame]:
         """The frames in order. Raises MienError for what is no video, _Cut where the child was ended by a limit."""
@@ -124,3 +132,5 @@ class _VideoProcess:
         self._process.kill()
         self._process.wait()
         self._answers.close()
+        if self._folder:
+            self._folder.cleanup()

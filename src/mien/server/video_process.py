@@ -1,6 +1,7 @@
 """The child process that decodes one video of a stranger, within limits of CPU time and memory.
 
-The file comes on standard input, the frames to be read go to standard output, each when the one before was taken:
+The film is a file that the parent made and deletes, or on Linux comes on standard input and stays in memory. The frames
+to be read go to standard output, each when the one before was taken:
 
     frame    time and duration in seconds, width, height, 0; then width * height * 3 bytes RGB
     end      0, 0, 0, 0, length; then so many bytes of JSON: {"error"} or {"length", "warning"}
@@ -12,10 +13,9 @@ import shutil
 import signal
 import struct
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import BinaryIO
 
 from mien.errors import MienError
@@ -25,12 +25,12 @@ FRAME = struct.Struct("<ddIII")
 
 
 def main() -> None:
-    """Arguments: the most pixels of a frame, seconds of video between two frames, seconds of CPU time."""
+    """Arguments: the most pixels of a frame, seconds of video between two frames, seconds of CPU time; a path."""
     max_pixels, every, seconds = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
     for name in ("SIGINT", "SIGTERM"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
-    with stored_input() as path:
+    with nullcontext(sys.argv[4]) if sys.argv[4:] else stored_input() as path:
         start_clock(seconds)
         try:
             end: dict[str, object] = send_frames(answers, path, max_pixels, every)
@@ -67,19 +67,12 @@ def send_frames(answers: BinaryIO, path: str, max_pixels: int, every: float) -> 
 
 @contextmanager
 def stored_input() -> Iterator[str]:
-    """A name under which ffmpeg finds what comes on standard input: in memory on Linux, else a file that is deleted."""
-    if hasattr(os, "memfd_create"):
-        handle = os.memfd_create("video")
-        with os.fdopen(handle, "wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-            file.flush()
-            yield f"/proc/self/fd/{handle}"
-        return
-    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
-        path = os.path.join(folder, "video")
-        with open(path, "wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        yield path
+    """A name under which ffmpeg finds what comes on standard input, in memory; only on Linux."""
+    handle = os.memfd_create("video")
+    with os.fdopen(handle, "wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+        file.flush()
+        yield f"/proc/self/fd/{handle}"
 
 
 if __name__ == "__main__":

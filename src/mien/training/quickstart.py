@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.data import Dataset, draw_files, load, load_test
+from mien.errors import MienError
 from mien.evaluation import plots
 from mien.evaluation.submit import submit
 from mien.training import checkpoint
@@ -53,7 +54,7 @@ def quickstart(
     """Train (or find trained) the recipe `quickstart` on the data, write submission.csv and figures into `folder`.
 
     dataset: what was read from `data`, where it was read already. Raises MienError, before training, where there is no
-    test.csv to answer.
+    test.csv to answer, or `folder` holds a run of another recipe.
     """
     load_test(data)
     dataset = dataset or load(data)
@@ -62,6 +63,8 @@ def quickstart(
     same = (
         before is not None and before.recipe == chosen and before.record["data"]["fingerprint"] == dataset.fingerprint
     )
+    if before is not None and before.recipe.name != "quickstart":
+        raise MienError(f"{folder} holds a run of {before.recipe.name}; choose another {{parameter}}", parameter="run")
     finished = same and (folder / "metrics.json").is_file()
     if before is not None and not same:
         for old in ("recipe.json", checkpoint.NAME, checkpoint.PREVIOUS, "metrics.json", "history.csv"):

@@ -90,7 +90,9 @@ class Recipe:
     )
     learning_rate: float = described(2e-3, "optimization", "The peak of the schedule.", POSITIVE)
     schedule: Literal["constant", "cosine", "onecycle"] = described(
-        "onecycle", "optimization", "onecycle rises over the first 20 % of the steps and falls to zero as a cosine."
+        "onecycle",
+        "optimization",
+        "onecycle rises over the first 20 % of the steps and falls as a cosine to a thousandth of its peak.",
     )
     backbone_lr_scale: float = described(
         1.0, "optimization", "Learning rate below the last layer, as a share of the last layer's; 0: frozen.", SHARE

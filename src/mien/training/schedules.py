@@ -6,7 +6,8 @@ from mien.training.recipes import Recipe
 
 
 def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
-    """The learning rate of a step out of `steps`. "onecycle" (Smith 2018): up over the first 20 %, cosine to zero."""
+    """The learning rate of a step out of `steps`. "onecycle" (Smith 2018): up over the first 20 %, then
+    as a cosine to a thousandth of its peak; "cosine": to zero."""
     t = step / max(1, steps)
     if recipe.schedule == "constant":
         return recipe.learning_rate

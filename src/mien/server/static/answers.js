@@ -73,12 +73,16 @@ async function withinLimits(blob, limits) {
     return blob; // a format that only the server knows, or none
   }
   const pixels = bitmap.width * bitmap.height;
-  if (blob.size <= limits.bytes && pixels <= limits.pixels) return blob;
-  const scale = Math.min(1, 4096 / Math.max(bitmap.width, bitmap.height));
+  if (blob.size <= limits.bytes && pixels <= limits.pixels) {
+    bitmap.close();
+    return blob;
+  }
+  const scale = Math.min(1, 4096 / Math.max(bitmap.width, bitmap.height), Math.sqrt(limits.pixels / pixels));
   const canvas = document.createElement("canvas");
-  canvas.width = Math.round(bitmap.width * scale);
-  canvas.height = Math.round(bitmap.height * scale);
+  canvas.width = Math.max(1, Math.floor(bitmap.width * scale));
+  canvas.height = Math.max(1, Math.floor(bitmap.height * scale));
   canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
   return new Promise((resolve) => canvas.toBlob((small) => resolve(small ?? blob), "image/jpeg", 0.92));
 }
 

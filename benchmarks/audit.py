@@ -216,8 +216,7 @@ def report(record: dict[str, Any]) -> str:
         "## Near duplicates",
         "",
         f"People give both images of a pair the same emotion in {near['same_majority']:.1%} of {near['pairs']:,} pairs "
-        f"with votes, "
-        f"and in {near['same_majority_of_random_pairs']:.1%} of random pairs.",
+        f"with votes, and in {near['same_majority_of_random_pairs']:.1%} of random pairs.",
         "",
         "## All flags",
         "",

@@ -36,7 +36,7 @@ def main() -> None:
     dataset = load(args.data)
     rows = np.flatnonzero((dataset.usage == args.usage) & (dataset.labels >= 0))[:: args.every]
     if not len(rows):
-        raise MienError(f"{args.data} has no labelled {args.usage} rows")
+        raise MienError(f"{args.data} has no labeled {args.usage} rows")
     images, labels = dataset.images[rows], dataset.labels[rows]
     found = find(images)
     print_boxes(found, len(images))
@@ -67,7 +67,7 @@ def print_boxes(found: list[Detections | None], total: int) -> None:
     for name, pixels in measures.items():
         low, middle, high = np.quantile(48 / pixels, [0.25, 0.5, 0.75])
         print(f"{name:<22} {middle:6.3f}   {low:.3f}..{high:.3f}   {(high - low) / middle:6.1%}")
-    print("\ncentre of the box from the centre of the frame, in sides of the frame")
+    print("\ncenter of the box from the center of the frame, in sides of the frame")
     for name, offset in {"right": (x + width / 2 - 24) / 48, "down": (y + height / 2 - 24) / 48}.items():
         low, middle, high = np.quantile(offset, [0.25, 0.5, 0.75])
         print(f"{name:<22} {middle:+6.3f}   {low:+.3f}..{high:+.3f}")

@@ -6,8 +6,7 @@ each time.
 
 Light is changed in whole numbers, as a picture of 8 bits would hold it. A model is measured with each kind of
 normalization in place of its own; "lost" is against the same model on the faces as they are, without any, in points.
-The best use of a
-kind is with a model that was trained on it: the table says so where that is the case.
+The best use of a kind is with a model that was trained on it: the table says so where that is the case.
 """
 
 import argparse
@@ -48,8 +47,7 @@ def main() -> None:
     faces, labels = dataset.images[rows], dataset.labels[rows]
     lines = [
         f"PublicTest, {len(faces):,} images, single view. In brackets: points lost against the faces as they are, "
-        f"without "
-        "normalization.\n",
+        "without normalization.\n",
         f"| model | normalization | {' | '.join(LIGHTS)} |",
         f"|---|---|{'--:|' * len(LIGHTS)}",
     ]

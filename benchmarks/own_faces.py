@@ -166,8 +166,7 @@ def table(rows: list[dict[str, object]], pair: list[str], model: str, total: int
         "",
         f"Two classes, FER2013's {pair[0]} and {pair[1]} under names of their own; {N_TRAIN} PublicTest faces of each "
         f"to train on, others to test, pasted into photographs; fine-tuned from `{model}`. Cutting gains {gain:.1f} "
-        "points. "
-        f"`{command}` makes this table.",
+        f"points. `{command}` makes this table.",
     ]
     return "\n".join(lines) + "\n"
 

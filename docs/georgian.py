@@ -12,7 +12,7 @@ _SENTENCES = (
         rf"result {_N} s "
         rf"\({_N}\); installed {_N} MB \({_N}\)\. On PublicTest's {_N} faces, single view, mien reads {_N}% \(95 "
         rf"% interval "
-        rf"{_N}% to {_N}%\) as they are labelled, fer {_N}% \(95 % interval {_N}% to {_N}%\)\.",
+        rf"{_N}% to {_N}%\) as they are labeled, fer {_N}% \(95 % interval {_N}% to {_N}%\)\.",
         r"`fer` პაკეტის გვერდით (მისი მაჩვენებლები ფრჩხილებშია), ერთ ნაკადში, ერთი გაშვებისას: ფოტოსურათი \1 მწმ "
         r"(\2); ამოჭრილი სახე "
         r"\3 მწმ (\4) მედიანურად, \5 მწმ (\6) საშუალოდ; გაშვებიდან პირველ შედეგამდე \7 წმ (\8); დაყენებული \9 მბ "

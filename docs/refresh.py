@@ -75,7 +75,7 @@ def beside_fer(made: dict[str, Any]) -> str:
         f"from start to first "
         f"result {both('cold', 's', 1)}; installed {both('size_mb', 'MB', 0)}. On PublicTest's {ours['n']:,} faces, "
         f"single view, mien "
-        f"reads {right[0]} as they are labelled, fer {right[1]}.\n"
+        f"reads {right[0]} as they are labeled, fer {right[1]}.\n"
     )
 
 

@@ -134,14 +134,14 @@ def test_an_exact_name_goes_before_a_synonym() -> None:
 
 
 @pytest.mark.parametrize(
-    "label", ["", " ", "-1", "nan", "NaN", "None", "N/A", "null", "?", "-", "Unlabelled", "unlabeled"]
+    "label", ["", " ", "-1", "nan", "NaN", "None", "N/A", "null", "?", "-", "Unlabeled", "unlabeled"]
 )
 def test_what_means_no_label(label: str) -> None:
     assert is_missing(label)
     naming = name_classes([*EMOTIONS, label, label])
     assert naming.classes == EMOTIONS
     assert naming.index[label] == -1
-    assert f"faces without a label ({label!r}), which stay unlabelled: 2" in naming.decisions
+    assert f"faces without a label ({label!r}), which stay unlabeled: 2" in naming.decisions
 
 
 def test_unknown_and_numbers_are_labels() -> None:
@@ -156,7 +156,7 @@ def test_minus_one_is_no_class_unless_it_is_named() -> None:
         naming = name_classes({"-1": 4} | dict.fromkeys(seven, 1), asked)
         assert naming.index["-1"] == -1
         assert len(naming.classes) == 7
-        assert "faces without a label ('-1'), which stay unlabelled: 4" in naming.decisions
+        assert "faces without a label ('-1'), which stay unlabeled: 4" in naming.decisions
     assert name_classes(["-1", "0", "1"], "-1=negative,0=calm,1=positive").index == {"-1": 1, "0": 0, "1": 2}
     with pytest.raises(MienError, match="the data has no labels but '-1'"):
         name_classes(["-1"])

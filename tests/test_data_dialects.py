@@ -161,7 +161,7 @@ def test_what_cannot_be_read(content: str, words: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [("train", "test"), ("train", "val", "test"), ("Train_data", "validation")])
-def test_labelled_files_are_the_parts_that_their_names_tell(names: tuple[str, ...], tmp_path: Path) -> None:
+def test_labeled_files_are_the_parts_that_their_names_tell(names: tuple[str, ...], tmp_path: Path) -> None:
     usages = {
         "train": "Training",
         "Train_data": "Training",
@@ -418,7 +418,7 @@ def test_a_row_of_pixels_without_a_label(label: str, tmp_path: Path) -> None:
     dataset = load(file, classes="fer2013")
     assert dataset.classes == EMOTIONS
     assert dataset.labels.tolist() == [-1 if i == 5 else i % 7 for i in range(84)]
-    assert told(dataset, f"faces without a label ('{label}'), which stay unlabelled: 1")
+    assert told(dataset, f"faces without a label ('{label}'), which stay unlabeled: 1")
 
 
 def test_a_csv_file_that_is_not_utf8(tmp_path: Path) -> None:
@@ -509,7 +509,7 @@ def test_npz_labels_that_are_none(value: float, tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=IMAGES, labels=labels)
     dataset = load(tmp_path / "a.npz")
     assert dataset.labels.tolist() == [-1 if i == 3 else i % 7 for i in range(84)]
-    assert told(dataset, "stay unlabelled: 1")
+    assert told(dataset, "stay unlabeled: 1")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def info(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
         assert main(["data", "info", str(path), "--json", *options]) == 0
         told: dict[str, Any] = json.loads(capsys.readouterr().out)
         for part in told["parts"].values():
-            assert sum(part["by_class"].values()) == part["n"]  # all are labelled here
+            assert sum(part["by_class"].values()) == part["n"]  # all are labeled here
             assert list(part["by_class"]) == told["classes"]
         assert all("\n" not in line for line in told["decisions"])
         return told

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mien.data import Dataset, draw_files, load, load_test
-from mien.data.fer2013 import FER2013, recognised, warn_if_altered
+from mien.data.fer2013 import FER2013, recognized, warn_if_altered
 from mien.errors import MienError, MienWarning
 from mien.labels import EMOTIONS
 
@@ -29,7 +29,7 @@ def train_csv(rows: range = range(6)) -> str:
     return "emotion,pixels\n" + "".join(f"{LABELS[i]},{text(IMAGES[i])}\n" for i in rows)
 
 
-def unlabelled_csv(rows: range = range(6, 12)) -> str:
+def unlabeled_csv(rows: range = range(6, 12)) -> str:
     return "pixels\n" + "".join(f"{text(IMAGES[i])}\n" for i in rows)
 
 
@@ -84,39 +84,39 @@ def test_train_csv_alone_is_training(tmp_path: Path) -> None:
 
 
 def test_test_csv_alone_is_public_then_private_without_labels(tmp_path: Path) -> None:
-    put(tmp_path, a=unlabelled_csv())
+    put(tmp_path, a=unlabeled_csv())
     for dataset in (load(tmp_path / "a.csv"), load_test(tmp_path / "a.csv"), load_test(tmp_path)):
         assert same(dataset, [-1] * 6, USAGES[6:], range(6, 12))
 
 
 def test_train_and_test_csv_join(tmp_path: Path) -> None:
-    assert same(load(put(tmp_path, train=train_csv(), test=unlabelled_csv())), LABELS[:6] + [-1] * 6, USAGES)
+    assert same(load(put(tmp_path, train=train_csv(), test=unlabeled_csv())), LABELS[:6] + [-1] * 6, USAGES)
 
 
-@pytest.mark.parametrize("labelled", [full_csv, icml_csv])
-def test_withheld_private_rows_come_from_test_csv(tmp_path: Path, labelled: object) -> None:
-    assert callable(labelled)
-    put(tmp_path, some=labelled(range(9)), test=unlabelled_csv(), train=train_csv())
+@pytest.mark.parametrize("labeled", [full_csv, icml_csv])
+def test_withheld_private_rows_come_from_test_csv(tmp_path: Path, labeled: object) -> None:
+    assert callable(labeled)
+    put(tmp_path, some=labeled(range(9)), test=unlabeled_csv(), train=train_csv())
     assert same(load(tmp_path), LABELS[:9] + [-1] * 3, USAGES)
 
 
 def test_nothing_comes_twice_when_all_labels_are_there(tmp_path: Path) -> None:
-    put(tmp_path, icml_face_data=icml_csv(), fer2013=full_csv(), test=unlabelled_csv(), train=train_csv())
+    put(tmp_path, icml_face_data=icml_csv(), fer2013=full_csv(), test=unlabeled_csv(), train=train_csv())
     assert same(load(tmp_path), LABELS, USAGES)
-    put(tmp_path, test=unlabelled_csv(range(11, 5, -1)))
+    put(tmp_path, test=unlabeled_csv(range(11, 5, -1)))
     assert same(load(tmp_path), LABELS, USAGES)
     assert np.array_equal(load_test(tmp_path).images, IMAGES[11:5:-1])
 
 
 def test_copies_in_test_csv_are_counted(tmp_path: Path) -> None:
-    twice = unlabelled_csv(range(6, 9)) + f"{text(IMAGES[7])}\n" + f"{text(IMAGES[9])}\n"
+    twice = unlabeled_csv(range(6, 9)) + f"{text(IMAGES[7])}\n" + f"{text(IMAGES[9])}\n"
     dataset = load(put(tmp_path, fer2013=full_csv(range(9)), test=twice))
     assert np.array_equal(dataset.images, IMAGES[[*range(9), 7, 9]])
     assert dataset.usage.tolist() == [*USAGES[:9], "PrivateTest", "PrivateTest"]
 
 
 def test_a_test_csv_of_other_faces_is_remarked_upon(tmp_path: Path) -> None:
-    put(tmp_path, fer2013=full_csv(range(9)), test=unlabelled_csv(range(9, 12)))
+    put(tmp_path, fer2013=full_csv(range(9)), test=unlabeled_csv(range(9, 12)))
     with pytest.warns(MienWarning, match=r"test\.csv lacks 3 of the 3 test images of .*fer2013\.csv"):
         load(tmp_path)
 
@@ -136,9 +136,7 @@ def test_an_archive_of_several_csv_files_is_not_guessed_at(tmp_path: Path) -> No
     for order in (("train", "test"), ("test", "train")):
         with tarfile.open(tmp_path / "faces.tar.gz", "w:gz") as archive:
             for name in (*order, "README"):
-                data = (
-                    train_csv() if name == "train" else unlabelled_csv() if name == "test" else "FER2013\n"
-                ).encode()
+                data = (train_csv() if name == "train" else unlabeled_csv() if name == "test" else "FER2013\n").encode()
                 member = tarfile.TarInfo(f"{name}.csv")
                 member.size = len(data)
                 archive.addfile(member, io.BytesIO(data))
@@ -273,7 +271,7 @@ def of_counts(counts: dict[str, dict[str, int]], drawn: bool = False) -> Dataset
 
 
 def test_the_published_class_counts_are_known() -> None:
-    assert recognised(of_counts(FER2013)) == {"Training": [], "PublicTest": [], "PrivateTest": []}
+    assert recognized(of_counts(FER2013)) == {"Training": [], "PublicTest": [], "PrivateTest": []}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_if_altered(of_counts(FER2013))

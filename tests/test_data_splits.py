@@ -150,15 +150,15 @@ def test_duplicate_groups() -> None:
         (fer(), {"duplicates": "drop"}, "duplicates='drop'"),
         (fer(), {"name": "kfold", "fold": 5}, "no fold 5 of 5"),
         (fer(), {"name": "kfold", "folds": 1}, "no fold 0 of 1"),
-        (make(np.arange(20) % 2), {}, "made here has no labelled Training rows"),
-        (make(np.arange(20) % 2, ["Training"] * 20), {}, "no labelled PublicTest rows"),
+        (make(np.arange(20) % 2), {}, "made here has no labeled Training rows"),
+        (make(np.arange(20) % 2, ["Training"] * 20), {}, "no labeled PublicTest rows"),
         (make(np.array([0] * 20 + [1])), {"name": "study"}, "21 images in 2 classes, the rarest with 1, are too few"),
         (
             make(np.array([0] * 30 + [1] * 3)),
             {"name": "study"},
             "33 images in 2 classes, the rarest with 3, are too few",
         ),
-        (make(np.full(20, -1)), {"name": "study"}, "no labelled Training rows"),
+        (make(np.full(20, -1)), {"name": "study"}, "no labeled Training rows"),
         (make(np.arange(3)), {"name": "kfold"}, "3 images cannot make 5 folds"),
     ],
 )

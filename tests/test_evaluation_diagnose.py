@@ -174,7 +174,7 @@ def test_what_is_low_depends_on_chance() -> None:
     assert "50.0%" in found.evidence
 
 
-def test_regularised_down_is_told_to_loosen() -> None:
+def test_regularized_down_is_told_to_loosen() -> None:
     found = diagnose(curves(20, 0.32, 0.42, 1.7, 1.5, 8))
     assert found.kind == "underfit"
     assert "less augmentation" in found.advice

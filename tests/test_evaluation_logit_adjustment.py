@@ -8,7 +8,7 @@ from mien.evaluation import logit_adjustment
 
 
 def overlooking(n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities and labels of a classifier that favours class 0 of three."""
+    """Probabilities and labels of a classifier that favors class 0 of three."""
     rng = np.random.default_rng(0)
     labels = rng.choice(3, n, p=[0.6, 0.3, 0.1])
     score = rng.normal(0, 1, (n, 3)) + 1.5 * np.eye(3)[labels] + [0.8, 0, 0]
@@ -46,5 +46,5 @@ def test_rows_do_not_choose_their_own_constants():
 
 def test_a_class_nobody_shows_is_refused():
     p, labels = overlooking(100)
-    with pytest.raises(MienError, match="no row is labelled 2"):
+    with pytest.raises(MienError, match="no row is labeled 2"):
         logit_adjustment.fit(p, np.where(labels == 2, 0, labels), (2,))

@@ -118,7 +118,7 @@ def test_curves_that_were_lost_are_drawn_as_far_as_they_go(tmp_path: Path) -> No
 
 def test_averages_leave_out_classes_of_a_few_people(tmp_path: Path) -> None:
     few = dataset().subset(np.arange(8 * 19))
-    with pytest.raises(MienError, match="20 labelled images"):
+    with pytest.raises(MienError, match="20 labeled images"):
         plots.class_averages(few, tmp_path / "a.png")
 
 

@@ -115,11 +115,11 @@ def test_read_refuses_with_the_row(tmp_path: Path, text: str, words: str) -> Non
 
 def faces(n: int, usage: list[str], labels: list[int], seed: int = 0) -> Dataset:
     images = np.random.default_rng(seed).integers(0, 256, (n, 48, 48), dtype=np.uint8)
-    return Dataset(images, np.array(labels), np.array(usage), EMOTIONS, source="labelled")
+    return Dataset(images, np.array(labels), np.array(usage), EMOTIONS, source="labeled")
 
 
 def pair() -> tuple[Dataset, Dataset]:
-    """A labelled set of 2 Training, 3 PublicTest and 2 PrivateTest rows, and its test rows in another order."""
+    """A labeled set of 2 Training, 3 PublicTest and 2 PrivateTest rows, and its test rows in another order."""
     whole = faces(7, ["Training"] * 2 + ["PublicTest"] * 3 + ["PrivateTest"] * 2, [0, 1, 2, 3, 4, -1, -1])
     test = replace(whole.subset(np.array([5, 4, 2, 6, 3])), labels=np.full(5, -1), source="test.csv")
     return test, whole
@@ -139,7 +139,7 @@ def test_copies_with_different_labels_are_matched_in_their_order() -> None:
     assert submission.match_test_rows(test, whole).labels.tolist() == [-1, 4, 2, -1, 3]
 
 
-def test_without_labelled_test_rows_nothing_is_known() -> None:
+def test_without_labeled_test_rows_nothing_is_known() -> None:
     test, whole = pair()
     found = submission.match_test_rows(test, whole.subset(whole.usage == "Training"))
     assert (found.labels == -1).all()

@@ -84,7 +84,7 @@ def test_explain_takes_a_face_and_gives_an_overlay() -> None:
     assert mien.explain(face, other).emotion == other
 
 
-def test_the_overlay_is_coloured_where_it_is_hot_and_gray_where_not() -> None:
+def test_the_overlay_is_colored_where_it_is_hot_and_gray_where_not() -> None:
     heat = np.zeros((48, 48), np.float32)
     heat[:, 24:] = 1
     overlay = lay_over(np.full((48, 48), 128, np.uint8), heat).astype(int)
@@ -94,7 +94,7 @@ def test_the_overlay_is_coloured_where_it_is_hot_and_gray_where_not() -> None:
     assert overlay[:, 190:].mean() > overlay[:, :100].mean()
 
 
-def test_annotating_marks_the_face_in_its_emotions_colour_and_leaves_the_rest() -> None:
+def test_annotating_marks_the_face_in_its_emotions_color_and_leaves_the_rest() -> None:
     picture = portrait().resize((1024, 1024), Image.Resampling.BICUBIC)
     before = picture.tobytes()
     (face,) = reader().read(picture)

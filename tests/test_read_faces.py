@@ -257,11 +257,11 @@ def test_a_run_folder_names_its_model_and_a_replaced_file_is_read_anew(tmp_path:
 def test_a_detector_of_ones_own() -> None:
     seen = []
 
-    def centre(image: np.ndarray) -> list[list[int]]:
+    def center(image: np.ndarray) -> list[list[int]]:
         seen.append((image.shape, image.dtype))
         return [[10, 20, 30, 40]]
 
-    (face,) = Reader(tiny_model(), detector=centre).read(portrait())
+    (face,) = Reader(tiny_model(), detector=center).read(portrait())
     assert seen == [((512, 512, 3), np.uint8)]
     assert face.box == (10, 20, 30, 40)
     assert face.score is None

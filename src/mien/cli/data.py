@@ -138,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _info(args: argparse.Namespace) -> None:
     from mien.cli.progress import Busy
-    from mien.data.fer2013 import recognised
+    from mien.data.fer2013 import recognized
     from mien.data.sources import find
     from mien.data.splits import parts_of
     from mien.evaluation.audit import audit
@@ -156,7 +156,7 @@ def _info(args: argparse.Namespace) -> None:
     print(f"fingerprint  {dataset.fingerprint}")
     if dataset.drawn:
         print("drawn        by mien: for demonstrations only, no number measured on them speaks of people")
-    known = recognised(dataset)
+    known = recognized(dataset)
     if known and not any(known.values()):
         print(f"known as     FER2013: {', '.join(known)} with exactly the published class counts")
     print("\n" + _table(dataset))
@@ -195,7 +195,7 @@ def _summary(dataset: "Dataset", parts: "Split", how: str) -> dict[str, Any]:
                 ("no part", ""),
             )
         },
-        "unlabelled": int((dataset.labels < 0).sum()),
+        "unlabeled": int((dataset.labels < 0).sum()),
         "decisions": [as_options(line, LOADING) for line in (*dataset.decisions, how)],
         "left_out": dict(dataset.left_out),
         "drawn": dataset.drawn,
@@ -239,7 +239,7 @@ def _table(dataset: "Dataset") -> str:
     """Images by usage and class."""
     from mien.data.dataset import USAGES
 
-    rows = [("", *dataset.classes, "unlabelled", "all")]
+    rows = [("", *dataset.classes, "unlabeled", "all")]
     for usage in ("", *USAGES):
         here = dataset.usage == usage
         if here.any():

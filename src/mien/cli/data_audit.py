@@ -40,8 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.npz",
         type=Path,
         help="class probabilities of models that did not see the labels (cross-validation), a row for each image or "
-        "for "
-        "each Training image: finds likely label errors",
+        "for each Training image: finds likely label errors",
     )
     source.add_argument(
         "--model", metavar="MODEL", help="take a model's own probabilities; one that saw the labels finds fewer errors"

@@ -32,8 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", dest="old_part", help=argparse.SUPPRESS)
     parser.add_argument("--tta", nargs="+", metavar="VIEWS",
                         help="test-time augmentation: single, flip (image and mirror), shift10 (five shifts and "
-                             "mirrors), "
-                        "rotate6 (three rotations and mirrors) (default: single flip)")  # fmt: skip
+                        "mirrors), rotate6 (three rotations and mirrors) (default: single flip)")  # fmt: skip
     parser.add_argument("--labels", choices=("own", "fer+"), default="own",
                         help="measure against the data's labels or the votes of FER+ (fer2013new.csv beside the "
                              "data)")  # fmt: skip

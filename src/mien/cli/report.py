@@ -17,8 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="run folders, folders with runs in them, model files or names of shipped models; "
                         "the others are compared with the first")  # fmt: skip
     parser.add_argument("--data", type=Path, help="labeled faces to evaluate on now (models need it; runs have figures "
-                                                  "of "
-                        "their own)")  # fmt: skip
+                        "of their own)")  # fmt: skip
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="(default: report.html)"
     )

@@ -15,16 +15,14 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="+", metavar="MODEL", help="a run folder, a model.onnx, or the name of a "
-        "shipped "
-                        "model; several are averaged")  # fmt: skip
+                        "shipped model; several are averaged")  # fmt: skip
     parser.add_argument("--data", type=Path, default=Path("data"), help="where test.csv is (default: data)")
     parser.add_argument("--classes", help=argparse.SUPPRESS)  # of the commands beside this one: explained, not taken
     parser.add_argument("--format", default="auto", help="auto, plain, id0, id1 or like:FILE (default: auto, as the "
                         "example_submission.csv beside test.csv, else plain)")  # fmt: skip
     parser.add_argument("--tta", default="flip", metavar="VIEWS",
                         help="test-time augmentation: single, flip (image and mirror), shift10 (five shifts and "
-                             "mirrors) or "
-                        "rotate6 (three rotations and mirrors) (default: flip)")  # fmt: skip
+                        "mirrors) or rotate6 (three rotations and mirrors) (default: flip)")  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, default=Path("submission.csv"), help="(default: submission.csv)")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     parser.add_argument(

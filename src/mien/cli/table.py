@@ -37,7 +37,7 @@ def _face_line(number: int, face: Mapping[str, Any], width: int, colored: bool) 
 
 
 def bar(share: float, name: str, index: int, colored: bool) -> str:
-    """A share 0..1 as BAR characters; in the class's colour where the output shows colours."""
+    """A share 0..1 as BAR characters; in the class's color where the output shows colors."""
     if not _can_print(BLOCKS):
         return ("#" * round(share * BAR)).ljust(BAR, ".")
     eighths = round(share * BAR * 8)

@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.data import ferplus, yolo
 from mien.data.folder_tree import Folder
-from mien.data.label_files import PictureIndex, files_named, labelled, number_in, read_text, tell_missing
+from mien.data.label_files import PictureIndex, files_named, labeled, number_in, read_text, tell_missing
 from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
@@ -19,7 +19,7 @@ from mien.labels import CONTEMPT, EMOTIONS
 
 
 def find(root: Folder) -> Pictures | None:
-    """The pictures under a folder labelled by a list in a published form: FER+, RAF-DB, ExpW, AffectNet or YOLO."""
+    """The pictures under a folder labeled by a list in a published form: FER+, RAF-DB, ExpW, AffectNet or YOLO."""
     for form in (_ferplus, _rafdb, _expw, _affectnet, yolo.find):
         pictures = form(root)
         if pictures is not None:
@@ -55,7 +55,7 @@ def _ferplus(root: Folder) -> Pictures | None:
     if n := left_out["no majority, unknown or no face, by the votes"]:
         decisions.append(f"left out: {n:,} pictures without a majority, of unknown emotion or no face")
     tell_missing(left_out, decisions, lists[0][1])
-    return labelled(root, "FER+ (label.csv in each folder)", samples, "", decisions, left_out)
+    return labeled(root, "FER+ (label.csv in each folder)", samples, "", decisions, left_out)
 
 
 def _rafdb(root: Folder) -> Pictures | None:
@@ -78,7 +78,7 @@ def _rafdb(root: Folder) -> Pictures | None:
         f"RAF-DB's list {os.path.basename(lists[0][1])} gives labels and parts; {aligned:,} pictures are aligned faces"
     ]
     tell_missing(left_out, decisions, lists[0][1])
-    return labelled(root, "RAF-DB (list_patition_label.txt)", samples, "rafdb", decisions, left_out)
+    return labeled(root, "RAF-DB (list_patition_label.txt)", samples, "rafdb", decisions, left_out)
 
 
 def _expw(root: Folder) -> Pictures | None:
@@ -94,8 +94,7 @@ def _expw(root: Folder) -> Pictures | None:
         if len(words) != 8 or any(number_in(word) is None for word in words[1:]):
             raise MienError(
                 f"{lists[0][1]} line {number} is not ExpW's: a name, the face's number, top, left, right, bottom, "
-                f"confidence "
-                "and expression; correct or delete it"
+                "confidence and expression; correct or delete it"
             )
         top, left, right, bottom = (float(word) for word in words[2:6])
         file = index.find(words[0], lists[0][0].path)
@@ -105,7 +104,7 @@ def _expw(root: Folder) -> Pictures | None:
             samples.append(Sample(file, words[7], "", (left, top, right, bottom)))
     decisions = ["faces cut out of the photos by the boxes of ExpW's label.lst"]
     tell_missing(left_out, decisions, lists[0][1])
-    return labelled(root, "ExpW (label.lst)", samples, "expw", decisions, left_out)
+    return labeled(root, "ExpW (label.lst)", samples, "expw", decisions, left_out)
 
 
 def _affectnet(root: Folder) -> Pictures | None:
@@ -128,7 +127,7 @@ def _affectnet(root: Folder) -> Pictures | None:
     decisions = ["AffectNet's annotations (*_exp.npy) give the labels"]
     if n := left_out["no emotion by its annotation"]:
         decisions.append(f"left out: {n:,} pictures without an emotion in their annotation")
-    return labelled(root, "AffectNet (images/ and annotations/)", samples, "affectnet", decisions, left_out)
+    return labeled(root, "AffectNet (images/ and annotations/)", samples, "affectnet", decisions, left_out)
 
 
 def _npy_number(path: str) -> int | None:

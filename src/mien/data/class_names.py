@@ -109,7 +109,7 @@ class Naming:
 
 
 def is_missing(label: str) -> bool:
-    """Whether a label means that there is none: "", -1, nan, None, null, NA, N/A, ?, -, unlabelled; in any case.
+    """Whether a label means that there is none: "", -1, nan, None, null, NA, N/A, ?, -, unlabeled; in any case.
 
     `name_classes` gives such labels the index UNKNOWN, unless the user names them (classes="none=calm"). "unknown" is
     none of them: some data sets have it as a class, and where it is one, that is told.
@@ -140,7 +140,7 @@ def name_classes(
         if not present:
             raise MienError(f"{where} has no labels but {shown}, which mean none; label some of the faces")
         n = sum(counts[label] for label in missing)
-        decisions.append(f"faces without a label ({shown}), which stay unlabelled: {n:,}")
+        decisions.append(f"faces without a label ({shown}), which stay unlabeled: {n:,}")
     if given != {}:  # as they stand, all may be classes
         _check(present, asked, where)
     if given:

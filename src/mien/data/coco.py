@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from mien.data.folder_tree import Folder
-from mien.data.label_files import PictureIndex, labelled, once_each, read_text, tell_missing, tell_unnamed
+from mien.data.label_files import PictureIndex, labeled, once_each, read_text, tell_missing, tell_unnamed
 from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
@@ -39,7 +39,7 @@ def find(root: Folder) -> Pictures | None:
     if decisions:
         tell_unnamed(root, samples, left_out, decisions)
         samples = once_each(samples, left_out, decisions)
-        return labelled(root, "COCO (a json file of boxes)", samples, "", decisions, left_out)
+        return labeled(root, "COCO (a json file of boxes)", samples, "", decisions, left_out)
     if voc:
         raise MienError(
             f"{voc} is Pascal VOC's, whose boxes mien does not read; export the data as YOLO or COCO, or sort the "

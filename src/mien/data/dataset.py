@@ -1,4 +1,4 @@
-"""The one shape that all data takes: labelled faces as plain arrays."""
+"""The one shape that all data takes: labeled faces as plain arrays."""
 
 import hashlib
 import html
@@ -14,7 +14,7 @@ from mien.labels import EMOTIONS
 SIZE = 48
 USAGES = ("Training", "PublicTest", "PrivateTest")
 USAGE_NAMES = (*USAGES, "")  # by the numbers that files keep
-UNKNOWN = -1  # the label of a face that nobody has labelled
+UNKNOWN = -1  # the label of a face that nobody has labeled
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,7 +52,7 @@ class Dataset:
         return replace(self, images=self.images[index], labels=self.labels[index], usage=self.usage[index])
 
     def counts(self, usage: str | None = None) -> dict[str, int]:
-        """Images per class, in class order; of one usage if given. Unlabelled images are not counted."""
+        """Images per class, in class order; of one usage if given. Unlabeled images are not counted."""
         labels = self.labels if usage is None else self.labels[self.usage == usage]
         numbers = np.bincount(labels[labels >= 0], minlength=len(self.classes))
         return {name: int(n) for name, n in zip(self.classes, numbers, strict=True)}
@@ -86,7 +86,7 @@ class Dataset:
 
     def _repr_html_(self) -> str:
         """A table of images by part and class, for notebooks."""
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in (*self.classes, "unlabelled", "all"))
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in (*self.classes, "unlabeled", "all"))
         rows = ""
         for usage in ("", *USAGES):
             here = self.usage == usage

@@ -14,10 +14,10 @@ FER2013 = {
 _NEAR = 0.02  # a usage whose size is within this share of FER2013's is taken for FER2013
 
 
-def recognised(dataset: Dataset) -> dict[str, list[str]]:
+def recognized(dataset: Dataset) -> dict[str, list[str]]:
     """For each usage that looks like FER2013's: how its counts differ ("sad 4829 instead of 4830"), [] if nowhere.
 
-    A usage looks like FER2013's when its seven emotions sum to about the same number of labelled images. Drawn
+    A usage looks like FER2013's when its seven emotions sum to about the same number of labeled images. Drawn
     faces and usages without labels (PrivateTest, in most copies of the data) are not looked at.
     """
     if dataset.drawn or dataset.classes != EMOTIONS:
@@ -36,7 +36,7 @@ def recognised(dataset: Dataset) -> dict[str, list[str]]:
 
 def warn_if_altered(dataset: Dataset) -> None:
     """Warn (MienWarning) when the data looks like FER2013 and does not have its published class counts."""
-    for usage, differences in recognised(dataset).items():
+    for usage, differences in recognized(dataset).items():
         if differences:
             warnings.warn(
                 f"{dataset.source} looks like FER2013, but its {usage} images are not the published ones: "

@@ -6,7 +6,7 @@ and their relatives with other names, delimiters, quoted lists, a column for eac
 ignored.
 
 FER2013 is 74 million small numbers in text, so they are parsed many at a time: whole rows are joined to one buffer,
-every byte is looked at by a handful of vectorised uint8 operations, and the value that ends at each digit is kept where
+every byte is looked at by a handful of vectorized uint8 operations, and the value that ends at each digit is kept where
 a number really ends. A buffer that is not plainly right goes row by row through `_careful`.
 """
 
@@ -226,7 +226,7 @@ def _check_labels(column: LabelColumn, lines: list[int], name: str) -> None:
     for text, line in zip(column.values, lines, strict=True):
         what = f"has the emotion {text[:20]!a}"
         if is_missing(text):
-            todo = "write its number or name, or delete the row, or give {parameter}, and such rows stay unlabelled"
+            todo = "write its number or name, or delete the row, or give {parameter}, and such rows stay unlabeled"
             raise _fault(name, line, what, f"a label is needed: {todo}", "classes")
         if numbers and (not _WHOLE.fullmatch(text) or int(text) > len(EMOTIONS)):
             raise _fault(name, line, what, f"it must be one of {legend}, or give {{parameter}}", "classes")
@@ -277,7 +277,7 @@ def _plain(text: bytes) -> bytes:
 
 def _parse(texts: list[bytes], out: np.ndarray) -> bool:
     """Parse rows of digits and single spaces into out (n, 2304) uint8; False when anything is out of order."""
-    # Two spaces in front and one behind, so that every digit has its neighbours.
+    # Two spaces in front and one behind, so that every digit has its neighbors.
     buffer = b"".join((b"  ", b" ".join(texts), b" "))
     d = np.frombuffer(buffer, np.uint8) - np.uint8(48)  # a space becomes 240
     digit = (d < 10).view(np.uint8)

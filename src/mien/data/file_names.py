@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mien.data.class_names import PRESETS
 from mien.data.folder_tree import Folder, leave_out_junk
-from mien.data.label_files import labelled, number_in, read_text
+from mien.data.label_files import labeled, number_in, read_text
 from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
 from mien.labels import emotion_of, emotions_of
@@ -57,7 +57,7 @@ def find(root: Folder) -> Pictures | None:
             if left_out:
                 decisions.append(f"left out: {left_out.total():,} pictures whose names are not {layout}'s")
             leave_out_junk(root, decisions, left_out)
-            return labelled(root, f"{layout} (emotions in file names)", samples, "", decisions, left_out)
+            return labeled(root, f"{layout} (emotions in file names)", samples, "", decisions, left_out)
     return None
 
 
@@ -88,7 +88,7 @@ def find_words(root: Folder) -> Pictures | None:
     if left_out:
         decisions.append(f"left out: {left_out.total():,} pictures whose names hold no emotion, or several")
     leave_out_junk(root, decisions, left_out)
-    return labelled(root, "emotions in file names", samples, "", decisions, left_out)
+    return labeled(root, "emotions in file names", samples, "", decisions, left_out)
 
 
 def _sole(folder: Folder) -> Folder:
@@ -123,7 +123,7 @@ def _ck_plus(root: Folder) -> Pictures | None:
         left_out["frames before the last three of a sequence"] += max(len(paths) - _APEX, 0)
     decisions = [f"CK+: the last {_APEX} frames of each sequence with an emotion are taken, as CK+48 does"]
     decisions += [f"left out: {n:,} {reason}" for reason, n in left_out.items() if n]
-    return labelled(root, "CK+ (sequences and *_emotion.txt)", samples, "", decisions, left_out)
+    return labeled(root, "CK+ (sequences and *_emotion.txt)", samples, "", decisions, left_out)
 
 
 def _emotion_of_folder(root: Folder, folder: Folder) -> str | None:

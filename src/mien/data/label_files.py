@@ -140,13 +140,13 @@ def number_in(text: str) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def labelled(
+def labeled(
     root: Folder, layout: str, samples: list[Sample], numbers: str, decisions: list[str], left_out: Counter[str]
 ) -> Pictures:
     if not samples:
         reasons = ", ".join(f"{reason}: {n:,}" for reason, n in left_out.items() if n)
         raise MienError(
-            f"{root.path} is laid out as {layout} and has no labelled pictures ({reasons or 'its list is empty'})"
+            f"{root.path} is laid out as {layout} and has no labeled pictures ({reasons or 'its list is empty'})"
         )
     return Pictures(Path(root.path), layout, samples, numbers, decisions=decisions, left_out=+left_out)
 

@@ -45,9 +45,9 @@ def load(
     skip_broken: leave out, and count in `Dataset.left_out`, pictures that cannot be read.
 
     A file without parts is Training if it has labels; without labels, it is test.csv: PublicTest in its first half,
-    PrivateTest in its second, as Kaggle's. From a folder with several csv files come the labelled rows of
+    PrivateTest in its second, as Kaggle's. From a folder with several csv files come the labeled rows of
     icml_face_data.csv or fer2013.csv (else of train.csv, val.csv, test.csv), and after them the rows of test.csv that
-    are not among the labelled ones, matched by pixels and counting copies, with label -1. So all of FER2013 is always
+    are not among the labeled ones, matched by pixels and counting copies, with label -1. So all of FER2013 is always
     35,887 rows in the order of fer2013.csv, with the labels that are there.
 
     What was read is kept in a cache (`mien.data.cache`) and mapped into memory the next time; `cache=False` neither
@@ -134,9 +134,9 @@ def _read(layout: Layout, classes: str | dict[int, str] | None) -> Dataset:
     if len(parts) == 1:
         return parts[0]
     if layout.test:
-        *labelled, test = parts
-        if len(labelled) == 1 and (labelled[0].usage != "Training").any():
-            parts = [labelled[0], _unseen(test, labelled[0], layout)]
+        *labeled, test = parts
+        if len(labeled) == 1 and (labeled[0].usage != "Training").any():
+            parts = [labeled[0], _unseen(test, labeled[0], layout)]
     names = ordered([name for part in parts for name in part.classes])
     decisions = [line for part in parts for line in part.decisions]
     labels = np.concatenate([_renumbered(part, names) for part in parts])
@@ -197,10 +197,10 @@ def _dataset(rows: Rows, file: File) -> Dataset:
     return Dataset(rows.images, labels, usage, rows.classes, decisions=rows.decisions)
 
 
-def _unseen(test: Dataset, labelled: Dataset, layout: Layout) -> Dataset:
-    """The rows of test.csv that are not among the labelled PublicTest and PrivateTest rows, counting copies."""
-    held_out = labelled.usage != "Training"
-    known = Counter(image.tobytes() for image in labelled.images[held_out])
+def _unseen(test: Dataset, labeled: Dataset, layout: Layout) -> Dataset:
+    """The rows of test.csv that are not among the labeled PublicTest and PrivateTest rows, counting copies."""
+    held_out = labeled.usage != "Training"
+    known = Counter(image.tobytes() for image in labeled.images[held_out])
     new = []
     for row, image in enumerate(test.images):
         pixels = image.tobytes()
@@ -217,6 +217,6 @@ def _unseen(test: Dataset, labelled: Dataset, layout: Layout) -> Dataset:
             stacklevel=5,
         )
     rest = test.subset(np.array(new, np.int64))
-    if (labelled.usage == _TEST[0]).any():  # all of PublicTest is known, so what is left is PrivateTest
+    if (labeled.usage == _TEST[0]).any():  # all of PublicTest is known, so what is left is PrivateTest
         rest = replace(rest, usage=np.full(len(rest), _TEST[1], dtype=rest.usage.dtype))
     return rest

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mien.data.class_names import PRESETS, is_missing
 from mien.data.folder_tree import Folder, scan
-from mien.data.label_files import PictureIndex, labelled, once_each, tell_missing, tell_unnamed
+from mien.data.label_files import PictureIndex, labeled, once_each, tell_missing, tell_unnamed
 from mien.data.list_columns import ListColumns, box_in, label_in, list_columns, part_in, told_of
 from mien.data.list_tables import ListTable, table_at, tables
 from mien.data.pictures import Pictures, Sample
@@ -58,7 +58,7 @@ def find(root: Folder) -> Pictures | None:
     samples = once_each(samples, left_out, decisions)
     if unread:
         decisions.append(f"left out: {', '.join(unread[:6])}, which names no pictures with labels")
-    return labelled(root, "pictures named by a list", samples, numbers, decisions, left_out)
+    return labeled(root, "pictures named by a list", samples, numbers, decisions, left_out)
 
 
 def names_pictures(path: Path) -> bool:

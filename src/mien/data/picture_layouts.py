@@ -1,4 +1,4 @@
-"""Folders of labelled pictures, by the first layout that fits: a published form, class folders, lists, file names."""
+"""Folders of labeled pictures, by the first layout that fits: a published form, class folders, lists, file names."""
 
 import json
 import os
@@ -18,8 +18,8 @@ from mien.errors import MienError
 from mien.labels import emotion_of
 
 
-def labelled_pictures(root: Folder, classes: str | dict[int, str] | None) -> Pictures | None:
-    """The labelled pictures under a folder, by the first layout that fits; None where there are no pictures.
+def labeled_pictures(root: Folder, classes: str | dict[int, str] | None) -> Pictures | None:
+    """The labeled pictures under a folder, by the first layout that fits; None where there are no pictures.
 
     Folders are classes before lists are, unless none of them is an emotion and a list names other labels.
     """

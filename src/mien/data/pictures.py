@@ -1,4 +1,4 @@
-"""Labelled picture files, found but not yet read, and their decoding into one `Dataset`."""
+"""Labeled picture files, found but not yet read, and their decoding into one `Dataset`."""
 
 import os
 import warnings
@@ -24,7 +24,7 @@ _SHOWN = 100  # broken pictures that an error names
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled face. label: as it stands in the data. usage: "Training", "PublicTest", "PrivateTest" or "".
+    """One labeled face. label: as it stands in the data. usage: "Training", "PublicTest", "PrivateTest" or "".
 
     box: left, top, right, bottom of the face in pixels, or in shares of the picture (0..1) where `relative`.
     """
@@ -38,7 +38,7 @@ class Sample:
 
 @dataclass
 class Pictures:
-    """The labelled pictures under a folder. layout: what it is, for people. numbers: the preset that reads the labels
+    """The labeled pictures under a folder. layout: what it is, for people. numbers: the preset that reads the labels
     when nothing is said. unnamed: the labels are numbers that nothing names. decisions, left_out: see `Dataset`.
     classes: the order and the index of the labels."""
 

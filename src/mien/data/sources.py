@@ -12,7 +12,7 @@ from mien.data.fer2013_csv import no_pixels
 from mien.data.folder_tree import scan
 from mien.data.image import SUFFIXES
 from mien.data.parts import part_of
-from mien.data.picture_layouts import labelled_pictures, names_beside
+from mien.data.picture_layouts import labeled_pictures, names_beside
 from mien.data.pictures import Pictures
 from mien.data.synthetic.generate import MARKER
 from mien.data.tables import npz_kind, parquet_columns
@@ -168,7 +168,7 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
         layout = _choose(path, files, drawn)
         note = (f"left out: {', '.join(sorted(others)[:6])}, which holds no pixels",) if others else ()
         return replace(layout, decisions=(*layout.decisions, *note, *_pictures_beside(path)))
-    pictures = labelled_pictures(scan(path), classes)
+    pictures = labeled_pictures(scan(path), classes)
     if pictures:
         pictures = pictures.named(classes or names_beside(path, pictures))
         return Layout(path, (), pictures, drawn)
@@ -227,8 +227,8 @@ def _nested_tables(path: Path) -> list[File]:
 def _choose(path: Path, files: list[File], drawn: bool) -> Layout:
     """Which of the files make up the data set, with a word for each that does not."""
     full = [file for file in files if file.kind == "full"]
-    labelled = [file for file in files if file.kind == "train"]
-    unlabelled = [file for file in files if file.kind == "test"]
+    labeled = [file for file in files if file.kind == "train"]
+    unlabeled = [file for file in files if file.kind == "test"]
     decisions: list[str] = []
     left: list[tuple[File, str]] = []
     chosen: list[File] = []
@@ -239,31 +239,29 @@ def _choose(path: Path, files: list[File], drawn: bool) -> Layout:
         )[3]
         chosen.append(File(best.path, "full"))
         left += [(file, f"{best.path.name} holds the same kind of rows") for file in full if file is not best]
-        left += [(file, f"{best.path.name} holds the labelled rows and their parts") for file in labelled]
-    elif labelled:
-        chosen += _by_part(labelled, left, decisions)
-    tests = [
-        file for file in unlabelled if file.part == "PrivateTest" or file.path.stem.lower() == "test"
-    ] or unlabelled
+        left += [(file, f"{best.path.name} holds the labeled rows and their parts") for file in labeled]
+    elif labeled:
+        chosen += _by_part(labeled, left, decisions)
+    tests = [file for file in unlabeled if file.part == "PrivateTest" or file.path.stem.lower() == "test"] or unlabeled
     if len(tests) > 1:
         raise _several(tests, "test")
     if any(file.part == "PrivateTest" for file in chosen):
-        left += [(file, "the labelled test file is used") for file in tests]
+        left += [(file, "the labeled test file is used") for file in tests]
     else:
         chosen += [File(file.path, "test") for file in tests]
-    left += [(file, f"{tests[0].path.name} is used") for file in unlabelled if file not in tests]
+    left += [(file, f"{tests[0].path.name} is used") for file in unlabeled if file not in tests]
     decisions += [f"left out: {file.path.name}, for {why}" for file, why in left]
     if len(files) > 1:
         decisions.insert(0, f"read: {', '.join(file.shown for file in chosen)}")
     return Layout(path, tuple(chosen), None, drawn, tuple(decisions))
 
 
-def _by_part(labelled: list[File], left: list[tuple[File, str]], decisions: list[str]) -> list[File]:
-    """Labelled files without a column of parts: each is the part that its name tells, shards of one part together."""
-    if len(labelled) == 1:
-        return labelled
-    named = [file for file in labelled if file.part]
-    unnamed = [file for file in labelled if not file.part]
+def _by_part(labeled: list[File], left: list[tuple[File, str]], decisions: list[str]) -> list[File]:
+    """Labeled files without a column of parts: each is the part that its name tells, shards of one part together."""
+    if len(labeled) == 1:
+        return labeled
+    named = [file for file in labeled if file.part]
+    unnamed = [file for file in labeled if not file.part]
     chosen: list[File] = []
     for part in _ROLES:
         of_part = [file for file in named if file.part == part]
@@ -280,7 +278,7 @@ def _by_part(labelled: list[File], left: list[tuple[File, str]], decisions: list
         decisions.append(f"{unnamed[0].path.name}: the train part")
         return [File(unnamed[0].path, "train", "Training"), *chosen]
     if not chosen:
-        raise _several(labelled, "train")
+        raise _several(labeled, "train")
     left += [(file, "its name tells no part") for file in unnamed]
     return chosen
 

@@ -50,8 +50,7 @@ def split_rows(dataset: Dataset, path: str | Path) -> tuple[Dataset, NDArray[np.
     if len(lines) != len(dataset):
         raise MienError(
             f"{path} has {len(lines):,} rows, {dataset.source or 'the data'} has {len(dataset):,}; a split file "
-            f"belongs to "
-            "one data set, in its order"
+            "belongs to one data set, in its order"
         )
     usage_of = dict(zip(PARTS, USAGES, strict=True)) | {"": ""}
     class_index = {name: i for i, name in enumerate(dataset.classes)} | {"": UNKNOWN}

@@ -32,15 +32,15 @@ class Split:
 def split(
     dataset: Dataset, name: str = "official", seed: int = 7, fold: int = 0, folds: int = 5, duplicates: str = "warn"
 ) -> Split:
-    """Split a data set; train and validation hold labelled rows only.
+    """Split a data set; train and validation hold labeled rows only.
 
-    official: the data's own parts, Training / PublicTest / PrivateTest (labelled or not). Where there is a labelled
+    official: the data's own parts, Training / PublicTest / PrivateTest (labeled or not). Where there is a labeled
         PrivateTest and no PublicTest, as in train/ beside test/, validation is 15 % of every class of Training.
     study: stratified 70/15/15 of the Training rows, with scikit-learn's train_test_split twice in effect
         (test_size .3, then halves, both with `seed`): the same rows in the same order, without needing it.
     kfold: stratified; validation is fold number `fold` of `folds` of the Training rows, train the others, test the
-        labelled PublicTest rows (where there are none, the labelled PrivateTest rows).
-    study and kfold take all labelled rows where the data has no usages, as image folders of one's own.
+        labeled PublicTest rows (where there are none, the labeled PrivateTest rows).
+    study and kfold take all labeled rows where the data has no usages, as image folders of one's own.
 
     duplicates: "warn" (default) warns how many images of validation and test stand in train as exact copies;
     "ignore" does not; "group" keeps exact copies of one image on one side: study and kfold deal whole groups of
@@ -63,7 +63,7 @@ def split(
         has_usage = bool((dataset.usage != "").any())
         rows = np.flatnonzero(known & (dataset.usage == "Training") if has_usage else known)
         if not len(rows):
-            raise MienError(f"{dataset.source or 'the data'} has no labelled Training rows to split; give train.csv")
+            raise MienError(f"{dataset.source or 'the data'} has no labeled Training rows to split; give train.csv")
         # A group of copies is dealt by its first row; without grouping each row is its own group.
         ids = groups[rows] if duplicates == "group" else np.arange(len(rows))
         _, first, member = np.unique(ids, return_index=True, return_inverse=True)
@@ -151,13 +151,13 @@ def _official(
     name = dataset.source or "the data"
     if not len(train):
         raise MienError(
-            f"{name} has no labelled Training rows, which the official split needs; "
+            f"{name} has no labeled Training rows, which the official split needs; "
             "give icml_face_data.csv or fer2013.csv, or choose the split 'study' or 'kfold'"
         )
     if not len(validation):
         if not known[test].any():
             raise MienError(
-                f"{name} has no labelled PublicTest rows, which the official split needs, nor a labelled test set; "
+                f"{name} has no labeled PublicTest rows, which the official split needs, nor a labeled test set; "
                 "give icml_face_data.csv or fer2013.csv, or choose the split 'study' or 'kfold'"
             )
         train, validation = cut_validation(dataset.labels, train, groups if grouped else None, seed)

@@ -153,10 +153,10 @@ def read_npz(path: Path, classes: str | dict[int, str] | None = None) -> Rows:
     unread -= {named, usage[0] if usage else "", *used}
     if unread:
         decisions.append(f"left out: the array{'s' * (len(unread) > 1)} {', '.join(sorted(unread)[:8])}")
-    unlabelled = bool((index < 0).all())
+    unlabeled = bool((index < 0).all())
     images = next(iter(faces.values())) if len(faces) == 1 else np.concatenate(list(faces.values()))
-    labelled = None if unlabelled and codes is None else index
-    return Rows(images, labelled, codes, names, tuple(dict.fromkeys(decisions)))
+    labeled = None if unlabeled and codes is None else index
+    return Rows(images, labeled, codes, names, tuple(dict.fromkeys(decisions)))
 
 
 def _npz_labels(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mien.data.folder_tree import Folder
-from mien.data.label_files import labelled, number_in, read_text
+from mien.data.label_files import labeled, number_in, read_text
 from mien.data.manifests import given_parts
 from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
@@ -65,7 +65,7 @@ def find(root: Folder) -> Pictures | None:
     if elsewhere:
         left_out["pictures without labels/ beside their folder"] += elsewhere
         decisions.append(f"left out: {elsewhere:,} pictures in folders without labels/ beside them")
-    pictures = labelled(root, "YOLO (images/ and labels/)", samples, "", decisions, left_out)
+    pictures = labeled(root, "YOLO (images/ and labels/)", samples, "", decisions, left_out)
     pictures.unnamed = not names
     return pictures
 

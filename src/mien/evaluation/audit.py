@@ -137,7 +137,7 @@ def _largest_band(images: np.ndarray) -> np.ndarray:
         block = images[start : start + 2048].reshape(len(images[start : start + 2048]), -1)
         own = np.arange(len(block))[:, None] * 256 + block
         bins = np.bincount(own.ravel(), minlength=256 * len(block)).reshape(-1, 256)
-        # Sums over five neighbouring levels, as differences of a running sum.
+        # Sums over five neighboring levels, as differences of a running sum.
         total = np.pad(bins, ((0, 0), (3, 2))).cumsum(axis=1)
         share[start : start + 2048] = (total[:, 5:] - total[:, :-5]).max(axis=1) / block.shape[1]
     return share

@@ -71,13 +71,13 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= logits.shape[1]:
         raise MienError(f"labels for the temperature must be integers 0..{logits.shape[1] - 1}; leave unknown ones out")
 
-    centred = logits - logits.max(axis=1, keepdims=True)
-    target = centred[np.arange(len(labels)), labels].mean()
+    centered = logits - logits.max(axis=1, keepdims=True)
+    target = centered[np.arange(len(labels)), labels].mean()
 
     def slope(beta: float) -> float:
         # d NLL / d beta at beta = 1 / temperature. The NLL is convex in beta, so the slope only rises.
-        weights = np.exp(beta * centred)
-        return float(((weights * centred).sum(axis=1) / weights.sum(axis=1)).mean() - target)
+        weights = np.exp(beta * centered)
+        return float(((weights * centered).sum(axis=1) / weights.sum(axis=1)).mean() - target)
 
     low, high = np.log(1 / HOTTEST), np.log(1 / COLDEST)
     for _ in range(40):

@@ -80,7 +80,7 @@ def reach(n: int) -> int:
 
 
 def smooth(series: Series) -> Series:
-    """Centred moving average over 1, 3 or more epochs by the length of the run; shorter at the ends."""
+    """Centered moving average over 1, 3 or more epochs by the length of the run; shorter at the ends."""
     width = reach(len(series))
     return np.array([series[max(0, i - width) : i + width + 1].mean() for i in range(len(series))])
 

@@ -3,11 +3,10 @@
 The reading follows common practice (Goodfellow, Bengio & Courville 2016, chapters 5, 7.8 and 11; Prechelt 1998): a
 validation loss that turns upwards while training goes on is overfitting since its turning point, even while the
 accuracies still creep up; a wide gap between flat curves is overfitting, too; two low flat curves are underfitting.
-With augmentation
-and dropout, training accuracy is measured on harder images than validation accuracy and may lie below it: a negative
-gap is healthy. What counts as low depends on the data: on the share of its largest class, which guessing reaches, and
-for FER2013 on what networks and people are known to reach. A class that is never predicted rightly is said first, and
-is no good fit.
+With augmentation and dropout, training accuracy is measured on harder images than validation accuracy and may lie below
+it: a negative gap is healthy. What counts as low depends on the data: on the share of its largest class, which guessing
+reaches, and for FER2013 on what networks and people are known to reach. A class that is never predicted rightly is said
+first, and is no good fit.
 
 The gap of a run is that of its last epoch. Over WIDE_GAP it is overfitting (unless validation accuracy still climbs),
 from SLIGHT_GAP on it is moderate, below it is small.

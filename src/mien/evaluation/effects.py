@@ -33,9 +33,9 @@ class Arm:
     """One training of a study with all its seeds.
 
     train, val: accuracies (S, E), 0..1, by seed and epoch; the last validation accuracy is the finished model's, single
-    view, where metrics.json has it. n_train, n_validation: images behind them. correct: (S, N)
-    bool, of the last epoch's weights, in the order of rows (N,); both None where a seed kept no predictions. version:
-    "0.2", or "0.1" for records of that version.
+    view, where metrics.json has it. n_train, n_validation: images behind them. correct: (S, N) bool, of the last
+    epoch's weights, in the order of rows (N,); both None where a seed kept no predictions. version: "0.2", or "0.1" for
+    records of that version.
     """
 
     seeds: tuple[int, ...]

@@ -20,7 +20,7 @@ FEWEST = 20  # images below which an average may still show a person, and is not
 def class_averages(dataset: Dataset, path: str | Path, title: str = "The average face of each class") -> Path:
     """The mean face of each class, and below how it differs from the mean of all: where each expression sits.
 
-    Only classes of at least 20 labelled images are drawn, so that no single person can be made out. Stamped
+    Only classes of at least 20 labeled images are drawn, so that no single person can be made out. Stamped
     where the data set is drawn. Raises MienError where no class has that many.
     """
     names, means, counts = [], [], []
@@ -31,7 +31,7 @@ def class_averages(dataset: Dataset, path: str | Path, title: str = "The average
             means.append(dataset.images[rows].mean(axis=0, dtype=np.float64))
             counts.append(len(rows))
     if not means:
-        raise MienError(f"no class of {dataset.source or 'the data'} has {FEWEST} labelled images to average")
+        raise MienError(f"no class of {dataset.source or 'the data'} has {FEWEST} labeled images to average")
     # Brightness is set aside: it tells of the light. Each class weighs the same in the mean of all.
     faces = np.stack(means)
     faces -= faces.mean(axis=(1, 2), keepdims=True)
@@ -40,7 +40,7 @@ def class_averages(dataset: Dataset, path: str | Path, title: str = "The average
     low, high = np.percentile(faces, [0.5, 99.5])
     subtitle = (
         "Above: the mean of all images of a class, at equal brightness. Below: its difference from the "
-        f"mean of the classes, red brighter, blue darker (full colour at {reach:.0f} of 255 levels)."
+        f"mean of the classes, red brighter, blue darker (full color at {reach:.0f} of 255 levels)."
     )
     with canvas(path, max(6.0, 1.42 * len(means)), 4.25, title, subtitle, dataset.drawn) as figure:
         axes = figure.subplots(2, len(means), squeeze=False)
@@ -64,7 +64,7 @@ def contact_sheet(
     columns: int = 12,
     drawn: bool = False,
 ) -> Path:
-    """A row of images for each class, spread evenly over the data; unlabelled ones (-1) in a row of their
+    """A row of images for each class, spread evenly over the data; unlabeled ones (-1) in a row of their
     own.
 
     images: (N, H, W) uint8. labels: (N,) int. At most `columns` images per class. Raises MienError for no
@@ -74,7 +74,7 @@ def contact_sheet(
         raise MienError("no images for a contact sheet; check the data")
     labels = np.asarray(labels)
     rows = [(name, deep(color(name, i)), np.flatnonzero(labels == i)) for i, name in enumerate(classes)]
-    rows.append(("unlabelled", SOFT, np.flatnonzero(labels < 0)))
+    rows.append(("unlabeled", SOFT, np.flatnonzero(labels < 0)))
     rows = [row for row in rows if len(row[2])]
     subtitle = f"{len(images):,} images; {columns} of each class, spread evenly over the data."
     side, gap = images.shape[1], max(1, images.shape[1] // 24)

@@ -112,8 +112,7 @@ def sentences(subject: Subject) -> list[str]:
     if without:
         copies = figures["n"] - without["n"]
         said.append(f"{copies:,} of the images have an exact copy among the training images; without them it is right "
-                    f"in "
-                    f"{without['accuracy']:.1%}.")  # fmt: skip
+                    f"in {without['accuracy']:.1%}.")  # fmt: skip
     return said
 
 
@@ -141,8 +140,7 @@ def _section(subject: Subject) -> list[str]:
     classes = [score["name"] for score in figures["per_class"]]
     parts.append(
         "<section><h3>What is taken for what</h3><p>Rows are the true class, columns what it is taken for; shares of "
-        "each "
-        f"row.</p>{svg.confusion_table(figures['confusion'], classes)}</section>"
+        f"each row.</p>{svg.confusion_table(figures['confusion'], classes)}</section>"
     )
     parts.append(f"<section><h3>Each class</h3>{_class_table(figures)}</section>")
     other = [name for name in subject.evaluation["evaluations"] if name != subject.part]

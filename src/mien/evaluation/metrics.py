@@ -28,7 +28,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything measured on one set of labelled faces.
+    """Everything measured on one set of labeled faces.
 
     accuracy, macro_f1, ece: 0..1. ece_by_chance: what a perfectly calibrated model would show with so few images.
     accuracy_interval: Wilson's 95 % interval. nll: mean negative log-likelihood in nats. confusion: (C, C) int64, rows
@@ -144,12 +144,12 @@ def _check(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> None:
     if probabilities.ndim != 2 or probabilities.shape[1] != classes:
         raise MienError(f"probabilities have shape {probabilities.shape}; {classes} classes need (N, {classes})")
     if len(probabilities) == 0:
-        raise MienError("nothing to evaluate: this split has no labelled images; choose another split")
+        raise MienError("nothing to evaluate: this split has no labeled images; choose another split")
     if labels.shape != (len(probabilities),) or not np.issubdtype(labels.dtype, np.integer):
         raise MienError(f"labels have shape {labels.shape} and type {labels.dtype}; not {len(probabilities)} integers")
     if labels.min() < 0 or labels.max() >= classes:
         row = int(np.flatnonzero((labels < 0) | (labels >= classes))[0])
-        raise MienError(f"label {labels[row]} in row {row} is not in 0..{classes - 1}; leave unlabelled images out")
+        raise MienError(f"label {labels[row]} in row {row} is not in 0..{classes - 1}; leave unlabeled images out")
     off = ~(np.abs(probabilities.sum(axis=1) - 1) < 1e-3) | (probabilities.min(axis=1) < 0)
     if off.any():
         row = int(np.flatnonzero(off)[0])

@@ -92,7 +92,7 @@ def canvas(
 
 
 def deep(shade: str, share: float = 0.3) -> str:
-    """A hex colour mixed with ink, for letters on white: yellow text cannot be read."""
+    """A hex color mixed with ink, for letters on white: yellow text cannot be read."""
     mixed = (round((1 - share) * int(shade[i : i + 2], 16) + share * int(INK[i : i + 2], 16)) for i in (1, 3, 5))
     return "#" + "".join(f"{level:02x}" for level in mixed)
 

@@ -90,11 +90,11 @@ def read(path: str | Path, classes: Sequence[str] = EMOTIONS) -> np.ndarray:
     return _parse(Path(path), classes)[1]
 
 
-def match_test_rows(test: Dataset, labelled: Dataset) -> Match:
-    """Check that test.csv and the labelled files belong together, and label the test rows that are known.
+def match_test_rows(test: Dataset, labeled: Dataset) -> Match:
+    """Check that test.csv and the labeled files belong together, and label the test rows that are known.
 
-    test: rows of test.csv in its order. labelled: a Dataset with usages; its PublicTest and PrivateTest rows,
-    labelled or not, must all be in test, found by their pixels, each copy counted. Copies with different
+    test: rows of test.csv in its order. labeled: a Dataset with usages; its PublicTest and PrivateTest rows,
+    labeled or not, must all be in test, found by their pixels, each copy counted. Copies with different
     labels are matched in their order. Raises MienError where a row is missing, or where test has rows that a
     full set does not have.
     """
@@ -105,26 +105,26 @@ def match_test_rows(test: Dataset, labelled: Dataset) -> Match:
     known: dict[str, int] = {}
     matched = 0
     for usage in ("PublicTest", "PrivateTest"):
-        rows = np.flatnonzero(labelled.usage == usage)
+        rows = np.flatnonzero(labeled.usage == usage)
         missing = []
         for row in rows.tolist():
-            stack = places.get(labelled.images[row].tobytes())
+            stack = places.get(labeled.images[row].tobytes())
             if stack:
-                labels[stack.pop()] = labelled.labels[row]
+                labels[stack.pop()] = labeled.labels[row]
                 matched += 1
             else:
                 missing.append(row)
         if missing:
             raise MienError(
-                f"{len(missing):,} of {len(rows):,} {usage} images of {labelled.source or 'the data'} are "
+                f"{len(missing):,} of {len(rows):,} {usage} images of {labeled.source or 'the data'} are "
                 f"not in {test.source or 'the test rows'} (first: row {missing[0]}); take both from one place"
             )
-        known[usage] = int((labelled.labels[rows] >= 0).sum())
-    both = all((labelled.usage == usage).any() for usage in known)
+        known[usage] = int((labeled.labels[rows] >= 0).sum())
+    both = all((labeled.usage == usage).any() for usage in known)
     if both and matched != len(test):
         raise MienError(
             f"{test.source or 'the test rows'} has {len(test):,} rows, PublicTest and PrivateTest of "
-            f"{labelled.source or 'the data'} have {matched:,}; take both from one place"
+            f"{labeled.source or 'the data'} have {matched:,}; take both from one place"
         )
     return Match(labels, known)
 

@@ -78,9 +78,10 @@ def line_chart(
     return _figure(title, "".join(parts), f'<ul class="legend">{legend}</ul>' if len(lines) > 1 else "")
 
 
-def reliability_chart(title: str, confidence: NDArray[np.float64], accuracy: NDArray[np.float64],
-count: NDArray[np.int64],
-                      edges: NDArray[np.float64]) -> str:  # fmt: skip
+def reliability_chart(
+    title: str, confidence: NDArray[np.float64], accuracy: NDArray[np.float64], count: NDArray[np.int64],
+    edges: NDArray[np.float64],
+) -> str:  # fmt: skip
     """Accuracy at each confidence as bars beside the diagonal of perfect calibration; pale where under 20 images."""
     plot = _Plot((0, 1), (0, 1))
     parts = [plot.axes("confidence", percent, percent)]

@@ -32,8 +32,8 @@ def annotate(
 ) -> Image.Image:
     """A copy of a picture with its faces marked: `annotate(image, mien.read(image))`.
 
-    image: as `mien.read` takes it. faces: of that picture, or of a film's frame
-    (mien.read_video), whose labels begin with their ids.
+    image: as `mien.read` takes it. faces: of that picture, or of a film's frame (mien.read_video), whose labels begin
+    with their ids.
 
     Large faces get a box, a label and a card of bars, small ones a box and a label, tiny ones a box. A card never
     covers a face: where there is no room for it, the picture gets a column at its right for up to COLUMN_CARDS of

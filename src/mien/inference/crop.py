@@ -58,7 +58,7 @@ def _cut(image: Image.Image, box: NDArray[np.float64], size: int, margin: float)
 
 
 def _inside(start: float, side: float, length: int) -> float:
-    """Move a stretch of `side` that begins at `start` into 0..length; centre it where it does not fit."""
+    """Move a stretch of `side` that begins at `start` into 0..length; center it where it does not fit."""
     if side >= length:
         return (length - side) / 2
     return min(max(start, 0.0), length - side)

@@ -44,7 +44,7 @@ TURNED_SCORE = 0.8  # least score of a face that is seen only when turned
 # Longer side of the picture at each look. YuNet sees faces of about 12 to 400 pixels.
 FIRST, CLOSE_UP, DETAIL = 640, 256, 1920
 ENOUGH = 480  # from here to FIRST a picture is looked at as it is
-OVERLAP = 192  # of neighbouring tiles: wider than any face that only the tiles can show
+OVERLAP = 192  # of neighboring tiles: wider than any face that only the tiles can show
 STRIDES = (8, 16, 32)
 
 

@@ -29,8 +29,7 @@ def normalize_input(faces: NDArray[np.uint8], kind: str) -> NDArray[np.uint8]:
 
     none: as they are.
     percentile: stretched so that the darkest 1 % of the pixels are black and the brightest 1 % white. The limits are
-    the smallest
-        levels at which the cumulative count reaches 1 % and 99 % of the pixels.
+        the smallest levels at which the cumulative count reaches 1 % and 99 % of the pixels.
     standardize: mean 127.5, standard deviation 50 levels, clipped to 0..255.
     equalize: histogram equalization (Gonzalez & Woods), the darkest level of the face to 0.
     adaptive: percentile where those limits are less than 128 levels apart; then, where the mean is below 0.44 of white,

@@ -21,7 +21,7 @@ STEPS = 12  # covers along each side: 144 covered faces are classified together
 SPREAD = 0.11  # of a cover, standard deviation as a fraction of the face's side: about an eye or half a mouth
 OVERLAY = 288  # side of the overlay in pixels
 
-# Colours of the overlay from cold to hot: dark violet, magenta, orange, pale yellow; the hotter, the more opaque.
+# Colors of the overlay from cold to hot: dark violet, magenta, orange, pale yellow; the hotter, the more opaque.
 RAMP = ((20, 11, 52), (132, 32, 107), (229, 92, 48), (246, 215, 70), (252, 255, 200))
 
 
@@ -31,8 +31,7 @@ class Explanation:
 
     probability: of the emotion with nothing covered, 0..1. probability_drop: how much of it goes when the most
     important spot is covered. saliency: (S, S) float32, 0..1, where 1 is that spot; all 0 where covering costs nothing
-    anywhere.
-    overlay: (288, 288, 3) uint8 RGB, the saliency laid over the gray face.
+    anywhere. overlay: (288, 288, 3) uint8 RGB, the saliency laid over the gray face.
     """
 
     emotion: str
@@ -89,7 +88,7 @@ def lay_over(crop: NDArray[Any], heat: NDArray[Any], size: int = OVERLAY) -> NDA
 @lru_cache(maxsize=4)
 def _covers(size: int) -> NDArray[Any]:
     """(STEPS * STEPS, size, size) float32: soft round covers, 0..1, on a grid over the face."""
-    centres = (np.arange(STEPS) + 0.5) * size / STEPS
+    centers = (np.arange(STEPS) + 0.5) * size / STEPS
     pixels = np.arange(size) + 0.5
-    along = np.exp(-((pixels[None] - centres[:, None]) ** 2) / (2 * (SPREAD * size) ** 2))  # (STEPS, size)
+    along = np.exp(-((pixels[None] - centers[:, None]) ** 2) / (2 * (SPREAD * size) ** 2))  # (STEPS, size)
     return (along[:, None, :, None] * along[None, :, None, :]).reshape(-1, size, size).astype(np.float32)

@@ -58,14 +58,13 @@ class PreparedImage(Generic[S]):
 class Reader:
     """Finds and reads faces. Make one and reuse it, from as many threads as you like.
 
-    model: the name of a shipped model, or the path of one made by `mien export`.
-    detector: "yunet"; the path of another YuNet; or a function from an RGB array (H, W, 3) uint8 to rows
-    x, y, width, height[, score], in pixels. threads: for one picture, the threads of onnxruntime; for `read_many` and
-    `stream`, pictures worked on at a time; never more than the machine has cores. flip: average over the mirrored face
-    too (slower, a little more accurate). max_pixels: refuse larger pictures. min_score: of the detector, 0..1. margin:
-    see mien.inference.crop. untrusted: refuse
-    formats that let a small file work for minutes. find_turned: where the detector is unsure, look for faces that lie
-    or stand on their heads, too, and read them upright.
+    model: the name of a shipped model, or the path of one made by `mien export`. detector: "yunet"; the path of another
+    YuNet; or a function from an RGB array (H, W, 3) uint8 to rows x, y, width, height[, score], in pixels. threads: for
+    one picture, the threads of onnxruntime; for `read_many` and `stream`, pictures worked on at a time; never more than
+    the machine has cores. flip: average over the mirrored face too (slower, a little more accurate). max_pixels: refuse
+    larger pictures. min_score: of the detector, 0..1. margin: see mien.inference.crop. untrusted: refuse formats that
+    let a small file work for minutes. find_turned: where the detector is unsure, look for faces that lie or stand on
+    their heads, too, and read them upright.
     """
 
     def __init__(

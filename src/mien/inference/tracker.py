@@ -63,7 +63,7 @@ class Tracker:
         self._next = 1
 
     def update(self, faces: Sequence[Face], time: float, duration: float = 0.0) -> list[TrackedFace]:
-        """Take in the faces of the frame at `time` (seconds, growing). duration: seconds until the next one is to be read.
+        """Take in the faces of the frame at `time` (seconds, growing). duration: seconds until the next one is read.
 
         Returns them with their ids, in the order of ids.
         """

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
 
 WRITABLE = (".mp4", ".m4v", ".mov", ".mkv", ".avi")
-TICK = Fraction(
-    1, 60_000
-)  # of the clock of a written film: 24, 25, 30, 50 and 60 frames per second are whole numbers of it
+# Of the clock of a written film: 24, 25, 30, 50 and 60 frames per second are whole numbers of it.
+TICK = Fraction(1, 60_000)
 QUALITY = {"libx264": {"crf": "20", "preset": "veryfast"}, "mpeg4": {"q:v": "3"}, "mjpeg": {"q:v": "3"}}
 BT709 = 1  # ITU-T H.273's number of its matrix, primaries and transfer
 

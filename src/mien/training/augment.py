@@ -1,8 +1,8 @@
 """Data augmentation: pure functions on a whole batch at once, each switched off by zero.
 
 A batch is float32 (N, 1, H, W), normalized. All chance comes in as uniform numbers (N, NUMBERS), a row an image, so
-that what
-happens to an image depends on its row alone: not on the batch it stands in, nor on the process that works on it.
+that what happens to an image depends on its row alone: not on the batch it stands in, nor on the process that works on
+it.
 """
 
 from functools import lru_cache

@@ -25,10 +25,9 @@ def join(first: Path, second: Path, output: Path, below: float) -> None:
     """Write the model file that asks `second` for the faces whose margin in `first` is under `below`; atomically.
 
     Its logits are those of `first` over that network's temperature; for faces that both see, the mean with those of
-    `second`,
-    which count twice: on the faces that are hard for `first`, `second` alone is too sure. So its own temperature is 1.
-    Metadata but for name and number of parameters are those of `second`. Raises MienError where the two do not take the
-    same faces and know the same classes.
+    `second`, which count twice: on the faces that are hard for `first`, `second` alone is too sure. So its own
+    temperature is 1. Metadata but for name and number of parameters are those of `second`. Raises MienError where the
+    two do not take the same faces and know the same classes.
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper

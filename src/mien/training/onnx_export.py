@@ -1,6 +1,6 @@
-"""From torch to the model file that the rest of mien reads: ONNX, normalisation inside, metadata beside the weights.
+"""From torch to the model file that the rest of mien reads: ONNX, normalization inside, metadata beside the weights.
 
-Input `faces`, uint8 (N, 48, 48); output `logits`, float32 (N, classes). Initialisers keep the names of torch's state
+Input `faces`, uint8 (N, 48, 48); output `logits`, float32 (N, classes). Initializers keep the names of torch's state
 dict, so a shipped model can also be trained further (`weights`).
 """
 
@@ -23,7 +23,7 @@ from mien.inference.model_file import FORMAT, state_dict
 
 
 class Exported(nn.Module):
-    """A network behind its normalisation: uint8 (N, S, S) in, logits (N, classes) out."""
+    """A network behind its normalization: uint8 (N, S, S) in, logits (N, classes) out."""
 
     def __init__(self, network: nn.Module, mean: float, std: float) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ def export(
     wrapped = Exported(network, mean, std).eval()
     faces = torch.zeros(2, size, size, dtype=torch.uint8)
     with quiet():
-        # Unoptimised, so that batch norms keep their weights; onnxruntime folds them when it loads the model.
+        # Unoptimized, so that batch norms keep their weights; onnxruntime folds them when it loads the model.
         program = torch.onnx.export(
             wrapped, (faces,), dynamo=True, input_names=["faces"], output_names=["logits"],
             dynamic_shapes={"faces": {0: torch.export.Dim("n", min=1)}}, external_data=False, optimize=False,

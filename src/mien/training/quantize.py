@@ -160,9 +160,10 @@ def relu_before_pool(model: Any) -> None:
 
 
 def pool_and_flatten(model: Any) -> None:
-    """Call a mean over a map's sides GlobalAveragePool, and a reshape to (number of faces, the rest) Flatten, for which
-    the exporter has
-    ten nodes: in 8 bits the pool then needs no float32 around it."""
+    """Call a mean over a map's sides GlobalAveragePool, and a reshape to (number of faces, the rest) Flatten.
+
+    The exporter has ten nodes for the two; in 8 bits the pool then needs no float32 around it.
+    """
     from onnx import helper, numpy_helper
 
     graph = model.graph
@@ -217,7 +218,7 @@ def quantize_static(source: Path, output: Path, faces: np.ndarray) -> None:
             nodes_to_exclude=[node.name for node in wide],
         )  # fmt: skip
     model = onnx.load(str(output))
-    describe(model, {**metadata, "quantised": "int8"})
+    describe(model, {**metadata, "quantized": "int8"})
     strip(model)
     _leave_logits_wide(model.graph)
     _derive_bias_scales(model.graph)

@@ -261,8 +261,7 @@ def check(recipe: Recipe) -> None:
     if recipe.progressive_resizing_from < 48 and recipe.head == "dense":
         raise MienError(
             f"{{parameter}} = {recipe.progressive_resizing_from} needs a network with global pooling, which takes "
-            f"images of "
-            f"any size; '{recipe.network}' has a dense head: leave it at 48",
+            f"images of any size; '{recipe.network}' has a dense head: leave it at 48",
             parameter="progressive_resizing_from",
         )
 

@@ -45,13 +45,13 @@ def face_set(
 def adapt_recipe(recipe: Recipe, dataset: Dataset) -> Recipe:
     """The recipe as it can be followed on this data set, with a warning for each change.
 
-    Without labelled PublicTest faces there is no official split, and the study's (70/15/15 by class) takes its place. A
+    Without labeled PublicTest faces there is no official split, and the study's (70/15/15 by class) takes its place. A
     teacher that knows other classes has nothing to teach. Raises MienError for a teacher that is not there.
     """
     if recipe.split == "official" and split_name(dataset) != "official":
         warnings.warn(
             MienWarning(
-                f"{dataset.source} has no labelled PublicTest faces to validate on; splitting it 70/15/15 by class "
+                f"{dataset.source} has no labeled PublicTest faces to validate on; splitting it 70/15/15 by class "
                 "instead ({parameter} study)", parameter="split",
             ), stacklevel=2,
         )  # fmt: skip

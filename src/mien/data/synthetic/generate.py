@@ -4,9 +4,9 @@
     draw_files("data/drawn", 6000)  the same as Kaggle's files
     draw_face("happy", seed=3)      one face, of any size
 
-Heads, hair, skin, age, glasses, beards, pose, light, occluders, blur and noise are sampled; brows, eyes, nose and
-mouth move by action units (Ekman & Friesen 1978), often weakly; LABEL_NOISE of the labels are
-wrong. A number measured on these faces says that the software works; it says nothing about people.
+Heads, hair, skin, age, glasses, beards, pose, light, occluders, blur and noise are sampled; brows, eyes, nose and mouth
+move by action units (Ekman & Friesen 1978), often weakly; LABEL_NOISE of the labels are wrong. A number measured on
+these faces says that the software works; it says nothing about people.
 """
 
 from collections.abc import Iterable, Iterator
@@ -97,7 +97,7 @@ def draw_files(directory: str | Path, n: int = 6000, seed: int = 0) -> Dataset:
     """Write `draw(n, seed)` to `directory` as Kaggle's files, and return it; each file appears whole or not.
 
     train.csv (`emotion,pixels`, the Training rows), test.csv (`pixels`, PublicTest then PrivateTest),
-    icml_face_data.csv (`emotion, Usage, pixels`, all rows, all labelled), and a note, DRAWN_BY_MIEN.txt, by
+    icml_face_data.csv (`emotion, Usage, pixels`, all rows, all labeled), and a note, DRAWN_BY_MIEN.txt, by
     which `load` knows that the faces are drawn. Raises MienError where it cannot write, and where the
     directory holds data without that note: real data is never written over, nor taken for drawn.
     """

@@ -10,7 +10,7 @@ const BOTTOM = 30;
 /**
  * A chart of one or more series over the epochs.
  * options: {label, x: [numbers], series: [{name, color, values: [number | null], dashed}], format: value -> text,
- * height, marks: [{x, text, color}], low, high (limits that must be in sight)}. color: a CSS colour.
+ * height, marks: [{x, text, color}], low, high (limits that must be in sight)}. color: a CSS color.
  */
 export function lineChart(options) {
   const legend = h(

@@ -43,7 +43,7 @@ export function difference(first, second, caption) {
   });
 }
 
-// From which weight of its colour a cell wants white letters in the light theme, and black ones in the dark theme.
+// From which weight of its color a cell wants white letters in the light theme, and black ones in the dark theme.
 const TURNS = { hit: [82, 63], miss: [101, 66], better: [101, 59], worse: [101, 63] };
 
 function paint(kind, weight) {

@@ -114,7 +114,7 @@ function drawFace(draw, face, color, several, total) {
   draw.fillText(text, left + size / 2, top + high / 2);
 }
 
-/** Black or white, whichever is read more easily on a colour "#rrggbb". */
+/** Black or white, whichever is read more easily on a color "#rrggbb". */
 export function inkOn(color) {
   const [r, g, b] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
   return 0.299 * r + 0.587 * g + 0.114 * b > 150 ? "#14161c" : "#ffffff";

@@ -11,7 +11,7 @@ export function title(name) {
   return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
-/** Hex colour of an emotion in the model's card. */
+/** Hex color of an emotion in the model's card. */
 export function colorOf(card, emotion) {
   return card.colors[card.classes.indexOf(emotion)] ?? "#8d99ae";
 }

@@ -211,7 +211,7 @@ function evaluations(run) {
   draw();
   return h(
     "section",
-    { "aria-labelledby": "confusion-title" },
+    { "aria-labeledby": "confusion-title" },
     h(
       "div",
       { class: "toolbar section" },

@@ -11,7 +11,7 @@ export function statusOf(run) {
   return h("span", { class: `status ${run.status}`, text: run.status === "running" ? "training" : "stopped" });
 }
 
-/** The verdict as a coloured word. */
+/** The verdict as a colored word. */
 export function verdictOf(run) {
   if (!run.verdict) return h("span", { class: "soft", text: "–" });
   return h("span", {

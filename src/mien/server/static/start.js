@@ -42,7 +42,7 @@ export function startView(take) {
       ),
       h(
         "div",
-        { class: "row centre" },
+        { class: "row center" },
         h("button", { class: "button primary", type: "button", onclick: () => picker.click() }, "Choose photos"),
         h("a", { class: "button", href: "#/live" }, icon("camera"), "Use the camera"),
         picker,

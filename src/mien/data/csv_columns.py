@@ -23,6 +23,9 @@ _LABEL_WORDS = _EMOTION_WORDS | {"label", "labels", "class", "category", "target
 _MEASURES = {"confidence", "conf", "score", "scores", "prob", "probs", "probability", "probabilities", "logits",
              "intensity", "weight", "count", "box", "path", "file", "filename", "valence", "arousal",
              "time"}  # fmt: skip
+_PREDICTED = {"pred", "preds", "predicted", "prediction", "predictions", "predict", "guess", "guessed", "estimated",
+              "output", "detected"}  # fmt: skip
+_CALLED = {"emotion": {"emotion", "emotions", "expression", "facial_expression"}, "label": {"label", "labels"}}
 _SURE_USAGES = ("usage", "split", "subset")  # columns of these names hold parts and nothing else
 _PIXEL_NAMES = ("pixels", "pixel", "pixel_values", "pixel_data", "image_pixels", "image", "img", "image_data", "data",
                 "features")  # fmt: skip
@@ -62,12 +65,23 @@ def emotion_in(name: str) -> bool:
     return not _EMOTION_WORDS.isdisjoint(_words(name))
 
 
+def is_called(name: str, what: str) -> bool:
+    """Whether a column is called "emotion" or "label" and nothing more."""
+    return _usual(name) in _CALLED[what]
+
+
+def is_prediction(name: str) -> bool:
+    """Whether a column's or file's name says that it holds what a model made of the faces."""
+    return not _PREDICTED.isdisjoint(_words(name))
+
+
 def label_columns(names: Sequence[str]) -> list[str]:
     """The names of columns that may hold labels, the likeliest first: emotion, label, class, emo_label, label_text."""
     usual = [name for wanted in EMOTION_NAMES for name in names if _usual(name) == wanted]
     others = [
-        name for name in names if name not in usual and _words(name) & _LABEL_WORDS and not _words(name) & _MEASURES
-    ]
+        name for name in names
+        if name not in usual and _words(name) & _LABEL_WORDS and not _words(name) & (_MEASURES | _PREDICTED)
+    ]  # fmt: skip
     found = [name for name in dict.fromkeys((*usual, *others)) if _usual(name) not in USAGE_NAMES]
     return sorted(found, key=lambda name: not emotion_in(name))
 

@@ -201,12 +201,12 @@ def _labels(
     kept: dict[str, _Codes] = {}
     options = []
     for (title, _), codes in zip(layout.labels, found, strict=True):
-        texts, foreign = decoded(codes.codes)
+        texts, encoding = decoded(codes.codes)
         places = [f"row {line - 1} (line {line})" for line in codes.lines]
         options.append(LabelColumn(title, [label_text(text) for text in texts], codes.all_rows(), places))
         kept[title] = codes
-        if foreign:
-            decisions.append(f"the column {title!r} is not UTF-8 and is read as Windows-1252")
+        if encoding:
+            decisions.append(f"the column {title!r} is not UTF-8 and is read as {encoding}")
     column = choose(options, classes, decisions)
     if classes is None:
         _check_labels(column, kept[column.name].lines, name)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.class_names import PRESETS, is_missing, name_classes, no_class, number_of, parse_classes, unnamed
-from mien.data.csv_columns import emotion_in
+from mien.data.csv_columns import emotion_in, is_called
+from mien.data.encodings import decode
 from mien.errors import MienError
 from mien.labels import EMOTIONS, emotion_of
 
@@ -63,13 +64,11 @@ def label_text(value: Any) -> str:
     return re.sub(r"^(-?\d+)\.0*$", r"\1", str(value).strip())
 
 
-def decoded(fields: Iterable[bytes]) -> tuple[list[str], bool]:
-    """Fields as text, and whether they are Windows-1252 (cp1252), as one that is no UTF-8 tells of all."""
-    fields = list(fields)
-    try:
-        return [field.decode().strip() for field in fields], False
-    except UnicodeDecodeError:
-        return [field.decode("cp1252", "replace").strip() for field in fields], True
+def decoded(fields: Iterable[bytes]) -> tuple[list[str], str]:
+    """Fields as text, and their encoding where it is not UTF-8, as one field tells of all ("" if it is)."""
+    lines = [field.replace(b"\n", b" ") for field in fields]
+    text, encoding = decode(b"\n".join(lines))
+    return [field.strip() for field in text.split("\n")[: len(lines)]], encoding
 
 
 def column_of(name: str, values: Iterable[Any], names: Sequence[str], decisions: list[str]) -> LabelColumn:
@@ -95,8 +94,9 @@ def column_of(name: str, values: Iterable[Any], names: Sequence[str], decisions:
 def choose(columns: Sequence[LabelColumn], classes: str | dict[int, str] | None, decisions: list[str]) -> LabelColumn:
     """The column of labels among some, given in the order of their names' likelihood; the choice is told.
 
-    First the one whose values `classes` names; then one that holds emotions in words, or that names the numbers of
-    another one by one; then one with labels and no measures or numbers of rows, and with "emotion" in its name.
+    First the one whose values `classes` names; then one of words that name the numbers of another one by one; then one
+    that is called emotion; then one that holds emotions in words; then one with labels and no measures or numbers of
+    rows. Raises MienError where numbers are called label and another column has emotions that do not name them.
     """
     if len(columns) == 1:
         return columns[0]
@@ -111,14 +111,22 @@ def choose(columns: Sequence[LabelColumn], classes: str | dict[int, str] | None,
         numbers = column.numbers()
         return (
             bool(asked and present) and all(_plain(value) in asked for value in present),
-            usable and words and 2 * emotions >= len(present),
             usable and words and any(_names(column, other) for other in numbered),
+            usable and is_called(column.name, "emotion"),
+            usable and words and 2 * emotions >= len(present),
             usable,
             emotion_in(column.name),
             numbers in [set(known) for known in PRESETS.values()],
         )
 
     chosen = max(columns, key=worth)  # the first of equals
+    rival = next((other for other in numbered if is_called(other.name, "label") and not _differs(other)), None)
+    sure = any(worth(chosen)[:3]) or is_called(chosen.name, "label")
+    if rival and not sure:
+        raise MienError(
+            f"the columns {rival.name!r} (numbers) and {chosen.name!r} ({', '.join(chosen.present()[:3])}) may both hold "
+            "the labels and do not agree; rename the one that is meant to 'emotion'"
+        )
     others = [column.name for column in columns if column is not chosen]
     decisions.append(f"the column {chosen.name!r} holds the labels; left out: {', '.join(map(repr, others))}")
     return chosen

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.data.encodings import decode
 from mien.data.folder_tree import Folder
-from mien.data.parts import part_of, rank_of
+from mien.data.parts import part_of, rank_of, says_nothing
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
 
@@ -78,7 +79,7 @@ class PictureIndex:
     def _fitting(self, name: str) -> list[str]:
         """Pictures of that file name that share most of the folders before it."""
         words = name.split("/")
-        candidates = self.named.get(words[-1], [])
+        candidates = [path for path in self.named.get(words[-1], []) if self._may_be(path, words[:-1])]
         if len(candidates) < 2:
             return candidates
 
@@ -90,18 +91,33 @@ class PictureIndex:
         most = max(map(shared, candidates))
         return [path for path in candidates if shared(path) == most]
 
+    def _may_be(self, path: str, folders: list[str]) -> bool:
+        """Whether a picture may be the one that a list names in other folders: S1/3.png is not S2/3.png.
+
+        Where a data set was moved, the last folder mostly stays (C:/me/faces/S1/3.png), or there is none any more.
+        """
+        here = _telling(os.path.relpath(os.path.dirname(path), self.root).split(os.sep))
+        there = _telling(folders)
+        moved = folders[:1] == [""] and there != folders[-1]  # what stands before images/ on another machine tells nothing
+        return not here or not there or moved or here.casefold() == there.casefold()
+
     def _part(self, path: str) -> str:
         folders = os.path.relpath(os.path.dirname(path), self.root).split(os.sep)
         return next((part for folder in folders if (part := part_of(folder))), "")
 
     @staticmethod
     def _plain(name: str) -> str:
-        return re.sub(r"^(\./|[A-Za-z]:/)", "", name.strip().replace("\\", "/"))
+        return re.sub(r"^(\./)+", "", re.sub(r"^[A-Za-z]:/", "/", name.strip().replace("\\", "/")))
+
+
+def _telling(folders: list[str]) -> str:
+    """The innermost folder whose name tells its pictures from those of others, as images/ and train/ do not; ""."""
+    return next((f for f in reversed(folders) if f not in ("", ".", "..") and not says_nothing(f)), "")
 
 
 def read_text(path: str, decisions: list[str] | None = None) -> str:
-    """A list of labels as text: UTF-8, UTF-16, or else Windows-1252, which is added to the decisions. Raises MienError
-    for one that is too large."""
+    """A list of labels as text: UTF-8, UTF-16, or else as `decode` finds, which is added to the decisions. Raises
+    MienError for one that is too large."""
     if os.path.getsize(path) > _BYTES:
         raise MienError(f"{path} is too large for a list of labels; delete or move it")
     raw = Path(path).read_bytes()
@@ -109,12 +125,10 @@ def read_text(path: str, decisions: list[str] | None = None) -> str:
         return raw.decode("utf-16", "replace").replace("\0", "")
     if len(raw) >= 8 and not raw[1:512:2].strip(b"\0"):  # without its mark
         return raw.decode("utf-16-le", "replace")
-    try:
-        return raw.decode("utf-8-sig").replace("\0", "")
-    except UnicodeDecodeError:
-        if decisions is not None:
-            decisions.append(f"{os.path.basename(path)} is no UTF-8 and is read as Windows-1252")
-        return raw.decode("cp1252", "replace").replace("\0", "")
+    text, encoding = decode(raw)
+    if encoding and decisions is not None:
+        decisions.append(f"{os.path.basename(path)} is no UTF-8 and is read as {encoding}")
+    return text.replace("\0", "")
 
 
 def files_named(root: Folder, name: str) -> list[tuple[Folder, str]]:

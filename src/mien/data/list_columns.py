@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mien.data.class_names import is_missing
-from mien.data.csv_columns import EMOTION_NAMES, USAGE_NAMES
+from mien.data.csv_columns import EMOTION_NAMES, USAGE_NAMES, is_prediction
 from mien.data.label_files import PictureIndex, number_in
 from mien.data.list_tables import ListTable, is_picture
 from mien.data.parts import part_of
@@ -62,16 +62,35 @@ def list_columns(table: ListTable, index: PictureIndex) -> ListColumns | None:
 
 
 def _label_column(table: ListTable, columns: Sequence[int]) -> int | None:
-    """The column of emotions in words; without one, the first that is called as labels are."""
+    """The column that is called as labels are, or one of emotions in words: that names its numbers one by one, or where
+    none is called so. Raises MienError where two such columns differ."""
     called = [i for name in EMOTION_NAMES for i in columns if table.header[i] == name]
-    for i in [*called, *(i for i in columns if i not in called)]:
-        values = [value for value in table.values(i)[:2000] if not is_missing(value)]
-        emotions = [emotion for value in values if (emotion := emotion_of(value))]
-        if len(set(emotions)) > 1 and len(emotions) >= _ENOUGH * len(values):
-            return i
-    if not called and table.header[0].startswith("field ") and len(columns) == 1:
+    words = [i for i in columns if not is_prediction(table.header[i]) and _emotions_in(table, i)]
+    if meant := [i for i in called if i in words]:
+        return meant[0]
+    numbers = [i for i in called if not words or 2 * len(set(table.values(i))) <= len(table.rows)]  # and no ids
+    if numbers:
+        return next((i for i in words if _names_one_by_one(table, i, numbers[0])), numbers[0])
+    if len({tuple(map(emotion_of, table.values(i))) for i in words}) > 1:
+        names = " and ".join(repr(table.header[i]) for i in words[:2])
+        raise MienError(
+            f"{table.path} has emotions in its columns {names}, which differ; call the one that is meant 'label'"
+        )
+    if not words and table.header[0].startswith("field ") and len(columns) == 1:
         return columns[0]
-    return called[0] if called else None
+    return words[0] if words else None
+
+
+def _emotions_in(table: ListTable, column: int) -> bool:
+    values = [value for value in table.values(column)[:2000] if not is_missing(value)]
+    emotions = [emotion for value in values if (emotion := emotion_of(value))]
+    return len(set(emotions)) > 1 and len(emotions) >= _ENOUGH * len(values)
+
+
+def _names_one_by_one(table: ListTable, words: int, numbers: int) -> bool:
+    """Whether the words of a column stand for the numbers of another."""
+    pairs = set(zip(table.values(words), table.values(numbers), strict=True))
+    return len(pairs) == len({word for word, _ in pairs}) == len({number for _, number in pairs})
 
 
 def _one_hot(table: ListTable, columns: Sequence[int]) -> dict[str, int]:

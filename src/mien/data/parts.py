@@ -64,6 +64,12 @@ def part_of(name: str) -> str | None:
     return None
 
 
+def says_nothing(name: str) -> bool:
+    """Whether a folder's name tells nothing of what is in it, as images, data or train."""
+    words = _words(name)
+    return all(word in _WORDS or word in _BESIDE or word in _STRUCTURE for word in words)
+
+
 def is_form(name: str) -> bool:
     """Whether the name of a part tells that it is one form of it among others, as "train_augmented" or "test_easy"."""
     return any(word in _FORMS for word in _words(name))

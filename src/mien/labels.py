@@ -68,7 +68,7 @@ CODES = {
 # Words that people put beside the name of an emotion: "angry_faces", "0_angry", "emotion-happy".
 _BESIDE = {"face", "faces", "image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "emotion",
            "emotions", "expression", "expressions", "class", "label", "feeling"}  # fmt: skip
-_NEGATIONS = {"not", "no", "non", "un", "never", "without"}
+NEGATIONS = {"not", "no", "non", "un", "never", "without"}
 _NEARLY_ALL = 0.8  # share of the names of a set that must be read so
 
 # Distinct in hue and in lightness, so that they stay apart in print and for color-blind readers.
@@ -114,7 +114,7 @@ def emotions_of(names: Iterable[str]) -> dict[str, str]:
     }
     words = {name: _words(name) for name in names}
     beside = Counter(word for name in names for word in {*words[name]} if emotion_of(word) is None)
-    shared = {word for word, n in beside.items() if 2 * n > len(names)} - _NEGATIONS
+    shared = {word for word, n in beside.items() if 2 * n > len(names)} - NEGATIONS
     between = dict(known)
     for name in names:
         meant = {emotion for word in words[name] if (emotion := emotion_of(word))}

@@ -1,6 +1,7 @@
 """The command line: finds the command, parses, calls. Holds no logic."""
 
 import importlib
+import io
 import os
 import sys
 import warnings
@@ -46,6 +47,9 @@ GROUPS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 2 bad input or usage, else the command's own."""
+    for stream in (sys.stdout, sys.stderr):  # names of files may hold bytes that are no letters
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = _main(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()

@@ -31,7 +31,7 @@ from mien.data.dataset import SIZE, USAGE_NAMES, Dataset
 from mien.errors import MienError
 from mien.files import atomic_write
 
-VERSION = 3  # to be raised whenever the same source would be read to different arrays
+VERSION = 4  # to be raised whenever the same source would be read to different arrays
 _LIMIT = 2 << 30  # bytes kept; least recently used files go first
 _PAGE = 4096  # the images begin on a page
 _MAGIC = b"mien-faces-2 "
@@ -104,7 +104,7 @@ def clear() -> tuple[int, int]:
 
 def key(*parts: str) -> str:
     """The name under which something made from `parts` (kinds and content hashes) is kept."""
-    return hashlib.sha256("\n".join((str(VERSION), *parts)).encode()).hexdigest()[:32]
+    return hashlib.sha256(os.fsencode("\n".join((str(VERSION), *parts)))).hexdigest()[:32]
 
 
 def content(path: Path) -> str:

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mien.data.class_names import AS_IS
 from mien.data.folder_tree import Folder
@@ -177,7 +177,18 @@ def _class_folders(top: Folder, usage: str, search: Search) -> None:
             raise MienError(f"the class folder {folder.path} holds no pictures; put some in or delete it")
         else:
             search.tell(f"the class folder {os.path.relpath(folder.path, search.root.path)}/ is empty")
-    search.classes += [(folder, folder.name, usage) for folder in inner]
+    search.classes += [(_own_pictures(folder, search), folder.name, usage) for folder in inner]
+
+
+def _own_pictures(folder: Folder, search: Search) -> Folder:
+    """A class folder without the folders within that name another emotion; what else is within belongs to it, told."""
+    own = emotion_of(folder.name) if not search.trusted else None
+    strange = [f for f in _within(folder) if own and emotion_of(f.name) not in (None, own)]
+    search.leave_out(strange, f"it lies in the class folder {folder.name}/ and names another emotion")
+    kept = [f for f in folder.folders if f not in strange]
+    if named := [f.name for f in kept if f.count]:
+        search.tell(f"the pictures in {listed([f'{folder.name}/{name}' for name in named])} count as {folder.name}")
+    return replace(folder, folders=kept) if strange else folder
 
 
 def _without_others(inner: list[Folder], emotions: dict[str, str], usage: str, search: Search) -> list[Folder]:

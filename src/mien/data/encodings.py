@@ -12,8 +12,8 @@ _LOOKED_AT = 1 << 16  # bytes
 
 
 def decode(raw: bytes) -> tuple[str, str]:
-    """Bytes as text, and the encoding where it is not UTF-8 ("" if it is): of those that fit, the one in which most words
-    mean emotions; Windows-1252 where none does."""
+    """Bytes as text, and the encoding where it is not UTF-8 ("" if it is): the one in which most words mean emotions;
+    Windows-1252 where none does in any."""
     try:
         return raw.decode("utf-8-sig"), ""
     except UnicodeDecodeError:

@@ -10,7 +10,7 @@ from mien.data.folder_tree import Folder, leave_out_junk
 from mien.data.label_files import labeled, number_in, read_text
 from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
-from mien.labels import emotion_of, emotions_of
+from mien.labels import NEGATIONS, emotion_of, emotions_of
 
 _CODES = {"an": "angry", "di": "disgust", "fe": "fear", "af": "fear", "ha": "happy", "sa": "sad", "su": "surprise",
           "ne": "neutral"}  # fmt: skip
@@ -74,9 +74,10 @@ def find_words(root: Folder) -> Pictures | None:
         usage = _usage(root, folder)
         for name in folder.pictures:
             words = {word for word in re.split(r"[\W_\d]+", os.path.splitext(name)[0]) if word}
-            known |= {word: emotion_of(word) for word in words if word not in known}
+            known |= {word: _meant(word) for word in words if word not in known}
             emotions = {known[word] for word in words} - {None}
-            if len(emotions) == 1:
+            # Neither not_happy nor happily_surprised is one of the emotions.
+            if len(emotions) == 1 and not NEGATIONS & {word.casefold() for word in words}:
                 samples.append(Sample(os.path.join(folder.path, name), str(emotions.pop()), usage))
             else:
                 left_out["names without an emotion"] += 1
@@ -89,6 +90,11 @@ def find_words(root: Folder) -> Pictures | None:
         decisions.append(f"left out: {left_out.total():,} pictures whose names hold no emotion, or several")
     leave_out_junk(root, decisions, left_out)
     return labeled(root, "emotions in file names", samples, "", decisions, left_out)
+
+
+def _meant(word: str) -> str | None:
+    """The emotion of a word, or of the adjective that an adverb is made of: sadly, happily."""
+    return emotion_of(word) or emotion_of(re.sub(r"(?i)ily$", "y", word)) or emotion_of(re.sub(r"(?i)ly$", "", word))
 
 
 def _sole(folder: Folder) -> Folder:

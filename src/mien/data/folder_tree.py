@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
 
+from mien.data.encodings import decode
 from mien.data.image import SUFFIXES
 from mien.data.parts import natural
 
@@ -54,6 +55,11 @@ class Folder:
         return next((folder for folder in self.folders if folder.name.lower() == name), None)
 
 
+def _readable(name: str) -> str:
+    """A name whose bytes are no UTF-8, as archives of other systems leave it, in letters."""
+    return name if name.isprintable() or name.isascii() else decode(os.fsencode(name))[0]
+
+
 def leave_out_junk(root: Folder, decisions: list[str], left_out: Counter[str]) -> None:
     """Count the pictures in junk folders as left out, aloud."""
     counts = Counter[str]()
@@ -69,7 +75,7 @@ def scan(path: str | os.PathLike[str], _entered: frozenset[tuple[int, int]] = fr
     """List a folder and all below; a folder that links back to one above it is not entered. Raises OSError."""
     here = os.stat(path)
     entered = _entered | {(here.st_dev, here.st_ino)}
-    folder = Folder(os.fspath(path), PurePath(path).name)
+    folder = Folder(os.fspath(path), _readable(PurePath(path).name))
     with os.scandir(path) as listing:
         entries = sorted(listing, key=lambda entry: natural(entry.name))
     for entry in entries:

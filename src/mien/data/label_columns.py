@@ -124,7 +124,7 @@ def choose(columns: Sequence[LabelColumn], classes: str | dict[int, str] | None,
     sure = any(worth(chosen)[:3]) or is_called(chosen.name, "label")
     if rival and not sure:
         raise MienError(
-            f"the columns {rival.name!r} (numbers) and {chosen.name!r} ({', '.join(chosen.present()[:3])}) may both hold "
+            f"the columns {rival.name!r} (numbers) and {chosen.name!r} ({', '.join(chosen.present()[:3])}) may both be "
             "the labels and do not agree; rename the one that is meant to 'emotion'"
         )
     others = [column.name for column in columns if column is not chosen]

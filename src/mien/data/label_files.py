@@ -98,7 +98,7 @@ class PictureIndex:
         """
         here = _telling(os.path.relpath(os.path.dirname(path), self.root).split(os.sep))
         there = _telling(folders)
-        moved = folders[:1] == [""] and there != folders[-1]  # what stands before images/ on another machine tells nothing
+        moved = folders[:1] == [""] and there != folders[-1]  # what stands before images/ elsewhere tells nothing
         return not here or not there or moved or here.casefold() == there.casefold()
 
     def _part(self, path: str) -> str:

@@ -24,14 +24,17 @@ _MANY = 20  # text or json files in a folder from which they are taken for one a
 @dataclass
 class ListTable:
     """A list as it stands: names of its columns in lower case, its whole rows, and what was decided in reading it.
-    usage: the part that its own name or its folder's tells."""
+
+    usage: the part that its own name or its folder's tells. broken: how many rows have more or fewer fields than the
+    header.
+    """
 
     path: str
     folder: str
     header: list[str]
     rows: list[list[str]]
     usage: str
-    short: int = 0
+    broken: int = 0
     decisions: list[str] = field(default_factory=list)
 
     @property
@@ -86,7 +89,7 @@ def table_at(path: str, folder: str, index: PictureIndex | None = None) -> ListT
         return None
     else:
         header, lines = [re.sub(r"[ \-.]+", "_", name.strip().lower()) for name in first], lines[1:]
-    whole = [line for line in lines if len(line) >= len(header)]
+    whole = [line for line in lines if len(line) >= len(header) and not any(map(str.strip, line[len(header) :]))]
     return ListTable(path, folder, header, whole, usage, len(lines) - len(whole), decisions)
 
 
@@ -97,7 +100,12 @@ def _json_rows(text: str, suffix: str, path: str) -> tuple[list[str], list[list[
             content = json.loads(text)
         except ValueError:
             return [], []
-        if isinstance(content, dict) and content and all(isinstance(v, (str, int)) for v in content.values()):
+        # {"0": "happy"} names classes and no pictures.
+        if (
+            isinstance(content, dict)
+            and not all(name.strip().isdecimal() for name in content)
+            and all(isinstance(value, (str, int)) for value in content.values())
+        ):
             return ["file", "label"], [[name, str(label)] for name, label in content.items()]
         records = content if isinstance(content, list) else []
     else:

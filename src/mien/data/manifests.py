@@ -1,10 +1,13 @@
 """Lists that name pictures, with a label each: csv files as Kaggle's of RAF-DB, Hugging Face's metadata, json, text."""
 
+import itertools
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
 from mien.data.class_names import PRESETS, is_missing
+from mien.data.csv_columns import is_prediction
 from mien.data.folder_tree import Folder, scan
 from mien.data.label_files import PictureIndex, labeled, once_each, tell_missing, tell_unnamed
 from mien.data.list_columns import ListColumns, box_in, label_in, list_columns, part_in, told_of
@@ -12,7 +15,9 @@ from mien.data.list_tables import ListTable, table_at, tables
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
 
-_NOT_TOLD = ("rows with too few fields", "rows without a label", "no emotion by its annotation")
+_NOT_TOLD = ("rows of another number of fields than its header", "rows without a label", "no emotion by its annotation")
+
+_SOME, _FEW = 5, 0.05  # faces of which two lists differ, and the share, up to which rows are wrong and no list is
 
 
 def find(root: Folder) -> Pictures | None:
@@ -25,7 +30,11 @@ def find(root: Folder) -> Pictures | None:
     samples: list[Sample] = []
     left_out, decisions, unread = Counter[str](), list[str](), list[str]()
     fault, numbers = "", ""
+    by_list: dict[str, list[Sample]] = {}
     for table in tables(root, index):
+        if reason := no_labels(table):
+            decisions.append(f"left out: {os.path.relpath(table.path, root.path)}, {reason}")
+            continue
         columns = list_columns(table, index)
         if columns is None:
             unread.append(table.name)
@@ -46,6 +55,7 @@ def find(root: Folder) -> Pictures | None:
                 "beside the pictures, and correct their names"
             )
         samples += found
+        by_list[table.path] = found
         decisions.append(f"{os.path.relpath(table.path, root.path)} names {len(found):,} pictures and their labels")
         decisions += table.decisions + told_of(table, columns)
         tell_missing(missing, decisions, table.path)
@@ -54,11 +64,34 @@ def find(root: Folder) -> Pictures | None:
         if fault:
             raise MienError(fault)
         return None
+    _refuse_contradicting(by_list)
     tell_unnamed(root, samples, left_out, decisions)
     samples = once_each(samples, left_out, decisions)
     if unread:
         decisions.append(f"left out: {', '.join(unread[:6])}, which names no pictures with labels")
     return labeled(root, "pictures named by a list", samples, numbers, decisions, left_out)
+
+
+def no_labels(table: ListTable) -> str:
+    """Why a list that names pictures holds no labels of people: a model's answers, or a form for them; "" else."""
+    if {"source", "error", "faces", "emotion", "confidence"} <= set(table.header):
+        return "which mien read has written: a model's answers are no labels"
+    stem = Path(table.path).stem
+    if is_prediction(stem) or re.search(r"submission|submit", stem, re.IGNORECASE):
+        return "whose name says that it holds answers and no labels"
+    return ""
+
+
+def _refuse_contradicting(by_list: dict[str, list[Sample]]) -> None:
+    """Raises MienError where two lists differ in the labels of many faces, as those of two people or of a model do."""
+    labels = {path: {(s.file, s.box): s.label for s in samples} for path, samples in by_list.items()}
+    for (one, first), (other, second) in itertools.combinations(labels.items(), 2):
+        shared = first.keys() & second.keys()
+        differing = sum(first[face] != second[face] for face in shared)
+        if differing >= _SOME and differing > _FEW * len(shared):
+            raise MienError(
+                f"{one} and {other} give {differing:,} faces different labels; which list is meant? Move the other away"
+            )
 
 
 def names_pictures(path: Path) -> bool:
@@ -91,7 +124,7 @@ def _samples(
     table: ListTable, columns: ListColumns, index: PictureIndex, affectnet: bool
 ) -> tuple[list[Sample], Counter[str]]:
     samples, missing = [], Counter[str]()
-    missing["rows with too few fields"] = table.short
+    missing["rows of another number of fields than its header"] = table.broken
     boxes = [box_in(row, columns) for row in table.rows]
     relative = all(box is None or max(box) <= 1 for box in boxes)  # in shares of the picture
     for row, box in zip(table.rows, boxes, strict=True):

@@ -1,17 +1,17 @@
 """Folders of labeled pictures, by the first layout that fits: a published form, class folders, lists, file names."""
 
-import json
 import os
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from mien.data import annotations, coco, file_names, image_folders, manifests
+from mien.data.class_legends import find_legend
 from mien.data.class_names import AS_IS
-from mien.data.folder_tree import Folder
-from mien.data.label_files import read_text
+from mien.data.folder_tree import Folder, scan
 from mien.data.parts import natural
 from mien.data.pictures import Pictures
 from mien.errors import MienError
@@ -81,26 +81,14 @@ def _names_folders(classes: str | dict[int, str]) -> bool:
 
 
 def names_beside(path: Path, pictures: Pictures) -> dict[int, str] | None:
-    """The names that a json file beside numbered folders gives them, as class_to_idx.json: {name: number} or the other
-    way round; None without such. It is told among the decisions."""
-    labels = {sample.label for sample in pictures.samples}
-    if not all(label.isdecimal() for label in labels):
+    """The names that a file beside numbered classes gives them (see class_legends); None without such. It is told among
+    the decisions. Raises MienError where files differ."""
+    legend = find_legend(scan(path), (sample.label for sample in pictures.samples)) if not pictures.numbers else None
+    if legend is None:
         return None
-    for file in sorted(path.glob("*.json")):
-        try:
-            content = json.loads(read_text(str(file)))
-        except ValueError:
-            continue
-        if not isinstance(content, dict):
-            continue
-        if all(isinstance(value, int) for value in content.values()):
-            content = {value: name for name, value in content.items()}
-        if all(str(key).isdecimal() and isinstance(name, str) for key, name in content.items()):
-            names = {int(key): name for key, name in content.items()}
-            if {int(label) for label in labels} <= set(names):
-                pictures.decisions.append(f"the numbers are named by {file.name}")
-                return names
-    return None
+    names, file = legend
+    pictures.decisions.append(f"the numbers are named by {file}")
+    return names
 
 
 def _aside(pictures: Pictures, root: Folder) -> Pictures:
@@ -115,6 +103,9 @@ def _aside(pictures: Pictures, root: Folder) -> Pictures:
         )
     lists = [os.path.relpath(os.path.join(f.path, name), root.path) for f in root.walk() for name in f.files
              if name.lower().endswith((".csv", ".tsv", ".json", ".jsonl"))]  # fmt: skip
+    with suppress(MienError):  # files that differ are refused when they are asked
+        legend = find_legend(root, (sample.label for sample in pictures.samples))
+        used += [legend[1]] if legend else []
     if lists := [name for name in lists if name not in used]:
         pictures.decisions.append(f"left out: {', '.join(lists[:6])}; the class folders give the labels")
     return pictures

@@ -13,6 +13,7 @@ from mien.errors import MienError
 
 _FIRST = 8  # pictures that mostly tell already that a set is no set of zeros and ones
 _ABOVE_1 = 1.5  # rounding and resizing lead a little beyond 1; pictures of 0..255 that stay under it are black
+_LOW = 20  # fractions that end below it are on some scale of their own
 
 
 def only_0_and_1(pixels: NDArray[Any]) -> bool:
@@ -38,6 +39,10 @@ def scale_of(pixels: NDArray[Any], name: str, decisions: list[str]) -> float:
         decisions.append("all pixels are 0 or 1, which are read as black and white")
         return 255.0
     high = float(pixels.max())
+    if _ABOVE_1 < high < _LOW and (pixels[:_FIRST] % 1).any():
+        raise MienError(
+            f"{name} has values up to {high:g}, neither 0..1 nor 0..255; give uint8, 0 to 255, or floats 0 to 1"
+        )
     if not 0 < high <= _ABOVE_1:
         return 1.0
     beyond = f" (the values up to {high:g} are cut off at 1)" if high > 1 else ""

@@ -5,12 +5,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from mien.data.class_legends import yaml_names
 from mien.data.folder_tree import Folder
 from mien.data.label_files import labeled, number_in, read_text
 from mien.data.manifests import given_parts
 from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
+from mien.labels import emotion_of, emotions_of
 
 _LARGEST = 1.5  # a share in a box that is let pass: boxes reach over the edge
 
@@ -35,9 +37,11 @@ def find(root: Folder) -> Pictures | None:
             places += [(part, labels.child(part.name.lower()) or labels, part_of(part.name) or "") for part in inner]
         else:
             places.append((images, labels, part_of(folder.name) or ""))
+    names = _names(root) if places else {}
+    # In a class folder the boxes beside the pictures are of something else, unless they are of emotions.
+    places = [place for place in places if not emotion_of(place[0].name) or emotions_of(names.values())]
     if not places:
         return None
-    names = _names(root)
     samples, left_out = [], Counter[str]()
     listed, lists = given_parts(root) if not any(usage for *_, usage in places) else ({}, [])
     for images, labels, usage in places:
@@ -119,7 +123,7 @@ def _names(root: Folder) -> dict[int, str]:
             path = os.path.join(folder.path, file)
             if file.lower().endswith((".yaml", ".yml")):
                 text = read_text(path)
-                if names := _yaml_names(text):
+                if names := yaml_names(text):
                     found.append((re.search(r"^(train|val|test|nc)\s*:", text, re.MULTILINE) is None, names))
             if file.lower() in ("classes.txt", "obj.names", "labels.txt") and folder.name.lower() != "labels":
                 lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
@@ -135,23 +139,3 @@ def _names(root: Folder) -> dict[int, str]:
                 f"{', '.join(names.values())}); delete the wrong one"
             )
     return first
-
-
-def _yaml_names(text: str) -> dict[int, str]:
-    """`names:` of a yaml file: [a, b], or lines "- a", or lines "0: a"."""
-    text = "\n".join(line for line in re.sub(r"(^|\s)#.*", "", text, flags=re.MULTILINE).splitlines() if line.strip())
-    match = re.search(
-        r"^names:[ \t]*(?P<list>[\[{][^\]}]*[\]}])?(?P<block>(?:\n[ \t]*(?:-|\d+:).*)*)", text, re.MULTILINE
-    )
-    if match is None:
-        return {}
-    items = (match["list"] or "").strip("[]{}").split(",") if match["list"] else match["block"].splitlines()
-    names: dict[int, str] = {}
-    for item in items:
-        text_of = item.strip().removeprefix("-").strip()
-        number, colon, name = text_of.partition(":")
-        numbered = bool(colon) and number.strip().isdecimal()
-        text_of = (name if numbered else text_of).strip().strip("'\"")
-        if text_of:
-            names[int(number) if numbered else len(names)] = text_of
-    return names

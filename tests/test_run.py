@@ -425,7 +425,7 @@ def test_a_tuning_killed_before_its_first_checkpoint_begins_again_with_the_given
     (["submit", "nowhere", "--data", "{data}"], "nowhere"),
     (["submit", "{place}/first", "--data", "{data}", "--format", "xml"], "xml"),
     (["export", "{place}/first", "--int8"], "--data"),
-    (["study", "--networks", "deeep", "--data", "{data}"], "--networks = deeep cannot be"),
+    (["study", "--networks", "deeep", "--data", "{data}"], "--networks = deeep is not possible"),
     (["quickstrat"], "did you mean 'quickstart'"),
 ])  # fmt: skip
 def test_wrong_input_gets_one_line_and_exit_code_2(place, tmp_path, monkeypatch, capsys, argv, says):

@@ -144,7 +144,7 @@ def test_nothing_of_a_picture_is_logged(tmp_path: Path) -> None:
     ("options", "words"),
     [
         (["--model", "none.onnx"], "no model 'none.onnx'"),
-        (["--threads", "0"], "--threads = 0 cannot be"),
+        (["--threads", "0"], "--threads = 0 is not possible"),
         (["--runs", "nowhere"], "--runs nowhere is no folder"),
         (["--workers", "0"], "--workers must be a number from 1 to"),
         (["--host", "no.such.host.invalid"], "is no address of this machine"),

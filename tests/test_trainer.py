@@ -342,8 +342,8 @@ def test_the_study_s_recipes_are_the_study_s():
     ({"epochs": 0}, "epochs = 0"), ({"head": "dense", "network": "nano"}, "head"), ({"input_normalization": "bright"},
     "one of none"), ({"learning_rate": -1.0}, "learning_rate"), ({"conv_drop": 1.0}, "conv_drop"),
     ({"learnig_rate": 1.0}, "did you mean 'learning_rate'"), ({"network": "deep", "progressive_resizing_from": 32},
-    "progressive_resizing_from"), ({"epochs": 1.5}, "epochs = 1.5 cannot be; it should be a whole number"),
-    ({"flip": "yes"}, "True or False"), ({"train_fraction": 0.0}, "it should be above 0, up to 1"),
+    "progressive_resizing_from"), ({"epochs": 1.5}, "epochs = 1.5 is not possible; it must be a whole number"),
+    ({"flip": "yes"}, "True or False"), ({"train_fraction": 0.0}, "it must be above 0, up to 1"),
     ({"fold": 3}, "fold does nothing here: it needs split kfold"), ({"momentum": 0.5}, "it needs optimizer sgd"),
 ])  # fmt: skip
 def test_recipes_refuse_what_makes_no_sense(changes, says):

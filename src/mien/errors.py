@@ -55,7 +55,7 @@ class MienWarning(_Spoken, UserWarning):
 def require(ok: bool, parameter: str, value: object, should: str) -> None:
     """Raise a MienError that names `parameter` and its value unless `ok`; should: what the value should be."""
     if not ok:
-        raise MienError(f"{_PLACE} = {value} cannot be; it should be {should}", parameter=parameter)
+        raise MienError(f"{_PLACE} = {value} is not possible; it must be {should}", parameter=parameter)
 
 
 def install_hint(extra: str) -> str:

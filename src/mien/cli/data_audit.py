@@ -2,10 +2,10 @@
 on."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien.cores import cores
 from mien.errors import MienError
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--model", metavar="MODEL", help="take a model's own probabilities; one that saw the labels finds fewer errors"
     )
-    parser.add_argument(
-        "--threads", type=int, default=os.cpu_count() or 1, help="threads (default: as many as there are cores)"
-    )
+    parser.add_argument("--threads", type=int, default=cores(), help="threads (default: as many as there are cores)")
     parser.add_argument("--overwrite", action="store_true", help="replace the files of an earlier audit in DIR")
     parser.add_argument("--no-cache", action="store_true", help="read the source itself, and keep nothing")
     add_loading_arguments(parser)

@@ -11,12 +11,12 @@ visual recognition".
 """
 
 import argparse
-import os
 import shlex
 from pathlib import Path
 
 from mien.cli.parser import Parser
 from mien.cli.progress import Progress
+from mien.cores import cores
 
 
 def add_arguments(parser: Parser) -> None:
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
     progress = Progress(args.views * len(faces.images), "views", alone=True)
     views = distill_views(
         args.models, faces.images, chosen, dataset.classes, views=args.views, seed=args.seed, mirror=args.mirror,
-        threads=args.threads or os.cpu_count() or 1, device=device, on_step=progress.step,
+        threads=args.threads or cores(), device=device, on_step=progress.step,
     )  # fmt: skip
     progress.clear()
     views.save(args.output)

@@ -9,7 +9,7 @@ mien evaluate hybrid champion --data data/ --corruptions -o robustness.md
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,14 +106,15 @@ def _evaluate(args: argparse.Namespace, dataset: "Dataset") -> None:
     from mien.cli.progress import Progress
     from mien.evaluation.evaluate import evaluate
 
-    results, records = {}, {}
+    results, records, reports = {}, {}, {}
     for source in args.source:
         with Progress(None, "faces", alone=True, before="preparing") as progress:
             result = evaluate(source, dataset, (args.part,), args.tta, args.raise_recall, args.threads, progress)
         if Path(source).is_dir() and result.data["trained_on"]:
             result.save(source)
         results[source] = result
-        records[source] = {**result.to_dict(), **_further(args, dataset, result)}
+        reports[source] = _group_reports(args, dataset, result)
+        records[source] = {**result.to_dict(), **_further(args, result, reports[source])}
     everything = records if len(records) > 1 else next(iter(records.values()))
     _write(args, json.dumps(everything, indent=2) + "\n")
     if args.json:
@@ -123,13 +124,13 @@ def _evaluate(args: argparse.Namespace, dataset: "Dataset") -> None:
         print(("\n" if number else "") + summary_table(result, source))
         if records[source].get("coverage"):
             print("\n" + _coverage_line(records[source]["coverage"]))
-        if args.groups or args.quality:
+        if reports[source]:
             from mien.evaluation import groups
 
-            print("\n" + groups.table(_group_reports(args, dataset, result)))
+            print("\n" + groups.table(reports[source]))
 
 
-def _further(args: argparse.Namespace, dataset: "Dataset", result: "EvaluationResult") -> dict[str, Any]:
+def _further(args: argparse.Namespace, result: "EvaluationResult", reports: Sequence["GroupReport"]) -> dict[str, Any]:
     """What --groups, --quality and --coverage add to the record: `groups`, `coverage`."""
     from mien.evaluation import conformal
 
@@ -139,14 +140,17 @@ def _further(args: argparse.Namespace, dataset: "Dataset", result: "EvaluationRe
     if args.coverage is not None:
         measured = conformal.measure_coverage(part.calibrated(view), part.labels, args.coverage)
         further["coverage"] = measured.to_dict()
-    if args.groups or args.quality:
-        further["groups"] = [report.to_dict() for report in _group_reports(args, dataset, result)]
+    if reports:
+        further["groups"] = [report.to_dict() for report in reports]
     return further
 
 
 def _group_reports(args: argparse.Namespace, dataset: "Dataset", result: "EvaluationResult") -> list["GroupReport"]:
+    """By the attributes of --groups and --quality; none where neither is asked for."""
     from mien.evaluation import groups
 
+    if not (args.groups or args.quality):
+        return []
     (part,) = result.parts.values()
     columns: dict[str, Any] = {}
     if args.groups:

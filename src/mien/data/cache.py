@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from mien.cores import cores
 from mien.data.dataset import SIZE, USAGE_NAMES, Dataset
 from mien.errors import MienError
 from mien.files import atomic_write
@@ -207,7 +208,7 @@ def _hash(path: Path, size: int) -> str:
             file.seek(start)
             return hashlib.sha256(file.read(_PIECE)).digest()
 
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(4, cores())) as pool:
         return hashlib.sha256(b"".join(pool.map(piece, range(0, size, _PIECE)))).hexdigest()
 
 

@@ -10,7 +10,6 @@ every byte is looked at by a handful of vectorized uint8 operations, and the val
 a number really ends. A buffer that is not plainly right goes row by row through `_careful`.
 """
 
-import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.cores import cores
 from mien.data.class_names import is_missing
 from mien.data.csv_columns import PIXELS, Columns, columns
 from mien.data.dataset import SIZE, USAGES
@@ -119,7 +119,7 @@ def read_rows(
     labels, usage, pixels = [_Codes() for _ in layout.labels], _Codes(), _Pixels()
     # Where there is a choice, it is made in the end, and so is what the labels are.
     needed = len(labels) == 1 and classes is None
-    workers = threads or min(4, os.cpu_count() or 1)
+    workers = threads or min(4, cores())
     pending: deque[Future[None]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:

@@ -1,6 +1,5 @@
 """Labeled picture files, found but not yet read, and their decoding into one `Dataset`."""
 
-import os
 import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mien.cores import cores
 from mien.data.class_names import Naming, name_classes
 from mien.data.dataset import SIZE, USAGES, Dataset
 from mien.data.image import open_picture, to_square_gray
@@ -97,7 +97,7 @@ def read(pictures: Pictures, skip_broken: bool = False) -> Dataset:
 
     # Here, not in each thread: filters are shared by all threads, and one that puts them back while another is in its
     # own block leaves warnings ignored for good.
-    with warnings.catch_warnings(record=True) as said, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with warnings.catch_warnings(record=True) as said, ThreadPoolExecutor(min(8, cores())) as pool:
         warnings.simplefilter("always")
         faults = list(pool.map(decode, range(len(samples)), chunksize=8))
     broken = [fault for fault in faults if fault is not None]

@@ -113,7 +113,7 @@ def corrupt(faces: Faces, kind: str, severity: int, seed: int = 0) -> Faces:
     if kind not in KINDS:
         raise MienError(f"no corruption '{kind}'; there are {', '.join(KINDS)}", parameter="kind")
     if severity not in SEVERITIES:
-        raise MienError(f"severity {severity} cannot be; it goes from 1 to 5", parameter="severity")
+        raise MienError(f"severity {severity} is not possible; it goes from 1 to 5", parameter="severity")
     return KINDS[kind](faces, severity, np.random.default_rng([seed, severity]))
 
 

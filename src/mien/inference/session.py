@@ -6,10 +6,11 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+from mien.cores import cores
 from mien.errors import MienError
 from mien.inference.checksum import verify_checksum
 
-CORES = os.cpu_count() or 1  # more threads than these are asked for in vain, and by hundreds slow everything down
+CORES = cores()  # more threads than these are asked for in vain, and by hundreds slow everything down
 
 
 def open_session(path: Path, threads: int = 1) -> Any:

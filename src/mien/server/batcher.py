@@ -6,7 +6,6 @@ their way, so that a single client never waits.
 """
 
 import asyncio
-import os
 import queue
 import threading
 import time
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mien.cores import cores
 from mien.errors import MienError
 from mien.inference.detections import Detections
 from mien.inference.occlusion import Explanation, explain_crop
@@ -47,7 +47,7 @@ class Batcher:
 
     def __init__(self, reader: Reader, settings: Settings, metrics: Metrics) -> None:
         self.reader, self.settings, self.metrics = reader, settings, metrics
-        self.threads = settings.threads or max(1, (os.cpu_count() or 1) // settings.workers)
+        self.threads = settings.threads or max(1, cores() // settings.workers)
         self.decoder = Decoder(settings.max_pixels, settings.decode_timeout)
         self.pool = DaemonPool(self.threads, "mien-detect")
         self.video_threads = max(1, self.threads // 2)

@@ -52,7 +52,7 @@ def convert(
         )
     if not 0 < ask < 1:
         raise MienError(
-            f"{{parameter}} = {ask} cannot be; it is a share of the faces, between 0 and 1", parameter="ask"
+            f"{{parameter}} = {ask} is not possible; it is a share of the faces, between 0 and 1", parameter="ask"
         )
     if dataset is not None and tuple(dataset.classes) != run.classes:
         raise MienError(

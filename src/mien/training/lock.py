@@ -1,5 +1,6 @@
 """A lock on a run folder: one training at a time works in it, and what a killed one left half-written is tidied."""
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -67,7 +68,7 @@ def _lock(handle: int) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         # A file system without locks is no reason not to train.
-        return error.errno not in (11, 13) and not isinstance(error, BlockingIOError)
+        return error.errno not in (errno.EAGAIN, errno.EACCES) and not isinstance(error, BlockingIOError)
     return True
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from mien.cores import cores
 from mien.errors import MienError, require
 from mien.training.fields import require_kind
 
@@ -129,7 +130,7 @@ def machine() -> dict[str, Any]:
     from mien.training import kernels
 
     return {
-        "system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count(),
+        "system": platform.system(), "processor": platform.machine(), "cores": cores(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads(),
         "kernels": kernels.library() is not None,

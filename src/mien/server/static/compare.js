@@ -162,7 +162,7 @@ function mistakes(runs, same) {
   const caption = (run) => `${run.name} minus ${first.name}, in points; green is better`;
   return h(
     "section",
-    { "aria-labeledby": "mistakes-title" },
+    { "aria-labelledby": "mistakes-title" },
     h("div", { class: "toolbar section" }, h("h2", { id: "mistakes-title", text: "Where they differ" })),
     h(
       "div",
@@ -194,7 +194,7 @@ function recipes(runs) {
     h("table", { class: "plain scores" }, h("thead", {}, h("tr", {}, h("td"), heads)), h("tbody", {}, keys.map(row)));
   return h(
     "section",
-    { "aria-labeledby": "recipes-title" },
+    { "aria-labelledby": "recipes-title" },
     h("div", { class: "toolbar section" }, h("h2", { id: "recipes-title", text: "How they were trained" })),
     h(
       "div",

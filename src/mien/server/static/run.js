@@ -211,7 +211,7 @@ function evaluations(run) {
   draw();
   return h(
     "section",
-    { "aria-labeledby": "confusion-title" },
+    { "aria-labelledby": "confusion-title" },
     h(
       "div",
       { class: "toolbar section" },

@@ -9,13 +9,16 @@ import sys
 import threading
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.TiffTags import TAGS_V2
 
 import mien
 from mien import Reader
+from mien.cli.read_images import save_picture
 from mien.data.image import open_picture
 from mien.errors import MienError
 from mien.inference.model import open_model
@@ -133,6 +136,71 @@ def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded() -> None:
     assert open_picture(many_scans(20)).size == (64, 64)
     refused(many_scans(600), "scans", "JPEG")
     refused(many_scans(50), "scans", max_pixels=64 * 64)  # fewer, but of as many pixels as may be
+
+
+def tiff(data: bytes, **tags: int | tuple[int, ...]) -> bytes:
+    """A little-endian TIFF of one strip of 64 x 64 pixels, with tags by their names in Pillow's table."""
+    numbers = {tag.name: number for number, tag in TAGS_V2.items()}
+    tags = {"ImageWidth": 64, "ImageLength": 64, "RowsPerStrip": 64, "StripByteCounts": len(data), **tags}
+    behind = 8 + 2 + 12 * (len(tags) + 1) + 4
+    triples = b"".join(struct.pack("<3H", *value) for value in tags.values() if isinstance(value, tuple))
+    tags["StripOffsets"] = behind + len(triples)
+    directory, used = struct.pack("<H", len(tags)), 0
+    for number, value in sorted((numbers[name], value) for name, value in tags.items()):
+        if isinstance(value, tuple):
+            directory += struct.pack("<HHII", number, 3, 3, behind + used)
+            used += 6
+        else:
+            directory += struct.pack("<HHII", number, 4, 1, value)
+    return b"II*\0" + struct.pack("<I", 8) + directory + bytes(4) + triples + data
+
+
+def test_deep_tiffs_whose_zero_is_white_are_turned() -> None:
+    ramp = (np.arange(64 * 64, dtype=np.uint32) * 16).astype("<u2").reshape(64, 64)
+    black, white = (
+        np.asarray(open_picture(tiff(ramp.tobytes(), BitsPerSample=16, PhotometricInterpretation=kind))).astype(int)
+        for kind in (1, 0)
+    )
+    assert abs(black + white - 255).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("tags", "size", "word"),
+    [
+        ({"BitsPerSample": (16, 16, 16), "SamplesPerPixel": 3, "PlanarConfiguration": 2,
+          "PhotometricInterpretation": 2}, 6, "in planes"),
+        ({"BitsPerSample": 8, "SampleFormat": 2, "PhotometricInterpretation": 1}, 1, "signed pixels"),
+        ({"BitsPerSample": 64, "SampleFormat": 3, "PhotometricInterpretation": 1}, 8, "pixels that cannot be read"),
+        ({"BitsPerSample": (8, 8, 8), "SamplesPerPixel": 3, "PhotometricInterpretation": 2, "NewSubfileType": 1,
+          "SubIFDs": 8}, 3, "raw file"),
+    ],
+)  # fmt: skip
+def test_tiffs_that_would_be_read_wrongly_are_refused(tags: dict[str, Any], size: int, word: str) -> None:
+    refused(tiff(bytes(64 * 64 * size), **tags), word)
+
+
+def test_a_bitmap_whose_alpha_is_zero_everywhere_is_opaque() -> None:
+    rgba = np.dstack([np.asarray(portrait()), np.zeros(portrait().size[::-1], np.uint8)])
+    data = encoded(Image.fromarray(rgba), "BMP")
+    assert np.array_equal(open_picture(data), portrait())
+
+
+@pytest.mark.parametrize(("name", "side"), [("a.jpg", 65_501), ("a.webp", 16_384)])
+def test_a_picture_larger_than_its_format_holds_is_not_written(name: str, side: int, tmp_path: Path) -> None:
+    with pytest.raises(MienError, match="more than this format holds; name it .png"):
+        save_picture(Image.new("L", (side, 1)), tmp_path / name)
+    save_picture(Image.new("L", (side, 1)), tmp_path / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_paths_and_files_that_python_allows(tmp_path: Path) -> None:
+    class Named:
+        def __fspath__(self) -> bytes:
+            return os.fsencode(PORTRAIT)
+
+    assert open_picture(Named()).size == portrait().size  # type: ignore[arg-type]
+    with (tmp_path / "a.jpg").open("wb") as file:
+        refused(file, "open for writing only")
 
 
 @pytest.mark.parametrize("progressive", [False, True])

@@ -284,7 +284,7 @@ def _video_options(
     from mien.cli.inputs import parse_seconds
     from mien.cli.read_video import Outputs, VideoOptions
 
-    every, baseline = parse_seconds(args.every or "0.2s"), parse_seconds(args.baseline or "0")
+    every, baseline = parse_seconds("0.2s" if args.every is None else args.every), parse_seconds(args.baseline or "0")
     if args.baseline is not None and not baseline:
         raise MienError("--baseline is longer than 0 s; give a time such as 10s")
     return Outputs(annotated, timeline), VideoOptions(every, baseline, overwrite=args.overwrite or args.resume)

@@ -88,6 +88,10 @@ def save_picture(image: Image.Image, path: Path) -> None:
     """Write a picture in the format of its suffix (.jpg, .png, .webp), whole or not at all. Raises MienError."""
     if path.suffix.lower() not in WRITABLE:
         raise MienError(f"cannot write a picture as {path}; name it .jpg, .png or .webp")
+    most = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}.get(path.suffix.lower())
+    if most and max(image.size) > most:
+        size = f"{image.width}x{image.height}"
+        raise MienError(f"cannot write {path}: {size} pixels are more than this format holds; name it .png")
     with atomic_write(path) as temporary:
         try:
             image.save(temporary, quality=92)

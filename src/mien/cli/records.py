@@ -136,7 +136,8 @@ def open_writer(
     if there and not os.path.isfile(path):
         raise MienError(f"cannot write {path}: it is not a regular file; without -o, records go to standard output")
     if there and not (resume or overwrite):
-        raise MienError(f"{path} exists; continue it with --resume or replace it with --overwrite")
+        grows = "continue it with --resume or " if kind in ("csv", "jsonl") else ""
+        raise MienError(f"{path} exists; {grows}replace it with --overwrite")
     if kind == "parquet":
         from mien.cli.parquet import open_parquet
 

@@ -3,7 +3,6 @@
 import importlib
 import io
 import os
-import re
 import shlex
 import struct
 import warnings
@@ -15,16 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from mien.data.jpeg_scans import check_scans
 from mien.data.pixel_depth import colors_to_uint8, load_deep, to_uint8
+from mien.data.tiff_kinds import check_tiff, turned, white_is_zero
 from mien.errors import MienError, MienWarning, install_hint
 from mien.files import refuse_address, shortened
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
 
 MAX_PIXELS = 80_000_000  # below the size at which Pillow starts to warn of decompression bombs
-MAX_SCANS = 100  # of a JPEG; cameras and programs write up to 64
-_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")  # of a JPEG; in compressed data FF stands before 00 and D0 to D7
-SCANS_A_PIXEL = 20  # scans times pixels may be this many times max_pixels: a scan of few bytes still visits every pixel
 MEMORY = {"WEBP": 2, "JPEG2000": 2}  # formats whose decoders take this many times the memory of others for a pixel
 BACKGROUND = (255, 255, 255)  # under transparent pixels, as viewers and web pages show them
 
@@ -36,13 +34,8 @@ SUFFIXES = frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".webp",
     ".tif", ".tiff", ".mpo", ".ico", ".jp2", ".avif", ".heic", ".heif", ".hif",
 ))  # fmt: skip
-SEVERAL = {
-    "GIF": "frames",
-    "PNG": "frames",
-    "WEBP": "frames",
-    "AVIF": "frames",
-    "TIFF": "pages",
-}  # what a file may hold
+# What a file may hold.
+SEVERAL = {"GIF": "frames", "PNG": "frames", "WEBP": "frames", "AVIF": "frames", "TIFF": "pages"}
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 
 
@@ -69,16 +62,19 @@ def open_picture(source: Source, max_pixels: int = MAX_PIXELS, untrusted: bool =
     if isinstance(source, (bytes, bytearray, memoryview)):
         file: Any = io.BytesIO(source)
     elif isinstance(source, (str, os.PathLike)):
-        if not os.fspath(source):
+        path = os.fsdecode(source)
+        if not path:
             raise MienError("the name of the picture is empty; give a path")
-        refuse_address(os.fspath(source))
-        file = _open_file(Path(source), name)
+        refuse_address(path)
+        file = _open_file(Path(path), name)
     elif hasattr(source, "read") and hasattr(source, "seekable"):
         file = source
     else:
         raise MienError(f"cannot read a picture from {name}; give a path, bytes, a Pillow image or a numpy array")
     if isinstance(file, io.TextIOBase) or getattr(file, "closed", False):
         raise MienError(f"{name} is {'closed' if file.closed else 'open as text'}; open it with 'rb'")
+    if not getattr(file, "readable", lambda: True)():
+        raise MienError(f"{name} is open for writing only; open it with 'rb'")
     try:
         if not file.seekable():
             file = io.BytesIO(file.read())
@@ -109,7 +105,7 @@ def to_square_gray(image: Image.Image, size: int) -> NDArray[np.uint8]:
 def describe(source: object) -> str:
     """How messages name a source: its path, shortened where it is very long, or what kind of object it is."""
     if isinstance(source, (str, os.PathLike)):
-        return shortened(str(source))
+        return shortened(os.fsdecode(source))
     if isinstance(source, np.ndarray):
         return f"array {source.shape} {source.dtype}"
     if isinstance(source, Image.Image):
@@ -153,17 +149,19 @@ def _decode(file: BinaryIO, name: str, max_pixels: int, formats: tuple[str, ...]
     try:
         image = _identify(file, formats)
     except Exception as error:  # damaged files raise nearly every class there is, in every decoder
-        raise MienError(f"{name} is damaged or cut short: {_one_line(error)}") from error
+        raise _damaged(name, error) from error
     if image is None:
         raise MienError(_not_a_picture(file, name, formats))
     _check_bounds(image, name, max_pixels)
     if image.format in ("JPEG", "MPO"):
-        _check_scans(file, image, name, max_pixels)
+        check_scans(file, image.width * image.height, name, max_pixels)
+    if image.format == "TIFF":
+        check_tiff(image, name)
     if (rawmode := _rawmode(image))[:-1] in ("RGB;16", "RGBA;16", "LA;16"):
         try:
             image = load_deep(image, rawmode, lambda: _again(file, formats), name)
         except Exception as error:
-            raise MienError(f"{name} is damaged or cut short: {_one_line(error)}") from error
+            raise _damaged(name, error) from error
     picture = _upright_rgb(image, name, max_pixels)
     if image.format in SEVERAL:
         _say_others(file, image, name, formats)
@@ -182,29 +180,6 @@ def _say_others(file: BinaryIO, image: Image.Image, name: str, formats: tuple[st
         film = command if image.format in ("GIF", "PNG") and os.path.isfile(name) else ""
         what = SEVERAL[image.format or ""]
         warnings.warn(f"{name} has {count:,} {what}, and the first is read{film}", MienWarning, stacklevel=2)
-
-
-def _check_scans(file: BinaryIO, image: Image.Image, name: str, max_pixels: int) -> None:
-    """Refuse a JPEG whose scans, each of which visits every pixel, would take minutes to decode."""
-    place = file.tell()
-    file.seek(0)
-    scans = _scans(file.read())
-    file.seek(place)
-    if scans > MAX_SCANS or scans * image.width * image.height > SCANS_A_PIXEL * max_pixels:
-        raise MienError(f"{name} is a JPEG of {scans:,} scans, which would take very long to decode; save it anew")
-
-
-def _scans(data: bytes) -> int:
-    """The scans of a JPEG, counted as libjpeg reads it: up to its end, behind which a phone keeps a film."""
-    scans, at = 0, 2
-    while marker := _MARKER.search(data, at):
-        code, at = marker[1][0], marker.end()
-        if code == 0xD9:
-            break
-        if code not in (0x01, 0xD8):  # these two stand alone
-            scans += code == 0xDA
-            at += int.from_bytes(data[at : at + 2])
-    return scans
 
 
 def _identify(file: BinaryIO, formats: tuple[str, ...]) -> Image.Image | None:
@@ -269,7 +244,7 @@ def _upright_rgb(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     except MienError:
         raise
     except Exception as error:
-        raise MienError(f"{name} is damaged or cut short: {_one_line(error)}") from error
+        raise _damaged(name, error) from error
 
 
 def _check_bounds(image: Image.Image, name: str, max_pixels: int) -> None:
@@ -301,7 +276,10 @@ def _rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(to_uint8(np.asarray(image), name)).convert("RGB")
+        pixels = np.asarray(image)
+        return Image.fromarray(to_uint8(turned(pixels) if white_is_zero(image) else pixels, name)).convert("RGB")
+    if image.format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getextrema()[1]:
+        return image.convert("RGB")  # its fourth byte is no alpha, or nothing could be seen
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         return _on_background(image)
     return image.convert("RGB")
@@ -346,5 +324,8 @@ def _not_a_picture(file: BinaryIO, name: str, formats: tuple[str, ...]) -> str:
     return f"{name} is not a picture of a known format (JPEG, PNG, WebP, GIF, BMP, TIFF, ...)"
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__
+def _damaged(name: str, error: BaseException) -> MienError:
+    said = " ".join(str(error).split())[:160] or type(error).__name__
+    if "unknown pixel mode" in said:  # Pillow's word for a TIFF of floats or of a rare depth, which is whole
+        return MienError(f"{name} is a TIFF of pixels that cannot be read; save it with 8 bits a color")
+    return MienError(f"{name} is damaged or cut short: {said}")

@@ -87,6 +87,12 @@ def measure_coverage(probabilities: Probabilities, labels: Labels, coverage: flo
     fit_threshold."""
     probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
     sets = np.empty(probabilities.shape, bool)
+    if len(labels) < 2 * fewest(coverage):
+        raise MienError(
+            f"{len(labels)} images are too few for sets with {coverage:.0%} coverage, fitted on one half and measured on "
+            f"the other; give {2 * fewest(coverage)}",
+            parameter="coverage",
+        )
     for judged, fitted in HALVES:
         threshold = fit_threshold(probabilities[fitted], labels[fitted], coverage)
         sets[judged] = prediction_sets(probabilities[judged], threshold)

@@ -89,7 +89,7 @@ def measure_coverage(probabilities: Probabilities, labels: Labels, coverage: flo
     sets = np.empty(probabilities.shape, bool)
     if len(labels) < 2 * fewest(coverage):
         raise MienError(
-            f"{len(labels)} images are too few for sets with {coverage:.0%} coverage, fitted on one half and measured on "
+            f"{len(labels)} images are too few for sets with {coverage:.0%} coverage, fitted on a half and measured on "
             f"the other; give {2 * fewest(coverage)}",
             parameter="coverage",
         )

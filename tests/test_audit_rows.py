@@ -9,7 +9,7 @@ from PIL import Image
 from mien.data import Dataset
 from mien.data.near_duplicates import connected, near_duplicates
 from mien.data.synthetic.generate import draw
-from mien.errors import MienError
+from mien.errors import MienError, MienWarning
 from mien.evaluation.audit_rows import REASONS, align_probabilities, audit_rows, parts, statistics
 from mien.evaluation.face_scores import NO_FACE, face_scores
 from mien.evaluation.label_errors import confident_joint, find_label_errors
@@ -138,8 +138,12 @@ def test_unlabeled_rows_and_rows_without_probabilities_have_no_label_errors(clea
     dataset = replace(clean, labels=labels)
     probabilities = np.random.default_rng(1).dirichlet(np.ones(7), len(dataset))
     probabilities[5:10] = np.nan
-    audit = audit_rows(dataset, probabilities)
+    with pytest.warns(MienWarning, match="5 rows have no probabilities"):
+        audit = audit_rows(dataset, probabilities)
     assert not audit.flags["label error"][:10].any()
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(MienError, match="probabilities"):
+            audit_rows(dataset, np.full_like(probabilities, wrong))
     assert not audit.flags["contradicting labels"][:5].any()
 
 

@@ -132,10 +132,31 @@ def test_weights_with_a_flipped_bit_are_refused_in_one_line(tmp_path):
     assert load_weights(path).keys() == weights.keys()
 
 
-def test_a_checkpoint_of_another_network_is_refused_in_one_line(tmp_path):
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     from mien.training.recipes import recipe
     from mien.training.state import FaceSet
-    from mien.training.trainer import FORMAT, Trainer
+    from mien.training.trainer import Trainer
+
+    faces = FaceSet(np.zeros((16, 48, 48), np.uint8), np.arange(16) % 7)
+    first = recipe("study/baseline", epochs=1)
+    Trainer(first, seed=1, checkpoint_dir=tmp_path).fit(faces, faces, 7)
+    fewer = FaceSet(faces.images[:9], faces.labels[:9])
+    for chosen, seed, data, word in (
+        (recipe("study/baseline", epochs=2), 1, faces, "epochs was 1"),
+        (first, 2, faces, "seed was 1"),
+        (recipe("study/baseline", epochs=1, split="kfold"), 1, faces, "split was"),
+        (first, 1, fewer, "images was 16"),
+    ):
+        with pytest.raises(MienError, match=word):
+            Trainer(chosen, seed=seed, checkpoint_dir=tmp_path).fit(data, faces, 7)
+    Trainer(first, seed=1, checkpoint_dir=tmp_path).fit(faces, faces, 7)
+
+
+def test_a_checkpoint_of_another_network_is_refused_in_one_line(tmp_path):
+    from mien.training.checkpoint import FORMAT
+    from mien.training.recipes import recipe
+    from mien.training.state import FaceSet
+    from mien.training.trainer import Trainer
 
     faces = FaceSet(np.zeros((4, 48, 48), np.uint8), np.array([0, 1, 2, 0]))
     chosen = recipe("nano", epochs=1, teacher="")

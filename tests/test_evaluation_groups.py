@@ -136,6 +136,7 @@ def test_groups_are_matched_by_file_and_by_row(folders: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(("text", "says"), [
     ("", "holds no groups"), ("row\n1\n", "holds no groups"), ("row,age\n", "holds no groups"),
     ("row,age\n1,old\n99,old\n", "row 3: '99' is no image"), ("row,age\n²,old\n", "row 2: '²' is no image"),
+    ("row,age,age\n1,old,new\n", "two columns 'age'"), ("row,age\n1,old\n1,new\n", "row 3: image 1 has its groups"),
     ("row,age\n1\n", "row 2: 1 values where 2 belong"),
     ("age\nold\n", "1 lines for 40 images"), ("file,age\nnothing.png,old\n", "row 2: there is no file nothing.png"),
 ])  # fmt: skip

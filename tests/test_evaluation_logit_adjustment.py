@@ -46,5 +46,5 @@ def test_rows_do_not_choose_their_own_constants():
 
 def test_a_class_nobody_shows_is_refused():
     p, labels = overlooking(100)
-    with pytest.raises(MienError, match="no row is labeled 2"):
+    with pytest.raises(MienError, match="none of class 2"):
         logit_adjustment.fit(p, np.where(labels == 2, 0, labels), (2,))

@@ -170,6 +170,39 @@ def test_the_exported_model_answers_as_the_run(place):
     assert model.temperature == pytest.approx(run.metrics()["temperature"])
 
 
+def test_records_count_the_images_that_train_and_keep_the_tracker(place, tmp_path, capsys):
+    words = ["--epochs", "1", "--runs", str(tmp_path), "--threads", "1"]
+    command = ["train", "quickstart", "--data", str(place / "data"), *words, "--train-fraction", "0.1"]
+    assert main([*command, "--tracker", "none", "--name", "tenth"]) == 0
+    record = json.loads((tmp_path / "tenth" / "recipe.json").read_text())
+    assert 0.05 * N < record["data"]["n_train"] < 0.15 * N
+    (tmp_path / "tenth" / "metrics.json").unlink()
+    assert main(["train", "--resume", str(tmp_path / "tenth"), "--data", str(place / "data"), "--threads", "1"]) == 0
+    assert json.loads((tmp_path / "tenth" / "recipe.json").read_text())["tracker"] == "none"
+    assert not list(tmp_path.rglob("wandb"))
+
+
+@pytest.mark.parametrize(("argv", "words"), [
+    (["train", "quickstart", "--data", "{data}", "--nodes", "2"], "--nodes needs torchrun"),
+    (["train", "quickstart", "--data", "{data}", "--name", ""], "--name is empty"),
+    (["train", "quickstart", "--data", "{data}", "--network", "vgg"], "--progressive-resizing-from"),
+    (["submit", "nano", "nano", "--data", "{data}"], "nano is named twice"),
+    (["evaluate", "nano", "nano", "--data", "{data}"], "nano is named twice"),
+    (["report", "{run}", "{run}", "-o", "{data}/r.html"], "is named twice"),
+    (["submit", "nano", "--data", "{data}", "-o", "{data}/answers.json"], "name it .csv"),
+    (["submit", "nano", "--data", "{data}", "-o", "{data}/test.csv", "--overwrite"], "file of the data that is read"),
+    (["evaluate", "nano", "--data", "{data}", "-o", "{data}/train.csv", "--overwrite"], "file of the data"),
+    (["evaluate", "nano", "--data", "{data}", "-o", "{data}"], "is a folder"),
+    (["export", "{run}", "-o", "{run}/weights.safetensors", "--overwrite"], "end it with .onnx"),
+    (["data", "draw", ""], "the name of the folder is empty"),
+])  # fmt: skip
+def test_what_would_mislead_or_destroy_is_refused(place, argv, words, capsys):
+    before = {path: path.read_bytes() for path in (place / "data").iterdir() if path.is_file()}
+    assert main([word.format(data=place / "data", run=place / "first") for word in argv]) == 2
+    assert words in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (place / "data").iterdir() if path.is_file()} == before
+
+
 def test_a_finished_run_resumes_to_the_same(place, capsys):
     run = place / "first"
     before = (run / "weights.safetensors").read_bytes()

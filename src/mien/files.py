@@ -122,3 +122,17 @@ def refuse_address(name: str) -> None:
             f"{name} is an address, and mien reads files; copy it to this machine first, then read the copy"
         )
     raise MienError(f"{name} is an address, and mien reads files; fetch it first: {command}  then read {fetched}")
+
+
+def refuse_input(output: Path, data: str | Path) -> None:
+    """Raise MienError where an output would take the place of a file of faces that it is made from."""
+    place = Path(data)
+    inside = place.is_dir() and output.is_file() and place.resolve() in output.resolve().parents
+    if (inside and _holds_faces(output)) or (place.is_file() and output.exists() and output.samefile(place)):
+        raise MienError(f"{output} is a file of the data that is read; choose another name for the output")
+
+
+def _holds_faces(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(4096)
+    return b"pixel" in head.lower() or path.suffix.lower() in (".npz", ".parquet", ".gz") or b"\0" in head

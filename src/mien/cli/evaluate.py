@@ -64,14 +64,21 @@ def run(args: argparse.Namespace) -> None:
 
     from mien.cli.data import load_dataset
     from mien.errors import MienError, MienWarning
+    from mien.evaluation.classifier import refuse_repeated
+    from mien.files import refuse_input
     from mien.inference.model_file import resolve
 
     if args.old_part:
         warnings.warn("--split is called --part now", MienWarning, stacklevel=1)
         args.part = args.old_part
-    if args.output and args.output.exists() and not args.overwrite:
+    if args.output and args.output.is_file() and not args.overwrite:
         raise MienError(f"{args.output} exists; replace it with --overwrite")
+    if args.output:
+        if args.output.is_dir():
+            raise MienError(f"{args.output} is a folder; give the name of a file")
+        refuse_input(args.output, args.data)
     _check(args)
+    refuse_repeated(args.source)
     for source in args.source:
         resolve(source)
     dataset = load_dataset(args.data, args)

@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> None:
         raise MienError("{parameter} does nothing without --first", parameter="ask")
     if args.output.exists() and not args.overwrite:
         raise MienError(f"{args.output} exists; replace it with {{parameter=True}}", parameter="overwrite")
+    if args.output.suffix.lower() != ".onnx":
+        raise MienError(f"{args.output} is no name of a model file; end it with .onnx")
     ask = 0.2 if args.ask is None else args.ask
     with Steps("mien export") as steps:
         steps.on_phase("starting torch")

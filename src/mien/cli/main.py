@@ -100,6 +100,9 @@ def _main(argv: list[str]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         _complain(f"{where}{error.strerror or error}")
         return 2
+    except MemoryError:
+        _complain("there is not enough memory for this; ask for less at a time, or close other programs")
+        return 2
     except KeyboardInterrupt:
         print("mien: stopped", file=sys.stderr)
         return 130

@@ -1,7 +1,7 @@
 """Python parameters in the words of the command line: `classes='rafdb'` as `--classes rafdb`, `dataset` as `--data`."""
 
 import re
-from argparse import ArgumentParser, _SubParsersAction
+from argparse import SUPPRESS, ArgumentParser, _SubParsersAction
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -28,7 +28,7 @@ def option(parser: ArgumentParser, parameter: str | None, words: Sequence[str] =
     if parameter is None:
         return None
     wanted = OPTIONS.get(parameter, parameter)
-    for action in actions(parser, words):
+    for action in sorted(actions(parser, words), key=lambda action: action.help == SUPPRESS):  # old names last
         if action.dest in (wanted, parameter):
             longest = max(action.option_strings, key=len, default=None)
             return longest or str(action.metavar or action.dest).upper()

@@ -27,10 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from mien import data
     from mien.cli.progress import Busy, Progress
+    from mien.evaluation.classifier import refuse_repeated
     from mien.evaluation.html_report import check_output, sentences, write_report
     from mien.evaluation.subjects import find_subjects
 
     check_output(args.output, args.overwrite)  # before the data are read
+    refuse_repeated(args.source)
     find_subjects(args.source, bool(args.data))
     with Busy(f"reading {args.data}"):
         dataset = data.load(args.data) if args.data else None

@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> None:
     from mien.cli.data import loading_words
     from mien.errors import require
     from mien.training.queue import command
+    from mien.training.signals import interrupt_on_sigterm
     from mien.training.study import LINES, lines_in_order, plan, with_epochs
     from mien.training.study_report import write_report
 
@@ -76,7 +77,8 @@ def run(args: argparse.Namespace) -> None:
             print(mark + " ".join(command(training, args.data, machine)))
         return
     if not args.report_only:
-        _train(args, planned, machine)
+        with interrupt_on_sigterm():  # its trainings end with it
+            _train(args, planned, machine)
     write_report(planned, args.output)
     for name in ("study.md", "claims.md"):
         print((args.output / name).read_text())

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from mien.cli.progress import Progress
     from mien.errors import MienError
-    from mien.evaluation.classifier import typed
+    from mien.evaluation.classifier import refuse_repeated, typed
     from mien.evaluation.submit import submit
     from mien.labels import EMOTIONS
 
@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> None:
             f"({numbers}); leave it out",
             parameter="classes",
         )
+    refuse_repeated(args.source)
     with Progress(None, "faces", alone=True, before=f"reading {args.data}") as progress:
         record = submit(
             args.source,

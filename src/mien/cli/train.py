@@ -70,7 +70,9 @@ def add_arguments(parser: Parser) -> None:
         help="train on the views in this file, with what teachers said of them (mien distill-views)",
     )
     parser.add_argument(
-        "--tracker", choices=list(TRACKERS), default="wandb", help="where the run is tracked (default: wandb)"
+        "--tracker",
+        choices=list(TRACKERS),
+        help="where the run is tracked (default: wandb; of a run that is resumed, where it was)",
     )
     runtime = parser.add_argument_group("machine")
     for field in dataclasses.fields(Runtime):
@@ -113,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
     from mien.training.recipes import FIELDS, recipe
     from mien.training.runtime import Runtime, is_first_process
 
+    if args.name == "":
+        raise MienError("{parameter} is empty; give the run a name, or leave it out", parameter="name")
     runtime = Runtime(**{f.name: getattr(args, f.name) for f in dataclasses.fields(Runtime)})
     changes = {n: getattr(args, n) for n in FIELDS if n != "name" and getattr(args, n) is not None}
     split_file = _split_file(changes, typing.get_args(FIELDS["split"].type))
@@ -134,8 +138,10 @@ def run(args: argparse.Namespace) -> int:
                 )
             before = load_run(args.resume)
             chosen, folder, seed = before.recipe, args.resume, int(before.record["seed"])
+            args.tracker = args.tracker or before.record.get("tracker")
         else:
             folder = run_folder(args.runs, args.name, chosen.name, seed)
+        args.tracker = args.tracker or "wandb"
         check_start(
             chosen, folder, seed, runtime, pretrained=args.pretrained, resume=bool(args.resume), track=args.tracker
         )

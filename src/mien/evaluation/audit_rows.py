@@ -1,6 +1,7 @@
 """Audit of each image of a data set: reasons to doubt it, what to do with it, and how light, contrast and sharpness are
 spread over the classes."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,7 +13,7 @@ from mien.data.duplicates import duplicate_groups
 from mien.data.near_duplicates import NearDuplicates, connected, near_duplicates
 from mien.data.split_file import PARTS
 from mien.data.splits import parts_of
-from mien.errors import MienError
+from mien.errors import MienError, MienWarning
 from mien.evaluation.audit import Audit, audit
 from mien.evaluation.face_scores import NO_FACE, face_scores
 from mien.evaluation.label_errors import LabelErrors, find_label_errors
@@ -147,7 +148,8 @@ def parts(dataset: Dataset) -> NDArray[np.str_]:
 def align_probabilities(dataset: Dataset, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     """Probabilities in the rows of the data set, (N, C) float64, NaN where there are none, each row summing to 1.
 
-    Those of all rows, or of the Training rows alone, in order. Raises MienError where neither fits.
+    Those of all rows, or of the Training rows alone, in order. Raises MienError where neither fits, where rows are no
+    probabilities, and where all are NaN. Warns (MienWarning) of those that are.
     """
     chances = np.asarray(probabilities, dtype=np.float64)
     training = np.flatnonzero(dataset.usage == "Training")
@@ -163,8 +165,15 @@ def align_probabilities(dataset: Dataset, probabilities: NDArray[np.floating]) -
     aligned[np.arange(len(dataset)) if shape[0] == len(dataset) else training] = chances
     total = aligned.sum(axis=1, keepdims=True)
     known = np.isfinite(total)
-    if (np.abs(total[known] - 1) > 0.02).any() or (aligned[np.isfinite(aligned)] < 0).any():
+    partly = np.isnan(chances).any(axis=1) & ~np.isnan(chances).all(axis=1)
+    if (np.abs(total[known] - 1) > 0.02).any() or (aligned < 0).any() or np.isinf(chances).any() or partly.any():
         raise MienError("rows must be probabilities that sum to 1; apply softmax to logits", parameter="probabilities")
+    if missing := int(np.isnan(chances).all(axis=1).sum()):
+        if missing == len(chances):
+            raise MienError("all probabilities are NaN; give those of networks that did not see the labels",
+                            parameter="probabilities")  # fmt: skip
+        warnings.warn(f"{missing:,} rows have no probabilities (NaN): nothing is said of their labels",
+                      MienWarning, stacklevel=2)  # fmt: skip
     return np.asarray(aligned / total)
 
 

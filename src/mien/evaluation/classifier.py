@@ -131,3 +131,11 @@ def typed(source: object, name: str) -> str:
         return name
     path = Path(source)
     return str(source) if name in (*path.parts, path.stem) else f"{source} ({name})"
+
+
+def refuse_repeated(sources: Sequence[str | Path]) -> None:
+    """Raise MienError where a model or run is named twice, which would count it twice."""
+    places = [Path(source).resolve() for source in sources]
+    for source, place in zip(sources, places, strict=True):
+        if places.count(place) > 1:
+            raise MienError(f"{source} is named twice; give each model once", parameter="source")

@@ -46,7 +46,7 @@ def fit_threshold(probabilities: Probabilities, labels: Labels, coverage: float 
     rank = ceil((n + 1) * coverage - 1e-9)
     if rank > n:
         raise MienError(
-            f"{n} images are too few for sets with {coverage:.0%} coverage; give {fewest(coverage)}",
+            f"{n} images are too few for sets with {100 * coverage:g}% coverage; give {fewest(coverage)}",
             parameter="coverage",
         )
     scores = more_probable(np.asarray(probabilities, np.float64))[np.arange(n), labels]
@@ -89,8 +89,8 @@ def measure_coverage(probabilities: Probabilities, labels: Labels, coverage: flo
     sets = np.empty(probabilities.shape, bool)
     if len(labels) < 2 * fewest(coverage):
         raise MienError(
-            f"{len(labels)} images are too few for sets with {coverage:.0%} coverage, fitted on a half and measured on "
-            f"the other; give {2 * fewest(coverage)}",
+            f"{len(labels)} images are too few for sets with {100 * coverage:g}% coverage, fitted on a half, measured "
+            f"on the other; give {2 * fewest(coverage)}",
             parameter="coverage",
         )
     for judged, fitted in HALVES:

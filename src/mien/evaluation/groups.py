@@ -81,6 +81,8 @@ def read_groups(path: str | Path, dataset: Dataset) -> dict[str, NDArray[np.str_
     for number, line in enumerate(lines, start=2):
         if len(line) != len(names):
             raise MienError(f"{path}, row {number}: {len(line)} values where {len(names)} belong", parameter="groups")
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise MienError(f"{path} has two columns {twice!r}; give each attribute one", parameter="groups")
     lower = [name.lower() for name in names]
     key = next((i for i, name in enumerate(lower) if name == "row" or name in FILE_COLUMNS), None)
     attributes = [i for i in range(len(names)) if i != key]
@@ -100,6 +102,7 @@ def read_groups(path: str | Path, dataset: Dataset) -> dict[str, NDArray[np.str_
         places = [[i] for i in range(len(lines))]
     elif lower[key] == "row":
         places = [[_row(line[key], number, path, len(dataset))] for number, line in enumerate(lines, start=2)]
+        _refuse_repeated([place[0] for place in places], path)
     else:
         places = _by_file([line[key] for line in lines], path, dataset)
     columns = {names[i]: np.full(len(dataset), "", dtype=object) for i in attributes}
@@ -230,6 +233,14 @@ def _figures(
         evaluation.ece_by_chance,
         evaluation.n < SMALL,
     )
+
+
+def _refuse_repeated(rows: Sequence[int], path: Path) -> None:
+    first: dict[int, int] = {}
+    for number, row in enumerate(rows, start=2):
+        if first.setdefault(row, number) != number:
+            raise MienError(f"{path}, row {number}: image {row} has its groups in row {first[row]} already; "
+                            "give each image one row", parameter="groups")  # fmt: skip
 
 
 def _row(text: str, number: int, path: Path, n: int) -> int:

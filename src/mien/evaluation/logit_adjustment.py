@@ -27,7 +27,7 @@ def fit(p: np.ndarray, labels: np.ndarray, classes: Sequence[int], cost: float =
     for c in classes:
         if not counts[c]:
             raise MienError(
-                f"no row is labeled {c}, one of the classes to lift; take a part of the data that has them all",
+                f"half of the images have none of class {c}, whose recall is to be raised; take a part with more of it",
                 parameter="raise_recall",
             )
     score = np.log(np.maximum(p, 1e-12))

@@ -12,7 +12,7 @@ FORMAT = 2
 # What stands in recipe.json beside the fields of the recipe.
 KEYS = (
     "format", "seed", "pretrained", "stored_views", "classes", "group", "data", "runtime", "machine", "mien",
-    "trackers", "removed",
+    "tracker", "trackers", "removed",
 )  # fmt: skip
 
 # Names of mien 0.1 -> today's.
@@ -66,7 +66,13 @@ def read_record(folder: str | Path) -> dict[str, Any]:
         raise MienError(f"{path} cannot be read as a run's record ({error})") from error
     if not isinstance(record, dict):
         raise MienError(f"{path} is not a run's record: it holds no object")
-    for name, kind in (("data", dict), ("runtime", dict), ("machine", dict), ("trackers", dict), ("classes", list)):
+    for name, kind in (
+        ("data", dict),
+        ("runtime", dict),
+        ("machine", dict),
+        ("trackers", dict),
+        ("classes", list),
+    ):
         if not isinstance(record.get(name, kind()), kind):
             raise MienError(f"{path} is not a run's record: its {name} are {str(record[name])[:40]!r}")
     return upgrade(record, str(path))

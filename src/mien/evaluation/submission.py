@@ -176,6 +176,9 @@ def _parse(path: Path, classes: Sequence[str]) -> tuple[Layout, np.ndarray]:
             f"{path}, row {rows[bad[0]][0]}: '{cells[bad[0]]}' is no class; use 0..{len(classes) - 1} "
             f"or {', '.join(classes)}"
         )
+    ids = [row[1 - column].strip() for _, row in rows] if width == 2 else []
+    if len(set(ids)) < len(ids):
+        raise MienError(f"{path} has the id {max(ids, key=ids.count)!r} in several rows; give each row its own")
     layout = Layout(
         header=header,
         ids=tuple(row[1 - column] for _, row in rows) if width == 2 else None,

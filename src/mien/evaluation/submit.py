@@ -11,7 +11,7 @@ from mien.errors import MienError, require
 from mien.evaluation import metrics, submission
 from mien.evaluation.classifier import Sources, open_classifier
 from mien.evaluation.tta import TTA, resolve_tta
-from mien.files import write_json
+from mien.files import refuse_input, write_json
 
 EXAMPLE = "example_submission.csv"  # Kaggle's own, where it lies beside test.csv
 
@@ -42,6 +42,9 @@ def submit(
         require(isinstance(value, str | Path), name, value, "a path")
     output = Path(output)
     note = output.with_suffix(".json")
+    if output == note:
+        raise MienError(f"{output} is the name of the note beside a submission; name it .csv", parameter="output")
+    refuse_input(output, data)
     for path in (output, note):
         if path.exists() and not overwrite:
             raise MienError(f"{path} exists; replace it with {{parameter=True}}", parameter="overwrite")

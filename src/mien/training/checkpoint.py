@@ -3,6 +3,7 @@
 A kill at any moment leaves a whole file; a damaged one is noticed, and the checkpoint before it takes its place.
 """
 
+import dataclasses
 import hashlib
 import io
 import pickle
@@ -14,7 +15,9 @@ import torch
 
 from mien.errors import MienError, MienWarning
 from mien.files import atomic_write
+from mien.training.recipes import Recipe
 
+FORMAT = 2
 NAME = "checkpoint.pt"
 PREVIOUS = "checkpoint-previous.pt"
 _MARK = b"mien-sha256:"  # stands at the end of the file, before the digest
@@ -65,6 +68,31 @@ def load(folder: Path) -> dict[str, Any]:
             parameter="name",
         )
     raise MienError(f"{folder / NAME} does not exist; is {folder} a run that was started with 'mien train'?")
+
+
+def told(recipe: Recipe, seed: int, images: int) -> dict[str, Any]:
+    """What a checkpoint says of the training that writes it."""
+    return {"format": FORMAT, "recipe": {**dataclasses.asdict(recipe), "seed": seed, "images": images}}
+
+
+def check(state: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    """Raise MienError where a checkpoint is of mien 0.1, or of another recipe or seed or number of training images than
+    the run goes on with (see `told`)."""
+    if state.get("format") != FORMAT:
+        raise MienError(
+            f"{folder / NAME} is of mien 0.1, whose random numbers were others; train anew under another {{parameter}}",
+            parameter="name",
+        )
+    changed = [
+        f"{name} was {value}" for name, value in state.get("recipe", {}).items()
+        if name in now["recipe"] and now["recipe"][name] != value
+    ]  # fmt: skip
+    if changed:
+        raise MienError(
+            f"{folder / NAME} is of another training than recipe.json tells of ({', '.join(changed[:4])}); put the "
+            "run's own file back, or train anew under another {parameter}",
+            parameter="name",
+        )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -185,7 +185,8 @@ def train(
     weights = load_pretrained(pretrained, recipe, dataset.classes, seed) if fresh else None
     teacher = make_teacher(recipe, runtime.threads or 1, fabric.device, runtime.compiled)
     with lock_folder(folder if main else None):
-        record = before.record if before else _record(recipe, dataset, parts, seed, pretrained, runtime, precision)
+        record = before.record if before else _record(
+            recipe, dataset, parts, len(rows), seed, pretrained, runtime, precision=precision)  # fmt: skip
         if train_set.views:
             record = {**record, "stored_views": {"file": str(stored_views), **train_set.views.about()}}
         if split_file and main and not resume:
@@ -294,8 +295,9 @@ def _trainer(recipe: Recipe, fabric: Fabric, seed: int, folder: Path, runtime: R
 
 
 def _record(
-    recipe: Recipe, dataset: Dataset, parts: Split, seed: int, pretrained: str, runtime: Runtime, precision: str
-) -> dict[str, Any]:
+    recipe: Recipe, dataset: Dataset, parts: Split, n_train: int, seed: int, pretrained: str, runtime: Runtime,
+    *, precision: str,
+) -> dict[str, Any]:  # fmt: skip
     return {
         "format": FORMAT,
         **dataclasses.asdict(recipe),
@@ -305,7 +307,7 @@ def _record(
         "group": networks.NETWORKS[recipe.network].group,
         "data": {
             "fingerprint": dataset.fingerprint, "source": Path(dataset.source).name, "drawn": dataset.drawn,
-            "n_train": len(parts.train), "n_validation": len(parts.validation), "n_test": len(parts.test),
+            "n_train": n_train, "n_validation": len(parts.validation), "n_test": len(parts.test),
             "leaked": parts.leaked,
         },
         "runtime": {**dataclasses.asdict(runtime), "precision": precision},
@@ -319,12 +321,13 @@ def _start_tracking(track: str, folder: Path, record: Mapping[str, Any], resume:
     """The tracker of a run that begins or goes on; the id that it gives the run is kept in recipe.json."""
     watch = tracker(track)
     trackers = dict(record.get("trackers", {}))
-    config = {key: value for key, value in record.items() if key not in ("trackers", "removed")}
+    config = {key: value for key, value in record.items() if key not in ("tracker", "trackers", "removed")}
     name = watch.start(RunInfo(folder.name, str(record["group"]), config, folder, trackers.get(track, "")))
     if name:
         trackers[track] = name
-    if not resume or trackers != record.get("trackers", {}):
-        write_json(folder / "recipe.json", {**record, "trackers": trackers})
+    now = {**record, "tracker": track, "trackers": trackers}
+    if not resume or now != record:
+        write_json(folder / "recipe.json", now)
     return watch
 
 

@@ -52,6 +52,9 @@ def check_runtime(runtime: Runtime, batch_size: int, seed: int) -> None:
         ("max_minutes", runtime.max_minutes, runtime.max_minutes >= 0, "0 (no budget) or more"),
     ):
         require(ok, parameter, value, should)
+    if runtime.nodes > 1 and "RANK" not in os.environ:  # Fabric would wait for the others for ever
+        raise MienError("{parameter} needs torchrun on each machine, which tells each process of the others",
+                        parameter="nodes")  # fmt: skip
 
 
 def check_accelerator(accelerator: str) -> None:

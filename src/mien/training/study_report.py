@@ -149,9 +149,8 @@ def write_scaling(bootstrap: Bootstrap, output: Path) -> None:
     from mien.evaluation import study_figures
 
     names = [*(f"hybrid-1-of-{round(1 / fraction)}" for fraction in FRACTIONS), "hybrid"]
-    shares = dict(zip(names, (*FRACTIONS, 1.0), strict=True))
     arms = {name: bootstrap.arms[name] for name in names if name in bootstrap.arms}
-    errors = {round(arm.n_train * shares[name]): (1 - arm.val[:, -1]).tolist() for name, arm in arms.items()}
+    errors = {arm.n_train: (1 - arm.val[:, -1]).tolist() for arm in arms.values()}
     if len(errors) < scaling.FEWEST:
         return
     law = scaling.fit_power_law(errors)

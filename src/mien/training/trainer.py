@@ -48,7 +48,6 @@ from mien.training.validation import validate
 
 SAVE_EVERY = 110.0  # seconds between checkpoints inside an epoch
 SPARE = 5.0  # seconds after a checkpoint in which the end of an epoch is no reason for another
-FORMAT = 2
 
 
 class Trainer:
@@ -153,12 +152,7 @@ class Trainer:
 
     def _resume(self, folder: Path, opt: torch.optim.Optimizer) -> None:
         saved = checkpoint.load(folder)
-        if saved.get("format") != FORMAT:
-            raise MienError(
-                f"{folder / checkpoint.NAME} is of mien 0.1, whose random numbers were others; train anew under "
-                "another {parameter}",
-                parameter="name",
-            )
+        checkpoint.check(saved, checkpoint.told(self.recipe, self.seed, len(self.images)), folder)
         try:
             self.bare.load_state_dict(saved["model"])
             opt.load_state_dict(saved["optimizer"])
@@ -334,7 +328,8 @@ class Trainer:
         spent = self.state.minutes + (time.monotonic() - self._began) / 60
         state = {**self.state.state_dict(), "epoch": epoch, "step": step, "minutes": spent}
         full = {
-            "format": FORMAT, "model": self.bare.state_dict(), "optimizer": self.optimizer.state_dict(),
+            **checkpoint.told(self.recipe, self.seed, len(self.images)),
+            "model": self.bare.state_dict(), "optimizer": self.optimizer.state_dict(),
             "ema": self.ema.module.state_dict() if self.ema is not None else None, "state": state,
         }  # fmt: skip
         checkpoint.save(self.checkpoint_dir, full)

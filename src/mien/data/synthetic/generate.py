@@ -101,6 +101,8 @@ def draw_files(directory: str | Path, n: int = 6000, seed: int = 0) -> Dataset:
     which `load` knows that the faces are drawn. Raises MienError where it cannot write, and where the
     directory holds data without that note: real data is never written over, nor taken for drawn.
     """
+    if not str(directory):
+        raise MienError("the name of the folder is empty; give one to draw faces into")
     directory = Path(directory)
     if not (directory / MARKER).exists():
         for name in _KAGGLE_FILES:

@@ -44,6 +44,8 @@ def list_columns(table: ListTable, index: PictureIndex) -> ListColumns | None:
     with_suffix = [
         sum(known and is_picture(row[i]) for known, row in zip(here[i], some, strict=True)) for i in range(len(header))
     ]
+    if table.usage and header[:1] == ["field 1"] and not any(with_suffix):  # train.txt with names without suffix
+        with_suffix[0] = sum(here[0])
     named = [i for name in FILE_NAMES for i in range(len(header)) if header[i] == name]
     order = [*named, *(i for i in range(len(header)) if i not in named)]
     if not order:

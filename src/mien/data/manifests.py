@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mien.data.class_names import PRESETS, is_missing
@@ -9,6 +10,7 @@ from mien.data.folder_tree import Folder, scan
 from mien.data.label_files import PictureIndex, labeled, once_each, tell_missing, tell_unnamed
 from mien.data.list_columns import ListColumns, box_in, label_in, list_columns, part_in, told_of
 from mien.data.list_tables import ListTable, table_at, tables
+from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
 
@@ -68,23 +70,59 @@ def names_pictures(path: Path) -> bool:
     return columns is not None and (columns.label is not None or bool(columns.one_hot))
 
 
-def given_parts(root: Folder) -> tuple[dict[str, str], list[str]]:
-    """The parts that lists give to pictures, {path: usage}, and the names of those lists: a csv file with columns of
-    names and parts, or a text file that is called train or test and has a name a line."""
+@dataclass(frozen=True)
+class GivenParts:
+    """The parts that lists give to pictures. of: {path: usage}. lists: the names of those lists. decisions: see
+    `Dataset`."""
+
+    of: dict[str, str] = field(default_factory=dict)
+    lists: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
+
+
+def given_parts(root: Folder) -> GivenParts:
+    """The parts that lists give to pictures: a column of parts beside their names, or the name of the list, train.txt
+    or test.csv. Where no list names train, the pictures that none names are train's. Without several parts, none.
+    """
     index = PictureIndex(root)
     parts: dict[str, str] = {}
     lists = []
     for table in tables(root, index):
         columns = list_columns(table, index)
-        if columns is None or not (columns.usage is not None or (table.usage and columns.label is None)):
+        # The name of the whole data set's own folder, "test", says nothing of what a list in it is.
+        by_name = table.usage and (part_of(Path(table.path).stem) or table.folder != root.path)
+        if columns is None or not (columns.usage is not None or by_name):
             continue
+        named = _parts_in(table, columns, index)
+        if named:
+            parts |= named
+            lists.append(os.path.relpath(table.path, root.path))
+    rest = [path for path in index.paths.values() if path not in parts] if parts else []
+    if rest and "Training" not in parts.values():
+        parts |= dict.fromkeys(rest, "Training")
+        told = f"; no list names train, so the other {len(rest):,} pictures are"
+    else:
+        told = f"; {len(rest):,} pictures are in none of them" if rest else ""
+    if len(set(parts.values())) < 2:
+        return GivenParts()
+    return GivenParts(parts, tuple(lists), (f"parts as given by {', '.join(lists)}{told}",))
+
+
+def _parts_in(table: ListTable, columns: ListColumns, index: PictureIndex) -> dict[str, str]:
+    """{path: usage} of the pictures that a list names. Raises MienError where a name may be several pictures; a list
+    that has labels, too, may need them to tell which, and is passed over then."""
+    parts = {}
+    try:
         for row in table.rows:
             usage = part_in(row, columns, table)
             picture = index.find(row[columns.file], table.folder, usage) if usage else None
             if picture:
                 parts[picture] = usage
-        lists.append(os.path.relpath(table.path, root.path))
-    return (parts, lists) if len(set(parts.values())) > 1 else ({}, [])
+    except MienError:
+        if columns.label is None:
+            raise
+        return {}
+    return parts
 
 
 def _samples(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mien.data.folder_tree import Folder
 from mien.data.label_files import labeled, number_in, read_text
-from mien.data.manifests import given_parts
+from mien.data.manifests import GivenParts, given_parts
 from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
@@ -39,7 +39,7 @@ def find(root: Folder) -> Pictures | None:
         return None
     names = _names(root)
     samples, left_out = [], Counter[str]()
-    listed, lists = given_parts(root) if not any(usage for *_, usage in places) else ({}, [])
+    listed = given_parts(root) if not any(usage for *_, usage in places) else GivenParts()
     for images, labels, usage in places:
         for path in images.all_pictures():
             beside = os.path.relpath(os.path.splitext(path)[0], images.path) + ".txt"
@@ -52,13 +52,14 @@ def find(root: Folder) -> Pictures | None:
                         f"{list_of_boxes} has the class number {number}, and the {len(names)} names of the classes end "
                         f"before it ({', '.join(names.values())}); correct one of the two"
                     )
-                samples.append(Sample(path, names.get(number, str(number)), usage or listed.get(path, ""), box, True))
+                samples.append(
+                    Sample(path, names.get(number, str(number)), usage or listed.of.get(path, ""), box, True)
+                )
     if not samples:
         raise MienError(
             f"{root.path} is laid out as YOLO's data (images/ and labels/) and has no face boxes; check labels/"
         )
-    decisions = ["faces cut out of the pictures by YOLO's boxes"]
-    decisions += [f"parts as given by {', '.join(lists)}"] if listed else []
+    decisions = ["faces cut out of the pictures by YOLO's boxes", *listed.decisions]
     if n := left_out["no face box by its label file"]:
         decisions.append(f"left out: {n:,} pictures without a box")
     elsewhere = root.count - sum(images.count for images, *_ in places)

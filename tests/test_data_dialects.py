@@ -490,8 +490,58 @@ def test_npz_parts(arrays: dict[str, np.ndarray], parts: tuple[int, int, int], t
 
 
 def test_npz_arrays_that_are_not_read_are_told(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", images=IMAGES, labels=SEVENS, split=np.repeat(["a", "b"], 42), ids=np.arange(84))
-    assert told(load(tmp_path), "left out: the arrays ids, split")
+    np.savez(tmp_path / "a.npz", images=IMAGES, labels=SEVENS, fold=np.repeat(["a", "b"], 42), ids=np.arange(84))
+    assert told(load(tmp_path), "left out: the arrays fold, ids")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "npz", "parquet"])
+@pytest.mark.parametrize(
+    ("column", "one", "other"), [("split", 0, 2), ("usage", "a", "b"), ("data_split", "x", "test")]
+)
+def test_parts_that_are_none_are_refused_in_every_file(
+    suffix: str, column: str, one: object, other: object, tmp_path: Path
+) -> None:
+    faces(tmp_path / f"a.{suffix}", column, [one] * 60 + [other] * 24)
+    assert "train, validation" in fault(tmp_path / f"a.{suffix}")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "npz", "parquet"])
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("is_test", lambda i: int(i >= 60), (60, 0, 24)),
+        ("is_train", lambda i: i < 60, (60, 0, 24)),
+        ("in_validation", lambda i: "yes" if i >= 60 else "no", (60, 24, 0)),
+    ],
+)
+def test_columns_of_true_and_false_are_parts(
+    suffix: str, column: str, value: Callable[[int], object], expected: tuple[int, int, int], tmp_path: Path
+) -> None:
+    faces(tmp_path / f"a.{suffix}", column, [value(i) for i in range(84)])
+    dataset = load(tmp_path / f"a.{suffix}")
+    assert tuple((dataset.usage == usage).sum() for usage in ("Training", "PublicTest", "PrivateTest")) == expected
+    assert (dataset.usage[60:] != "Training").all()
+
+
+def faces(path: Path, column: str, values: list[Any]) -> None:
+    """The 84 faces with another column, as csv, npz or parquet."""
+    if path.suffix == ".npz":
+        np.savez(path, images=IMAGES, labels=SEVENS, **{column: np.array(values)})
+    elif path.suffix == ".csv":
+        path.write_text(f"emotion,pixels,{column}\n" + body(lambda i, a, p, u: f"{a},{p},{values[i]}"))
+    else:
+        pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        columns = {"emotion": SEVENS.tolist(), "pixels": [p for _, p, _ in ROWS], column: values}
+        parquet.write_table(pyarrow.table(columns), path)
+
+
+def test_the_first_row_alone_does_not_tell_what_a_column_holds(tmp_path: Path) -> None:
+    for n in (1, 5):
+        content = body(lambda i, a, p, u, n=n: f"{a},{p},{'' if i < n else SHORT[u]}")  # type: ignore[misc]
+        (tmp_path / "faces.csv").write_text(f"emotion,pixels,type\n{content}")
+        assert "row 1 (line 2) has the Usage ''" in fault(tmp_path)
+        (tmp_path / "faces.csv").write_text("emotion,pixels,type\n" + content.replace(",\n", ",train\n"))
+        assert load(tmp_path).usage.tolist() == USAGES
 
 
 @pytest.mark.parametrize("value", [-2, 2.5, np.inf])

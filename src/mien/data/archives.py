@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from mien.data.csv_columns import columns
+from mien.data.csv_columns import columns, first_rows, telling_row
 from mien.errors import MienError
 
 _ZIP = b"PK\x03\x04"
@@ -75,9 +75,10 @@ def open_csv(path: Path) -> Iterator[BinaryIO]:
 
 
 def first_lines(path: Path) -> tuple[bytes, bytes]:
-    """The first two lines of a csv file, each cut off at a quarter of a megabyte. Raises MienError as `open_csv`."""
+    """The first line of a csv file, and the row that tells best what its columns hold, each cut off at a quarter of a
+    megabyte. Raises MienError as `open_csv`."""
     with open_csv(path) as stream:
-        return stream.readline(HEADER), stream.readline(HEADER)
+        return stream.readline(HEADER), telling_row(first_rows(stream, HEADER))
 
 
 def _damaged(path: Path, error: Exception) -> MienError:

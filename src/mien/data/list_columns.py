@@ -1,21 +1,19 @@
 """Which columns of a list hold the pictures' names, labels, parts and faces' boxes, by what stands in them."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mien.data.class_names import is_missing
-from mien.data.csv_columns import EMOTION_NAMES, USAGE_NAMES
+from mien.data.csv_columns import EMOTION_NAMES, SURE_USAGES, USAGE_NAMES
 from mien.data.label_files import PictureIndex, number_in
 from mien.data.list_tables import ListTable, is_picture
-from mien.data.parts import part_of
+from mien.data.parts import part_in_column, part_of
 from mien.errors import MienError
 from mien.labels import emotion_of
 
 FILE_NAMES = ("image", "file_name", "filename", "file", "path", "pth", "filepath", "file_path", "image_path", "img",
                "image_name", "img_path", "img_name", "imagename", "subdirectory_filepath", "name", "picture", "photo",
                "image_id", "id")  # fmt: skip
-_SURE_USAGES = ("usage", "split", "subset", "data_split")  # columns of these names hold parts and nothing else
 _BOXES = (("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max"), ("x1", "y1", "x2", "y2"),
           ("left", "top", "right", "bottom"))  # fmt: skip
 _SIZED_BOXES = (("face_x", "face_y", "face_width", "face_height"), ("x", "y", "w", "h"), ("x", "y", "width", "height"),
@@ -92,30 +90,19 @@ def _one_hot(table: ListTable, columns: Sequence[int]) -> dict[str, int]:
 def _usage_column(table: ListTable, columns: Sequence[int]) -> int | None:
     """The column of parts. Raises MienError where one that is called so holds others."""
     called = [i for name in USAGE_NAMES for i in columns if table.header[i] == name]
-    called.sort(key=lambda i: table.header[i] not in _SURE_USAGES)
+    called.sort(key=lambda i: table.header[i] not in SURE_USAGES)
     for i in [*called, *(i for i in columns if i not in called)]:
         values = {value for value in table.values(i) if not is_missing(value)}
-        parts = {part_by_flag(table.header[i], value) or part_of(value) for value in values}
+        parts = {part_in_column(table.header[i], value) for value in values}
         if values and None not in parts and (i in called or len(parts) > 1):
             return i
-        if values and table.header[i] in _SURE_USAGES:
+        if values and table.header[i] in SURE_USAGES:
             odd = min(value for value in values if part_of(value) is None)
             raise MienError(
                 f"{table.path} has {odd[:20]!r} in its column {table.header[i]!r}, which is no part; write train, "
                 "validation or test, or rename the column"
             )
     return None
-
-
-def part_by_flag(header: str, value: str) -> str | None:
-    """The part that a column such as is_train tells with true and false."""
-    match = re.fullmatch(r"(?:is|in)_?(\w+)", header)
-    part = match and part_of(match[1])
-    if not part or value.lower() not in ("true", "false", "1", "0", "yes", "no"):
-        return None
-    if value.lower() in ("true", "1", "yes"):
-        return part
-    return "PrivateTest" if part == "Training" else "Training"
 
 
 def _box_columns(table: ListTable, columns: Sequence[int]) -> tuple[tuple[int, ...], bool]:
@@ -150,7 +137,7 @@ def part_in(row: list[str], columns: ListColumns, table: ListTable) -> str:
     value = row[columns.usage].strip() if columns.usage is not None else ""
     if columns.usage is None or is_missing(value):
         return table.usage
-    return part_by_flag(table.header[columns.usage], value) or part_of(value) or table.usage
+    return part_in_column(table.header[columns.usage], value) or table.usage
 
 
 def box_in(row: list[str], columns: ListColumns) -> tuple[float, float, float, float] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mien.data.class_names import PRESETS, is_missing
 from mien.data.folder_tree import Folder, scan
 from mien.data.label_files import PictureIndex, labeled, once_each, tell_missing, tell_unnamed
-from mien.data.list_columns import ListColumns, box_in, label_in, list_columns, part_in, told_of
+from mien.data.list_columns import ListColumns, label_in, list_columns, part_in, told_of
 from mien.data.list_tables import ListTable, table_at, tables
 from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
@@ -130,8 +130,7 @@ def _samples(
 ) -> tuple[list[Sample], Counter[str]]:
     samples, missing = [], Counter[str]()
     missing["rows with too few fields"] = table.short
-    boxes = [box_in(row, columns) for row in table.rows]
-    relative = all(box is None or max(box) <= 1 for box in boxes)  # in shares of the picture
+    boxes, relative = columns.box.boxes(table) if columns.box else ([None] * len(table.rows), False)
     for row, box in zip(table.rows, boxes, strict=True):
         label = label_in(row, columns, table)
         usage = part_in(row, columns, table)

@@ -173,3 +173,25 @@ def test_a_name_in_a_list_of_parts_that_may_be_two_pictures_is_refused(tmp_path:
     (tmp_path / "train.txt").write_text("0.png\n")
     with pytest.raises(MienError, match="may be"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "form", ["train_augmented", "train_aligned", "train_cropped", "train (1)", "train2", "Train_new", "train_images"]
+)
+def test_another_form_of_a_part_is_left_out(form: str, tmp_path: Path) -> None:
+    for folder, n in (("train", 6), (form, 6), ("test", 2), ("test_cropped", 2)):
+        classes(tmp_path / folder, n)
+    dataset = read(tmp_path)
+    assert given(dataset) == [12, 0, 4, 0]
+    assert dataset.left_out == {f"{form}/": 12, "test_cropped/": 4}
+    assert any(line.startswith(f"left out: {form}/") and "form of train/" in line for line in dataset.decisions)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("train_1", "train_2"), ("dev", "valid"), ("test_easy", "test_hard"), ("test", "private_test")]
+)
+def test_pieces_of_a_part_are_joined(one: str, other: str, tmp_path: Path) -> None:
+    for folder in ("train", one, other):
+        if folder != "train" or not one.startswith("train"):
+            classes(tmp_path / folder, 4)
+    assert len(read(tmp_path)) == (16 if one.startswith("train") else 24)

@@ -90,6 +90,20 @@ def is_form(name: str) -> bool:
     return any(word in _FORMS for word in _words(name))
 
 
+def other_form_of(name: str, beside: Sequence[str]) -> str | None:
+    """The name of the part beside it of which `name` is another form, so that both hold the same faces: train/ of
+    train_augmented/, train_cropped/ or "train (1)/"; None where there is none.
+    """
+    for other in beside:
+        if plain_name(other) == plain_name(name) or part_of(other) != part_of(name):
+            continue
+        words = _words(other)
+        bare = words == [plain_name(other).replace(" ", "")]  # it names the part and nothing else
+        if (bare and words[0] in _words(name)) or (is_form(name) and not is_form(other)):
+            return other
+    return None
+
+
 def class_and_part(name: str) -> tuple[str, str] | None:
     """The class and the part that a folder such as happy_train or test-sad names, or None."""
     if part_of(name):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data_layouts import put
+from data_layouts import picture, put
 from mien.data import Dataset, load
 from mien.errors import MienError
 
@@ -195,3 +195,45 @@ def test_pieces_of_a_part_are_joined(one: str, other: str, tmp_path: Path) -> No
         if folder != "train" or not one.startswith("train"):
             classes(tmp_path / folder, 4)
     assert len(read(tmp_path)) == (16 if one.startswith("train") else 24)
+
+
+@pytest.mark.parametrize(
+    ("train", "folder", "file", "rows", "expected"),
+    [
+        ("train", "test", "test_labels.csv", "image,label\n{}", [20, 0, 6, 0]),
+        ("train", "test", "test/labels.csv", "image,label\n{}", [20, 0, 6, 0]),
+        ("train", "test", "labels.csv", "image,label\n{}", [20, 0, 6, 0]),
+        ("train", "val", "val.txt", "{}", [20, 6, 0, 0]),
+        ("", "test", "test.csv", "image,label\n{}", [20, 0, 6, 0]),
+        ("train", "test", "sample_submission.csv", "image,label\n{}", [20, 0, 0, 0]),
+        ("train", "test", "train.csv", "image,label\n{}", [20, 0, 0, 0]),  # speaks of other pictures
+        ("train", "test", "test.csv", "image\n{}", [20, 0, 0, 0]),
+    ],
+)
+def test_a_list_labels_a_split_without_class_folders(
+    train: str, folder: str, file: str, rows: str, expected: list[int], tmp_path: Path
+) -> None:
+    classes(tmp_path / train)
+    named = pairs(tmp_path / folder, range(100, 106))
+    (tmp_path / file).write_text(rows.format("\n".join(named)) + "\n")
+    dataset = read(tmp_path)
+    assert given(dataset) == expected
+    if sum(expected) > 20:
+        assert dataset.left_out == {}
+        held_out = dataset.subset(dataset.usage != "Training")
+        truth = {tuple(picture(TWO[i % 2], i).ravel().tolist()): TWO[i % 2] for i in range(100, 106)}
+        for image, label in zip(held_out.images, held_out.labels, strict=True):
+            assert truth[tuple(image.ravel().tolist())] == dataset.classes[label]
+        assert any(f"{file} gives 6 pictures of {folder}/ their labels" in line for line in dataset.decisions)
+    else:
+        assert dataset.left_out == {f"{folder}/": 6}
+        assert any(file in line for line in dataset.decisions)
+
+
+def test_pictures_of_a_split_that_its_list_does_not_name_are_left_out(tmp_path: Path) -> None:
+    classes(tmp_path / "train")
+    named = pairs(tmp_path / "test", range(100, 106))
+    (tmp_path / "test_labels.csv").write_text("\n".join(["image,label", *named[:4]]) + "\n")
+    dataset = read(tmp_path)
+    assert given(dataset) == [20, 0, 4, 0]
+    assert dataset.left_out == {"test/": 2}

@@ -26,6 +26,7 @@ class Search:
     decisions: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     empty: list[Folder] = field(default_factory=list)  # with files, none of them a picture by its suffix
+    flat: list[tuple[Folder, str]] = field(default_factory=list)  # splits without class folders, and their parts
 
     def tell(self, decision: str) -> None:
         """Note a decision, once."""
@@ -121,7 +122,7 @@ def _split_folders(top: Folder, parts: dict[str, str | None], usage: str, search
             f"{top.path} holds {listed([s.name for s in splits])} and no train folder; is it {listed(in_doubt)}? "
             "Rename it train, or move it away"
         )
-    search.leave_out(flat, "it holds no class folders, so its pictures have no labels")
+    search.flat += [(folder, parts[folder.name] or "") for folder in flat]  # a list may label their pictures
     search.leave_out([folder for folder in others if folder.count], "it is neither a split nor a class")
     for folder in nested:
         if plain := other_form_of(folder.name, [f.name for f in nested]):

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mien.data.class_names import PRESETS, is_missing
@@ -68,6 +68,32 @@ def names_pictures(path: Path) -> bool:
     table = table_at(str(path), str(path.parent))
     columns = list_columns(table, PictureIndex(scan(path.parent))) if table else None
     return columns is not None and (columns.label is not None or bool(columns.one_hot))
+
+
+def labels_beside(root: Folder, folder: Folder, usage: str, decisions: list[str]) -> list[Sample]:
+    """The pictures of a split without class folders, labeled by lists; none without such lists. What is used is told.
+
+    usage: the part of the folder, which rows of another part do not speak of.
+    """
+    index, wanted = PictureIndex(root), set(folder.all_pictures())
+    samples: list[Sample] = []
+    for table in tables(root, index):
+        if "submission" in table.name.lower():  # its labels are made up, to show the form
+            continue
+        try:
+            columns = list_columns(table, index)
+            if columns is None or (columns.label is None and not columns.one_hot):
+                continue
+            found, _ = _samples(table, columns, index, "subdirectory_filepath" in table.header)
+        except MienError:  # the list speaks of other pictures, perhaps; that it is not used is told
+            continue
+        here = [replace(each, usage=usage) for each in found if each.file in wanted and each.usage in ("", usage)]
+        if here:
+            name = os.path.relpath(table.path, root.path)
+            decisions.append(f"{name} gives {len(here):,} pictures of {folder.name}/ their labels")
+            decisions += table.decisions + told_of(table, columns)
+        samples += here
+    return once_each(samples, Counter(), decisions)
 
 
 @dataclass(frozen=True)

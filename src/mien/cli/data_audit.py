@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Audit the data set and say what was found."""
-    from mien.cli.data import read_dataset
+    from mien.cli.data import read_dataset, tell_decisions
     from mien.cli.progress import Progress
     from mien.errors import require
     from mien.evaluation.audit_report import FILES, write_audit
@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> None:
     if existing and not args.overwrite:
         raise MienError(f"{args.output / existing[0]} exists; replace it with --overwrite, or choose another folder")
     dataset = read_dataset(args.path, args, cache=not args.no_cache)
+    tell_decisions(dataset)
     probabilities, note = None, ""
     if args.probabilities:
         probabilities = read_probabilities(args.probabilities)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data_layouts import picture, put
+from data_layouts import SEVEN, picture, put
 from mien.data import Dataset, load
 from mien.errors import MienError
 
@@ -237,3 +237,42 @@ def test_pictures_of_a_split_that_its_list_does_not_name_are_left_out(tmp_path: 
     dataset = read(tmp_path)
     assert given(dataset) == [20, 0, 4, 0]
     assert dataset.left_out == {"test/": 2}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["test.zip", "test.h5", "test.npy", "deep/test.tar.gz", "train/more.rar", "test.jsonl", "extra/test.parquet"],
+)
+def test_files_beside_pictures_that_are_not_read_are_named(name: str, tmp_path: Path) -> None:
+    classes(tmp_path / "train")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"x\n" if name.endswith("jsonl") else b"PK\3\4")
+    if name.endswith("jsonl"):
+        (tmp_path / name).write_text('{"x": 1}\n')
+    dataset = read(tmp_path)
+    assert given(dataset) == [20, 0, 0, 0]
+    assert sum(line.startswith("left out: ") and name in line for line in dataset.decisions) == 1
+
+
+@pytest.mark.parametrize("name", ["test.zip", "test.h5", "test.json", "test.7z", "more/test.zip"])
+def test_files_beside_a_csv_of_pixels_that_are_not_read_are_named(name: str, tmp_path: Path) -> None:
+    rows = [f"{i % 7},{' '.join(map(str, picture(SEVEN[i % 7], i).ravel().tolist()))}" for i in range(28)]
+    (tmp_path / "a/train.csv").parent.mkdir()
+    (tmp_path / "a/train.csv").write_text("\n".join(["emotion,pixels", *rows]) + "\n")
+    (tmp_path / "a" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "a" / name).write_bytes(b"PK\3\4")
+    for path in (tmp_path / "a", tmp_path):
+        dataset = read(path)
+        assert len(dataset) == 28
+        assert sum(line.startswith("left out: ") and name in line for line in dataset.decisions) == 1
+
+
+def test_parts_without_pictures_are_named(tmp_path: Path) -> None:
+    classes(tmp_path / "train")
+    (tmp_path / "val/happy").mkdir(parents=True)
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test/1.tga").write_bytes(b"x")
+    dataset = read(tmp_path)
+    (told,) = [line for line in dataset.decisions if "no pictures in it" in line]
+    assert "val/" in told
+    assert "test/; none of its 1 files has a picture's suffix" in told

@@ -67,7 +67,6 @@ def run(args: argparse.Namespace) -> None:
     if existing and not args.overwrite:
         raise MienError(f"{args.output / existing[0]} exists; replace it with --overwrite, or choose another folder")
     dataset = read_dataset(args.path, args, cache=not args.no_cache)
-    tell_decisions(dataset)
     probabilities, note = None, ""
     if args.probabilities:
         probabilities = read_probabilities(args.probabilities)
@@ -79,6 +78,7 @@ def run(args: argparse.Namespace) -> None:
         audit = audit_rows(dataset, probabilities, args.threads, lambda what, count: steps.step(count, f", {what}"))
     finally:
         steps.clear()
+    tell_decisions(dataset)
     record = write_audit(audit, args.output)
     print(_table(record))
     if note:

@@ -82,7 +82,7 @@ def parse_classes(classes: str | dict[int, str] | None) -> dict[str, str] | None
         for label, name in classes.items():
             if not isinstance(label, (str, int)) or not isinstance(name, str) or not name.strip():
                 raise MienError(
-                    f"{{parameter}} has {label!r}: {name!r}, where a label or number stands with the name of its class, "
+                    f"{{parameter}} has {label!r}: {name!r}, where a label stands with the name of its class, "
                     "as in {1: 'surprise'}",
                     parameter="classes",
                 )

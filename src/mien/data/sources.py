@@ -9,13 +9,14 @@ from mien.data import manifests
 from mien.data.archives import first_lines
 from mien.data.csv_columns import columns
 from mien.data.fer2013_csv import no_pixels
-from mien.data.folder_tree import scan
+from mien.data.folder_tree import Folder, scan
 from mien.data.image import SUFFIXES
 from mien.data.parts import part_of
 from mien.data.picture_layouts import labeled_pictures, names_beside
 from mien.data.pictures import Pictures
 from mien.data.synthetic.generate import MARKER
 from mien.data.tables import npz_kind, parquet_columns
+from mien.data.unread import CLOSED, left_out
 from mien.errors import MienError
 
 _HEADERS = {"full": "emotion, pixels and Usage", "train": "emotion and pixels", "test": "pixels, no labels"}
@@ -23,21 +24,6 @@ _ROLES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"
 _WANTED = (
     "expected FER2013's train.csv, test.csv, icml_face_data.csv, fer2013.csv or fer2013.tar.gz, or pictures in "
     "<class>/ folders; mien data fetch gets FER2013, mien data draw makes a demo"
-)
-_UNREAD = (
-    ".h5",
-    ".hdf5",
-    ".mat",
-    ".pkl",
-    ".pickle",
-    ".arrow",
-    ".npy",
-    ".zip",
-    ".rar",
-    ".7z",
-    ".tfrecord",
-    ".db",
-    ".zst",
 )
 
 
@@ -159,6 +145,7 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
         elif known:
             faults.insert(0, _no_faces(file))
     drawn = (path / MARKER).exists()
+    root = scan(path)
     if files:
         others = [
             str(fault).split(" has no ")[0].rsplit(os.sep, 1)[-1]
@@ -167,18 +154,19 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
         ]
         layout = _choose(path, files, drawn)
         note = (f"left out: {', '.join(sorted(others)[:6])}, which holds no pixels",) if others else ()
-        return replace(layout, decisions=(*layout.decisions, *note, *_pictures_beside(path)))
-    pictures = labeled_pictures(scan(path), classes)
+        told = (*layout.decisions, *note, *_pictures_beside(root))
+        return _told(replace(layout, decisions=told), root)
+    pictures = labeled_pictures(root, classes)
     if pictures:
         pictures = pictures.named(classes or names_beside(path, pictures))
-        return Layout(path, (), pictures, drawn)
+        return _told(Layout(path, (), pictures, drawn), root)
     nested = _nested_tables(path)
     if nested:
-        return _choose(path, nested, drawn)
+        return _told(_choose(path, nested, drawn), root)
     inner = [folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith((".", "__"))]
     if len(inner) == 1:
-        return _in_folder(inner[0], classes)
-    unread = [file.name for file in path.iterdir() if file.suffix.lower() in _UNREAD]
+        return _told(_in_folder(inner[0], classes), root)
+    unread = [file.name for file in path.iterdir() if file.suffix.lower() in CLOSED]
     if faults and (unread or (faults[0].message.startswith(str(path)) and any(
             file.suffix.lower() in (".csv", ".tsv", ".parquet") for file in path.iterdir()))):  # fmt: skip
         raise faults[0]
@@ -191,9 +179,17 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
     raise faults[0] if faults else MienError(f"there are no faces in {path}; {_WANTED}")
 
 
-def _pictures_beside(path: Path) -> tuple[str, ...]:
+def _told(layout: Layout, root: Folder) -> Layout:
+    """The layout with a word on what lies beside it and is not read."""
+    told = [*layout.decisions, *(layout.pictures.decisions if layout.pictures else ())]
+    return replace(
+        layout, decisions=(*layout.decisions, *left_out(root, [*told, *(f.path.name for f in layout.files)]))
+    )
+
+
+def _pictures_beside(root: Folder) -> tuple[str, ...]:
     """A word on folders of pictures beside a file of faces, which are not read."""
-    folders = [folder for folder in scan(path).folders if folder.count]
+    folders = [folder for folder in root.folders if folder.count]
     if not folders:
         return ()
     n = sum(folder.count for folder in folders)

@@ -371,6 +371,20 @@ def test_yolos_names_are_read_as_yaml_has_them(names: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    "file", ["train/labels/classes.txt", "classes.names", "my.names", "classes.txt", "train/labels/labels.txt"]
+)
+def test_yolos_names_a_line_are_read_wherever_they_lie(file: str, tmp_path: Path) -> None:
+    yolo(tmp_path, "{} 0.5 0.5 0.8 0.8")
+    (tmp_path / "data.yaml").unlink()
+    (tmp_path / file).write_text("anger\nhappy\n")
+    assert load(tmp_path, cache=False).classes == ("angry", "happy")
+    put(tmp_path / "train/images/labels.png", "happy", 50, 96)  # a picture of that name has boxes in its file
+    listed(tmp_path / "train/labels/labels.txt", "1 0.5 0.5 0.8 0.8", [])
+    if not file.endswith("labels.txt"):
+        assert len(load(tmp_path, cache=False)) == 11
+
+
+@pytest.mark.parametrize(
     ("line", "names", "said"),
     [
         ("{} 48 48 40 40", "names: [anger, happy]\n", "shares of the picture"),

@@ -12,6 +12,7 @@ from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
 
+_BOX_LINE = re.compile(r"\d+(\s+-?[\d.]+){4}")
 _LARGEST = 1.5  # a share in a box that is let pass: boxes reach over the edge
 
 
@@ -110,7 +111,8 @@ def _boxes(path: str) -> Iterator[tuple[int, tuple[float, float, float, float]]]
 
 
 def _names(root: Folder) -> dict[int, str]:
-    """The classes by number: from `names` in data.yaml (a list or a map), or the lines of classes.txt.
+    """The classes by number: from `names` in data.yaml (a list or a map), or the lines of classes.txt, also in labels/
+    as labelImg writes it, or of a file such as obj.names.
 
     Of several yaml files the one that names parts, too, goes first: others hold what a training was run with.
     """
@@ -122,9 +124,10 @@ def _names(root: Folder) -> dict[int, str]:
                 text = read_text(path)
                 if names := _yaml_names(text):
                     found.append((re.search(r"^(train|val|test|nc)\s*:", text, re.MULTILINE) is None, names))
-            if file.lower() in ("classes.txt", "obj.names", "labels.txt") and folder.name.lower() != "labels":
+            if file.lower() in ("classes.txt", "labels.txt") or file.lower().endswith(".names"):
                 lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
-                found.append((True, dict(enumerate(lines))))
+                if not any(_BOX_LINE.match(line) for line in lines):  # those of a picture that is called classes.png
+                    found.append((True, dict(enumerate(lines))))
     if not found:
         return {}
     best = min(other for other, _ in found)

@@ -523,6 +523,52 @@ def test_columns_of_true_and_false_are_parts(
     assert (dataset.usage[60:] != "Training").all()
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for folder, part in (("training", ROWS[:60]), ("testing", ROWS[60:])):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "faces.csv").write_text("emotion,pixels\n" + "".join(f"{a},{p}\n" for a, p, _ in part))
+    dataset = load(tmp_path)
+    assert dataset.decisions[0] == "read: training/faces.csv, testing/faces.csv"
+    assert [(dataset.usage == usage).sum() for usage in ("Training", "PrivateTest")] == [60, 24]
+
+
+def test_a_file_of_pixels_for_each_class_is_named(tmp_path: Path) -> None:
+    for name in SEVEN:
+        (tmp_path / f"{name}.csv").write_text(f"pixels\n{ROWS[0][1]}\n")
+    assert "a file of pixels for each class (angry.csv," in fault(tmp_path)
+
+
+def test_a_git_lfs_pointer_is_named(tmp_path: Path) -> None:
+    for name in ("fer2013.csv", "faces.parquet", "faces.npz"):
+        (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 12345\n")
+        assert "Git LFS pointer" in fault(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.txt", "1.png happy\n2.png sad\n"), ("labels.json", '{"1.png": "happy", "2.png": "sad"}'),
+        ("meta.jsonl", '{"file_name": "1.png", "label": "happy"}\n'), ("labels.csv", "image,label\n1.png,happy\n"),
+        ("data.yaml", "names: [happy, sad]\n"), ("list.csv", "1.png,happy\n2.png,sad\n"),
+    ],
+)  # fmt: skip
+def test_a_list_in_place_of_its_folder_is_named(name: str, text: str, tmp_path: Path) -> None:
+    for i in (1, 2):
+        Image.fromarray(picture("happy", i)).save(tmp_path / f"{i}.png")
+    (tmp_path / name).write_text(text)
+    said = fault(tmp_path / name)
+    assert "give the folder that holds" in said
+    assert "pixels" not in said
+
+
+def test_pictures_without_a_suffix_are_named(tmp_path: Path) -> None:
+    for folder in ("happy", "sad"):
+        (tmp_path / folder).mkdir()
+        for i in range(3):
+            (tmp_path / folder / str(i)).write_bytes(b"x")
+    assert "6 files without a suffix" in fault(tmp_path)
+
+
 def faces(path: Path, column: str, values: list[Any]) -> None:
     """The 84 faces with another column, as csv, npz or parquet."""
     if path.suffix == ".npz":

@@ -22,6 +22,7 @@ _MEMBERS = 20  # files of an archive that are looked at
 _PACKED: dict[bytes, Callable[[BinaryIO], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 # What else a file may be, by its first bytes, and what to do.
 _OTHERS = {
+    b"version https://git-lfs": "is a Git LFS pointer, which stands for a file that was not fetched; run: git lfs pull",
     b"7z\xbc\xaf": "is a 7z archive; unpack it and give the folder",
     b"Rar!": "is a rar archive; unpack it and give the folder",
     b"(\xb5/\xfd": "is packed with zstd; unpack it (zstd -d) and give the csv file",

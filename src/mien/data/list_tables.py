@@ -18,7 +18,7 @@ from mien.data.parts import part_of
 from mien.errors import MienError
 from mien.labels import plain_name
 
-_LISTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".lst")
+LISTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".lst")
 _MANY = 20  # text or json files in a folder from which they are taken for one a picture
 _LIST_WORDS = {"list", "lists", "split", "splits", "label", "labels", "annotation", "annotations"}
 
@@ -68,7 +68,7 @@ def _possible(folder: Folder) -> Iterator[str]:
     small = Counter(os.path.splitext(name)[1].lower() for name in folder.files)
     for name in folder.files:
         suffix = os.path.splitext(name)[1].lower()
-        if suffix in _LISTS and not (suffix in (".txt", ".json") and small[suffix] > _MANY):
+        if suffix in LISTS and not (suffix in (".txt", ".json") and small[suffix] > _MANY):
             yield name
 
 

@@ -64,9 +64,10 @@ def find(root: Folder) -> Pictures | None:
 
 
 def names_pictures(path: Path) -> bool:
-    """Whether a csv file names pictures and their labels. Raises MienError where it cannot be read."""
-    table = table_at(str(path), str(path.parent))
-    columns = list_columns(table, PictureIndex(scan(path.parent))) if table else None
+    """Whether a list names pictures and their labels. Raises MienError where it cannot be read."""
+    index = PictureIndex(scan(path.parent))
+    table = table_at(str(path), str(path.parent), index)
+    columns = list_columns(table, index) if table else None
     return columns is not None and (columns.label is not None or bool(columns.one_hot))
 
 

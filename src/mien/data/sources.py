@@ -11,16 +11,27 @@ from mien.data.csv_columns import columns
 from mien.data.fer2013_csv import no_pixels
 from mien.data.folder_tree import Folder, scan
 from mien.data.image import SUFFIXES
+from mien.data.list_tables import LISTS
 from mien.data.parts import part_of
 from mien.data.picture_layouts import labeled_pictures, names_beside
 from mien.data.pictures import Pictures
 from mien.data.synthetic.generate import MARKER
 from mien.data.tables import npz_kind, parquet_columns
-from mien.data.unread import CLOSED, left_out
+from mien.data.unread import CLOSED, left_out, seen
 from mien.errors import MienError
+from mien.labels import emotions_of
 
 _HEADERS = {"full": "emotion, pixels and Usage", "train": "emotion and pixels", "test": "pixels, no labels"}
 _ROLES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+_OF_PICTURES = (
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".yaml",
+    ".yml",
+    ".names",
+    ".xml",
+)  # what lies beside pictures and says which they are
 _WANTED = (
     "expected FER2013's train.csv, test.csv, icml_face_data.csv, fer2013.csv or fer2013.tar.gz, or pictures in "
     "<class>/ folders; mien data fetch gets FER2013, mien data draw makes a demo"
@@ -40,8 +51,10 @@ class File:
 
     @property
     def shown(self) -> str:
-        """Its name for people; with its folder where a number is all that it has."""
-        return f"{self.path.parent.name}/{self.path.name}" if self.path.stem.isdecimal() else self.path.name
+        """Its name for people; with its folder where that names its part, or the name is a number alone."""
+        home, stem = self.path.parent.name, self.path.stem
+        by_folder = self.part is not None and part_of(stem) is None and part_of(home) == self.part
+        return f"{home}/{self.path.name}" if by_folder or stem.isdecimal() else self.path.name
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,7 @@ class Layout:
             usages = sorted({sample.usage for sample in self.pictures.samples} - {""})
             layout = self.pictures.layout.replace("in class folders", f"in {n} class folders")
             return layout + (f" ({', '.join(usages)})" if usages else "")
-        return " + ".join(f"{file.path.name} ({_HEADERS[file.kind]})" for file in self.files)
+        return " + ".join(f"{file.shown} ({_HEADERS[file.kind]})" for file in self.files)
 
 
 def find(path: Path, classes: str | dict[int, str] | None = None) -> Layout:
@@ -95,8 +108,14 @@ def _in_file(path: Path) -> Layout:
         raise MienError(f"{path} is a single picture; give a folder of them, or read its faces with: mien read {path}")
     kind = _kind(path)
     if kind is None:
-        if path.suffix.lower() in (".csv", ".tsv") and manifests.names_pictures(path):
+        suffix = path.suffix.lower()
+        if suffix in LISTS and manifests.names_pictures(path):
             raise MienError(f"{path} names pictures and their labels; give the folder that holds it: {path.parent}")
+        if suffix in _OF_PICTURES or (suffix in (".txt", ".lst") and scan(path.parent).count):
+            raise MienError(
+                f"{path} holds no faces; if it speaks of pictures beside it, give the folder that holds them all: "
+                f"{path.parent}"
+            )
         raise _no_faces(path)
     part = part_of(path.name.split(".")[0]) if kind == "train" else None
     decisions = []
@@ -176,7 +195,10 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
             f"{path / sorted(tables)[0]} is JSON, which mien does not read as pixels; save it as csv or parquet "
             "(pandas: read_json(..., lines=True), then to_parquet)"
         )
-    raise faults[0] if faults else MienError(f"there are no faces in {path}; {_WANTED}")
+    if faults:
+        raise faults[0]
+    found = f" (it holds {files_seen}; names of pictures end in .png, .jpg, ...)" if (files_seen := seen(root)) else ""
+    raise MienError(f"there are no faces in {path}{found}; {_WANTED}")
 
 
 def _told(layout: Layout, root: Folder) -> Layout:
@@ -239,6 +261,11 @@ def _choose(path: Path, files: list[File], drawn: bool) -> Layout:
     elif labeled:
         chosen += _by_part(labeled, left, decisions)
     tests = [file for file in unlabeled if file.part == "PrivateTest" or file.path.stem.lower() == "test"] or unlabeled
+    if len(tests) > 1 and len(set(emotions_of(file.path.stem for file in tests).values())) == len(tests):
+        raise MienError(
+            f"{path} holds a file of pixels for each class ({', '.join(file.shown for file in tests)}); join them into "
+            "one csv file with the columns emotion and pixels"
+        )
     if len(tests) > 1:
         raise _several(tests, "test")
     if any(file.part == "PrivateTest" for file in chosen):

@@ -2,14 +2,17 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 from mien.data.folder_tree import Folder
 from mien.data.parts import part_of
 
 # What may hold faces or labels and is never opened, or is read only where nothing goes before it.
-CLOSED = (".h5", ".hdf5", ".mat", ".pkl", ".pickle", ".arrow", ".npy", ".zip", ".rar", ".7z", ".tfrecord", ".db",
-          ".zst", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".xlsx", ".xls", ".feather", ".sqlite", ".mdb", ".rec")  # fmt: skip
+CLOSED = (
+    ".h5", ".hdf5", ".mat", ".pkl", ".pickle", ".arrow", ".npy", ".zip", ".rar", ".7z", ".tfrecord", ".db", ".zst",
+    ".tar", ".tgz", ".gz", ".bz2", ".xz", ".xlsx", ".xls", ".feather", ".sqlite", ".mdb", ".rec",
+)  # fmt: skip
 _TABLES = (".csv", ".tsv", ".parquet", ".npz", ".json", ".jsonl", ".ndjson")
 _BESIDE_PICTURES = re.compile(r".*_(exp|lnd|val|aro)\.npy|label\.csv", re.IGNORECASE)  # AffectNet's, FER+'s
 _OF_LABELS = (".txt", ".xml", ".json", ".csv", ".npy", ".yaml", ".yml")
@@ -41,6 +44,12 @@ def left_out(root: Folder, told: Iterable[str]) -> list[str]:
     if empty:
         decisions.append(f"left out: {_listed(empty)} (no pictures in it)")
     return decisions
+
+
+def seen(root: Folder) -> str:
+    """What files lie in a folder without pictures, for a message: "12 files without a suffix, 3 .txt"; "" for none."""
+    suffixes = Counter(os.path.splitext(name)[1].lower() for folder in root.walk() for name in folder.files)
+    return ", ".join(f"{n:,} {suffix or 'files without a suffix'}" for suffix, n in suffixes.most_common(_SHOWN))
 
 
 def _said(name: str, text: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from data_layouts import tree
 from mien.cli.main import main
 from mien.data import draw_files
 
@@ -155,3 +156,13 @@ def test_nothing_heavy_is_imported_to_load(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_control_characters_in_class_names_do_not_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree(tmp_path, ["a\x1b[31mb", "sad"], 10)
+    assert main(["data", "info", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "a\\x1b[31mb" in shown

@@ -490,8 +490,104 @@ def test_npz_parts(arrays: dict[str, np.ndarray], parts: tuple[int, int, int], t
 
 
 def test_npz_arrays_that_are_not_read_are_told(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", images=IMAGES, labels=SEVENS, split=np.repeat(["a", "b"], 42), ids=np.arange(84))
-    assert told(load(tmp_path), "left out: the arrays ids, split")
+    np.savez(tmp_path / "a.npz", images=IMAGES, labels=SEVENS, fold=np.repeat(["a", "b"], 42), ids=np.arange(84))
+    assert told(load(tmp_path), "left out: the arrays fold, ids")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "npz", "parquet"])
+@pytest.mark.parametrize(
+    ("column", "one", "other"), [("split", 0, 2), ("usage", "a", "b"), ("data_split", "x", "test")]
+)
+def test_parts_that_are_none_are_refused_in_every_file(
+    suffix: str, column: str, one: object, other: object, tmp_path: Path
+) -> None:
+    faces(tmp_path / f"a.{suffix}", column, [one] * 60 + [other] * 24)
+    assert "train, validation" in fault(tmp_path / f"a.{suffix}")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "npz", "parquet"])
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("is_test", lambda i: int(i >= 60), (60, 0, 24)),
+        ("is_train", lambda i: i < 60, (60, 0, 24)),
+        ("in_validation", lambda i: "yes" if i >= 60 else "no", (60, 24, 0)),
+    ],
+)
+def test_columns_of_true_and_false_are_parts(
+    suffix: str, column: str, value: Callable[[int], object], expected: tuple[int, int, int], tmp_path: Path
+) -> None:
+    faces(tmp_path / f"a.{suffix}", column, [value(i) for i in range(84)])
+    dataset = load(tmp_path / f"a.{suffix}")
+    assert tuple((dataset.usage == usage).sum() for usage in ("Training", "PublicTest", "PrivateTest")) == expected
+    assert (dataset.usage[60:] != "Training").all()
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for folder, part in (("training", ROWS[:60]), ("testing", ROWS[60:])):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "faces.csv").write_text("emotion,pixels\n" + "".join(f"{a},{p}\n" for a, p, _ in part))
+    dataset = load(tmp_path)
+    assert dataset.decisions[0] == "read: training/faces.csv, testing/faces.csv"
+    assert [(dataset.usage == usage).sum() for usage in ("Training", "PrivateTest")] == [60, 24]
+
+
+def test_a_file_of_pixels_for_each_class_is_named(tmp_path: Path) -> None:
+    for name in SEVEN:
+        (tmp_path / f"{name}.csv").write_text(f"pixels\n{ROWS[0][1]}\n")
+    assert "a file of pixels for each class (angry.csv," in fault(tmp_path)
+
+
+def test_a_git_lfs_pointer_is_named(tmp_path: Path) -> None:
+    for name in ("fer2013.csv", "faces.parquet", "faces.npz"):
+        (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 12345\n")
+        assert "Git LFS pointer" in fault(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.txt", "1.png happy\n2.png sad\n"), ("labels.json", '{"1.png": "happy", "2.png": "sad"}'),
+        ("meta.jsonl", '{"file_name": "1.png", "label": "happy"}\n'), ("labels.csv", "image,label\n1.png,happy\n"),
+        ("data.yaml", "names: [happy, sad]\n"), ("list.csv", "1.png,happy\n2.png,sad\n"),
+    ],
+)  # fmt: skip
+def test_a_list_in_place_of_its_folder_is_named(name: str, text: str, tmp_path: Path) -> None:
+    for i in (1, 2):
+        Image.fromarray(picture("happy", i)).save(tmp_path / f"{i}.png")
+    (tmp_path / name).write_text(text)
+    said = fault(tmp_path / name)
+    assert "give the folder that holds" in said
+    assert "pixels" not in said
+
+
+def test_pictures_without_a_suffix_are_named(tmp_path: Path) -> None:
+    for folder in ("happy", "sad"):
+        (tmp_path / folder).mkdir()
+        for i in range(3):
+            (tmp_path / folder / str(i)).write_bytes(b"x")
+    assert "6 files without a suffix" in fault(tmp_path)
+
+
+def faces(path: Path, column: str, values: list[Any]) -> None:
+    """The 84 faces with another column, as csv, npz or parquet."""
+    if path.suffix == ".npz":
+        np.savez(path, images=IMAGES, labels=SEVENS, **{column: np.array(values)})
+    elif path.suffix == ".csv":
+        path.write_text(f"emotion,pixels,{column}\n" + body(lambda i, a, p, u: f"{a},{p},{values[i]}"))
+    else:
+        pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        columns = {"emotion": SEVENS.tolist(), "pixels": [p for _, p, _ in ROWS], column: values}
+        parquet.write_table(pyarrow.table(columns), path)
+
+
+def test_the_first_row_alone_does_not_tell_what_a_column_holds(tmp_path: Path) -> None:
+    for n in (1, 5):
+        content = body(lambda i, a, p, u, n=n: f"{a},{p},{'' if i < n else SHORT[u]}")  # type: ignore[misc]
+        (tmp_path / "faces.csv").write_text(f"emotion,pixels,type\n{content}")
+        assert "row 1 (line 2) has the Usage ''" in fault(tmp_path)
+        (tmp_path / "faces.csv").write_text("emotion,pixels,type\n" + content.replace(",\n", ",train\n"))
+        assert load(tmp_path).usage.tolist() == USAGES
 
 
 @pytest.mark.parametrize("value", [-2, 2.5, np.inf])

@@ -378,6 +378,11 @@ def test_all_broken_pictures_are_listed_at_once_or_left_out(
     told = info(tmp_path, "--skip-broken")
     assert sum(sizes(told)) == 70
     assert told["left_out"] == {"broken pictures": 3}
+    assert any(line.startswith("left out: 3 broken pictures, such as: ") for line in told["decisions"])
+    assert (
+        main(["data", "pack", str(tmp_path), "-o", str(tmp_path.parent / f"{tmp_path.name}.npz"), "--skip-broken"]) == 0
+    )
+    assert "mien: data: left out: 3 broken pictures" in capsys.readouterr().err
     assert load(tmp_path, skip_broken=True).left_out == {"broken pictures": 3}  # from the cache, too
 
 

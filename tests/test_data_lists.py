@@ -126,6 +126,7 @@ def test_a_picture_of_another_part_is_not_the_one_that_is_named(tmp_path: Path, 
         ("image,emotion,emotion_name", "{i}.png,{number},{emotion}"),
         ("image,angry,happy", "{i}.png,{angry},{happy}"),
         ("filename, happy, angry", "{i}.png, {happy}, {angry}"),
+        ("image,angry,happy", "{i}.png,{is_angry},{is_happy}"),
         ("sep=;\nimage;label", "{i}.png;{emotion}"),
         ("# faces of 2020\nimage,label", "{i}.png,{emotion}"),
     ],
@@ -134,7 +135,7 @@ def test_what_stands_in_a_column_tells_its_role(header: str, row: str, tmp_path:
     emotions = pictures(tmp_path / "set" / "im")
     rows = [
         row.format(i=i, turned=11 - i, emotion=emotion, number=i % 2, angry=int(emotion == "angry"),
-                   happy=int(emotion == "happy"))
+                   happy=int(emotion == "happy"), is_angry=emotion == "angry", is_happy=emotion == "happy")
         for i, emotion in enumerate(emotions)
     ]  # fmt: skip
     listed(tmp_path / "set" / "labels.csv", header, rows)
@@ -227,6 +228,14 @@ def test_a_face_that_several_rows_name_is_one(tmp_path: Path, info: Info) -> Non
         ("xmin,ymin,xmax,ymax", "0,0,48,48"),
         ("x,y,w,h", "0,0,48,48"),
         ("x1,y1,x2,y2", "0,0,0.5,0.5"),
+        ("bbox_x1,bbox_y1,bbox_x2,bbox_y2", "0,0,48,48"),
+        ("BBox_XMin,BBox_YMin,BBox_XMax,BBox_YMax", "0,0,48,48"),
+        ("face_left,face_top,face_right,face_bottom", "0,0,48,48"),
+        ("x_1,y_1,width,height", "0,0,48,48"),
+        ("x0,y0,x1,y1", "0,0,48,48"),
+        ("width,height,face box x,face box y,face box w,face box h", "96,96,0,0,48,48"),
+        ("x_center,y_center,width,height", "0.25,0.25,0.5,0.5"),
+        ("cx,cy,w,h", "24,24,48,48"),
     ],
 )
 def test_boxes_of_a_list_are_cut_out(header: str, box: str, tmp_path: Path) -> None:
@@ -250,10 +259,38 @@ def frame(path: Path, face: Path) -> None:
     picture.save(path)
 
 
-def test_a_box_in_one_column_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("header", "box"),
+    [
+        ("bbox", '"[0, 0, 9, 9]"'),
+        ("bounding_box", '"{""x"": 0, ""y"": 0, ""w"": 9, ""h"": 9}"'),
+        ("region", "0 0 9 9"),
+        ("x1,y1,x2,y2,x3,y3,x4,y4", "0,0,9,0,9,9,0,9"),
+        ("tl_x,tl_y,br_x,br_y", "0,0,9,9"),
+        ("bbox1,bbox2,bbox3,bbox4", "0,0,9,9"),
+        ("x,y,width,height", "0.5,0.5,1,1"),
+    ],
+)
+def test_a_box_in_another_form_is_refused(header: str, box: str, tmp_path: Path) -> None:
     emotions = pictures(tmp_path / "im")
-    listed(tmp_path / "labels.csv", "image,label,bbox", [f'{i}.png,{e},"[0, 0, 9, 9]"' for i, e in enumerate(emotions)])
-    assert "xmin, ymin, xmax, ymax" in fault(tmp_path)
+    listed(tmp_path / "labels.csv", f"image,label,{header}", [f"{i}.png,{e},{box}" for i, e in enumerate(emotions)])
+    said = fault(tmp_path)
+    assert "xmin, ymin, xmax, ymax" in said or "x_center and y_center" in said
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("width,height,min,max", "48,48,0,255"), ("left_eye_x,left_eye_y,right_eye_x,right_eye_y", "9,9,30,9"),
+        ("bbox_score,bbox_id", "0.9,3"), ("x,y", "3,4"), ("date", "2020-01-02 10:00"),
+    ],
+)  # fmt: skip
+def test_columns_that_are_no_box_are_left_out_and_told(header: str, value: str, tmp_path: Path, info: Info) -> None:
+    emotions = pictures(tmp_path / "im")
+    listed(tmp_path / "labels.csv", f"image,label,{header}", [f"{i}.png,{e},{value}" for i, e in enumerate(emotions)])
+    told = info(tmp_path)
+    assert told["n"] == 12
+    assert any(line.startswith("left out: the column") for line in told["decisions"])
 
 
 def test_what_a_list_does_not_use_is_told(tmp_path: Path, info: Info) -> None:
@@ -331,6 +368,20 @@ def test_yolos_boxes_and_polygons_are_the_same_faces(line: str, tmp_path: Path) 
 )  # fmt: skip
 def test_yolos_names_are_read_as_yaml_has_them(names: str, tmp_path: Path) -> None:
     assert load(yolo(tmp_path, "{} 0.5 0.5 0.8 0.8", names), cache=False).classes == ("angry", "happy")
+
+
+@pytest.mark.parametrize(
+    "file", ["train/labels/classes.txt", "classes.names", "my.names", "classes.txt", "train/labels/labels.txt"]
+)
+def test_yolos_names_a_line_are_read_wherever_they_lie(file: str, tmp_path: Path) -> None:
+    yolo(tmp_path, "{} 0.5 0.5 0.8 0.8")
+    (tmp_path / "data.yaml").unlink()
+    (tmp_path / file).write_text("anger\nhappy\n")
+    assert load(tmp_path, cache=False).classes == ("angry", "happy")
+    put(tmp_path / "train/images/labels.png", "happy", 50, 96)  # a picture of that name has boxes in its file
+    listed(tmp_path / "train/labels/labels.txt", "1 0.5 0.5 0.8 0.8", [])
+    if not file.endswith("labels.txt"):
+        assert len(load(tmp_path, cache=False)) == 11
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import io
 import tarfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -192,6 +193,22 @@ def test_nothing_found(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello\n")
     assert "no faces in" in fault(load, tmp_path)
     assert "no 'pixels' column (it begins with 'hello')" in fault(load, tmp_path / "notes.txt")
+
+
+@pytest.mark.parametrize("path", [None, 3, b"faces", ["faces"], "", "a\0b", np.zeros((2, 48, 48))])
+def test_what_is_no_path_is_told(path: Any) -> None:
+    for read in (load, load_test):
+        with pytest.raises(MienError, match="is no path") as caught:
+            read(path)
+        assert caught.value.parameter == "path"
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("classes", [["a", "b"], 3, {0: 0}, {0: ""}, {1.5: "a"}, {}, "", " ", "nonsense", b"rafdb"])
+def test_what_names_no_classes_is_told_before_anything_is_read(classes: Any, tmp_path: Path) -> None:
+    with pytest.raises(MienError) as caught:
+        load(tmp_path / "absent", classes=classes)
+    assert caught.value.parameter == "classes"
 
 
 def test_a_csv_file_that_is_broken_is_told_even_beside_good_ones(tmp_path: Path) -> None:

@@ -176,3 +176,13 @@ def test_the_real_fer2013(fer2013: Path) -> None:
     assert quiet(dataset, "official", duplicates="group").leaked == 0
     study = quiet(dataset, "study", duplicates="ignore")
     assert [len(study.train), len(study.validation), len(study.test)] == [20096, 4306, 4307]
+
+
+@pytest.mark.parametrize(("usage", "words"), [("", "folders train/ and test/"), ("Training", "a folder test/ beside")])
+def test_data_without_parts_are_told_what_fits_them(usage: str, words: str) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (14, 48, 48), dtype=np.uint8)
+    dataset = Dataset(images, np.arange(14) % 7, np.full(14, usage, "U16"), source="photos")
+    with pytest.raises(MienError) as caught:
+        split(dataset)
+    assert words in str(caught.value)
+    assert "study" in str(caught.value)

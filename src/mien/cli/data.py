@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.cli import data_audit
 from mien.cli.options import as_options
+from mien.cli.table import printable
 from mien.errors import MienError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def read_dataset(path: str | Path, args: argparse.Namespace, cache: bool = True)
 def tell_decisions(dataset: "Dataset") -> None:
     """Say on standard error how a data set was read."""
     for line in dataset.decisions:
-        print(f"mien: data: {as_options(line, LOADING)}", file=sys.stderr)
+        print(f"mien: data: {printable(as_options(line, LOADING))}", file=sys.stderr)
 
 
 def loading_options(args: argparse.Namespace) -> dict[str, Any]:
@@ -150,8 +151,8 @@ def _info(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(_summary(dataset, parts, how), indent=2, ensure_ascii=False))
         return
-    print(f"path         {args.path}")
-    print(f"layout       {find(Path(args.path), args.classes)}")
+    print(f"path         {printable(str(args.path))}")
+    print(f"layout       {printable(str(find(Path(args.path), args.classes)))}")
     print(f"images       {len(dataset):,} of 48x48 gray, {int((dataset.labels < 0).sum()):,} of them without label")
     print(f"fingerprint  {dataset.fingerprint}")
     if dataset.drawn:
@@ -162,9 +163,10 @@ def _info(args: argparse.Namespace) -> None:
     print("\n" + _table(dataset))
     print("\ndecisions")
     for line in (*dataset.decisions, how):
-        print(f"  {as_options(line, LOADING)}")
+        print(f"  {printable(as_options(line, LOADING))}")
     if dataset.left_out:
-        print(f"  left out in all: {', '.join(f'{reason} {n:,}' for reason, n in dataset.left_out.items())}")
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in dataset.left_out.items())
+        print(f"  left out in all: {printable(reasons)}")
     with Busy("looking for duplicates"):
         text = str(audit(dataset, args.votes))
     print(f"\n{text}")
@@ -239,7 +241,7 @@ def _table(dataset: "Dataset") -> str:
     """Images by usage and class."""
     from mien.data.dataset import USAGES
 
-    rows = [("", *dataset.classes, "unlabeled", "all")]
+    rows = [("", *map(printable, dataset.classes), "unlabeled", "all")]
     for usage in ("", *USAGES):
         here = dataset.usage == usage
         if here.any():

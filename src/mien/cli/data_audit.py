@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Audit the data set and say what was found."""
-    from mien.cli.data import read_dataset
+    from mien.cli.data import read_dataset, tell_decisions
     from mien.cli.progress import Progress
     from mien.errors import require
     from mien.evaluation.audit_report import FILES, write_audit
@@ -76,6 +76,7 @@ def run(args: argparse.Namespace) -> None:
         audit = audit_rows(dataset, probabilities, args.threads, lambda what, count: steps.step(count, f", {what}"))
     finally:
         steps.clear()
+    tell_decisions(dataset)
     record = write_audit(audit, args.output)
     print(_table(record))
     if note:

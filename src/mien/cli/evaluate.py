@@ -187,6 +187,7 @@ def _coverage_line(coverage: Mapping[str, Any]) -> str:
 def summary_table(result: "EvaluationResult", source: str) -> str:
     """One table of an evaluation of one part: a row a class, then a row for all images by each view, and without the
     images that have a copy among the training images. source: the model as it was typed."""
+    from mien.cli.table import printable
     from mien.evaluation import metrics
     from mien.evaluation.classifier import typed
     from mien.evaluation.tta import DESCRIPTIONS
@@ -217,7 +218,7 @@ def summary_table(result: "EvaluationResult", source: str) -> str:
                 f"({figures.ece_by_chance:.3f} by chance alone){after}"
             )
     lines += [f"left out: {what} ({why})" for what, why in result.left_out.items()]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _votes(args: argparse.Namespace, dataset: "Dataset") -> None:

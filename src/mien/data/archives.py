@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from mien.data.csv_columns import columns
+from mien.data.csv_columns import columns, first_rows, telling_row
 from mien.errors import MienError
 
 _ZIP = b"PK\x03\x04"
@@ -22,6 +22,7 @@ _MEMBERS = 20  # files of an archive that are looked at
 _PACKED: dict[bytes, Callable[[BinaryIO], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 # What else a file may be, by its first bytes, and what to do.
 _OTHERS = {
+    b"version https://git-lfs": "is a Git LFS pointer, which stands for a file that was not fetched; run: git lfs pull",
     b"7z\xbc\xaf": "is a 7z archive; unpack it and give the folder",
     b"Rar!": "is a rar archive; unpack it and give the folder",
     b"(\xb5/\xfd": "is packed with zstd; unpack it (zstd -d) and give the csv file",
@@ -75,9 +76,10 @@ def open_csv(path: Path) -> Iterator[BinaryIO]:
 
 
 def first_lines(path: Path) -> tuple[bytes, bytes]:
-    """The first two lines of a csv file, each cut off at a quarter of a megabyte. Raises MienError as `open_csv`."""
+    """The first line of a csv file, and the row that tells best what its columns hold, each cut off at a quarter of a
+    megabyte. Raises MienError as `open_csv`."""
     with open_csv(path) as stream:
-        return stream.readline(HEADER), stream.readline(HEADER)
+        return stream.readline(HEADER), telling_row(first_rows(stream, HEADER))
 
 
 def _damaged(path: Path, error: Exception) -> MienError:

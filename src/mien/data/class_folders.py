@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from mien.data.class_names import AS_IS
 from mien.data.folder_tree import Folder
-from mien.data.parts import class_and_part, is_form, part_of, suspicion
+from mien.data.parts import class_and_part, other_form_of, part_of, suspicion
 from mien.errors import MienError
 from mien.labels import emotion_of, emotions_of, plain_name
 
@@ -26,6 +26,7 @@ class Search:
     decisions: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     empty: list[Folder] = field(default_factory=list)  # with files, none of them a picture by its suffix
+    flat: list[tuple[Folder, str]] = field(default_factory=list)  # splits without class folders, and their parts
 
     def tell(self, decision: str) -> None:
         """Note a decision, once."""
@@ -121,12 +122,11 @@ def _split_folders(top: Folder, parts: dict[str, str | None], usage: str, search
             f"{top.path} holds {listed([s.name for s in splits])} and no train folder; is it {listed(in_doubt)}? "
             "Rename it train, or move it away"
         )
-    search.leave_out(flat, "it holds no class folders, so its pictures have no labels")
+    search.flat += [(folder, parts[folder.name] or "") for folder in flat]  # a list may label their pictures
     search.leave_out([folder for folder in others if folder.count], "it is neither a split nor a class")
     for folder in nested:
-        plain = [f.name for f in nested if parts[f.name] == parts[folder.name] and not is_form(f.name)]
-        if plain and is_form(folder.name):
-            search.leave_out([folder], f"it is another form of {plain[0]}/")
+        if plain := other_form_of(folder.name, [f.name for f in nested]):
+            search.leave_out([folder], f"it is another form of {plain}/ (if its faces are others, move them into that)")
         else:
             look(folder, parts[folder.name] or usage, search)
 

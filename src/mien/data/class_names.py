@@ -73,12 +73,23 @@ def shared_classes(model_classes: Sequence[str], dataset_classes: Sequence[str])
 def parse_classes(classes: str | dict[int, str] | None) -> dict[str, str] | None:
     """What `classes` says, as {label in the data: class name}; None for nothing said, {} for "as-is".
 
-    classes: a preset's name, "as-is", "1=surprise,2=fear", or a dict. Raises MienError for anything else.
+    classes: a preset's name, "as-is", "1=surprise,2=fear", or a dict. Raises MienError for anything else, and for one
+    that names nothing.
     """
     if classes is None:
         return None
     if isinstance(classes, dict):
-        return {str(label): name for label, name in classes.items()}
+        for label, name in classes.items():
+            if not isinstance(label, (str, int)) or not isinstance(name, str) or not name.strip():
+                raise MienError(
+                    f"{{parameter}} has {label!r}: {name!r}, where a label stands with the name of its class, "
+                    "as in {1: 'surprise'}",
+                    parameter="classes",
+                )
+        if classes:
+            return {str(label): name for label, name in classes.items()}
+    if not isinstance(classes, str) or not classes.strip():
+        raise MienError(f"{{parameter}} = {classes!r} names no class; leave it out, or: {HOW}", parameter="classes")
     asked = classes.strip().lower()
     if asked == AS_IS:
         return {}

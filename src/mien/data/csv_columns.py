@@ -3,9 +3,10 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from mien.data.dataset import SIZE
-from mien.data.parts import part_of
+from mien.data.parts import flagged_part, part_by_flag, part_of
 from mien.errors import MienError
 from mien.labels import emotion_of
 
@@ -26,12 +27,14 @@ _MEASURES = {"confidence", "conf", "score", "scores", "prob", "probs", "probabil
 _PREDICTED = {"pred", "preds", "predicted", "prediction", "predictions", "predict", "guess", "guessed", "estimated",
               "output", "detected"}  # fmt: skip
 _CALLED = {"emotion": {"emotion", "emotions", "expression", "facial_expression"}, "label": {"label", "labels"}}
-_SURE_USAGES = ("usage", "split", "subset")  # columns of these names hold parts and nothing else
+SURE_USAGES = ("usage", "split", "subset", "data_split")  # columns of these names hold parts and nothing else
 _PIXEL_NAMES = ("pixels", "pixel", "pixel_values", "pixel_data", "image_pixels", "image", "img", "image_data", "data",
                 "features")  # fmt: skip
 _WIDE = re.compile(r"(pixels?|pix|px|p|x|f|feature|feat|col|column|v|attr)?[ _.\-]?\d+", re.IGNORECASE)
 
 
+_EMPTY = re.compile(rb"(^|[,;\t|])[ \"']*($|[,;\t|])")
+_LOOKED_AT = 32  # rows among which one without an empty field is sought
 _NUMBERS_OF_ROWS = {"id", "", "unnamed:_0", "index"}
 
 
@@ -42,6 +45,7 @@ class Columns:
     n: fields in a row. pixels: the fields that hold them, one or 2304 (`stop` excluded). delimiter: between fields.
     header: whether the first line is one. decisions: one sentence for each choice that was made. labels: all columns
     that may hold the labels, by name and field, the likeliest first: `emotion`. own: they are called as FER2013's.
+    flag: the name of a column of true and false that gives the parts, is_test, where it is one.
     """
 
     n: int
@@ -53,11 +57,28 @@ class Columns:
     decisions: tuple[str, ...] = ()
     labels: tuple[tuple[str, int], ...] = ()
     own: bool = False
+    flag: str = ""
 
     @property
     def kind(self) -> str:
         """What the file can give."""
         return "test" if self.emotion is None else "train" if self.usage is None else "full"
+
+
+def first_rows(stream: BinaryIO, longest: int) -> list[bytes]:
+    """Some of the rows that come next, up to one that is longer than `longest` or the last."""
+    rows = []
+    for _ in range(_LOOKED_AT):
+        rows.append(stream.readline(longest))
+        if not rows[-1].endswith(b"\n"):
+            break
+    return rows
+
+
+def telling_row(rows: Sequence[bytes]) -> bytes:
+    """The first of some rows that has no empty field, which tells best what the columns hold; else the first."""
+    whole = (row for row in rows if row.strip() and not _EMPTY.search(row.rstrip(b"\r\n")))
+    return next(whole, rows[0] if rows else b"")
 
 
 def emotion_in(name: str) -> bool:
@@ -123,7 +144,9 @@ def _headed(fields: list[str], values: list[str], delimiter: bytes, name: str) -
     others = {field: i for field, i in usual.items() if not pixels[0] <= i < pixels[1]}
     labels = [(field, others[field]) for field in label_columns(list(others))]
     emotion = labels[0][1] if labels else None
-    usage = next((others[f] for f in USAGE_NAMES if f in others and _holds_parts(f, others[f], values)), None)
+    usual_usages = [field for field in USAGE_NAMES if field in others and _holds_parts(field, others[field], values)]
+    flags = [field for field in others if flagged_part(field) and _is_flag(field, others[field], values)]
+    usage = next((others[field] for field in (*usual_usages, *flags)), None)
     if emotion is None and not set(others) <= _NUMBERS_OF_ROWS:
         if sum(emotion_of(field) is not None for field in others) > 1:
             raise MienError(
@@ -146,9 +169,11 @@ def _headed(fields: list[str], values: list[str], delimiter: bytes, name: str) -
     if pixels[1] - pixels[0] > 1:
         decisions.append(f"each pixel has a column of its own ({names[pixels[0]]} to {names[pixels[1] - 1]})")
     own = emotion is not None and names[emotion] == "emotion" and names[pixels[0]] == "pixels"
+    flag = "" if usual_usages or not flags else flags[0]
     return Columns(
-        len(names), pixels, emotion, usage, delimiter, decisions=tuple(decisions), labels=tuple(labels), own=own
-    )
+        len(names), pixels, emotion, usage, delimiter, decisions=tuple(decisions), labels=tuple(labels), own=own,
+        flag=flag,
+    )  # fmt: skip
 
 
 def _pixel_columns(names: list[str], usual: dict[str, int], values: list[str], name: str) -> tuple[int, int] | None:
@@ -174,9 +199,13 @@ def _pixel_columns(names: list[str], usual: dict[str, int], values: list[str], n
 
 def _holds_parts(field: str, at: int, values: list[str]) -> bool:
     """Whether a column of that name holds parts: some names are used for other things, too."""
-    if field in _SURE_USAGES or not values:
-        return field in (*_SURE_USAGES, "set", "part", "partition")
+    if field in SURE_USAGES or not values:
+        return field in (*SURE_USAGES, "set", "part", "partition")
     return part_of(values[at].strip(" \"'")) is not None
+
+
+def _is_flag(field: str, at: int, values: list[str]) -> bool:
+    return bool(values) and part_by_flag(field, values[at].strip(" \"'")) is not None
 
 
 def _headless(fields: list[str], values: list[str], delimiter: bytes, name: str) -> Columns | None:

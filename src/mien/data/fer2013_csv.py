@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from mien.cores import cores
 from mien.data.class_names import is_missing
-from mien.data.csv_columns import PIXELS, Columns, columns
+from mien.data.csv_columns import PIXELS, Columns, columns, first_rows, telling_row
 from mien.data.dataset import SIZE, USAGES
 from mien.data.label_columns import LabelColumn, choose, decoded, label_text, name_column
-from mien.data.parts import part_of
+from mien.data.parts import part_by_flag, part_of
 from mien.data.pixel_values import only_0_and_1
 from mien.errors import MienError
 from mien.labels import EMOTIONS
@@ -110,11 +110,11 @@ def read_rows(
     integer in 0..255, labels of unknown meaning, an unknown usage, and for a file without rows.
     """
     first = stream.readline(LONGEST)
-    second = stream.readline(LONGEST)
-    layout = columns(first, name, second)
+    following = first_rows(stream, LONGEST)
+    layout = columns(first, name, telling_row(following))
     if layout is None:
         raise no_pixels(first, name)
-    before = second if layout.header else first.removeprefix(b"\xef\xbb\xbf") + second
+    before = b"".join([*([] if layout.header else [first.removeprefix(b"\xef\xbb\xbf")]), *following])
 
     labels, usage, pixels = [_Codes() for _ in layout.labels], _Codes(), _Pixels()
     # Where there is a choice, it is made in the end, and so is what the labels are.
@@ -132,7 +132,7 @@ def read_rows(
                 for codes, values in zip(labels, fields[1], strict=True):
                     codes.add(values, numbers, lambda text, line: _check_label(text, line, name, needed))
                 if layout.usage is not None:
-                    usage.add(fields[2], numbers, lambda text, line: _check_usage(text, line, name))
+                    usage.add(fields[2], numbers, lambda text, line: _check_usage(text, line, name, layout.flag))
                 part = pixels.room(len(kept), pending)
                 pending.append(pool.submit(_pixels, fields[0], part, numbers, name))
                 while len(pending) > 4 * workers:
@@ -146,7 +146,7 @@ def read_rows(
         raise MienError(f"{name} has a header and no rows; fetch it again (mien data fetch)")
     decisions = list(layout.decisions)
     named, names = _labels(labels, layout, classes, name, decisions) if labels else (None, EMOTIONS)
-    parts = _usages(usage, decisions) if layout.usage is not None else None
+    parts = _usages(usage, decisions, layout.flag) if layout.usage is not None else None
     images = pixels.images()
     if only_0_and_1(images):
         images *= np.uint8(255)
@@ -239,18 +239,20 @@ def _check_label(text: str, line: int, name: str, needed: bool) -> None:
         raise _fault(name, line, "has the emotion ''", "give its number or name, or delete the row")
 
 
-def _check_usage(text: str, line: int, name: str) -> None:
-    if part_of(text) is None:
+def _check_usage(text: str, line: int, name: str, flag: str) -> None:
+    if flag and part_by_flag(flag, text) is None:
+        raise _fault(name, line, f"has {text[:20]!a} in its column {flag!r}", "it must be true or false")
+    if not flag and part_of(text) is None:
         shown = ascii(text[:20]) + ("..." if len(text) > 20 else "")
         raise _fault(
             name, line, f"has the Usage {shown}", f"it must be one of {', '.join(USAGES)}, train, validation, test"
         )
 
 
-def _usages(column: _Codes, decisions: list[str]) -> NDArray[np.uint8]:
+def _usages(column: _Codes, decisions: list[str], flag: str) -> NDArray[np.uint8]:
     """Index into USAGES of each row."""
     texts, _ = decoded(column.codes)
-    parts = [part_of(text) for text in texts]
+    parts = [part_by_flag(flag, text) if flag else part_of(text) for text in texts]
     if any(text not in USAGES for text in texts):
         roles = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
         shown = ", ".join(f"{text!r} is {roles[str(part)]}" for text, part in zip(texts, parts, strict=True))

@@ -9,9 +9,10 @@ import os
 import re
 import unicodedata
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
-from mien.data import file_names
+from mien.data import file_names, manifests
 from mien.data.class_folders import Search, listed, look
 from mien.data.class_names import AS_IS, number_of
 from mien.data.dataset import USAGES
@@ -44,8 +45,12 @@ def find(root: Folder, trusted: bool = False, by_words: bool = True) -> Pictures
         Sample(file, label, usage)
         for (folder, _, usage), label in zip(search.classes, labels, strict=True) for file in folder.all_pictures()
     ]  # fmt: skip
-    samples = _parts(samples, search)
-    _count_odd(search)
+    listed_samples = _flat_splits(search)
+    if listed_samples and not any(sample.usage for sample in samples):
+        search.tell("the class folders beside the split that a list labels are train")
+        samples = [replace(sample, usage="Training") for sample in samples]
+    samples = _parts(samples + listed_samples, search)
+    _count_odd(search, len({sample.file for sample in listed_samples}))
     numbers = {label for label in labels if number_of(label) is not None}
     mixed = not trusted and emotional and bool(numbers)
     layout = "pictures in class folders" + (", some numbers and some emotions," if mixed else "")
@@ -82,6 +87,23 @@ def _spelling(name: str) -> str:
     return re.sub(r"[\s_.-]+", " ", name.strip().casefold())
 
 
+def _flat_splits(search: Search) -> list[Sample]:
+    """The pictures of splits without class folders that a list labels; the others are left out, aloud, and splits that
+    no list labels are taken from the search."""
+    samples = []
+    flat, search.flat = search.flat, []
+    for folder, usage in flat:
+        found = manifests.labels_beside(search.root, folder, usage, search.decisions)
+        samples += found
+        search.flat += [(folder, usage)] if found else []
+        if rest := folder.count - len({sample.file for sample in found}):
+            what = "the others have" if found else "it holds no class folders, so its pictures have"
+            name = os.path.relpath(folder.path, search.root.path)
+            search.tell(f"left out: {name}/ ({rest:,} pictures), {what} no labels")
+            search.left_out[f"{name}/"] += rest
+    return samples
+
+
 def _parts(samples: list[Sample], search: Search) -> list[Sample]:
     """The samples, each in its part: its folder's, and where that says less, the one that FER2013's file names tell."""
     named = [match[1] if (match := _NAMED.match(os.path.basename(s.file))) else "" for s in samples]
@@ -102,6 +124,7 @@ def _parts(samples: list[Sample], search: Search) -> list[Sample]:
         f"{PART_NAMES.get(usage, 'no part')} {usages[usage]:,}" for usage in ("", *USAGES) if usages[usage]
     )
     homes = {name for folder, _, _ in search.classes if (name := _split_name(folder, search.root))}
+    homes |= {folder.name for folder, _ in search.flat}
     by_names = ["file names"] if divided or any(n and not s.usage for s, n in zip(samples, named, strict=True)) else []
     by_folders = sorted(homes) or (["folder names"] if any(s.usage for s in samples) else [])
     search.decisions.insert(0, f"parts as given by {listed(by_folders + by_names)}: {shown}")
@@ -117,10 +140,10 @@ def _parts(samples: list[Sample], search: Search) -> list[Sample]:
     return told
 
 
-def _count_odd(search: Search) -> None:
-    """Count what lies about: pictures outside of class folders, files that are no pictures by their names, junk, and
-    names that are no regular files."""
-    inside = sum(folder.count for folder, _, _ in search.classes)
+def _count_odd(search: Search, listed_pictures: int) -> None:
+    """Count what lies about: pictures outside of class folders that no list labels, files that are no pictures by their
+    names, junk, and names that are no regular files."""
+    inside = sum(folder.count for folder, _, _ in search.classes) + listed_pictures
     outside = search.root.count - inside - search.left_out.total()
     if outside > 0:
         search.left_out["pictures outside of class folders"] += outside

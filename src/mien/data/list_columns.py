@@ -1,40 +1,32 @@
 """Which columns of a list hold the pictures' names, labels, parts and faces' boxes, by what stands in them."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mien.data.class_names import is_missing
-from mien.data.csv_columns import EMOTION_NAMES, USAGE_NAMES, is_prediction
+from mien.data.csv_columns import EMOTION_NAMES, SURE_USAGES, USAGE_NAMES, is_prediction
 from mien.data.label_files import PictureIndex, number_in
+from mien.data.list_boxes import BoxColumns, box_columns
 from mien.data.list_tables import ListTable, is_picture
-from mien.data.parts import part_of
+from mien.data.parts import part_in_column, part_of
 from mien.errors import MienError
 from mien.labels import emotion_of
 
 FILE_NAMES = ("image", "file_name", "filename", "file", "path", "pth", "filepath", "file_path", "image_path", "img",
                "image_name", "img_path", "img_name", "imagename", "subdirectory_filepath", "name", "picture", "photo",
                "image_id", "id")  # fmt: skip
-_SURE_USAGES = ("usage", "split", "subset", "data_split")  # columns of these names hold parts and nothing else
-_BOXES = (("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max"), ("x1", "y1", "x2", "y2"),
-          ("left", "top", "right", "bottom"))  # fmt: skip
-_SIZED_BOXES = (("face_x", "face_y", "face_width", "face_height"), ("x", "y", "w", "h"), ("x", "y", "width", "height"),
-                ("left", "top", "width", "height"))  # fmt: skip
-_ONE_BOX = ("bbox", "box", "face_box", "bounding_box")
 _ENOUGH = 0.9  # share of the values that tells what a column holds
 
 
 @dataclass(frozen=True)
 class ListColumns:
-    """Which columns hold what. one_hot: a column for each emotion, by its name. box: left, top, right and bottom, or
-    width and height in place of the last two where `sized`."""
+    """Which columns hold what. one_hot: a column for each emotion, by its name. box: those of the faces' boxes."""
 
     file: int
     label: int | None
     usage: int | None
     one_hot: dict[str, int] = field(default_factory=dict)
-    box: tuple[int, ...] = ()
-    sized: bool = False
+    box: BoxColumns | None = None
 
 
 def list_columns(table: ListTable, index: PictureIndex) -> ListColumns | None:
@@ -44,6 +36,8 @@ def list_columns(table: ListTable, index: PictureIndex) -> ListColumns | None:
     with_suffix = [
         sum(known and is_picture(row[i]) for known, row in zip(here[i], some, strict=True)) for i in range(len(header))
     ]
+    if table.usage and header[:1] == ["field 1"] and not any(with_suffix):  # train.txt with names without suffix
+        with_suffix[0] = sum(here[0])
     named = [i for name in FILE_NAMES for i in range(len(header)) if header[i] == name]
     order = [*named, *(i for i in range(len(header)) if i not in named)]
     if not order:
@@ -52,13 +46,13 @@ def list_columns(table: ListTable, index: PictureIndex) -> ListColumns | None:
     if not with_suffix[file] and file not in named:
         return None
     others = [i for i in range(len(header)) if i != file]
-    box, sized = _box_columns(table, others)
-    others = [i for i in others if i not in box]
+    box = box_columns(table, others)
+    others = [i for i in others if box is None or i not in box.fields]
     usage = _usage_column(table, others)
     others = [i for i in others if i != usage]
     label = _label_column(table, others)
     one_hot = {} if label is not None else _one_hot(table, others)
-    return ListColumns(file, label, usage, one_hot, box, sized)
+    return ListColumns(file, label, usage, one_hot, box)
 
 
 def _label_column(table: ListTable, columns: Sequence[int]) -> int | None:
@@ -94,11 +88,12 @@ def _names_one_by_one(table: ListTable, words: int, numbers: int) -> bool:
 
 
 def _one_hot(table: ListTable, columns: Sequence[int]) -> dict[str, int]:
-    """Columns of 0 and 1, one for each emotion. Raises MienError for columns of other numbers, such as votes."""
+    """Columns of 0 and 1, or False and True as pandas writes them, one for each emotion. Raises MienError for columns
+    of other numbers, such as votes."""
     emotions = {table.header[i]: i for i in columns if emotion_of(table.header[i])}
     if len(emotions) < 2:
         return {}
-    if any(number_in(value) not in (0, 1) for i in emotions.values() for value in table.values(i)):
+    if any(_mark(value) not in (0, 1) for i in emotions.values() for value in table.values(i)):
         raise MienError(
             f"{table.path} has a column of numbers for each emotion; write the one that is meant, in words, into a "
             "column 'label'"
@@ -106,16 +101,21 @@ def _one_hot(table: ListTable, columns: Sequence[int]) -> dict[str, int]:
     return emotions
 
 
+def _mark(value: str) -> float | None:
+    """The number that a value is, of True and False, too."""
+    return {"true": 1.0, "false": 0.0}.get(value.strip().lower(), number_in(value))
+
+
 def _usage_column(table: ListTable, columns: Sequence[int]) -> int | None:
     """The column of parts. Raises MienError where one that is called so holds others."""
     called = [i for name in USAGE_NAMES for i in columns if table.header[i] == name]
-    called.sort(key=lambda i: table.header[i] not in _SURE_USAGES)
+    called.sort(key=lambda i: table.header[i] not in SURE_USAGES)
     for i in [*called, *(i for i in columns if i not in called)]:
         values = {value for value in table.values(i) if not is_missing(value)}
-        parts = {part_by_flag(table.header[i], value) or part_of(value) for value in values}
+        parts = {part_in_column(table.header[i], value) for value in values}
         if values and None not in parts and (i in called or len(parts) > 1):
             return i
-        if values and table.header[i] in _SURE_USAGES:
+        if values and table.header[i] in SURE_USAGES:
             odd = min(value for value in values if part_of(value) is None)
             raise MienError(
                 f"{table.path} has {odd[:20]!r} in its column {table.header[i]!r}, which is no part; write train, "
@@ -124,34 +124,9 @@ def _usage_column(table: ListTable, columns: Sequence[int]) -> int | None:
     return None
 
 
-def part_by_flag(header: str, value: str) -> str | None:
-    """The part that a column such as is_train tells with true and false."""
-    match = re.fullmatch(r"(?:is|in)_?(\w+)", header)
-    part = match and part_of(match[1])
-    if not part or value.lower() not in ("true", "false", "1", "0", "yes", "no"):
-        return None
-    if value.lower() in ("true", "1", "yes"):
-        return part
-    return "PrivateTest" if part == "Training" else "Training"
-
-
-def _box_columns(table: ListTable, columns: Sequence[int]) -> tuple[tuple[int, ...], bool]:
-    """The columns of a face's box, and whether the last two are its width and height. Raises MienError for a box in
-    one column."""
-    at = {table.header[i]: i for i in columns}
-    for names, sized in [*((names, False) for names in _BOXES), *((names, True) for names in _SIZED_BOXES)]:
-        if all(name in at for name in names):
-            return tuple(at[name] for name in names), sized
-    if one := next((name for name in _ONE_BOX if name in at), None):
-        raise MienError(
-            f"{table.path} has the faces' boxes in one column, {one!r}; write them into columns xmin, ymin, xmax, ymax"
-        )
-    return (), False
-
-
 def label_in(row: list[str], columns: ListColumns, table: ListTable) -> str:
     if columns.one_hot:
-        marked = [name for name, i in columns.one_hot.items() if number_in(row[i]) == 1]
+        marked = [name for name, i in columns.one_hot.items() if _mark(row[i]) == 1]
         return marked[0] if len(marked) == 1 else ""
     text = row[columns.label or 0].strip()
     if text[:1] in ("[", "{"):
@@ -167,30 +142,28 @@ def part_in(row: list[str], columns: ListColumns, table: ListTable) -> str:
     value = row[columns.usage].strip() if columns.usage is not None else ""
     if columns.usage is None or is_missing(value):
         return table.usage
-    return part_by_flag(table.header[columns.usage], value) or part_of(value) or table.usage
-
-
-def box_in(row: list[str], columns: ListColumns) -> tuple[float, float, float, float] | None:
-    values = [number_in(row[i]) for i in columns.box]
-    numbers = [value for value in values if value is not None]
-    if len(numbers) < 4:
-        return None
-    x, y, right, bottom = numbers
-    return (x, y, x + right, y + bottom) if columns.sized else (x, y, right, bottom)
+    return part_in_column(table.header[columns.usage], value) or table.usage
 
 
 def told_of(table: ListTable, columns: ListColumns) -> list[str]:
     """Which columns were taken, unless that is plain, and which were not."""
     header = table.header
     label = "one of each emotion" if columns.one_hot else repr(header[columns.label or 0])
-    taken = {columns.file, columns.label, columns.usage, *columns.one_hot.values(), *columns.box}
+    taken = {
+        columns.file,
+        columns.label,
+        columns.usage,
+        *columns.one_hot.values(),
+        *(columns.box.fields if columns.box else ()),
+    }
     told = []
     rest = [name for i, name in enumerate(header) if i not in taken and name and not name.startswith("unnamed:")]
     if rest or header[columns.file] not in FILE_NAMES or columns.one_hot:
         parts = f", {header[columns.usage]!r} the parts" if columns.usage is not None else ""
         told.append(f"{table.name}: {header[columns.file]!r} names the pictures, {label} the labels{parts}")
     if columns.box:
-        told.append(f"faces cut out of the pictures by the boxes in {table.name}")
+        names = ", ".join(header[i] for i in columns.box.fields)
+        told.append(f"faces cut out of the pictures by the boxes in {table.name} ({names}: {columns.box.form})")
     if rest:
         told.append(f"left out: the column{'s' * (len(rest) > 1)} {', '.join(rest[:8])} of {table.name}")
     return told

@@ -16,9 +16,11 @@ from mien.data.image import SUFFIXES
 from mien.data.label_files import PictureIndex, read_text
 from mien.data.parts import part_of
 from mien.errors import MienError
+from mien.labels import plain_name
 
-_LISTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".lst")
+LISTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".lst")
 _MANY = 20  # text or json files in a folder from which they are taken for one a picture
+_LIST_WORDS = {"list", "lists", "split", "splits", "label", "labels", "annotation", "annotations"}
 
 
 @dataclass
@@ -48,14 +50,33 @@ class ListTable:
 def tables(root: Folder, index: PictureIndex) -> Iterator[ListTable]:
     """The lists anywhere under a folder."""
     for folder in root.walk():
-        small = Counter(os.path.splitext(name)[1].lower() for name in folder.files)
-        for name in folder.files:
-            suffix = os.path.splitext(name)[1].lower()
-            if suffix not in _LISTS or (suffix in (".txt", ".json") and small[suffix] > _MANY):
-                continue
+        for name in _possible(folder):
             table = table_at(os.path.join(folder.path, name), folder.path, index)
             if table is not None:
                 yield table
+
+
+def lists_in(folder: Folder) -> list[str]:
+    """Names of the files in a folder that may be lists; of texts, those that are called as lists or parts are."""
+    return [
+        name
+        for name in _possible(folder)
+        if not _is_text(name)
+        or part_of(stem := os.path.splitext(name)[0])
+        or not _LIST_WORDS.isdisjoint(plain_name(stem).split())
+    ]
+
+
+def _possible(folder: Folder) -> Iterator[str]:
+    small = Counter(os.path.splitext(name)[1].lower() for name in folder.files)
+    for name in folder.files:
+        suffix = os.path.splitext(name)[1].lower()
+        if suffix in LISTS and not (suffix in (".txt", ".json") and small[suffix] > _MANY):
+            yield name
+
+
+def _is_text(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in (".txt", ".lst")
 
 
 def table_at(path: str, folder: str, index: PictureIndex | None = None) -> ListTable | None:
@@ -70,7 +91,7 @@ def table_at(path: str, folder: str, index: PictureIndex | None = None) -> ListT
     text = re.sub(r"\A(sep=.[^\S\n]*\n)?((#.*)?[^\S\n]*\n)*", "", text)
     head = text.split("\n", 1)[0]
     delimiter = max(",;\t|", key=head.count)
-    words = suffix in (".txt", ".lst") and delimiter not in head
+    words = _is_text(path) and delimiter not in head
     try:
         lines = list(csv.reader(io.StringIO(text), delimiter=" " if words else delimiter, skipinitialspace=True))
     except csv.Error as error:
@@ -79,13 +100,16 @@ def table_at(path: str, folder: str, index: PictureIndex | None = None) -> ListT
     if not lines:
         return None
     first = lines[0]
-    if any(is_picture(cell) for cell in first):
-        if index is None or not any(is_picture(cell) and index.holds(cell, folder) for cell in first):
+    names = [cell for cell in first if is_picture(cell)]
+    if not names and _is_text(path) and part_of(Path(path).stem):
+        names = first[:1]  # train.txt has the names as Pascal VOC does, without suffix
+    if names:
+        if index is None or not any(index.holds(cell, folder) for cell in names):
             return None
         header = [f"field {i + 1}" for i in range(len(first))]
         if len(first) > 1:
             decisions.append(f"{os.path.basename(path)} has no header")
-    elif suffix in (".txt", ".lst"):
+    elif _is_text(path):
         return None
     else:
         header, lines = [re.sub(r"[ \-.]+", "_", name.strip().lower()) for name in first], lines[1:]
@@ -107,6 +131,8 @@ def _json_rows(text: str, suffix: str, path: str) -> tuple[list[str], list[list[
             and all(isinstance(value, (str, int)) for value in content.values())
         ):
             return ["file", "label"], [[name, str(label)] for name, label in content.items()]
+        if isinstance(content, dict) and (rows := _by_part(content)):
+            return ["file", "split"], rows
         records = content if isinstance(content, list) else []
     else:
         records = []
@@ -121,6 +147,14 @@ def _json_rows(text: str, suffix: str, path: str) -> tuple[list[str], list[list[
     return [name.strip().lower() for name in names], [
         ["" if (value := record.get(name)) is None else _cell(value) for name in names] for record in records
     ]
+
+
+def _by_part(content: dict[str, Any]) -> list[list[str]]:
+    """Rows of names and parts, of {"train": ["1.png", ...], "test": [...]}; none for other json."""
+    listed = [(str(name), value) for name, value in content.items() if isinstance(value, list)]
+    if not listed or not all(part_of(name) and all(isinstance(file, str) for file in value) for name, value in listed):
+        return []
+    return [[file, name] for name, value in listed for file in value]
 
 
 def _cell(value: Any) -> str:

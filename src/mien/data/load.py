@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mien.data import cache as kept
 from mien.data import pictures
 from mien.data.archives import open_csv
-from mien.data.class_names import ordered
+from mien.data.class_names import ordered, parse_classes
 from mien.data.dataset import SIZE, UNKNOWN, USAGES, Dataset
 from mien.data.fer2013 import warn_if_altered
 from mien.data.fer2013_csv import Rows, read_rows
@@ -54,7 +54,8 @@ def load(
     uses nor writes it. Warns (MienWarning) where the data looks like FER2013 and its class counts differ.
     Raises MienError, with file and row, for everything that cannot be read as it stands.
     """
-    path = Path(path)
+    path = _path(path)
+    parse_classes(classes)  # before anything is read
     with _readable(path):
         dataset = _load(find(path, classes), cache, classes, skip_broken)
     warn_if_altered(dataset)
@@ -67,7 +68,7 @@ def load_test(path: str | Path, cache: bool = True) -> Dataset:
     From test.csv itself (labels -1) or the folder it is in, else from a file with Usage that has both (with labels).
     Raises MienError where neither is there.
     """
-    path = Path(path)
+    path = _path(path)
     with _readable(path):
         layout = find(path)
         if layout.test:
@@ -80,6 +81,18 @@ def load_test(path: str | Path, cache: bool = True) -> Dataset:
         if not len(of_usage):
             raise MienError(f"{layout.full.path} has no {usage} rows (their labels may be withheld); give test.csv")
     return dataset.subset(np.concatenate(rows))
+
+
+def _path(path: str | Path) -> Path:
+    """The path of a data set. Raises MienError for a value that is none."""
+    given = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(given, str) or not given.strip() or "\0" in given:
+        shown = " ".join(repr(path).split())[:60]
+        raise MienError(
+            f"{{parameter}} = {shown} is no path; give that of one csv, parquet or npz file, or of one folder",
+            parameter="path",
+        )
+    return Path(given)
 
 
 @contextmanager

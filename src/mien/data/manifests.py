@@ -4,14 +4,16 @@ import itertools
 import os
 import re
 from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mien.data.class_names import PRESETS, is_missing
 from mien.data.csv_columns import is_prediction
 from mien.data.folder_tree import Folder, scan
 from mien.data.label_files import PictureIndex, labeled, once_each, tell_missing, tell_unnamed
-from mien.data.list_columns import ListColumns, box_in, label_in, list_columns, part_in, told_of
+from mien.data.list_columns import ListColumns, label_in, list_columns, part_in, told_of
 from mien.data.list_tables import ListTable, table_at, tables
+from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
 
@@ -95,29 +97,92 @@ def _refuse_contradicting(by_list: dict[str, list[Sample]]) -> None:
 
 
 def names_pictures(path: Path) -> bool:
-    """Whether a csv file names pictures and their labels. Raises MienError where it cannot be read."""
-    table = table_at(str(path), str(path.parent))
-    columns = list_columns(table, PictureIndex(scan(path.parent))) if table else None
+    """Whether a list names pictures and their labels. Raises MienError where it cannot be read."""
+    index = PictureIndex(scan(path.parent))
+    table = table_at(str(path), str(path.parent), index)
+    columns = list_columns(table, index) if table else None
     return columns is not None and (columns.label is not None or bool(columns.one_hot))
 
 
-def given_parts(root: Folder) -> tuple[dict[str, str], list[str]]:
-    """The parts that lists give to pictures, {path: usage}, and the names of those lists: a csv file with columns of
-    names and parts, or a text file that is called train or test and has a name a line."""
+def labels_beside(root: Folder, folder: Folder, usage: str, decisions: list[str]) -> list[Sample]:
+    """The pictures of a split without class folders, labeled by lists; none without such lists. What is used is told.
+
+    usage: the part of the folder, which rows of another part do not speak of.
+    """
+    index, wanted = PictureIndex(root), set(folder.all_pictures())
+    samples: list[Sample] = []
+    for table in tables(root, index):
+        if no_labels(table):
+            continue
+        try:
+            columns = list_columns(table, index)
+            if columns is None or (columns.label is None and not columns.one_hot):
+                continue
+            found, _ = _samples(table, columns, index, "subdirectory_filepath" in table.header)
+        except MienError:  # the list speaks of other pictures, perhaps; that it is not used is told
+            continue
+        here = [replace(each, usage=usage) for each in found if each.file in wanted and each.usage in ("", usage)]
+        if here:
+            name = os.path.relpath(table.path, root.path)
+            decisions.append(f"{name} gives {len(here):,} pictures of {folder.name}/ their labels")
+            decisions += table.decisions + told_of(table, columns)
+        samples += here
+    return once_each(samples, Counter(), decisions)
+
+
+@dataclass(frozen=True)
+class GivenParts:
+    """The parts that lists give to pictures. of: {path: usage}. lists: the names of those lists. decisions: see
+    `Dataset`."""
+
+    of: dict[str, str] = field(default_factory=dict)
+    lists: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
+
+
+def given_parts(root: Folder) -> GivenParts:
+    """The parts that lists give to pictures: a column of parts beside their names, or the name of the list, train.txt
+    or test.csv. Where no list names train, the pictures that none names are train's. Without several parts, none.
+    """
     index = PictureIndex(root)
     parts: dict[str, str] = {}
     lists = []
     for table in tables(root, index):
         columns = list_columns(table, index)
-        if columns is None or not (columns.usage is not None or (table.usage and columns.label is None)):
+        # The name of the whole data set's own folder, "test", says nothing of what a list in it is.
+        by_name = table.usage and (part_of(Path(table.path).stem) or table.folder != root.path)
+        if columns is None or not (columns.usage is not None or by_name):
             continue
+        named = _parts_in(table, columns, index)
+        if named:
+            parts |= named
+            lists.append(os.path.relpath(table.path, root.path))
+    rest = [path for path in index.paths.values() if path not in parts] if parts else []
+    if rest and "Training" not in parts.values():
+        parts |= dict.fromkeys(rest, "Training")
+        told = f"; no list names train, so the other {len(rest):,} pictures are"
+    else:
+        told = f"; {len(rest):,} pictures are in none of them" if rest else ""
+    if len(set(parts.values())) < 2:
+        return GivenParts()
+    return GivenParts(parts, tuple(lists), (f"parts as given by {', '.join(lists)}{told}",))
+
+
+def _parts_in(table: ListTable, columns: ListColumns, index: PictureIndex) -> dict[str, str]:
+    """{path: usage} of the pictures that a list names. Raises MienError where a name may be several pictures; a list
+    that has labels, too, may need them to tell which, and is passed over then."""
+    parts = {}
+    try:
         for row in table.rows:
             usage = part_in(row, columns, table)
             picture = index.find(row[columns.file], table.folder, usage) if usage else None
             if picture:
                 parts[picture] = usage
-        lists.append(os.path.relpath(table.path, root.path))
-    return (parts, lists) if len(set(parts.values())) > 1 else ({}, [])
+    except MienError:
+        if columns.label is None:
+            raise
+        return {}
+    return parts
 
 
 def _samples(
@@ -125,8 +190,7 @@ def _samples(
 ) -> tuple[list[Sample], Counter[str]]:
     samples, missing = [], Counter[str]()
     missing["rows of another number of fields than its header"] = table.broken
-    boxes = [box_in(row, columns) for row in table.rows]
-    relative = all(box is None or max(box) <= 1 for box in boxes)  # in shares of the picture
+    boxes, relative = columns.box.boxes(table) if columns.box else ([None] * len(table.rows), False)
     for row, box in zip(table.rows, boxes, strict=True):
         label = label_in(row, columns, table)
         usage = part_in(row, columns, table)

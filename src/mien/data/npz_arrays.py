@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mien.data.csv_columns import EMOTION_NAMES, USAGE_NAMES, label_columns
 from mien.data.dataset import USAGES
-from mien.data.parts import part_of, rank_of
+from mien.data.parts import flagged_part, part_of, rank_of
 
 PIXEL_NAMES = ("pixels", "image", "images", "img", "x", "data", "faces", "picture", "pixel_values", "img_bytes",
                "bytes")  # fmt: skip
@@ -33,6 +33,7 @@ def arrays(names: list[str]) -> Arrays:
     """The roles of an archive's arrays by their names, in any case."""
     class_names = [name for wanted in _CLASS_NAMES for name in names if name.lower() == wanted]
     usages = [name for wanted in USAGE_NAMES for name in names if name.lower() == wanted]
+    usages += [name for name in names if flagged_part(name)]
     free = [name for name in names if name not in class_names and name not in usages]
     pictures = {rest: found[0] for rest, found in _roles(free, PIXEL_NAMES).items()}
     free = [name for name in free if name not in pictures.values()]

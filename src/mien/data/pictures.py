@@ -119,6 +119,8 @@ def read(pictures: Pictures, skip_broken: bool = False) -> Dataset:
         if group
     ]
     if broken:
+        shown = broken[0].removesuffix("; replace or delete it")
+        notes.append(f"left out: {len(broken):,} broken pictures, such as: {shown}")
         left = {naming.index[sample.label] for sample, fault in zip(samples, faults, strict=True) if fault is None}
         emptied = [name for i, name in enumerate(naming.classes) if i not in left]
         notes += [f"all pictures of {', '.join(emptied)} are broken: the class is empty"] if emptied else []

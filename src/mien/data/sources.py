@@ -9,35 +9,32 @@ from mien.data import manifests
 from mien.data.archives import first_lines
 from mien.data.csv_columns import columns
 from mien.data.fer2013_csv import no_pixels
-from mien.data.folder_tree import scan
+from mien.data.folder_tree import Folder, scan
 from mien.data.image import SUFFIXES
+from mien.data.list_tables import LISTS
 from mien.data.parts import part_of
 from mien.data.picture_layouts import labeled_pictures, names_beside
 from mien.data.pictures import Pictures
 from mien.data.synthetic.generate import MARKER
 from mien.data.tables import npz_kind, parquet_columns
+from mien.data.unread import CLOSED, left_out, seen
 from mien.errors import MienError
+from mien.labels import emotions_of
 
 _HEADERS = {"full": "emotion, pixels and Usage", "train": "emotion and pixels", "test": "pixels, no labels"}
 _ROLES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+_OF_PICTURES = (
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".yaml",
+    ".yml",
+    ".names",
+    ".xml",
+)  # what lies beside pictures and says which they are
 _WANTED = (
     "expected FER2013's train.csv, test.csv, icml_face_data.csv, fer2013.csv or fer2013.tar.gz, or pictures in "
     "<class>/ folders; mien data fetch gets FER2013, mien data draw makes a demo"
-)
-_UNREAD = (
-    ".h5",
-    ".hdf5",
-    ".mat",
-    ".pkl",
-    ".pickle",
-    ".arrow",
-    ".npy",
-    ".zip",
-    ".rar",
-    ".7z",
-    ".tfrecord",
-    ".db",
-    ".zst",
 )
 
 
@@ -54,8 +51,10 @@ class File:
 
     @property
     def shown(self) -> str:
-        """Its name for people; with its folder where a number is all that it has."""
-        return f"{self.path.parent.name}/{self.path.name}" if self.path.stem.isdecimal() else self.path.name
+        """Its name for people; with its folder where that names its part, or the name is a number alone."""
+        home, stem = self.path.parent.name, self.path.stem
+        by_folder = self.part is not None and part_of(stem) is None and part_of(home) == self.part
+        return f"{home}/{self.path.name}" if by_folder or stem.isdecimal() else self.path.name
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class Layout:
             usages = sorted({sample.usage for sample in self.pictures.samples} - {""})
             layout = self.pictures.layout.replace("in class folders", f"in {n} class folders")
             return layout + (f" ({', '.join(usages)})" if usages else "")
-        return " + ".join(f"{file.path.name} ({_HEADERS[file.kind]})" for file in self.files)
+        return " + ".join(f"{file.shown} ({_HEADERS[file.kind]})" for file in self.files)
 
 
 def find(path: Path, classes: str | dict[int, str] | None = None) -> Layout:
@@ -109,8 +108,14 @@ def _in_file(path: Path) -> Layout:
         raise MienError(f"{path} is a single picture; give a folder of them, or read its faces with: mien read {path}")
     kind = _kind(path)
     if kind is None:
-        if path.suffix.lower() in (".csv", ".tsv") and manifests.names_pictures(path):
+        suffix = path.suffix.lower()
+        if suffix in LISTS and manifests.names_pictures(path):
             raise MienError(f"{path} names pictures and their labels; give the folder that holds it: {path.parent}")
+        if suffix in _OF_PICTURES or (suffix in (".txt", ".lst") and scan(path.parent).count):
+            raise MienError(
+                f"{path} holds no faces; if it speaks of pictures beside it, give the folder that holds them all: "
+                f"{path.parent}"
+            )
         raise _no_faces(path)
     part = part_of(path.name.split(".")[0]) if kind == "train" else None
     decisions = []
@@ -159,6 +164,7 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
         elif known:
             faults.insert(0, _no_faces(file))
     drawn = (path / MARKER).exists()
+    root = scan(path)
     if files:
         others = [
             str(fault).split(" has no ")[0].rsplit(os.sep, 1)[-1]
@@ -167,18 +173,19 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
         ]
         layout = _choose(path, files, drawn)
         note = (f"left out: {', '.join(sorted(others)[:6])}, which holds no pixels",) if others else ()
-        return replace(layout, decisions=(*layout.decisions, *note, *_pictures_beside(path)))
-    pictures = labeled_pictures(scan(path), classes)
+        told = (*layout.decisions, *note, *_pictures_beside(root))
+        return _told(replace(layout, decisions=told), root)
+    pictures = labeled_pictures(root, classes)
     if pictures:
         pictures = pictures.named(classes or names_beside(path, pictures))
-        return Layout(path, (), pictures, drawn)
+        return _told(Layout(path, (), pictures, drawn), root)
     nested = _nested_tables(path)
     if nested:
-        return _choose(path, nested, drawn)
+        return _told(_choose(path, nested, drawn), root)
     inner = [folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith((".", "__"))]
     if len(inner) == 1:
-        return _in_folder(inner[0], classes)
-    unread = [file.name for file in path.iterdir() if file.suffix.lower() in _UNREAD]
+        return _told(_in_folder(inner[0], classes), root)
+    unread = [file.name for file in path.iterdir() if file.suffix.lower() in CLOSED]
     if faults and (unread or (faults[0].message.startswith(str(path)) and any(
             file.suffix.lower() in (".csv", ".tsv", ".parquet") for file in path.iterdir()))):  # fmt: skip
         raise faults[0]
@@ -188,12 +195,23 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
             f"{path / sorted(tables)[0]} is JSON, which mien does not read as pixels; save it as csv or parquet "
             "(pandas: read_json(..., lines=True), then to_parquet)"
         )
-    raise faults[0] if faults else MienError(f"there are no faces in {path}; {_WANTED}")
+    if faults:
+        raise faults[0]
+    found = f" (it holds {files_seen}; names of pictures end in .png, .jpg, ...)" if (files_seen := seen(root)) else ""
+    raise MienError(f"there are no faces in {path}{found}; {_WANTED}")
 
 
-def _pictures_beside(path: Path) -> tuple[str, ...]:
+def _told(layout: Layout, root: Folder) -> Layout:
+    """The layout with a word on what lies beside it and is not read."""
+    told = [*layout.decisions, *(layout.pictures.decisions if layout.pictures else ())]
+    return replace(
+        layout, decisions=(*layout.decisions, *left_out(root, [*told, *(f.path.name for f in layout.files)]))
+    )
+
+
+def _pictures_beside(root: Folder) -> tuple[str, ...]:
     """A word on folders of pictures beside a file of faces, which are not read."""
-    folders = [folder for folder in scan(path).folders if folder.count]
+    folders = [folder for folder in root.folders if folder.count]
     if not folders:
         return ()
     n = sum(folder.count for folder in folders)
@@ -243,6 +261,11 @@ def _choose(path: Path, files: list[File], drawn: bool) -> Layout:
     elif labeled:
         chosen += _by_part(labeled, left, decisions)
     tests = [file for file in unlabeled if file.part == "PrivateTest" or file.path.stem.lower() == "test"] or unlabeled
+    if len(tests) > 1 and len(set(emotions_of(file.path.stem for file in tests).values())) == len(tests):
+        raise MienError(
+            f"{path} holds a file of pixels for each class ({', '.join(file.shown for file in tests)}); join them into "
+            "one csv file with the columns emotion and pixels"
+        )
     if len(tests) > 1:
         raise _several(tests, "test")
     if any(file.part == "PrivateTest" for file in chosen):

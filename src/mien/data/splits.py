@@ -150,18 +150,25 @@ def _official(
     test = np.flatnonzero(dataset.usage == "PrivateTest")
     name = dataset.source or "the data"
     if not len(train):
-        raise MienError(
-            f"{name} has no labeled Training rows, which the official split needs; "
-            "give icml_face_data.csv or fer2013.csv, or choose the split 'study' or 'kfold'"
-        )
+        raise MienError(f"{name} has no labeled Training rows, which the official split needs; {_remedy(dataset)}")
     if not len(validation):
         if not known[test].any():
             raise MienError(
                 f"{name} has no labeled PublicTest rows, which the official split needs, nor a labeled test set; "
-                "give icml_face_data.csv or fer2013.csv, or choose the split 'study' or 'kfold'"
+                f"{_remedy(dataset)}"
             )
         train, validation = cut_validation(dataset.labels, train, groups if grouped else None, seed)
     return train, validation, test
+
+
+def _remedy(dataset: Dataset) -> str:
+    """What to do about data without the parts that the official split needs."""
+    if not (dataset.usage != "").any():  # as folders of pictures have none
+        return "put the pictures into folders train/ and test/, or choose the split 'study' or 'kfold'"
+    return (
+        "give icml_face_data.csv or fer2013.csv, or for pictures a folder test/ beside train/, or choose the split "
+        "'study' or 'kfold'"
+    )
 
 
 def cut_validation(

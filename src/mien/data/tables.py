@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.csv_columns import PIXELS, USAGE_NAMES, label_columns
+from mien.data.csv_columns import PIXELS, SURE_USAGES, USAGE_NAMES, label_columns
 from mien.data.dataset import SIZE, UNKNOWN, USAGES
 from mien.data.fer2013_csv import Rows
 from mien.data.image import open_picture, to_square_gray
 from mien.data.label_columns import LabelColumn, choose, column_of, label_text, name_column
 from mien.data.npz_arrays import LABEL_NAMES, PIXEL_NAMES, Arrays, arrays
 from mien.data.packed import map_images
-from mien.data.parts import part_of
+from mien.data.parts import flagged_part, part_in_column, part_of
 from mien.data.pixel_values import scale_of, to_faces
 from mien.errors import MienError
 from mien.labels import EMOTIONS, emotion_of
@@ -51,7 +51,8 @@ def parquet_columns(path: Path) -> TableColumns | None:
     pixels = next((names[name] for name in PIXEL_NAMES if name in names), None)
     if pixels is None:
         return None
-    usage = next((names[name] for name in USAGE_NAMES[:8] if name in names), None)
+    flags = [name for name in names if flagged_part(name)]
+    usage = next((names[name] for name in (*USAGE_NAMES[:8], *flags) if name in names), None)
     free = [name for name in schema.names if name not in (pixels, usage)]
     labels = label_columns(free) or [names[name] for name in LABEL_NAMES if names.get(name) in free][:1]
     votes = [name for name in schema.names if emotion_of(name)]
@@ -93,7 +94,7 @@ def read_parquet(path: Path, classes: str | dict[int, str] | None = None) -> Row
         usages += batch.column(columns.usage).to_pylist() if columns.usage else []
     if row == 0:
         raise MienError(f"{path} has no rows; fetch it again")
-    usage = _parts(usages, str(path)) if columns.usage else None
+    usage = _parts(columns.usage, usages, str(path)) if columns.usage else None
     if not labels:
         return Rows(images, None, usage, decisions=tuple(decisions))
     # The names in the file give way to those that the user gives.
@@ -182,11 +183,14 @@ def _npz_labels(
 
 
 def _npz_usage(archive: Any, roles: Arrays) -> tuple[str, list[str]] | None:
-    """The array that holds the part of each picture, its name and values; None where none holds names of parts."""
+    """The array that holds the part of each picture, its name and values; None where none holds names of parts.
+
+    One that is called as parts alone are is taken whatever it holds, so that reading tells what is wrong with it.
+    """
     for name in roles.usages:
         array = _plain(archive, name)
         values = [label_text(value) for value in array.reshape(-1).tolist()] if array is not None else []
-        if values and all(part_of(value) for value in set(values)):
+        if values and (name.lower() in SURE_USAGES or all(part_in_column(name, value) for value in set(values))):
             return name, values
     return None
 
@@ -215,7 +219,7 @@ def _npz_codes(
         if len(values) != n:
             raise MienError(f"{path} has {n:,} pictures and {len(values):,} parts {name}; they must be as many")
         decisions.append(f"the array {name!r} holds the parts")
-        return _parts(values, str(path))
+        return _parts(name, values, str(path))
     if n == sum(FER2013_ROWS):
         decisions.append(f"{n:,} rows are taken for FER2013 in its own order: Training, PublicTest, PrivateTest")
         return np.repeat(np.arange(3, dtype=np.uint8), FER2013_ROWS)
@@ -318,12 +322,12 @@ def _named(
     return name_column(column, classes, name, decisions, own and column.name.lower() == "emotion")
 
 
-def _parts(values: list[Any], name: str) -> NDArray[np.uint8]:
+def _parts(column: str, values: list[Any], name: str) -> NDArray[np.uint8]:
     texts = [label_text(value) for value in values]
-    parts = {text: part_of(text) for text in set(texts)}
+    parts = {text: part_in_column(column, text) for text in set(texts)}
     for text, part in parts.items():
         if part is None:
-            raise MienError(f"{name} has the part {text[:20]!r}; it must be train, validation or test")
+            raise MienError(f"{name} has the part {text[:20]!r} in {column!r}; it must be train, validation or test")
     return np.array([USAGES.index(str(parts[text])) for text in texts], np.uint8)
 
 

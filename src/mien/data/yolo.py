@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from mien.data.class_legends import yaml_names
 from mien.data.folder_tree import Folder
 from mien.data.label_files import labeled, number_in, read_text
-from mien.data.manifests import given_parts
+from mien.data.manifests import GivenParts, given_parts
 from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
 from mien.labels import emotion_of, emotions_of
 
+_BOX_LINE = re.compile(r"\d+(\s+-?[\d.]+){4}")
 _LARGEST = 1.5  # a share in a box that is let pass: boxes reach over the edge
 
 
@@ -43,7 +44,7 @@ def find(root: Folder) -> Pictures | None:
     if not places:
         return None
     samples, left_out = [], Counter[str]()
-    listed, lists = given_parts(root) if not any(usage for *_, usage in places) else ({}, [])
+    listed = given_parts(root) if not any(usage for *_, usage in places) else GivenParts()
     for images, labels, usage in places:
         for path in images.all_pictures():
             beside = os.path.relpath(os.path.splitext(path)[0], images.path) + ".txt"
@@ -56,13 +57,14 @@ def find(root: Folder) -> Pictures | None:
                         f"{list_of_boxes} has the class number {number}, and the {len(names)} names of the classes end "
                         f"before it ({', '.join(names.values())}); correct one of the two"
                     )
-                samples.append(Sample(path, names.get(number, str(number)), usage or listed.get(path, ""), box, True))
+                samples.append(
+                    Sample(path, names.get(number, str(number)), usage or listed.of.get(path, ""), box, True)
+                )
     if not samples:
         raise MienError(
             f"{root.path} is laid out as YOLO's data (images/ and labels/) and has no face boxes; check labels/"
         )
-    decisions = ["faces cut out of the pictures by YOLO's boxes"]
-    decisions += [f"parts as given by {', '.join(lists)}"] if listed else []
+    decisions = ["faces cut out of the pictures by YOLO's boxes", *listed.decisions]
     if n := left_out["no face box by its label file"]:
         decisions.append(f"left out: {n:,} pictures without a box")
     elsewhere = root.count - sum(images.count for images, *_ in places)
@@ -113,7 +115,8 @@ def _boxes(path: str) -> Iterator[tuple[int, tuple[float, float, float, float]]]
 
 
 def _names(root: Folder) -> dict[int, str]:
-    """The classes by number: from `names` in data.yaml (a list or a map), or the lines of classes.txt.
+    """The classes by number: from `names` in data.yaml (a list or a map), or the lines of classes.txt, also in labels/
+    as labelImg writes it, or of a file such as obj.names.
 
     Of several yaml files the one that names parts, too, goes first: others hold what a training was run with.
     """
@@ -125,9 +128,10 @@ def _names(root: Folder) -> dict[int, str]:
                 text = read_text(path)
                 if names := yaml_names(text):
                     found.append((re.search(r"^(train|val|test|nc)\s*:", text, re.MULTILINE) is None, names))
-            if file.lower() in ("classes.txt", "obj.names", "labels.txt") and folder.name.lower() != "labels":
+            if file.lower() in ("classes.txt", "labels.txt") or file.lower().endswith(".names"):
                 lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
-                found.append((True, dict(enumerate(lines))))
+                if not any(_BOX_LINE.match(line) for line in lines):  # those of a picture that is called classes.png
+                    found.append((True, dict(enumerate(lines))))
     if not found:
         return {}
     best = min(other for other, _ in found)

@@ -13,13 +13,13 @@ SOURCE = ROOT / "src" / "mien"
 FILES = sorted(SOURCE.rglob("*.py"))
 # What each wing may import of the others. The command line may import all of them.
 BELOW = {
-    "labels": set(), "errors": set(), "files": {"errors"},
-    "data": {"labels", "errors", "files"},
-    "inference": {"labels", "errors", "files", "data"},
-    "evaluation": {"labels", "errors", "files", "data", "inference"},
-    "training": {"labels", "errors", "files", "data", "inference", "evaluation"},
-    "server": {"labels", "errors", "files", "data", "inference", "evaluation"},
-    "page": {"labels", "errors", "files", "data", "inference"},
+    "cores": set(), "labels": set(), "errors": set(), "files": {"errors"},
+    "data": {"cores", "labels", "errors", "files"},
+    "inference": {"cores", "labels", "errors", "files", "data"},
+    "evaluation": {"cores", "labels", "errors", "files", "data", "inference"},
+    "training": {"cores", "labels", "errors", "files", "data", "inference", "evaluation"},
+    "server": {"cores", "labels", "errors", "files", "data", "inference", "evaluation"},
+    "page": {"cores", "labels", "errors", "files", "data", "inference"},
 }  # fmt: skip
 TORCH = {"torch", "lightning_fabric", "safetensors"}
 MOST_LINES, MOST_POSITIONAL, LONGEST_FILE = 80, 7, 350

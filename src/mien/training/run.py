@@ -156,10 +156,9 @@ def train(
     the first epoch begins, with what becomes of a pretrained model's last layer. on_phase: told what is being done once
     the epochs are over, and at last how to look at the tracked run.
 
-    Of several processes, the first one returns the run, the others None.
-
-    Raises MienError where the folder holds another run or another training works in it, the data are not those the run
-    began with, or the split leaves nothing to train on.
+    Of several processes, the first one returns the run, the others None. Raises MienError where the folder holds
+    another run or another training works in it, the data are not those the run began with, or the split leaves nothing
+    to train on.
     """
     runtime, before, given = launched(runtime or Runtime()), None, dataset
     if resume and (folder / SPLIT_FILE).is_file():

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienWarning
 from mien.inference.video import Video
-from mien.inference.video_clock import max_jump
+from mien.inference.video_clock import MAX_JUMP
+from mien.inference.video_packets import Splices
 from mien.inference.video_source import open_container
 
 if TYPE_CHECKING:
@@ -149,12 +150,18 @@ class Sound:
 
         tick: Any = self._source.time_base
         shift = -round(Fraction(self._video.start) / tick)
-        longest = round(max_jump(self._input) / tick)
+        longest = round(MAX_JUMP / tick)
         # The short packets of some codecs have equal stamps in Matroska, which counts milliseconds.
         step = 0 if self._encodes or self._output.format.name == "matroska" else 1
+        picture = self._input.streams.best("video")
+        splices = Splices(self._input, picture)
+        wanted = [each for each in (picture, self._source) if each is not None]
         last: int | None = None
         try:
-            for packet in self._input.demux(self._source):
+            for packet in self._input.demux(*wanted):
+                splices.join(packet)
+                if packet.stream.index != self._source.index:
+                    continue
                 stamp = packet.dts if packet.dts is not None else packet.pts
                 if stamp is None or not packet.size:
                     continue

@@ -36,16 +36,25 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
 
 
 def make(
-    path: Path, shots: Shots, codec: str = "libx264", rate: int = 10, sound: float = 0, lead: float = 0, **options: str
+    path: Path,
+    shots: Shots,
+    codec: str = "libx264",
+    rate: int = 10,
+    sound: float = 0,
+    tone: tuple[str, float, float] = ("mp2", 12, 0),
+    **options: str,
 ) -> Path:
-    """A film of pictures with their times and durations, each packet with its own; `sound` seconds of silence with a
-    tone from 12 s on, which begins `lead` seconds before the picture."""
+    """A film of pictures with their times and durations, each packet with its own, and `sound` seconds of sound.
+
+    tone: the sound's codec; where in the film, in seconds, a tone begins; how long before the picture the sound does.
+    """
+    sound_codec, tone_at, lead = tone
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height = shots[0][0].size
         stream.pix_fmt = "yuv420p"
         tick = stream.codec_context.time_base = Fraction(1, rate if path.suffix == ".avi" else 10_000)
-        tone: Any = container.add_stream("mp2", rate=44_100) if sound else None
+        track: Any = container.add_stream(sound_codec, rate=44_100) if sound else None
         durations = {round((lead + time) / tick): round(duration / tick) for _, time, duration in shots}
 
         def mux(packets: list[Any]) -> None:
@@ -60,12 +69,12 @@ def make(
         mux(stream.encode(None))
         for start in range(0, int(sound * 44_100), 1152):
             at = np.arange(start, start + 1152)
-            wave = (np.sin(at * 0.1) * 20_000 * (at >= (12 + lead) * 44_100)).astype(np.int16)
+            wave = (np.sin(at * 0.1) * 20_000 * (at >= (tone_at + lead) * 44_100)).astype(np.int16)
             block = av.AudioFrame.from_ndarray(wave[None], format="s16", layout="mono")
             block.sample_rate, block.pts = 44_100, start
-            container.mux(tone.encode(block))
-        if tone:
-            container.mux(tone.encode(None))
+            container.mux(track.encode(block))
+        if track:
+            container.mux(track.encode(None))
     return path
 
 
@@ -171,7 +180,7 @@ def tone_begins(path: Path) -> list[float]:
         found: list[float] = []
         last = -1.0
         for frame in film.decode(audio=0):
-            samples = np.abs(frame.to_ndarray().astype(float)).max(0)
+            samples = np.abs(frame.to_ndarray().astype(float).reshape(-1, frame.samples, order="F")).max(0)
             loud = np.flatnonzero(samples > (0.3 if frame.format.name.startswith("flt") else 9000))
             if len(loud):
                 begin = frame.time + loud[0] / frame.sample_rate
@@ -216,3 +225,25 @@ def test_a_frame_is_due_as_often_as_asked(every: float, due: list[int], tmp_path
     path = make(tmp_path / "film.mp4", [(GRAY, i / 10, 0.1) for i in range(11)])
     with open_video(path) as video:
         assert [frame.index for frame, is_due in read_frames(video, every) if is_due] == due
+
+
+@pytest.mark.parametrize("rate", [1, 10])
+@pytest.mark.parametrize("codec", ["flac", "mp2", "ac3", "pcm_s16le"])
+def test_the_sound_of_an_annotated_avi_comes_with_its_picture(codec: str, rate: int, run: Run, tmp_path: Path) -> None:
+    shots: Shots = [(GRAY if i < 2 * rate else FACE, i / rate, 1 / rate) for i in range(3 * rate)]
+    for lead in (0, 0.4):  # the sound begins before the picture
+        path = make(tmp_path / "film.mkv", shots, rate=rate, sound=3 + lead, tone=(codec, 2, lead))
+        assert run(path, "--annotate", tmp_path / "out.avi", "--overwrite")[::2] == (0, "")
+        assert shown(tmp_path / "out.avi")[0] == pytest.approx([time for _, time, _ in shots], abs=0.001)
+        assert tone_begins(tmp_path / "out.avi") == [pytest.approx(2, abs=0.02)]
+        with av.open(str(tmp_path / "out.avi")) as film:
+            assert film.streams.video[0].start_time == 0
+
+
+def test_an_annotated_avi_has_every_frame_of_a_film_whose_header_says_an_average(run: Run, tmp_path: Path) -> None:
+    slow: Shots = [(GRAY, i * 4, 4) for i in range(3)]
+    path = make(tmp_path / "film.mkv", [*slow, *((FACE, 12 + i / 10, 0.1) for i in range(20))], rate=1)
+    with open_video(path) as video:
+        assert video.base_rate < 2
+    assert run(path, "--annotate", tmp_path / "out.avi")[::2] == (0, "")
+    assert shown(tmp_path / "out.avi")[0] == pytest.approx(shown(path)[0], abs=0.01)

@@ -20,6 +20,7 @@ from mien.inference.annotate import annotate
 from mien.inference.reader import Reader
 from mien.inference.tracker import TrackedFace
 from mien.inference.video import Video, open_video
+from mien.inference.video_packets import fastest_rate
 from mien.inference.video_reader import EVERY, VideoFrame, read_faces
 from mien.inference.video_writer import WRITABLE, open_video_writer
 
@@ -128,7 +129,9 @@ def read_one(
         film = None
         if outputs.annotated:
             sound = None if video.live else video
-            film = files.enter_context(open_video_writer(outputs.annotated, video.base_rate, sound))
+            avi = outputs.annotated.suffix.lower() == ".avi"  # one rate for all frames: none may be left out
+            rate = fastest_rate(video.name, video.base_rate) if avi and sound else video.base_rate
+            film = files.enter_context(open_video_writer(outputs.annotated, rate, sound))
         shown: tuple[tuple[int, str], ...] = ()
         time = 0.0
         try:

@@ -51,6 +51,11 @@ class Outputs:
         """The table and the plot of the timeline, where one is asked for."""
         return tuple(_with(self.timeline, suffix) for suffix in (".csv", ".png")) if self.timeline else ()
 
+    def targets(self) -> list[tuple[str, Path]]:
+        """Each file to write, behind the option that asks for it."""
+        annotated = [("--annotate", self.annotated)] if self.annotated else []
+        return [*annotated, *(("--timeline", path) for path in self.timeline_files())]
+
     def in_folders(self, place: Path) -> "Outputs":
         """Those of one film of several, where both are folders. Names keep the film's suffix: no two are the same."""
         name = place if place.suffix.lower() in WRITABLE else place.with_name(f"{place.name}.mp4")
@@ -181,8 +186,9 @@ def read_videos(
     quiet: bool = False,
 ) -> Outcome:
     """Read several films one after another. One that cannot be read is told to `complain`, gets a record with its
-    error, is counted, and ends nothing. outputs: folders. done: names that stand in the output already."""
-    read = faces = failed = skipped = 0
+    error, is counted, and ends nothing; so does one that is cut short, behind the records of its frames. outputs:
+    folders. done: names that stand in the output already."""
+    read = faces = failed = cut = skipped = 0
     stopped = False
     for item in inputs:
         if item.name in done:
@@ -194,19 +200,26 @@ def read_videos(
             except MienError as error:
                 complain(spoken(error))
                 failed += 1
-                if writer.kind != "table":
-                    writer.write({"source": item.name, "model": reader.model.name, "error": str(error)})
+                _write_error(writer, item.name, reader.model.name, str(error))
                 continue
             targets = outputs.in_folders(item.place)
             refuse_overwriting(targets.annotated, item.name)
             progress = Progress(video.length or None, "s of film", quiet=quiet, alone=True)
             rows, end = read_one(reader, video, writer, progress, targets, options)
+            if end == "cut short":
+                cut += 1
+                _write_error(writer, item.name, reader.model.name, video.missing() or "")
             say_people(writer, video, rows, options)
-        read, faces, failed = read + 1, faces + len(rows), failed + (end == "cut short")
+        read, faces = read + 1, faces + len(rows)
         if end == "stopped":
             stopped = True
             break
-    return Outcome(read, faces, failed, skipped, stopped)
+    return Outcome(read, faces, failed, cut, skipped, stopped)
+
+
+def _write_error(writer: Writer, name: str, model: str, error: str) -> None:
+    if writer.kind != "table":
+        writer.write({"source": name, "model": model, "error": error})
 
 
 def say_people(writer: Writer, video: Video, rows: Sequence[dict[str, Any]], options: VideoOptions) -> None:

@@ -159,7 +159,7 @@ class Sound:
                 return
             if early:
                 count = 1 if frame.format.is_planar else len(frame.layout.channels)
-                samples = frame.to_ndarray()[:, early * count :]
+                samples: Any = frame.to_ndarray()[:, early * count :]
                 frame = av.AudioFrame.from_ndarray(
                     np.ascontiguousarray(samples), format=frame.format.name, layout=frame.layout.name
                 )

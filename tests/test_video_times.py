@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from mien.cli.main import main
+from mien.errors import MienWarning
 from mien.inference.video import open_video, read_frames
 from read_fixtures import portrait, tiny_model
 
@@ -52,7 +53,7 @@ def make(
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height = shots[0][0].size
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         tick = stream.codec_context.time_base = Fraction(1, rate if path.suffix == ".avi" else 10_000)
         track: Any = container.add_stream(sound_codec, rate=44_100) if sound else None
         durations = {round((lead + time) / tick): round(duration / tick) for _, time, duration in shots}
@@ -63,7 +64,7 @@ def make(
                 container.mux(packet)
 
         for picture, time, _ in shots:
-            frame = av.VideoFrame.from_image(picture).reformat(format="yuv420p")
+            frame = av.VideoFrame.from_image(picture).reformat(format=pixels)
             frame.pts, frame.time_base = round((lead + time) / tick), tick
             mux(stream.encode(frame))
         mux(stream.encode(None))
@@ -111,6 +112,18 @@ def test_a_film_cut_before_its_held_picture_is_still_told(name: str, run: Run, t
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     code, _, err = run(path)
     assert (code, "of 4.0 s: the rest cannot be decoded" in err, err.count("\n")) == (1, True, 1)
+
+
+def test_an_avi_damaged_in_its_middle_is_told_although_its_end_is_there(tmp_path: Path) -> None:
+    path = make(tmp_path / "film.avi", [(FACE, i / 10, 0.1) for i in range(40)], "mjpeg")
+    assert shown(path)[2] is None
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : -2000] = bytes(len(data) - len(data) // 2 - 2000)
+    path.write_bytes(data)
+    with pytest.warns(MienWarning):
+        times, durations, missing = shown(path)
+    assert missing is not None
+    assert times[-1] + durations[-1] < 2.5
 
 
 def test_slides_last_as_long_as_each_other(run: Run, tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ class Sound:
         step = 0 if self._encodes or self._output.format.name == "matroska" else 1
         picture = self._input.streams.best("video")
         splices = Splices(self._input, picture)
-        wanted = [each for each in (picture, self._source) if each is not None]
+        wanted = [picture, self._source] if splices.needed and picture is not None else [self._source]
         last: int | None = None
         try:
             for packet in self._input.demux(*wanted):

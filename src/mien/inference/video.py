@@ -18,7 +18,7 @@ from mien.errors import MienError, MienWarning, require
 from mien.files import refuse_address
 from mien.inference.video_clock import Clock
 from mien.inference.video_frame import Frame
-from mien.inference.video_length import EXACT_LENGTH, ROUGH_LENGTH, claimed_end, ends_whole, kind_of
+from mien.inference.video_length import EXACT_LENGTH, ROUGH_LENGTH, claimed_end, ends_whole, kind_of, stills
 from mien.inference.video_packets import Tally, decode, own_duration
 from mien.inference.video_source import CAMERA, codec_in, open_camera, open_container, source_command
 
@@ -81,7 +81,10 @@ class Video:
 
     def has_all_packets(self) -> bool:
         """After the last frame: whether the file is known to have ended where it was meant to end."""
-        return 0 < self.stream.frames <= self.tally.packets or ends_whole(self.name, kind_of(self.container))
+        kind, frames = kind_of(self.container), self.stream.frames
+        if kind == "avi" and self.claimed_end and frames > self.tally.packets:
+            frames -= stills(self.name, self.stream.index)
+        return 0 < frames <= self.tally.packets or (not self.tally.broken and ends_whole(self.name, kind))
 
 
 @contextmanager

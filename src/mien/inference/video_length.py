@@ -3,6 +3,8 @@
 import re
 from typing import IO, TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
@@ -10,6 +12,8 @@ if TYPE_CHECKING:
 # Containers whose header says how long the film is. ffmpeg computes the length of others from what is in the file.
 EXACT_LENGTH = ("mov", "matroska", "avi")
 ROUGH_LENGTH = ("flv", "asf", "mxf")
+INDEX_ENTRY = [("id", "S4"), ("flags", "<u4"), ("begin", "<u4"), ("length", "<u4")]  # of an AVI
+MOST_CHUNKS, MOST_INDEX = 1000, 1 << 26  # chunks looked at before an AVI's list, and bytes of it
 ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
@@ -44,10 +48,10 @@ def claimed_end(name: str, container: "InputContainer", stream: "VideoStream") -
 def ends_whole(name: str, kind: str) -> bool:
     """Whether the bytes of a film's file say that nothing was cut off its end. False too where they cannot say so.
 
-    kind: as by `kind_of`; known are "avi", "flv" and "asf". There a picture that is held until the end leaves no
-    trace but in the header's length, which is a cut film's too.
+    kind: as by `kind_of`; known are "flv" and "asf". There a picture that is held until the end leaves no trace but in
+    the header's length, which is a cut film's too.
     """
-    check = {"avi": _avi_is_whole, "flv": _flv_is_whole, "asf": _asf_is_whole}.get(kind)
+    check = {"flv": _flv_is_whole, "asf": _asf_is_whole}.get(kind)
     if check is None:
         return False
     try:
@@ -57,6 +61,31 @@ def ends_whole(name: str, kind: str) -> bool:
         return False
 
 
+def stills(name: str, index: int) -> int:
+    """How many frames of an AVI are empty ("the same picture still"), by the list at its end: these ffmpeg leaves out.
+
+    index: of the picture's stream. 0 too where there is no list, as in a film that was cut.
+    """
+    try:
+        with open(name, "rb") as file:
+            at = 12  # behind "RIFF", its length, "AVI "
+            for _ in range(MOST_CHUNKS):
+                file.seek(at)
+                head = file.read(8)
+                length = int.from_bytes(head[4:], "little")
+                if not head.strip(b"\0"):
+                    break
+                if head[:4] == b"idx1":
+                    data = file.read(min(length, MOST_INDEX))
+                    entries = np.frombuffer(data[: len(data) - len(data) % 16], INDEX_ENTRY)
+                    own = np.isin(entries["id"], [b"%02ddc" % index, b"%02ddb" % index])
+                    return int((own & (entries["length"] == 0)).sum())
+                at += 8 + length + length % 2
+    except OSError:
+        pass
+    return 0
+
+
 def _is_closed(name: str) -> bool:
     """Whether an AVI's header was filled in at its end. Written to a pipe or cut off, it holds placeholders."""
     try:
@@ -64,19 +93,6 @@ def _is_closed(name: str) -> bool:
             return file.read(8)[4:] not in (bytes(4), b"\xff" * 4)
     except OSError:
         return False
-
-
-def _avi_is_whole(file: IO[bytes], size: int) -> bool:
-    """Its RIFFs, and the chunks in them, follow each other just to the end."""
-    at = 0
-    while at + 8 <= size:
-        file.seek(at)
-        head = file.read(8)
-        if not all(32 <= byte < 127 for byte in head[:4]):
-            return False
-        length = int.from_bytes(head[4:], "little")
-        at += 12 if head[:4] == b"RIFF" else 8 + length + length % 2
-    return 0 < at <= size + 1  # the last byte that makes lengths even may be left out
 
 
 def _flv_is_whole(file: IO[bytes], size: int) -> bool:

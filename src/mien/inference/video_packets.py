@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 MAX_HOLD = 10.0  # seconds without a stamp in any stream, after which a recorder's clock began anew
+MAX_DELAY = 60.0  # seconds from the decoding of a frame to its display: what says more is damaged
 MAX_BACK = 1.0  # seconds that a stamp may lie before its stream's last one
 STEP = 0.04  # seconds that a packet without a duration lasts
 REORDERED = ("h264", "hevc", "vvc")  # ffmpeg finds the times of other codecs' frames in AVI
@@ -28,12 +29,14 @@ class Tally:
     """What was met while a film was decoded. picture_end, end: timestamps in seconds, of the picture and of all
     streams.
 
-    shown_until: seconds from the start at which the frame given last leaves the screen.
+    broken: the file could not be taken apart to its end. shown_until: seconds from the start at which the frame given
+    last leaves the screen.
     """
 
     packets: int = 0
     frames: int = 0
     undecodable: int = 0
+    broken: bool = False
     picture_end: float = 0.0
     end: float = 0.0
     shown_until: float = 0.0
@@ -53,7 +56,8 @@ class Splices:
         sound = container.streams.best("audio")
         self._picture = picture.index if picture is not None else -1
         self._known = {self._picture} | ({sound.index} if sound else set())
-        if not Flags(container.format.flags) & Flags.ts_discont:  # these cannot be put together so
+        self.needed = bool(Flags(container.format.flags) & Flags.ts_discont)  # others cannot be put together so
+        if not self.needed:
             self._known = set()
         self._shift = 0.0  # seconds, of the newest recording
         self._shifts: dict[int, float] = {}  # of each stream: its last packets may come when others are in the next one
@@ -66,6 +70,8 @@ class Splices:
         decoded = packet.dts if packet.dts is not None else packet.pts
         if index not in self._known or decoded is None or not tick:
             return
+        if packet.pts is not None and abs(float((packet.pts - decoded) * tick)) > MAX_DELAY:
+            packet.pts = decoded
         # The times of decoding always grow; those of display say where a recording begins.
         now, shown = float(decoded * tick), float((packet.pts if packet.pts is not None else decoded) * tick)
         shift = self._shifts.get(index, self._shift)
@@ -161,6 +167,7 @@ def decode(container: "InputContainer", stream: "VideoStream", tally: Tally, liv
                 return
             time.sleep(0.005)
         except (av.FFmpegError, OSError):
+            tally.broken = True
             with suppress(av.FFmpegError, ValueError):  # damaged here: what the decoder holds is good still
                 for frame in stream.decode(None):
                     yield _counted(frame, tally, order)

@@ -345,7 +345,7 @@ def test_resume_reads_only_what_is_missing(run: Run, album: Path, tmp_path: Path
     run(album, "-o", output)
     crowd(1, 1, 100).save(album / "new.jpg")
     code, _, err = run(album, "-o", output, "--resume")
-    assert "1 pictures read, 1 faces, 3 not read, 6 were done before" in err
+    assert "1 picture read, 1 face, 3 not read, 6 were done before" in err
     assert code == 1
     assert len(lines(output)) == 7
 
@@ -503,7 +503,7 @@ def test_names_that_are_no_text_are_written_back_as_they_are(run: Run, tmp_path:
         assert run(folder, "-o", output)[0] == 0
         code, _, err = run(folder, "-o", output, "--resume")
         assert code == 0
-        assert "1 were done before" in err
+        assert "1 was done before" in err
     assert lines(tmp_path / "out.jsonl")[0]["source"] == name
 
 

@@ -25,7 +25,7 @@ from mien.inference.tracker import Tracker
 from mien.inference.video import Video, open_video, read_frames
 from mien.inference.video_writer import open_video_writer
 from mien.labels import EMOTIONS
-from read_fixtures import make_film, portrait, reader, tiny_model
+from read_fixtures import make_film, portrait, reader, tiny_model, write_film
 
 Run = Callable[..., tuple[int, str, str]]
 COLUMNS = csv_columns(EMOTIONS, images=False, videos=True)
@@ -359,15 +359,18 @@ def test_the_window_shows_pictures_until_it_is_closed() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="limits of file size are a Unix thing")
-def test_a_full_disk_leaves_no_half_film(film: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["out.avi", "out.mp4", "out.mov", "out.mkv"])
+@pytest.mark.parametrize("sound", [0, 2])
+def test_a_full_disk_leaves_no_half_film(name: str, sound: float, tmp_path: Path) -> None:
+    noise = [Image.effect_noise((128, 96), 80).convert("RGB") for _ in range(5)]
+    film = write_film(tmp_path / "film.mp4", [(i / 10, noise[i % 5]) for i in range(20)], sound=sound)
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))"
     code = f"import sys\n{limit}\nfrom mien.cli.main import main\nsys.exit(main(sys.argv[1:]))"
-    out = tmp_path / "out.avi"
-    command = [sys.executable, "-c", code, "read", str(film), "--annotate", str(out), "--model", str(tiny_model())]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2, done.stderr
-    assert "out.avi" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    out = tmp_path / "made" / name
+    command = [sys.executable, "-c", code, "read", str(film), "--annotate", str(out), "--timeline", str(out)]
+    done = subprocess.run([*command, "--model", str(tiny_model())], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, f"mien: cannot write {out}: File too large; choose another folder\n")
+    assert [path.name for path in out.parent.iterdir()] == [f"{name}.csv"]
 
 
 def test_a_film_writer_refuses_names_it_has_no_format_for(tmp_path: Path) -> None:

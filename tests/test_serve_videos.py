@@ -115,6 +115,14 @@ def test_a_film_that_was_kept_in_a_file_is_deleted_also_when_its_decoder_was_kil
     assert list((tmp_path / "kept").iterdir()) == []
 
 
+def test_one_video_is_read_at_a_time(tmp_path: Path, video: bytes) -> None:
+    with client_of(tmp_path) as client:
+        both = [("video", ("a.mp4", video)), ("video", ("b.mp4", video))]
+        answer = client.post("/v1/videos", files=both)
+    assert answer.status_code == 400
+    assert "more than 1 video in one request" in answer.json()["detail"]
+
+
 def test_videos_can_be_refused(tmp_path: Path, video: bytes) -> None:
     with client_of(tmp_path, max_video_bytes=0) as client:
         assert client.post("/v1/videos", content=video, headers=MP4).status_code == 415

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-    from mien.cli.progress import Progress
     from mien.cli.read_video import Outputs, VideoOptions
-    from mien.cli.records import Outcome
     from mien.inference.reader import Reader
 
 
@@ -85,9 +83,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read what the arguments name. Returns the exit code."""
-    from mien.cli.read_targets import stopped_by_sigterm
+    from mien.cli.read_targets import stopped_by_signals
 
-    with stopped_by_sigterm():
+    with stopped_by_signals():
         return _run(args)
 
 
@@ -140,9 +138,10 @@ def _with_ray(args: argparse.Namespace) -> int:
 
 def _many(args: argparse.Namespace) -> int:
     from mien.cli.inputs import count_images, count_videos, find_images, find_videos
+    from mien.cli.outcome import say_outcome
     from mien.cli.progress import Progress
     from mien.cli.read_images import read_pictures
-    from mien.cli.read_targets import annotated_target, refuse_inputs
+    from mien.cli.read_targets import annotated_target, check_outputs, refuse_inputs
     from mien.cli.read_video import read_videos
     from mien.cli.records import Outcome, csv_columns, open_writer
     from mien.cli.resume import Finished, finished
@@ -166,10 +165,11 @@ def _many(args: argparse.Namespace) -> int:
     columns = csv_columns(reader.model.classes, videos=bool(films), change=bool(films and args.baseline))
     films = [film for film in films if owns(film.name)]
     outputs, options = _video_options(args, annotated, args.timeline)
-    lines = (path for film in films for path in outputs.in_folders(film.place).timeline_files())
-    refuse_inputs(
-        [*([("-o", args.output)] if args.output else []), *(("--timeline", path) for path in lines)], args.inputs
-    )
+    targets = [("-o", args.output)] if args.output else []
+    targets += [("--annotate", annotated)] if annotated and single else []
+    targets += [target for film in films for target in outputs.in_folders(film.place).targets()]
+    refuse_inputs(targets, args.inputs)
+    check_outputs(targets, args.overwrite or args.resume)
     done = finished(args.output, kind, columns, reader.model.name) if args.resume else Finished()
     progress = Progress(total, "pictures", len(done.names), args.quiet or not many, alone=bool(args.output))
 
@@ -201,33 +201,11 @@ def _many(args: argparse.Namespace) -> int:
             )
     if many and not args.quiet:
         note = f"films passed over: {videos:,} ({left_out} is for pictures)" if left_out and videos else ""
-        _say_outcome(outcome, film_outcome, progress, note, pictures=bool(total))
+        say_outcome(outcome, film_outcome, progress, note, pictures=bool(total))
     if film_outcome.stopped:
         print("mien: stopped; what was written ends there", file=sys.stderr)
         return 130
-    return 1 if outcome.failed or film_outcome.failed else 0
-
-
-def _say_outcome(outcome: "Outcome", films: "Outcome", progress: "Progress", note: str, pictures: bool) -> None:
-    """The last line on standard error: what was read, and how fast."""
-    from mien.cli.progress import duration
-
-    read, failed, skipped = films.read, outcome.failed + films.failed, outcome.skipped + films.skipped
-    parts = [f"{outcome.read:,} pictures read", f"{outcome.faces:,} faces"] if pictures or not (read or failed) else []
-    parts += (
-        [
-            f"{read:,} film{'s' if read != 1 else ''} read",
-            f"{films.faces:,} face{'s' if films.faces != 1 else ''} in {'them' if read > 1 else 'it'}",
-        ]
-        if read
-        else []
-    )
-    parts += [f"{failed:,} not read"] if failed else []
-    parts += [f"{skipped:,} were done before"] if skipped else []
-    parts += [note] if note else []
-    count, rate = progress.done - progress.start_at, progress.rate()
-    speed = f" ({rate:,.1f} pictures/s, {duration(count / rate)})" if count and rate > 0 and not read else ""
-    print(f"mien: {', '.join(parts)}{speed}", file=sys.stderr)
+    return 1 if outcome.failed or film_outcome.failed or film_outcome.cut else 0
 
 
 def _one_video(args: argparse.Namespace) -> int:
@@ -235,7 +213,7 @@ def _one_video(args: argparse.Namespace) -> int:
 
     from mien.cli.options import spoken
     from mien.cli.progress import Progress
-    from mien.cli.read_targets import annotated_film, refuse_inputs
+    from mien.cli.read_targets import annotated_film, check_outputs, refuse_inputs
     from mien.cli.read_video import read_one, refuse_overwriting, say_people
     from mien.cli.records import csv_columns, open_writer
     from mien.cli.table import printable
@@ -249,8 +227,9 @@ def _one_video(args: argparse.Namespace) -> int:
     if timeline and not timeline.name:
         raise MienError(f"--timeline needs a name to write NAME.csv and NAME.png, not {args.timeline}")
     outputs, options = _video_options(args, annotated_film(args.annotate, args.inputs[0]), timeline)
-    lines = [("--timeline", path) for path in outputs.timeline_files()]
-    refuse_inputs([*([("-o", args.output)] if args.output else []), *lines], args.inputs)
+    targets = [*([("-o", args.output)] if args.output else []), *outputs.targets()]
+    refuse_inputs(targets, args.inputs)
+    check_outputs(targets, args.overwrite)
     kind = _kind(args)
     reader = _reader(args)
     with ExitStack() as stack:

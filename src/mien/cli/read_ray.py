@@ -100,6 +100,8 @@ class BlockReader:
                         for frame in read_faces(self.reader, video, self.every, self.baseline):
                             if frame.was_read:
                                 yield frame_record(name, model, frame)
+                        if (missing := video.missing()) is not None:
+                            raise MienError(missing)
                 except MienError as error:
                     raise MienError(str(error).replace(path, name)) from error
         except MienError as error:

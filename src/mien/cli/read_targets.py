@@ -40,7 +40,11 @@ def annotated_film(out: Path | None, name: str) -> Path | None:
     """Where the annotated copy of a single film or camera goes: `out`, or a file in it where that is a folder."""
     from mien.inference.video_writer import WRITABLE
 
-    if out is None or (out.suffix and not os.path.isdir(out)):
+    if out is None:
+        return None
+    if out.suffix and not os.path.isdir(out):
+        if out.suffix.lower() not in WRITABLE:
+            raise MienError(f"cannot write a film as {out}; name it .mp4, .mov, .mkv or .avi")
         return out
     own = Path(name).name.replace(":", "-")
     return out / (own if Path(own).suffix.lower() in WRITABLE else f"{own}.mp4")
@@ -60,6 +64,32 @@ def refuse_inputs(targets: Iterable[tuple[str, Path]], inputs: Sequence[str]) ->
                 raise MienError(f"{option} would write over {path}, which is read; choose another name")
 
 
+def check_outputs(targets: Iterable[tuple[str, Path]], replace: bool) -> None:
+    """Raise MienError where one of the files could not be written, or two of them are the same.
+
+    Called before the first of them is written: a second try then finds nothing in its way. targets: options and the
+    files that they write. replace: files may be there already; that of -o may in any case, which is looked at when it
+    is opened.
+    """
+    taken: dict[str, str] = {}
+    for option, path in targets:
+        own = os.path.realpath(path)
+        if own in taken:
+            raise MienError(f"{taken[own]} and {option} would both write {path}; choose another name for one of them")
+        taken[own] = option
+        if option == "-o":
+            continue
+        if os.path.isdir(path):
+            raise MienError(f"cannot write {path}: it is a folder; give the name of a file in it")
+        if os.path.lexists(path) and not replace:
+            raise MienError(f"{path} exists; replace it with --overwrite")
+        folder = next(each for each in (path.absolute().parent, *path.absolute().parent.parents) if each.exists())
+        if not folder.is_dir():
+            raise MienError(f"cannot write {path}: {folder} is a file; choose another folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise MienError(f"cannot write {path}: Permission denied; choose a folder you may write to")
+
+
 def _read(inputs: Sequence[str]) -> Iterator[os.stat_result]:
     """What every input is, standard input and the files in folders too."""
     from mien.cli.inputs import find_images, find_videos
@@ -74,18 +104,24 @@ def _read(inputs: Sequence[str]) -> Iterator[os.stat_result]:
 
 
 @contextmanager
-def stopped_by_sigterm() -> Iterator[None]:
-    """Let the signal by which schedulers and `kill` end a process do what Ctrl-C does: half-written files go."""
+def stopped_by_signals() -> Iterator[None]:
+    """Let the signals by which schedulers, `kill` and a terminal that is closed end a process do what Ctrl-C does:
+    half-written files go. One that is ignored (by nohup) stays so."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
+    before = {}
     try:
-        before = signal.signal(signal.SIGTERM, interrupt)
+        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+                before[number] = signal.signal(number, interrupt)
     except ValueError:  # not in the main thread
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

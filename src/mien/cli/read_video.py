@@ -20,6 +20,7 @@ from mien.inference.annotate import annotate
 from mien.inference.reader import Reader
 from mien.inference.tracker import TrackedFace
 from mien.inference.video import Video, open_video
+from mien.inference.video_packets import fastest_rate
 from mien.inference.video_reader import EVERY, VideoFrame, read_faces
 from mien.inference.video_writer import WRITABLE, open_video_writer
 
@@ -49,6 +50,11 @@ class Outputs:
     def timeline_files(self) -> tuple[Path, ...]:
         """The table and the plot of the timeline, where one is asked for."""
         return tuple(_with(self.timeline, suffix) for suffix in (".csv", ".png")) if self.timeline else ()
+
+    def targets(self) -> list[tuple[str, Path]]:
+        """Each file to write, behind the option that asks for it."""
+        annotated = [("--annotate", self.annotated)] if self.annotated else []
+        return [*annotated, *(("--timeline", path) for path in self.timeline_files())]
 
     def in_folders(self, place: Path) -> "Outputs":
         """Those of one film of several, where both are folders. Names keep the film's suffix: no two are the same."""
@@ -128,7 +134,9 @@ def read_one(
         film = None
         if outputs.annotated:
             sound = None if video.live else video
-            film = files.enter_context(open_video_writer(outputs.annotated, video.base_rate, sound))
+            avi = outputs.annotated.suffix.lower() == ".avi"  # one rate for all frames: none may be left out
+            rate = fastest_rate(video.name, video.base_rate) if avi and sound else video.base_rate
+            film = files.enter_context(open_video_writer(outputs.annotated, rate, sound))
         shown: tuple[tuple[int, str], ...] = ()
         time = 0.0
         try:
@@ -178,8 +186,9 @@ def read_videos(
     quiet: bool = False,
 ) -> Outcome:
     """Read several films one after another. One that cannot be read is told to `complain`, gets a record with its
-    error, is counted, and ends nothing. outputs: folders. done: names that stand in the output already."""
-    read = faces = failed = skipped = 0
+    error, is counted, and ends nothing; so does one that is cut short, behind the records of its frames. outputs:
+    folders. done: names that stand in the output already."""
+    read = faces = failed = cut = skipped = 0
     stopped = False
     for item in inputs:
         if item.name in done:
@@ -191,19 +200,26 @@ def read_videos(
             except MienError as error:
                 complain(spoken(error))
                 failed += 1
-                if writer.kind != "table":
-                    writer.write({"source": item.name, "model": reader.model.name, "error": str(error)})
+                _write_error(writer, item.name, reader.model.name, str(error))
                 continue
             targets = outputs.in_folders(item.place)
             refuse_overwriting(targets.annotated, item.name)
             progress = Progress(video.length or None, "s of film", quiet=quiet, alone=True)
             rows, end = read_one(reader, video, writer, progress, targets, options)
+            if end == "cut short":
+                cut += 1
+                _write_error(writer, item.name, reader.model.name, video.missing() or "")
             say_people(writer, video, rows, options)
-        read, faces, failed = read + 1, faces + len(rows), failed + (end == "cut short")
+        read, faces = read + 1, faces + len(rows)
         if end == "stopped":
             stopped = True
             break
-    return Outcome(read, faces, failed, skipped, stopped)
+    return Outcome(read, faces, failed, cut, skipped, stopped)
+
+
+def _write_error(writer: Writer, name: str, model: str, error: str) -> None:
+    if writer.kind != "table":
+        writer.write({"source": name, "model": model, "error": error})
 
 
 def say_people(writer: Writer, video: Video, rows: Sequence[dict[str, Any]], options: VideoOptions) -> None:

@@ -29,12 +29,13 @@ SUFFIX_FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job over pictures or films did. failed counts those, and folders, that could not be read to their end;
-    skipped, those that stood in the output already. stopped: by Ctrl-C."""
+    """What a job over pictures or films did. failed counts those, and folders, that could not be read; cut, those of
+    the films read whose end is missing; skipped, those that stood in the output already. stopped: by Ctrl-C."""
 
     read: int = 0
     faces: int = 0
     failed: int = 0
+    cut: int = 0
     skipped: int = 0
     stopped: bool = False
 

@@ -76,10 +76,7 @@ def plot_timeline(timeline: Path, path: Path, title: str, end: float = 0.0) -> N
     lanes = _lanes(timeline, survey, sorted(longest), span)
     image = _draw(lanes, survey.classes, span, title, len(survey.seconds))
     with atomic_write(path) as temporary:
-        try:
-            image.save(temporary, format="PNG")
-        except OSError as error:
-            raise MienError(f"cannot write {path}: {error.strerror or error}") from error
+        image.save(temporary, format="PNG")
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,12 @@ from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mien.errors import MienWarning
 from mien.inference.video import Video
-from mien.inference.video_clock import max_jump
+from mien.inference.video_clock import MAX_JUMP
+from mien.inference.video_packets import Splices
 from mien.inference.video_source import open_container
 
 if TYPE_CHECKING:
@@ -37,7 +40,8 @@ class Sound:
 
     It is copied as it is where the container can hold it, else encoded as AAC with the same channels, and the rate
     that is nearest. An AVI has no times, but so many samples in a second: there it is always encoded, in its own codec
-    where players expect that in an AVI, else as MP3 (AC-3 for more than two channels), with silence where it is silent.
+    where players expect that in an AVI, else as MP3 (AC-3 for more than two channels), with silence where it is silent,
+    and without what comes before the picture. What the encoder puts before it takes the place of as many samples.
     Warns (MienWarning) of further tracks, which are not kept.
     """
 
@@ -52,7 +56,8 @@ class Sound:
         self._encodes = False
         self._resampler: AudioResampler | None = None
         self._setup: tuple[str, int, str] | None = None  # what it takes
-        self._samples = 0  # encoded so far
+        self._samples: int | None = None  # on the film's clock, where what is encoded next begins
+        self._padding = 0  # samples that the encoder puts before the first one
 
     def start(self) -> None:
         """Add the stream to the output, before its first packet of any kind."""
@@ -70,7 +75,9 @@ class Sound:
             return
         codec = _avi_codec(source) if self._avi else "aac"
         self._target = self._output.add_stream(codec, rate=_rate(codec, source.rate or 48_000))
-        self._target.codec_context.layout = _layout(codec, self._target.rate, source)
+        context = self._target.codec_context
+        context.layout = _layout(codec, self._target.rate, source)
+        self._padding = _padding(codec, context.sample_rate, context.layout.name) if self._avi else 0
 
     def copy_until(self, time: float) -> None:
         """Write the sound up to `time`, in seconds."""
@@ -85,7 +92,7 @@ class Sound:
         """Write what the encoder holds."""
         if self._target is not None and self._encodes:
             self._resample(None)
-            self._output.mux(self._target.encode(None))
+            self._mux(self._target.encode(None))
 
     def close(self) -> None:
         """Close the file that the sound comes from."""
@@ -117,8 +124,12 @@ class Sound:
         if frame is None:
             return
         context = self._target.codec_context
-        if self._avi and frame.time is not None:
-            self._fill(frame.time - self._samples / context.sample_rate)
+        if self._avi:
+            now = frame.time or 0.0
+            if self._samples is None:
+                self._samples = min(0, round(now * context.sample_rate))
+            if frame.time is not None:
+                self._fill(now - self._samples / context.sample_rate)
         self._resampler = self._resampler or av.AudioResampler(context.format, context.layout, context.sample_rate)
         for each in self._resampler.resample(frame):
             self._encode(each)
@@ -138,10 +149,30 @@ class Sound:
             self._encode(frame)
 
     def _encode(self, frame: "AudioFrame") -> None:
+        import av
+
         if self._avi:
-            frame.pts, frame.time_base = self._samples, Fraction(1, self._target.codec_context.sample_rate)
-        self._samples += frame.samples
-        self._output.mux(self._target.encode(frame))
+            rate, begin = self._target.codec_context.sample_rate, self._samples or 0
+            self._samples = begin + frame.samples
+            early = max(0, self._padding - begin)
+            if early >= frame.samples:
+                return
+            if early:
+                count = 1 if frame.format.is_planar else len(frame.layout.channels)
+                samples: Any = frame.to_ndarray()[:, early * count :]
+                frame = av.AudioFrame.from_ndarray(
+                    np.ascontiguousarray(samples), format=frame.format.name, layout=frame.layout.name
+                )
+                frame.sample_rate = rate
+            frame.pts, frame.time_base = begin + early - self._padding, Fraction(1, rate)
+        self._mux(self._target.encode(frame))
+
+    def _mux(self, packets: "list[Packet[Any]]") -> None:
+        for packet in packets:
+            if self._padding and packet.pts is not None:  # or the muxer moves the picture back
+                packet.pts += round(Fraction(self._padding, self._target.codec_context.sample_rate) / packet.time_base)
+                packet.dts = packet.pts
+            self._output.mux(packet)
 
     def _read(self) -> "Generator[tuple[float, Packet[Any]]]":
         """Each packet with its time in seconds, its timestamps counted from the film's start and growing."""
@@ -149,12 +180,18 @@ class Sound:
 
         tick: Any = self._source.time_base
         shift = -round(Fraction(self._video.start) / tick)
-        longest = round(max_jump(self._input) / tick)
+        longest = round(MAX_JUMP / tick)
         # The short packets of some codecs have equal stamps in Matroska, which counts milliseconds.
         step = 0 if self._encodes or self._output.format.name == "matroska" else 1
+        picture = self._input.streams.best("video")
+        splices = Splices(self._input, picture)
+        wanted = [picture, self._source] if splices.needed and picture is not None else [self._source]
         last: int | None = None
         try:
-            for packet in self._input.demux(self._source):
+            for packet in self._input.demux(*wanted):
+                splices.join(packet)
+                if packet.stream.index != self._source.index:
+                    continue
                 stamp = packet.dts if packet.dts is not None else packet.pts
                 if stamp is None or not packet.size:
                     continue
@@ -215,6 +252,23 @@ def _layout(codec: str, rate: int, source: "AudioStream") -> str:
             trial.open()
             return layout
     return "stereo"
+
+
+def _padding(codec: str, rate: int, layout: str) -> int:
+    """How many samples an encoder puts before the first one, by the time of its first packet."""
+    import av
+
+    formats = av.Codec(codec, "w").audio_formats
+    trial: Any = av.CodecContext.create(codec, "w")
+    trial.sample_rate, trial.layout, trial.format = rate, layout, formats[0].name if formats else "s16"
+    trial.open()
+    frame = av.AudioFrame(trial.format.name, layout, trial.frame_size or 1024)
+    frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+    for plane in frame.planes:
+        plane.update(bytes(plane.buffer_size))
+    packets = [*trial.encode(frame), *trial.encode(None)]
+    first = packets[0].pts if packets else None
+    return max(0, -round(first * packets[0].time_base * rate)) if first is not None else 0
 
 
 def _track(stream: "AudioStream") -> str:

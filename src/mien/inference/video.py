@@ -5,11 +5,10 @@ Memory does not grow with the length of a film: two decoded frames are held at a
 
 import math
 import os
-import re
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from mien.data.image import MAX_PIXELS, check_size, describe
 from mien.errors import MienError, MienWarning, require
 from mien.files import refuse_address
-from mien.inference.video_clock import Clock, max_jump
+from mien.inference.video_clock import Clock
 from mien.inference.video_frame import Frame
+from mien.inference.video_length import EXACT_LENGTH, ROUGH_LENGTH, claimed_end, ends_whole, kind_of, stills
+from mien.inference.video_packets import Tally, decode, own_duration
 from mien.inference.video_source import CAMERA, codec_in, open_camera, open_container, source_command
 
 if TYPE_CHECKING:
@@ -29,26 +30,8 @@ if TYPE_CHECKING:
 MISSING_SECONDS = 1.0  # a film that lacks less than this at its end is not called cut short
 MAX_LATE_START = 0.5  # seconds that the picture may begin after the sound and still begin at 0
 MAX_CAMERA_DELAY = 0.2  # seconds: older frames of a camera are skipped
-# Containers whose header says how long the film is. ffmpeg computes the length of others from what is in the file.
-EXACT_LENGTH = ("mov", "matroska", "avi")
-ROUGH_LENGTH = ("flv", "asf", "mxf")
+MAX_STILL = 86_400.0  # seconds that the last picture may stay
 HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273
-
-
-@dataclass
-class Tally:
-    """What was met while a film was decoded. picture_end, end: timestamps in seconds, of the picture and of all
-    streams.
-
-    shown_until: seconds from the start at which the frame given last leaves the screen.
-    """
-
-    packets: int = 0
-    frames: int = 0
-    undecodable: int = 0
-    picture_end: float = 0.0
-    end: float = 0.0
-    shown_until: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,18 +66,25 @@ class Video:
         tally, rate = self.tally, max(self.fps, 1.0)
         if tally.undecodable / rate > MISSING_SECONDS:
             return f"{self.name}: {tally.undecodable:,} frames are damaged and cannot be decoded"
-        kind = self.container.format.name.split(",")[0]
+        kind = kind_of(self.container)
         if self.live or not self.claimed_end or (kind not in EXACT_LENGTH and kind not in ROUGH_LENGTH):
             return None
-        if 0 < self.stream.frames <= tally.packets:
+        if self.has_all_packets():
             return None
         own_length = bool(self.stream.duration) or "DURATION" in self.stream.metadata
         end = (tally.picture_end if own_length else tally.end) - self.start
         claimed = self.claimed_end - self.start
-        longest = max(MISSING_SECONDS, 1.5 / self.fps)  # `end` is where the last frame begins
+        longest = max(MISSING_SECONDS, 1.5 / self.fps)  # the last frame's own duration may not be known
         if end + longest >= claimed * (0.9 if kind in ROUGH_LENGTH else 1):
             return None
         return f"{self.name} ends after {end:.1f} of {claimed:.1f} s: the rest cannot be decoded"
+
+    def has_all_packets(self) -> bool:
+        """After the last frame: whether the file is known to have ended where it was meant to end."""
+        kind, frames = kind_of(self.container), self.stream.frames
+        if kind == "avi" and self.claimed_end and frames > self.tally.packets:
+            frames -= stills(self.name, self.stream.index)
+        return 0 < frames <= self.tally.packets or (not self.tally.broken and ends_whole(self.name, kind))
 
 
 @contextmanager
@@ -116,7 +106,7 @@ def open_video(name: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> It
     try:
         stream = _picture_stream(container, name, max_pixels)
         tally = Tally()
-        decoded = _decode(container, stream, tally, live)
+        decoded = decode(container, stream, tally, live)
         first = next(decoded, None)
         if first is None:
             raise MienError(
@@ -140,7 +130,7 @@ def read_frames(video: Video, every: float = 0) -> Iterator[tuple[Frame, bool]]:
         video.tally.shown_until = frame.time + frame.duration
         due = not every or end > due_at + 1e-6 * max(1.0, due_at)
         if due and every:
-            due_at = every * (math.floor(end / every - 1e-6) + 1)
+            due_at = every * (math.floor(max(0.0, end - 1e-6 * max(1.0, end)) / every) + 1)
         yield frame, due
     if (missing := video.missing()) is not None:
         warnings.warn(missing, MienWarning, stacklevel=2)
@@ -183,7 +173,7 @@ def _described(
     begin = (container.start_time or 0) / 1e6
     if not live and container.start_time is not None and begin < start - MAX_LATE_START:
         start = begin
-    end = 0.0 if live else _claimed_end(container, stream)
+    end = 0.0 if live else claimed_end(name, container, stream)
     return Video(name, fps, max(0.0, end - start), live, container, stream, start, end, decoded, tally)
 
 
@@ -195,7 +185,7 @@ def _frame_rate(name: str, container: "InputContainer", stream: "VideoStream") -
     # ffmpeg's own figures are 25 there, for want of any.
     told = stream.codec_context.framerate if without_times else stream.average_rate or stream.guessed_rate
     rate = float(told or 0)
-    if 1 / 86_400 < rate <= 1000:
+    if 1 / 86_400 < rate <= (100_000 if told == stream.average_rate else 1000):  # a guess so high is no rate
         return rate
     if without_times:
         text = f"{name} says neither times nor a rate: read as 25 frames per second"
@@ -203,79 +193,35 @@ def _frame_rate(name: str, container: "InputContainer", stream: "VideoStream") -
     return 25.0
 
 
-def _claimed_end(container: "InputContainer", stream: "VideoStream") -> float:
-    """The timestamp at which the picture ends, in seconds, by the file's header; 0 where that does not say."""
-    kind = container.format.name.split(",")[0]
-    if kind == "avi" and stream.frames and stream.average_rate:  # its duration is no more than the file can hold
-        return float(stream.frames / stream.average_rate)
-    if stream.duration and stream.time_base:
-        return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
-    if match := re.match(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", "")):
-        return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
-    if container.duration is None:
-        return 0.0
-    known = sum(getattr(each, "bit_rate", None) or 0 for each in container.streams)
-    if known and known == container.bit_rate:  # no header says so: ffmpeg divided the file's size by the bit rate
-        return 0.0
-    # The headers of these count from 0, wherever the film begins.
-    begin = 0 if kind in ("matroska", *ROUGH_LENGTH) else container.start_time or 0
-    return (begin + container.duration) / 1e6
-
-
-def _decode(container: "InputContainer", stream: "VideoStream", tally: Tally, live: bool) -> "Iterator[VideoFrame]":
-    """The frames that can be decoded. Packets of the other streams are looked at for their time alone."""
-    import av
-
-    while True:
-        try:
-            for packet in container.demux() if not live else container.demux(stream):
-                if packet.pts is not None and packet.time_base:
-                    end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-                    tally.end = max(tally.end, end)
-                if packet.stream.index != stream.index:
-                    continue
-                if not packet.size and packet.dts is not None:  # "the same picture still"; to a decoder, the end
-                    continue
-                tally.packets += bool(packet.size)
-                try:
-                    frames = stream.decode(packet)
-                except av.FFmpegError:
-                    tally.undecodable += bool(tally.frames)  # recordings may begin in the middle of a group of pictures
-                    continue
-                for frame in frames:
-                    tally.frames += 1
-                    if frame.time is not None:
-                        tally.picture_end = max(tally.picture_end, frame.time)
-                    yield frame
-            return
-        except av.BlockingIOError:  # a camera without a new frame yet
-            if not live:
-                return
-            time.sleep(0.005)
-        except (av.FFmpegError, OSError):
-            with suppress(av.FFmpegError, ValueError):  # damaged here: what the decoder holds is good still
-                yield from stream.decode(None)
-            return
-
-
 def _film_frames(video: Video) -> Iterator[Frame]:
     """A frame is given when the next one is known, and with it how long this one stays on the screen."""
     from av.video.reformatter import VideoReformatter
 
-    clock = Clock(video.start, 1 / video.fps, max_jump(video.container))
+    clock = Clock(video.start, 1 / video.fps)
     aspect, reformatter = _aspect(video), VideoReformatter()  # one for all frames: each keeps tables
     pending: Frame | None = None
+    step = 0.0
     for index, decoded in enumerate(video.decoded):
         now = clock.seconds(decoded.time)
         if pending:
-            yield Frame(pending.index, pending.time, now - pending.time, pending.decoded, aspect, reformatter)
+            step = now - pending.time
+            yield Frame(pending.index, pending.time, step, pending.decoded, aspect, reformatter)
         pending = Frame(index, now, 0.0, decoded, aspect, reformatter)
     if pending is None:
         return
-    duration = 1 / video.base_rate
-    if 0 < video.stream.frames <= video.tally.packets:  # nothing is missing: the last frame stays until the end
-        duration = max(duration, min(video.length - pending.time, 86_400.0))
+    duration = _last_duration(video, pending, step)
     yield Frame(pending.index, pending.time, duration, pending.decoded, aspect, reformatter)
+
+
+def _last_duration(video: Video, last: Frame, step: float) -> float:
+    """Seconds that the last frame stays on the screen. step: seconds between the two last frames, 0 if there is one."""
+    left, own = video.claimed_end - video.start - last.time, own_duration(last.decoded)
+    alone = len(video.container.streams) == 1 or kind_of(video.container) not in ROUGH_LENGTH
+    if alone and left > 1e-4 and video.has_all_packets():  # until the end that the header says
+        return min(left, MAX_STILL)
+    if own:  # where it is the average rate's, and frames come faster at the end, the header knows better
+        return min(own, left if left > 1e-4 else MAX_STILL)
+    return step if 0 < step <= 1 else 1 / video.base_rate
 
 
 def _live_frames(video: Video) -> Iterator[Frame]:

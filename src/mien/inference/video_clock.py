@@ -1,20 +1,16 @@
 """The clock of a film: seconds that always grow, from the timestamps in its file."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from av.container import InputContainer
+MAX_JUMP = 86_400.0  # seconds: a longer step forward is no picture that was held, but a damaged timestamp
 
 
 class Clock:
     """Timestamps in, seconds out: from 0, growing with every frame, without the jumps that recorders leave.
 
-    step: seconds to the next frame where a timestamp is missing. max_jump: a longer step forward is a new recording
-    that was appended to the old one (transport streams, DVDs), and not a frame that was held.
+    step: seconds to the next frame where a timestamp is missing.
     """
 
-    def __init__(self, start: float, step: float, max_jump: float) -> None:
-        self.offset, self.step, self.max_jump = -start, step, max_jump
+    def __init__(self, start: float, step: float) -> None:
+        self.offset, self.step = -start, step
         self.last: float | None = None
 
     def seconds(self, stamp: float | None) -> float:
@@ -23,15 +19,8 @@ class Clock:
             self.last = max(0.0, stamp + self.offset) if stamp is not None else 0.0
             return self.last
         now = self.last + self.step if stamp is None else stamp + self.offset
-        if now <= self.last - 1 or now > self.last + self.max_jump:
+        if now <= self.last - 1 or now > self.last + MAX_JUMP:
             self.offset += self.last + self.step - now
             now = self.last + self.step
         self.last = now if now > self.last else self.last + self.step / 2
         return self.last
-
-
-def max_jump(container: "InputContainer") -> float:
-    """Seconds between two frames above which the timestamps began anew: transport streams and DVDs are put together."""
-    from av.format import Flags
-
-    return 10.0 if Flags(container.format.flags) & Flags.ts_discont else 86_400.0

@@ -34,7 +34,7 @@ def is_video(name: str) -> bool:
     """Whether an argument names a film or a camera, by its suffix; by its contents where that is no picture's
     either."""
     suffix = Path(name).suffix.lower()
-    if name.startswith(CAMERA) or suffix in SUFFIXES:
+    if name.startswith(CAMERA) or (suffix in SUFFIXES and not os.path.isdir(name)):
         return True
     return suffix not in IMAGE_SUFFIXES and name != "-" and os.path.isfile(name) and looks_like_video(name)
 

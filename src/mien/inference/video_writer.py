@@ -1,7 +1,8 @@
 """Video encoding by PyAV (ffmpeg): pictures with their times in, a film with the sound of another one out."""
 
 import errno
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -39,29 +40,56 @@ def open_video_writer(path: Path, fps: float = 25.0, sound_of: Video | None = No
 
     if path.suffix.lower() not in WRITABLE:
         raise MienError(f"cannot write a film as {path}; name it .mp4, .mov, .mkv or .avi")
-    with atomic_write(path) as temporary:
+    with atomic_write(path) as temporary, _Disk(str(temporary), "w") as disk:
         try:
-            # Through Python's file: what the system has to say about a full disk arrives as it is.
-            with open(temporary, "wb") as file:
-                options = {"movflags": "faststart"} if path.suffix.lower() in (".mp4", ".m4v", ".mov") else {}
-                kind = {".mkv": "matroska", ".avi": "avi", ".mov": "mov"}.get(path.suffix.lower(), "mp4")
-                with av.open(file, "w", format=kind, options=options) as container:
-                    writer = VideoWriter(container, fps, sound_of)
-                    try:
-                        yield writer
-                        writer.finish()
-                    finally:
-                        writer.close()
+            options = {"movflags": "faststart"} if path.suffix.lower() in (".mp4", ".m4v", ".mov") else {}
+            kind = {".mkv": "matroska", ".avi": "avi", ".mov": "mov"}.get(path.suffix.lower(), "mp4")
+            with av.open(disk, "w", format=kind, options=options) as container:
+                writer = VideoWriter(container, fps, sound_of, disk.check)
+                try:
+                    yield writer
+                    writer.finish()
+                finally:
+                    writer.close()
+            disk.check()
         except av.FFmpegError as error:
+            disk.check()
             advice = "make room" if error.errno == errno.ENOSPC else f"choose {_other(path)}"
             raise MienError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
+
+
+class _Disk(io.FileIO):
+    """A file that keeps what the system says of a full disk until `check` raises it.
+
+    Raised while ffmpeg writes, it would come out as an error of PyAV's, or as a traceback on standard error.
+    """
+
+    fault: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of it, or nothing more once something could not be written."""
+        left = memoryview(data)
+        try:
+            while left and not self.fault:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.fault = error
+        return len(data)
+
+    def check(self) -> None:
+        """Raise the OSError of the first write that failed."""
+        if self.fault:
+            raise self.fault
 
 
 class VideoWriter:
     """Takes pictures in the order of their times; made by `open_video_writer`."""
 
-    def __init__(self, container: "OutputContainer", fps: float, sound_of: Video | None) -> None:
+    def __init__(
+        self, container: "OutputContainer", fps: float, sound_of: Video | None, check: Callable[[], None]
+    ) -> None:
         self._container = container
+        self._check = check  # raises OSError where something could not be written
         self._fps = fps
         self._avi = container.format.name == "avi"
         self._stream: Any = None
@@ -91,6 +119,7 @@ class VideoWriter:
         if self._sound:
             self._sound.copy_until(time)
         self._mux(stream.encode(frame))
+        self._check()
 
     def keep_whole_sound(self) -> None:
         """Say that the film was read to its end: its sound is kept to the end too, and not to that of the picture."""

@@ -192,7 +192,7 @@ def split_parts(body: bytes, boundary: bytes, most: int, media: str = "image") -
         name = _filename(body[line + 2 : head])
         if name is not None:
             if len(files) == most:
-                noun = "pictures" if media == "image" else "videos"
+                noun = ("picture" if media == "image" else "video") + ("" if most == 1 else "s")
                 raise Problem("bad-request", f"more than {most} {noun} in one request; send them in several")
             files.append(Upload(name, body[head + 4 : end]))
         at = end + len(mark)

@@ -49,7 +49,12 @@ def record_run(run: StudyRun, val: float, train: float, epochs: int | None = Non
     ]  # fmt: skip
     history.write(rows, run.folder / "history.csv")
     fields = {**asdict(run.recipe), "seed": run.seed, "pretrained": "", "group": "g", "format": format}
-    fields["data"] = {"n_train": 2000, "n_validation": IMAGES, "drawn": False, "fingerprint": "f"}
+    fields["data"] = {
+        "n_train": round(2000 * fields.get("train_fraction", 1.0)),
+        "n_validation": IMAGES,
+        "drawn": False,
+        "fingerprint": "f",
+    }
     if format == 1:
         fields = {key: value for key, value in fields.items() if key not in ("format", "batch_norm", "head")}
     (run.folder / "recipe.json").write_text(json.dumps(fields))

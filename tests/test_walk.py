@@ -14,7 +14,17 @@ from mien.data import draw_files
 from mien.inference.model_file import WEIGHTS
 
 SOURCE = str(WEIGHTS.parents[1])
-HEIGHT = {"labels": 0, "errors": 0, "files": 0, "data": 1, "inference": 2, "evaluation": 3, "training": 4, "cli": 5}
+HEIGHT = {
+    "cores": 0,
+    "labels": 0,
+    "errors": 0,
+    "files": 0,
+    "data": 1,
+    "inference": 2,
+    "evaluation": 3,
+    "training": 4,
+    "cli": 5,
+}
 
 
 def wing_of(frame: FrameType | None) -> str:

@@ -24,6 +24,7 @@ pytestmark = [
     needs_browser,
     pytest.mark.skipif(not can_build(), reason="npm, which brings onnxruntime-web, is not there"),
 ]
+CHOOSE = "async (name) => (await import('./static/answers.js')).chooseModel(name)"
 READ_IN_CI = 24  # of the 200 pictures that benchmarks/page.py compares
 # An 8-bit model computes its first layer in float32 and rounds to 8 bits: where the last digit of a sum decides, one
 # level differs, and with it, in about one face of a thousand, a probability by 0.01 to 0.03. Float models differ by
@@ -59,8 +60,7 @@ def visit(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterato
 def test_the_same_faces_boxes_and_probabilities_as_python(visit: Visit, model: str, on_page: str, limit: float) -> None:
     reader = Reader(model)
     if on_page:
-        choose = "async (name) => (await import('./static/answers.js')).chooseModel(name)"
-        visit.page.evaluate(choose, reader.model.name)
+        visit.page.evaluate(CHOOSE, reader.model.name)
     every = list(pictures())
     assert len(every) == 200
     assert sum(picture.photograph for picture in every) >= 20
@@ -88,8 +88,7 @@ def test_exif_turns_and_profiles_change_nothing(visit: Visit) -> None:
 
 def test_faces_that_lie_or_stand_on_their_heads_are_read_upright(visit: Visit) -> None:
     reader = Reader("champion")
-    choose = "async (name) => (await import('./static/answers.js')).chooseModel(name)"
-    visit.page.evaluate(choose, reader.model.name)
+    visit.page.evaluate(CHOOSE, reader.model.name)
     for way in (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270):
         comparison = compare(visit.page, reader, encoded(portrait().transpose(way)))
         assert comparison.faces == 1
@@ -112,24 +111,28 @@ def test_damaged_files_get_one_clear_line(visit: Visit) -> None:
     ).to_be_visible()
 
 
-@pytest.mark.parametrize("kind", ["none", "percentile", "standardize", "equalize", "adaptive"])
-def test_a_model_of_ones_own_with_any_classes_and_normalization(browser: Any, tmp_path: Path, kind: str) -> None:
-    classes = ("yes", "no", "<b>perhaps</b>")
-    model = make_model(tmp_path / "mine.onnx", classes, size=64, mien_format="2", input_normalization=kind)
-    site = build_site(tmp_path / "site", [model], runtime_folder())
-    assert site.models == ("tiny",)
+def test_models_of_ones_own_with_any_classes_and_normalization(browser: Any, tmp_path: Path) -> None:
+    classes, kinds = ("yes", "no", "<b>perhaps</b>"), ("none", "percentile", "standardize", "equalize", "adaptive")
+    models = [
+        make_model(tmp_path / f"{kind}.onnx", classes, 64, name=kind, mien_format="2", input_normalization=kind)
+        for kind in kinds
+    ]
+    site = build_site(tmp_path / "site", models, runtime_folder())
+    assert site.models == kinds
     with handed_out(site.folder) as url:
         visit = Visit(browser, url)
         try:
             visit.page.goto(url)
             visit.page.get_by_role("button", name=re.compile("Try the sample")).click()
             expect(visit.page.locator(".bar-name")).to_have_text(list(classes))
-            expect(visit.page.locator("#foot-model")).to_contain_text("Model tiny")
-            reader = Reader(model)
-            for data in (PHOTO, encoded(crowd(3, 2, 120)), PHOTOS["group"].read_bytes()):
-                comparison = compare(visit.page, reader, data)
-                assert comparison.fault == ""
-                assert comparison.probability < 0.001
+            expect(visit.page.locator("#foot-model")).to_contain_text("Model none")
+            for kind, model in zip(kinds, models, strict=True):
+                visit.page.evaluate(CHOOSE, kind)
+                reader = Reader(model)
+                for data in (PHOTO, encoded(crowd(3, 2, 120)), PHOTOS["group"].read_bytes()):
+                    comparison = compare(visit.page, reader, data)
+                    assert comparison.fault == "", kind
+                    assert comparison.probability < 0.001, kind
             assert visit.faults == []
         finally:
             visit.context.close()

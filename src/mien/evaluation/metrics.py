@@ -153,4 +153,6 @@ def _check(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> None:
     off = ~(np.abs(probabilities.sum(axis=1) - 1) < 1e-3) | (probabilities.min(axis=1) < 0)
     if off.any():
         row = int(np.flatnonzero(off)[0])
-        raise MienError(f"row {row} of the probabilities does not sum to 1; apply calibration.softmax to logits")
+        raise MienError(
+            f"row {row} of the probabilities does not sum to 1; apply mien.inference.model.softmax to logits"
+        )

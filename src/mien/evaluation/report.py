@@ -1,4 +1,4 @@
-"""The study of the family: a row per network and training, beside what was logged, as table and figure."""
+"""The study as a table: a row a network and training, the mean over its seeds, beside what the notebooks logged."""
 
 import csv
 import json

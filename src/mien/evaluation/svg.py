@@ -25,7 +25,6 @@ class Line:
     name: str
     points: Points
     color: str
-    dashed: bool = False
 
 
 def percent(value: float) -> str:
@@ -43,7 +42,6 @@ def line_chart(
     y_format: str = "percent",
     x_format: str = "number",
     mark: tuple[float, str] | None = None,
-    diagonal: bool = False,
 ) -> str:
     """Lines over a shared x, a legend below. y_format, x_format: "percent" or "number". mark: an x with a word at
     it."""  # fmt: skip
@@ -52,11 +50,7 @@ def line_chart(
         return ""
     xs, ys = [x for x, _ in shown], [y for _, y in shown]
     plot = _Plot((min(xs), max(xs)), _padded(min(ys), max(ys)))
-    if diagonal:
-        plot = _Plot((0, 1), (0, 1))
     parts = [plot.axes(x_label, _format(x_format), _format(y_format))]
-    if diagonal:
-        parts.append(f'<path class="guide" d="M{plot.x(0):.1f} {plot.y(0):.1f}L{plot.x(1):.1f} {plot.y(1):.1f}"/>')
     if mark is not None and plot.low_x <= mark[0] <= plot.high_x:
         at = plot.x(mark[0])
         anchor = "end" if at > WIDTH - 90 else "start"
@@ -67,8 +61,7 @@ def line_chart(
     for line in lines:
         points = [(x, y) for x, y in line.points if isfinite(x) and isfinite(y)]
         path = "L".join(f"{plot.x(x):.1f} {plot.y(y):.1f}" for x, y in _thinned(points))
-        dash = ' stroke-dasharray="5 4"' if line.dashed else ""
-        parts.append(f'<path class="line" d="M{path}" stroke="{line.color}"{dash}/>')
+        parts.append(f'<path class="line" d="M{path}" stroke="{line.color}"/>')
         if len(points) == 1:
             x, y = points[0]
             parts.append(f'<circle cx="{plot.x(x):.1f}" cy="{plot.y(y):.1f}" r="4" fill="{line.color}"/>')

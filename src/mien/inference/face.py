@@ -56,7 +56,7 @@ class Face:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """All but crop and model, as plain numbers, lists and strings that json can write."""
+        """All but crop, model and set_threshold, as plain numbers, lists and strings that json can write."""
         return {
             "emotion": self.emotion,
             "confidence": digits(self.confidence),
@@ -90,7 +90,8 @@ def to_frame(faces: Iterable[Any]) -> "pandas.DataFrame":
     faces: Face values (those of `read` or of film frames), or an iterable of such lists as `read_many` gives, which
     adds a column `picture`, counted from 0; or of what `stream` gives, which adds a column `source`. Columns: emotion,
     confidence, p_CLASS for each class, x, y, width, height, score, and size, sharpness, brightness, contrast, tilt,
-    turned, cut; of films, id, and where a baseline was taken, change_CLASS for each class behind those of p_CLASS.
+    turned, cut; of films, id, of their frames, time, and where a baseline was taken, change_CLASS for each class behind
+    those of p_CLASS.
     Raises MienError where pandas is not installed.
     """
     try:

@@ -50,7 +50,7 @@ def detail(folder: Path, name: str) -> dict[str, Any] | None:
     if run is None:
         return None
     recipe, rows, metrics, _ = _files(run)
-    verdict = _verdict(rows, metrics, recipe)
+    verdict = _verdict(rows, metrics)
     columns = tuple(rows[0]) if rows else history.COLUMNS
     return {
         **summary(run),
@@ -88,7 +88,7 @@ def plain(value: Any) -> Any:
 def _cached_row(run: Run, stamps: tuple[tuple[int, int], ...]) -> tuple[dict[str, Any], bool, float]:
     """The row of a run while its files stay as they are; whether it is done; its slowest epoch in seconds."""
     recipe, rows, metrics, error = _files(run)
-    verdict = _verdict(rows, metrics, recipe)
+    verdict = _verdict(rows, metrics)
     last = rows[-1] if rows else {}
     best = max(rows, key=_val_accuracy, default={})
     single = figures_of(metrics, "validation")
@@ -164,9 +164,7 @@ def _wrong_types(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> str |
     return None
 
 
-def _verdict(
-    rows: Sequence[Mapping[str, float]], metrics: Mapping[str, Any], recipe: Mapping[str, Any]
-) -> Verdict | None:
+def _verdict(rows: Sequence[Mapping[str, float]], metrics: Mapping[str, Any]) -> Verdict | None:
     """As it was written down at the end of the training; before that, what the curves say so far."""
     written = metrics.get("verdict")
     if isinstance(written, dict) and metrics.get("epochs") == len(rows):

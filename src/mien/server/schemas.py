@@ -92,6 +92,7 @@ class TrackedFace(BaseModel):
     box: list[int] = Field(min_length=4, max_length=4, description="x, y, width, height in pixels of the upright frame")
     score: float | None
     landmarks: dict[str, list[float]]
+    quality: dict[str, Any] | None = Field(default=None, description="As of the faces in pictures")
 
 
 class VideoFrame(BaseModel):

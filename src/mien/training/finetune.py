@@ -88,7 +88,7 @@ def finetune(
     )  # fmt: skip
     run = run or load_run(folder)
     if plan.cross_validated:
-        probabilities, rows = _cross_validate(run, plan, dataset, model, seed, runtime, on_phase)
+        probabilities, rows = _cross_validate(run, dataset, model, seed, runtime, on_phase)
         evaluation = metrics.evaluate(probabilities, dataset.labels[rows], dataset.classes)
         measured = f"cross-validated: each of {len(rows):,} faces judged by a network that did not train on it"
     else:
@@ -106,7 +106,6 @@ def finetune(
 
 def _cross_validate(
     run: Run,
-    plan: FinetunePlan,
     dataset: Dataset,
     model: str,
     seed: int,

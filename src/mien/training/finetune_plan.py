@@ -81,7 +81,7 @@ def plan_finetuning(
     folds = not own_parts and (n < SMALL if cross_validate is None else cross_validate)
     trained = int((dataset.labels[dataset.usage == "Training"] >= 0).sum()) if own_parts else round(n * 0.8)
     base = recipe(_base(info, model))
-    chosen = {**_of_model(info, base), **_of_size(trained, str(given.get("optimizer", base.optimizer)), given)}
+    chosen = {**_of_model(info), **_of_size(trained, str(given.get("optimizer", base.optimizer)), given)}
     chosen |= {"duplicates": "group", "split": "official" if own_parts else "kfold" if folds else "study"}
     values = {**chosen, **given}
     changed = recipe(base.name, **values)
@@ -129,7 +129,7 @@ def _base(info: ModelInfo, model: str) -> str:
     return network
 
 
-def _of_model(info: ModelInfo, base: Recipe) -> dict[str, Any]:
+def _of_model(info: ModelInfo) -> dict[str, Any]:
     """The fields that must be as the model was made: what it is built of, and how it sees pixels."""
     training = {name: info.training[name] for name in ("batch_norm", "head") if name in info.training}
     return {**training, "mean": info.mean, "std": info.std, "input_normalization": info.input_normalization}

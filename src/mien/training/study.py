@@ -1,8 +1,9 @@
 """The study: which trainings answer its questions, as one plan of lines.
 
 Lines: a, the seven networks, trained the study's way and the modern way; b, each regularizer added alone to the bare
-hybrid and removed alone from the full one; d, what mends the overfitting of the deep network; e, the modern hybrid on
-more and more images; f, the modern hybrid on what an audit leaves of the training images.
+hybrid and removed alone from the full one; c, five folds of the training images, for opinions of networks that did not
+see the label; d, what mends the overfitting of the deep network; e, the modern hybrid on more and more images; f, the
+modern hybrid on what an audit leaves of the training images.
 """
 
 import dataclasses

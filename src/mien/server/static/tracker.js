@@ -1,4 +1,5 @@
-// Who is who from frame to frame, and probabilities that do not flicker. As mien.inference.tracker does it for film.
+// Who is who from frame to frame, and probabilities that do not flicker. Simpler and quicker than
+// mien.inference.tracker, which does it for film: a live picture comes many times a second.
 
 const SETTLE = 400; // milliseconds in which a smoothed probability makes up 63 % of a change
 const FORGET = 1500; // milliseconds after which a face that is gone is forgotten

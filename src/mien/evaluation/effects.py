@@ -34,8 +34,8 @@ class Arm:
 
     train, val: accuracies (S, E), 0..1, by seed and epoch; the last validation accuracy is the finished model's, single
     view, where metrics.json has it. n_train, n_validation: images behind them. correct: (S, N) bool, of the
-    finished model, single view, in the order of rows (N,); both None where a seed kept no predictions. version: "0.2", or "0.1" for
-    records of that version.
+    finished model, single view, in the order of rows (N,); both None where a seed kept no predictions. version: "0.2",
+    or "0.1" for records of that version.
     """
 
     seeds: tuple[int, ...]

@@ -194,6 +194,7 @@ def test_records_count_the_images_that_train_and_keep_the_tracker(place, tmp_pat
     (["evaluate", "nano", "--data", "{data}", "-o", "{data}/train.csv", "--overwrite"], "file of the data"),
     (["evaluate", "nano", "--data", "{data}", "-o", "{data}"], "is a folder"),
     (["export", "{run}", "-o", "{run}/weights.safetensors", "--overwrite"], "end it with .onnx"),
+    (["export", "nano", "-o", "{data}/nano.onnx"], "nano is a shipped model, and a model file already"),
     (["data", "draw", ""], "the name of the folder is empty"),
 ])  # fmt: skip
 def test_what_would_mislead_or_destroy_is_refused(place, argv, words, capsys):

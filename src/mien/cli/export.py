@@ -39,7 +39,10 @@ def run(args: argparse.Namespace) -> None:
     """Write the file, and say how it compares with torch."""
     from mien.cli.live import Steps
     from mien.errors import MienError
+    from mien.inference.model_file import shipped
 
+    if str(args.run) in shipped() and not args.run.exists():
+        raise MienError(f"{args.run} is a shipped model, and a model file already; give a run folder", parameter="run")
     if args.ask is not None and not args.first:
         raise MienError("{parameter} does nothing without --first", parameter="ask")
     if args.output.exists() and not args.overwrite:

@@ -12,10 +12,12 @@ from typing import Any
 import av
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from mien import Reader
+from mien.cli.main import main
 from mien.labels import EMOTIONS
 
 PORTRAIT = Path(__file__).parents[1] / "src/mien/inference/sample/astronaut.jpg"
@@ -160,3 +162,16 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def reading(capfd: pytest.CaptureFixture[str], *options: str) -> Run:
+    """Runs `mien read` in this process with the tiny model; gives exit code, standard output, standard error."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        capfd.readouterr()
+        return main(["read", *map(str, arguments), "--model", str(tiny_model()), *options]), *capfd.readouterr()
+
+    return run

@@ -6,27 +6,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from mien.cli.main import main
-from read_fixtures import PORTRAIT, make_film, tiny_model, write_film
-
-Run = Callable[..., tuple[int, str, str]]
+from read_fixtures import PORTRAIT, Run, make_film, reading, tiny_model, write_film
 
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run `mien read` in this process; returns exit code, standard output, standard error."""
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        capfd.readouterr()
-        return main(["read", *map(str, arguments), "--model", str(tiny_model())]), *capfd.readouterr()
-
-    return call
+    return reading(capfd)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from PIL import Image
 
 from mien import Face, read_video
 from mien.cli.inputs import parse_seconds
-from mien.cli.main import main
 from mien.cli.progress import Progress
 from mien.cli.read_video import Outputs, VideoOptions, read_one
 from mien.cli.records import csv_columns, open_writer
@@ -25,22 +23,15 @@ from mien.inference.tracker import Tracker
 from mien.inference.video import Video, open_video, read_frames
 from mien.inference.video_writer import open_video_writer
 from mien.labels import EMOTIONS
-from read_fixtures import make_film, portrait, reader, tiny_model, write_film
+from read_fixtures import Run, make_film, portrait, reader, reading, tiny_model, write_film
 
-Run = Callable[..., tuple[int, str, str]]
 COLUMNS = csv_columns(EMOTIONS, images=False, videos=True)
 QUIET = Progress(None, "s", quiet=True)
 
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run `mien read` in this process; returns exit code, standard output, standard error."""
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        capfd.readouterr()
-        return main(["read", *map(str, arguments), "--model", str(tiny_model())]), *capfd.readouterr()
-
-    return call
+    return reading(capfd)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import json
 import random
 import shutil
 import warnings
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ import pytest
 from PIL import Image
 
 import mien.inference as inference
-from mien.cli.main import main
 from mien.errors import MienError, MienWarning
 from mien.files import refuse_address
 from mien.inference.tracker import Tracker
@@ -25,9 +23,7 @@ from mien.inference.video import open_video, read_frames
 from mien.inference.video_clock import Clock
 from mien.inference.video_source import is_video
 from mien.inference.video_writer import open_video_writer
-from read_fixtures import PORTRAIT, held_face, make_film, portrait, reader, tiny_model, write_film
-
-Run = Callable[..., tuple[int, str, str]]
+from read_fixtures import PORTRAIT, Run, held_face, make_film, portrait, reader, reading, tiny_model, write_film
 
 HELD = [0.0, *(3 + i / 25 for i in range(25))]  # one picture for 3 s, then 25 frames per second
 VARIABLE = [*(i / 5 for i in range(15)), *(3 + i / 25 for i in range(25))]  # 5 frames per second, then 25
@@ -37,13 +33,7 @@ SLOW = [i / 10 for i in range(40)]
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run `mien read` in this process; returns exit code, standard output, standard error."""
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        capfd.readouterr()
-        return main(["read", *map(str, arguments), "--model", str(tiny_model()), "--quiet"]), *capfd.readouterr()
-
-    return call
+    return reading(capfd, "--quiet")
 
 
 def times(path: Path) -> list[float]:

@@ -1,6 +1,5 @@
 """Times of films by kinds of files: pictures that are held, recordings put together, AVI, placeholders, fast films."""
 
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.cli.main import main
 from mien.errors import MienWarning
 from mien.inference.video import open_video, read_frames
-from read_fixtures import portrait, tiny_model
+from read_fixtures import Run, portrait, reading
 
-Run = Callable[..., tuple[int, str, str]]
 Shots = list[tuple[Image.Image, float, float]]
 
 FACE, GRAY = portrait().resize((256, 256)), Image.new("RGB", (256, 256), (128, 128, 128))
@@ -27,13 +24,7 @@ FIRST: Shots = [(FACE, 0.0, 12.0), *((GRAY, 12 + i / 10, 0.1) for i in range(20)
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run `mien read` in this process; returns exit code, standard output, standard error."""
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        capfd.readouterr()
-        return main(["read", *map(str, arguments), "--model", str(tiny_model()), "--quiet"]), *capfd.readouterr()
-
-    return call
+    return reading(capfd, "--quiet")
 
 
 def make(

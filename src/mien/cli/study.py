@@ -58,9 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train what is missing, then write and print the table."""
     from mien.cli.data import loading_words
+    from mien.cli.read_targets import stopped_by_signals
     from mien.errors import require
     from mien.training.queue import command
-    from mien.training.signals import interrupt_on_sigterm
     from mien.training.study import LINES, lines_in_order, plan, with_epochs
     from mien.training.study_report import write_report
 
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
             print(mark + " ".join(command(training, args.data, machine)))
         return
     if not args.report_only:
-        with interrupt_on_sigterm():  # its trainings end with it
+        with stopped_by_signals():  # its trainings end with it
             _train(args, planned, machine)
     write_report(planned, args.output)
     for name in ("study.md", "claims.md"):

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from mien.data import annotations, coco, file_names, image_folders, manifests, picture_parts
 from mien.data.class_legends import find_legend
 from mien.data.class_names import AS_IS
-from mien.data.folder_tree import Folder, scan
+from mien.data.folder_tree import Folder
 from mien.data.list_tables import lists_in
 from mien.data.parts import natural
 from mien.data.pictures import Pictures
@@ -90,10 +89,10 @@ def _names_folders(classes: str | dict[int, str]) -> bool:
     return classes == "as-is" or isinstance(classes, dict) or bool(re.search(r"(^|,)\s*\D[^=]*=", classes))
 
 
-def names_beside(path: Path, pictures: Pictures) -> dict[int, str] | None:
+def names_beside(root: Folder, pictures: Pictures) -> dict[int, str] | None:
     """The names that a file beside numbered classes gives them (see class_legends); None without such. It is told among
     the decisions. Raises MienError where files differ."""
-    legend = find_legend(scan(path), (sample.label for sample in pictures.samples)) if not pictures.numbers else None
+    legend = find_legend(root, (sample.label for sample in pictures.samples)) if not pictures.numbers else None
     if legend is None:
         return None
     names, file = legend

@@ -177,7 +177,7 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
         return _told(replace(layout, decisions=told), root)
     pictures = labeled_pictures(root, classes)
     if pictures:
-        pictures = pictures.named(classes or names_beside(path, pictures))
+        pictures = pictures.named(classes or names_beside(root, pictures))
         return _told(Layout(path, (), pictures, drawn), root)
     nested = _nested_tables(path)
     if nested:

@@ -34,21 +34,3 @@ def stop_on_signal() -> Iterator[StopRequest]:
     finally:
         for s, handler in before.items():
             signal.signal(s, handler)
-
-
-@contextmanager
-def interrupt_on_sigterm() -> Iterator[None]:
-    """While it lasts, SIGTERM is KeyboardInterrupt, as Ctrl-C is; only in the main thread."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

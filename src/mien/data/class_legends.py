@@ -12,7 +12,9 @@ from mien.data.label_files import read_text
 from mien.errors import MienError
 from mien.labels import emotion_of
 
-_TELLING = re.compile(r"class|label|idx|index|names?\b|categor|emotion|expression|mapping|legend", re.IGNORECASE)
+_TELLING = re.compile(
+    r"class|label|idx|index|names?\b|category|categories|emotion|expression|mapping|legend", re.IGNORECASE
+)
 
 
 def find_legend(root: Folder, labels: Iterable[str]) -> tuple[dict[int, str], str] | None:

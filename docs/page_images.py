@@ -48,7 +48,7 @@ def main() -> None:
 
 def shot(browser: Any, url: str, name: str, scheme: str, **viewport: int) -> None:
     """The page with the sample photograph and its heat map."""
-    page = browser.new_context(color_scheme=scheme, viewport=viewport, device_scale_factor=1.5).new_page()
+    page = browser.new_context(color_scheme=scheme, viewport=viewport, device_scale_factor=1).new_page()
     page.set_default_timeout(120_000)
     page.goto(url)
     for visit in range(2):  # the second time what it needs is loaded, and the time shown is that of reading

@@ -74,7 +74,7 @@ def serving(args: argparse.Namespace) -> Iterator[str]:
 
 
 def open_page(browser: Any, url: str, scheme: str = "light", **options: Any) -> Any:
-    options = {"viewport": {"width": 1200, "height": 780}, "device_scale_factor": 1.5, **options}
+    options = {"viewport": {"width": 1200, "height": 780}, "device_scale_factor": 1, **options}
     page = browser.new_context(color_scheme=scheme, permissions=["camera"], **options).new_page()
     page.set_default_timeout(60_000)
     page.goto(url)
@@ -133,7 +133,7 @@ def phones(browser: Any, url: str, run: str) -> None:
             page.locator(".face").wait_for()
         page.wait_for_timeout(1500)
         shots.append(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
-    gap = 36
+    gap = 24
     sheet = Image.new("RGB", (sum(s.width for s in shots) + 4 * gap, shots[0].height + 2 * gap), (222, 219, 210))
     for i, shot in enumerate(shots):
         sheet.paste(shot, (gap + i * (shot.width + gap), gap))

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from mien.errors import MienError
+from mien.evaluation import metrics
 from mien.evaluation.results import EvaluationResult, PartResult, read_predictions, read_record, upgrade
+from mien.inference.model import softmax
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = sorted((ROOT / "results").glob("**/runs/*/metrics.json"))
@@ -40,6 +42,15 @@ def test_the_record_has_its_documented_shape_and_survives_json() -> None:
     assert upgrade(record) == record
     assert record["coverage"]["promised"] == 0.9
     assert record["coverage"]["measured"] > 0.85
+
+
+def test_the_calibration_error_as_read_takes_the_temperature_of_the_model_s_file() -> None:
+    warm = replace(part(), temperature=1.6)
+    given = softmax(np.log(warm.probabilities["single"]), 1.6)
+    figures = warm.to_dict()["single"]
+    assert figures["ece_as_read"] == pytest.approx(metrics.ece(given, warm.labels))
+    assert figures["ece_as_read"] != pytest.approx(figures["ece"])
+    assert replace(part(), temperature=1.0).to_dict()["single"]["ece_as_read"] == pytest.approx(figures["ece"])
 
 
 def test_temperature_is_that_of_the_validation_part() -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mien.data import Dataset
     from mien.evaluation.groups import GroupReport
-    from mien.evaluation.results import EvaluationResult
+    from mien.evaluation.results import EvaluationResult, PartResult
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -211,7 +211,7 @@ def summary_table(result: "EvaluationResult", source: str) -> str:
             if figures is None:
                 continue
             low, high = figures.accuracy_interval
-            after = f", {metrics.ece(part.calibrated(view), part.labels):.3f} calibrated" if kind == "all" else ""
+            after = _calibration(part, view) if kind == "all" else ""
             lines.append(
                 f"{titles[kind, view]:<{width}}  {figures.n:>7,}  {'':>9}  {figures.accuracy:>7.1%}  "
                 f"{figures.macro_f1:>6.3f}  {low:.1%} to {high:.1%} (95 %), ECE {figures.ece:.3f} "
@@ -219,6 +219,15 @@ def summary_table(result: "EvaluationResult", source: str) -> str:
             )
     lines += [f"left out: {what} ({why})" for what, why in result.left_out.items()]
     return "\n".join(map(printable, lines))
+
+
+def _calibration(part: "PartResult", view: str) -> str:
+    """The calibration errors after a temperature: that of the model's file, and one fitted on the other half."""
+    from mien.evaluation import metrics
+
+    as_read = part.ece_as_read(view)
+    given = "" if as_read is None else f", {as_read:.3f} as mien read gives it"
+    return f"{given}, {metrics.ece(part.calibrated(view), part.labels):.3f} with a temperature fitted here"
 
 
 def _votes(args: argparse.Namespace, dataset: "Dataset") -> None:

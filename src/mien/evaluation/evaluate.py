@@ -83,6 +83,7 @@ def evaluate(
             np.isin(groups[rows], groups[trained]) & (part != "train"),
             {name: classifier.probabilities(faces_at(dataset.images, rows), name, count) for name in names},
             tuple(raise_recall),
+            classifier.members[0].temperature if len(classifier.members) == 1 else None,
         )
         for part, rows in scored.items()
     }

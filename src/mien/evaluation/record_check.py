@@ -44,8 +44,9 @@ def _figures_fault(figures: Any) -> str:
             return f"{name} is {str(figures.get(name))[:40]}"
     if not _number(figures.get("ece")) or not isinstance(figures.get("nll"), (int, float)):
         return "ece or nll is no number"
-    if figures.get("calibrated_ece") is not None and not _number(figures["calibrated_ece"]):
-        return "calibrated_ece is no number"
+    for name in ("calibrated_ece", "ece_as_read"):
+        if figures.get(name) is not None and not _number(figures[name]):
+            return f"{name} is no number"
     interval = figures.get("accuracy_interval")
     if not isinstance(interval, list) or len(interval) != 2 or not all(map(_share, interval)):
         return "accuracy_interval is no pair of shares"

@@ -14,8 +14,9 @@ left_out      {part or class: why}, what was asked for or is in the data and cou
 evaluations   {part: {tta: figures}}, part one of train, validation, test, all; tta a key of tta.TTA
   figures     n, accuracy, accuracy_interval (Wilson, 95 %), macro_f1, nll, ece, ece_by_chance (what a perfectly
               calibrated model would show), per_class, confusion, all of uncalibrated probabilities;
-              calibrated_ece, of probabilities with a temperature fitted on the other half of the images;
-              without_duplicates, the same figures (but calibrated_ece) of the images without an exact copy among the
+              calibrated_ece, of probabilities with a temperature fitted on the other half of the images; ece_as_read,
+              of those that `mien read` gives, by the temperature in the model's file: one model, single view;
+              without_duplicates, the same figures (but these two) of the images without an exact copy among the
               training images, only where there are such copies; logit_adjusted, the same with the recall of some
               classes raised, only where that was asked for
 
@@ -56,7 +57,7 @@ class PartResult:
 
     rows: (N,) int64, rows of the data set. labels: (N,) int64, index into classes. duplicated: (N,) bool, whether an
     exact copy of the image is among those trained on. probabilities: {tta: (N, C) float64}, uncalibrated. adjusted:
-    names of classes whose recall is raised in figures of their own.
+    names of classes whose recall is raised in figures of their own. temperature: that in the file of the one model.
     """
 
     classes: tuple[str, ...]
@@ -65,6 +66,7 @@ class PartResult:
     duplicated: NDArray[np.bool_]
     probabilities: Mapping[str, NDArray[np.float64]]
     adjusted: tuple[str, ...] = ()
+    temperature: float | None = None
 
     def __repr__(self) -> str:
         return f"PartResult({len(self.rows):,} images, views {', '.join(self.probabilities)})"
@@ -95,12 +97,22 @@ class PartResult:
         half."""
         return calibration.cross_fitted(np.log(np.maximum(self.probabilities[tta], TINY)), self.labels)
 
+    def ece_as_read(self, tta: str) -> float | None:
+        """The calibration error of what a reader gives, by the temperature in the model's file; None but for the single
+        view of one model."""
+        if self.temperature is None or tta != "single":
+            return None
+        given = softmax(np.log(np.maximum(self.probabilities[tta], TINY)), self.temperature)
+        return metrics.ece(given, self.labels)
+
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """{tta: figures} as the module's docstring has them."""
         result = {}
         for tta in self.probabilities:
             figures: dict[str, Any] = dict(self.evaluation(tta).to_dict())
             figures["calibrated_ece"] = metrics.ece(self.calibrated(tta), self.labels)
+            if (as_read := self.ece_as_read(tta)) is not None:
+                figures["ece_as_read"] = as_read
             others = {
                 "without_duplicates": self.without_duplicates(tta),
                 "logit_adjusted": self.logit_adjusted(tta),

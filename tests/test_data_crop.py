@@ -123,3 +123,24 @@ def test_small_faces_are_not_enlarged_beyond_48(tmp_path: Path, capsys: pytest.C
     with Image.open(tmp_path / "faces" / "a.png") as face:
         assert face.size == (48, 48)
         assert np.asarray(face).ndim == 2
+
+
+def test_labels_of_a_list_go_with_the_faces(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for name in ("glad/one.jpg", "glum/mirrored.png", "glum/two.png"):
+        (photos / name).rename(flat / Path(name).name)
+    (flat / "list.csv").write_text("file,emotion,set\none.jpg,happy,train\nmirrored.png,sad,test\ntwo.png,sad,train\n")
+    output = tmp_path / "faces"
+    assert crop(flat, output, "--all") == 0
+    assert f"the photos' labels, for the faces: {output / 'labels.csv'}" in capsys.readouterr().out
+    dataset = load(output)
+    assert dataset.classes == ("happy", "sad")
+    assert sorted(zip(dataset.usage, dataset.labels, strict=True)) == [
+        ("PrivateTest", 1), ("Training", 0), ("Training", 1), ("Training", 1)
+    ]  # fmt: skip
+
+
+def test_folders_of_classes_need_no_list(photos: Path, tmp_path: Path) -> None:
+    crop(photos, tmp_path / "faces")
+    assert not (tmp_path / "faces" / "labels.csv").exists()

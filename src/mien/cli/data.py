@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.cli import data_audit
+from mien.cli import data_audit, data_crop
 from mien.cli.options import as_options
 from mien.cli.table import printable
 from mien.errors import MienError
@@ -117,21 +117,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     draw.add_argument("directory", help="where to put train.csv, test.csv and icml_face_data.csv")
     draw.add_argument("--n", type=int, default=6000, help="how many faces (default: 6000)")
     draw.add_argument("--seed", type=int, default=0, help="another seed draws other people (default: 0)")
-    crop = add("crop", "find the faces in photos and cut them out; folders of classes are kept")
-    crop.add_argument("photos", type=Path, help="a folder of photos, with a folder for each class in it")
-    crop.add_argument("-o", "--output", type=Path, required=True, metavar="FACES", help="the folder for the faces")
-    crop.add_argument("--all", action="store_true", help="every face of a photo, not the largest alone")
-    crop.add_argument("--min-score", type=float, help="of the detector, 0 to 1: lower finds more and errs more")
-    crop.add_argument("--sheet", type=Path, metavar="FILE.png", help="the contact sheet (default: FACES-sheet.png)")
-    crop.add_argument("--resume", action="store_true", help="go on where a run before has stopped")
-    crop.add_argument("--threads", type=int, default=1, help="photos worked on at a time (default: 1)")
+    data_crop.add_arguments(
+        add("crop", "find the faces in photos and cut them out; folders of classes, or labels of a list, are kept")
+    )
     cache = add("cache", "where decoded faces are kept, and how much; --clear deletes them")
     cache.add_argument("--clear", action="store_true", help="delete all that is kept")
 
 
 def run(args: argparse.Namespace) -> int:
     commands: dict[str, Callable[[argparse.Namespace], int | None]] = {
-        "info": _info, "crop": _crop, "audit": data_audit.run, "pack": _pack, "fetch": _fetch, "draw": _draw,
+        "info": _info, "crop": data_crop.run, "audit": data_audit.run, "pack": _pack, "fetch": _fetch, "draw": _draw,
         "cache": _cache,
     }  # fmt: skip
     return commands[args.what](args) or 0
@@ -258,48 +253,6 @@ def _table(dataset: "Dataset") -> str:
         )
         for row in rows
     )
-
-
-def _crop(args: argparse.Namespace) -> int:
-    from mien.cli.progress import Busy, Progress
-    from mien.cli.quiet import quiet_decoders
-    from mien.inference import Reader
-    from mien.inference.photo_crops import contact_sheet, crop_photos, find_photos, list_of
-
-    if args.sheet and args.sheet.suffix.lower() != ".png":
-        raise MienError(f"--sheet writes a PNG picture; name it {args.sheet.with_suffix('.png')}")
-    quiet_decoders()
-    output = args.output
-    photos = len(find_photos(args.photos, output))
-    options = {} if args.min_score is None else {"min_score": args.min_score}
-    reader = Reader(threads=args.threads, **options)
-    progress = Progress(photos, "photos", alone=True, before="looking for faces")
-    try:
-        report = crop_photos(
-            args.photos, output, reader, every_face=args.all, resume=args.resume, advance=progress.step
-        )
-    finally:
-        progress.clear()
-    print(f"{report.photos:,} photos, {len(report.files):,} faces cut out into {output}")
-    for names, what in (
-        (report.no_face, "no face found (left out)"),
-        (
-            report.several,
-            "several faces" + (" (all taken)" if args.all else " (the largest taken; --all takes every one)"),
-        ),
-        (report.small, "the face has fewer than 48 pixels a side (taken)"),
-        (report.unreadable, "cannot be read (left out)"),
-    ):
-        if names:
-            print(f"  {len(names):>6,} {what}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}")
-    print(f"what became of each photo: {list_of(output)}")
-    if report.files:
-        sheet = args.sheet or output.with_name(f"{output.name}-sheet.png")
-        with Busy("drawing the contact sheet"):
-            drawn = contact_sheet(output, report.files, sheet)
-        print(f"contact sheet to check: {drawn}")
-        print(f"next: look at it, delete what is no face, then: mien data info {output}")
-    return 1 if report.unreadable or not report.files else 0
 
 
 def _pack(args: argparse.Namespace) -> None:

@@ -115,6 +115,11 @@ def list_of(output: Path) -> Path:
     return output.with_name(f"{output.name}-crops.csv")
 
 
+def faces_by_photo(output: Path) -> dict[str, list[str]]:
+    """The faces that were cut out of each photo, relative to `output`, by its list."""
+    return {photo: _names(row) for photo, row in _finished(output).items()}
+
+
 def contact_sheet(output: Path, files: Sequence[str], path: Path) -> Path:
     """A picture to check the faces by: a row for each class folder, up to twelve faces spread evenly. Raises
     MienError.

@@ -8,7 +8,7 @@ import pytest
 
 from mien.data.dataset import Dataset
 from mien.errors import MienError
-from mien.evaluation.audit import audit, copies, not_face
+from mien.evaluation.audit import audit, duplicate_sets, not_face
 
 
 def dataset() -> Dataset:
@@ -27,11 +27,11 @@ def dataset() -> Dataset:
 
 def test_finds_each_planted_fault() -> None:
     found = audit(dataset())
-    assert [group.tolist() for group in found.copies] == [[1, 4, 7], [2, 5]]
-    assert found.copied == 5
-    assert [group.tolist() for group in found.crossing] == [[1, 4, 7]]
+    assert [group.tolist() for group in found.duplicates] == [[1, 4, 7], [2, 5]]
+    assert found.duplicated == 5
+    assert [group.tolist() for group in found.leaked] == [[1, 4, 7]]
     assert [group.tolist() for group in found.conflicts] == [[1, 4, 7]]  # 2 and 5: one label is unknown
-    assert found.leaks == {("PublicTest", "Training"): 1}
+    assert found.overlaps == {("PublicTest", "Training"): 1}
     assert found.constant.tolist() == [3, 9]
     assert found.placeholders.tolist() == [6]
     assert found.not_face is None
@@ -39,16 +39,16 @@ def test_finds_each_planted_fault() -> None:
 
 def test_a_sound_data_set_has_no_fault() -> None:
     found = audit(dataset().subset(np.array([0, 8, 10, 11])))
-    assert found.to_dict() == {
-        "n": 4, "copies": {"groups": 0, "images": 0}, "crossing": 0, "conflicts": 0, "leaks": {},
-        "constant": 0, "placeholders": 0, "not_face": None,
-    }  # fmt: skip
+    assert found.duplicates == found.leaked == found.conflicts == ()
+    assert found.overlaps == {}
+    assert not len(found.constant) and not len(found.placeholders)
+    assert found.not_face is None
 
 
 def test_one_changed_pixel_is_no_copy() -> None:
     images = np.repeat(dataset().images[:1], 3, axis=0)
     images[1, 47, 47] ^= 1
-    assert [group.tolist() for group in copies(images)] == [[0, 2]]
+    assert [group.tolist() for group in duplicate_sets(images)] == [[0, 2]]
 
 
 def test_text_names_the_counts() -> None:
@@ -98,11 +98,11 @@ def test_the_known_faults_of_fer2013() -> None:
 
     found = audit(load(os.environ["MIEN_DATA"]))
     assert found.n == 35_887
-    assert len(found.copies) == 1_518
-    assert found.copied == 3_372
-    assert len(found.crossing) == 557
-    assert found.leaks["PrivateTest", "Training"] == 288
-    assert found.leaks["PublicTest", "Training"] == 280
+    assert len(found.duplicates) == 1_518
+    assert found.duplicated == 3_372
+    assert len(found.leaked) == 557
+    assert found.overlaps["PrivateTest", "Training"] == 288
+    assert found.overlaps["PublicTest", "Training"] == 280
     # 59 where the labels of PrivateTest are known, fewer where they are not.
     assert 48 <= len(found.conflicts) <= 59
     assert len(found.constant) >= 11

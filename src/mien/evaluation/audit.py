@@ -22,45 +22,32 @@ FLAT = 0.6  # share of pixels within 2 levels of one gray from which a picture i
 class Audit:
     """Faults of a data set; all indices are rows of the Dataset that was audited, int64 and ascending.
 
-    copies: groups of rows with the same pixels. crossing: those of them that stand in more than one usage.
-    conflicts: those of them with more than one label. leaks: (usage of the copy, usage it also stands in) ->
+    duplicates: groups of rows with the same pixels. leaked: those of them that stand in more than one usage.
+    conflicts: those of them with more than one label. overlaps: (usage of the copy, usage it also stands in) ->
     images of the first whose pixels stand in the second. constant: rows of one single gray. placeholders:
     rows that are mostly one gray, such as "image removed" notices and warning signs; a suspicion, some are
     line drawings. not_face: rows that all FER+ taggers call no face; None where no votes were given.
     """
 
     n: int
-    copies: tuple[np.ndarray, ...]
-    crossing: tuple[np.ndarray, ...]
+    duplicates: tuple[np.ndarray, ...]
+    leaked: tuple[np.ndarray, ...]
     conflicts: tuple[np.ndarray, ...]
-    leaks: dict[tuple[str, str], int]
+    overlaps: dict[tuple[str, str], int]
     constant: np.ndarray
     placeholders: np.ndarray
     not_face: np.ndarray | None
 
     @property
-    def copied(self) -> int:
+    def duplicated(self) -> int:
         """How many images have at least one exact copy."""
-        return sum(map(len, self.copies))
-
-    def to_dict(self) -> dict[str, object]:
-        """Counts, as plain numbers."""
-        return {
-            "n": self.n,
-            "copies": {"groups": len(self.copies), "images": self.copied},
-            "crossing": len(self.crossing),
-            "conflicts": len(self.conflicts),
-            "leaks": {f"{a} in {b}": count for (a, b), count in self.leaks.items()},
-            "constant": len(self.constant),
-            "placeholders": len(self.placeholders),
-            "not_face": None if self.not_face is None else len(self.not_face),
-        }
+        return sum(map(len, self.duplicates))
 
     def __str__(self) -> str:
         lines = [
-            f"{len(self.copies):>6,} groups of exact copies ({self.copied:,} of {self.n:,} images)",
-            f"{len(self.crossing):>6,} of the groups cross splits",
-            *(f"{n:>6,} {a} images stand in {b}, too" for (a, b), n in self.leaks.items()),
+            f"{len(self.duplicates):>6,} groups of exact copies ({self.duplicated:,} of {self.n:,} images)",
+            f"{len(self.leaked):>6,} of the groups cross splits",
+            *(f"{n:>6,} {a} images stand in {b}, too" for (a, b), n in self.overlaps.items()),
             f"{len(self.conflicts):>6,} groups carry contradicting labels",
             f"{len(self.constant):>6,} images of one single gray",
             f"{len(self.placeholders):>6,} images that look like placeholders (mostly one gray)",
@@ -78,22 +65,22 @@ def audit(dataset: Dataset, votes: str | Path | None = None) -> Audit:
     """
     if len(dataset) == 0:
         raise MienError(f"{dataset.source or 'the data'} holds no images to audit; check the path")
-    groups = copies(dataset.images)
+    groups = duplicate_sets(dataset.images)
     pixels = dataset.images.reshape(len(dataset), -1)
     constant = np.flatnonzero(pixels.max(axis=1) == pixels.min(axis=1))
     return Audit(
         n=len(dataset),
-        copies=groups,
-        crossing=tuple(g for g in groups if len(set(dataset.usage[g])) > 1),
+        duplicates=groups,
+        leaked=tuple(g for g in groups if len(set(dataset.usage[g])) > 1),
         conflicts=tuple(g for g in groups if len(set(dataset.labels[g]) - {-1}) > 1),
-        leaks=_leaks(groups, dataset.usage),
+        overlaps=_overlaps(groups, dataset.usage),
         constant=constant,
         placeholders=np.setdiff1d(_flat(dataset.images), constant),
         not_face=None if votes is None else not_face(dataset, votes),
     )
 
 
-def copies(images: np.ndarray) -> tuple[np.ndarray, ...]:
+def duplicate_sets(images: np.ndarray) -> tuple[np.ndarray, ...]:
     """Groups of exactly equal images of (N, 48, 48) uint8: row numbers, ascending, groups by their first."""
     group = duplicate_groups(images)
     again = np.unique(group[group != np.arange(len(group))])
@@ -111,7 +98,7 @@ def not_face(dataset: Dataset, votes: str | Path) -> np.ndarray:
     return result
 
 
-def _leaks(groups: tuple[np.ndarray, ...], usage: np.ndarray) -> dict[tuple[str, str], int]:
+def _overlaps(groups: tuple[np.ndarray, ...], usage: np.ndarray) -> dict[tuple[str, str], int]:
     rank = {name: i for i, name in enumerate(USAGES)}
     found: dict[tuple[str, str], int] = defaultdict(int)
     for group in groups:

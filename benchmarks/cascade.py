@@ -11,14 +11,14 @@ import numpy as np
 from mien.data import load, split
 from mien.evaluation.metrics import ece
 from mien.inference.model import open_model, softmax
-from mien.training.cascade import margins
+from mien.training.cascade import top2_margin
 
 data = load(sys.argv[1])
 index = split(data, "official").validation
 faces, labels = data.images[index], data.labels[index]
 first, second = map(open_model, sys.argv[2:])
 a, b = (model.logits(faces) / model.temperature for model in (first, second))
-sure = margins(first, faces)
+sure = top2_margin(first, faces)
 print(
     f"| PublicTest, {len(index):,} images, single view | second's weight | accuracy | negative log-likelihood | "
     f"calibration error |"

@@ -24,7 +24,7 @@ from mien.evaluation.calibration import fit_temperature
 from mien.inference.model import Model, open_model, softmax
 from mien.inference.model_file import FORMAT, resolve
 from mien.inference.normalization import KINDS
-from mien.training.cascade import join, margins
+from mien.training.cascade import join, top2_margin
 from mien.training.onnx_export import describe, save
 
 
@@ -43,7 +43,7 @@ def main() -> None:
     index = split(dataset, "official").validation
     faces, labels = dataset.images[index], dataset.labels[index]
     cascade = open_model(args.cascade[0])
-    share = float((margins(open_model(args.cascade[1]), faces) < cascade.info.cascade["below"]).mean())
+    share = float((top2_margin(open_model(args.cascade[1]), faces) < cascade.info.cascade["below"]).mean())
     places = {}
     for source in args.models:
         path = resolve(source)
@@ -51,7 +51,7 @@ def main() -> None:
         redescribe(open_model(path), args.kind, faces, labels, places[source])
     first, second = (places.get(source, resolve(source)) for source in args.cascade[1:])
     place = args.output / cascade.path.name if args.output else cascade.path
-    below = float(np.quantile(margins(open_model(first), faces), share))
+    below = float(np.quantile(top2_margin(open_model(first), faces), share))
     join(first, second, place, below)
     redescribe(open_model(place), args.kind, faces, labels, place, fit=False)
 

@@ -11,7 +11,7 @@ from mien.errors import MienError  # noqa: E402
 from mien.inference.model import open_model, softmax  # noqa: E402
 from mien.labels import EMOTIONS  # noqa: E402
 from mien.training import networks  # noqa: E402
-from mien.training.cascade import join, margins  # noqa: E402
+from mien.training.cascade import join, top2_margin  # noqa: E402
 from mien.training.distillation import network_in  # noqa: E402
 from mien.training.onnx_export import export, weights  # noqa: E402
 from mien.training.quantize import quantize_static  # noqa: E402
@@ -41,7 +41,7 @@ def pair(tmp_path_factory):
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_the_second_is_asked_where_the_first_is_unsure_and_counts_twice(pair, tmp_path, share):
     first, second = map(open_model, pair)
-    sure = margins(first, FACES)
+    sure = top2_margin(first, FACES)
     ranked = np.concatenate([[0], np.sort(sure), [1]])
     below = float(ranked[round(share * len(sure)) :][:2].mean())  # between two faces
     join(*pair, tmp_path / "both.onnx", below)

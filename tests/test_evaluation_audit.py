@@ -41,7 +41,8 @@ def test_a_sound_data_set_has_no_fault() -> None:
     found = audit(dataset().subset(np.array([0, 8, 10, 11])))
     assert found.duplicates == found.leaked == found.conflicts == ()
     assert found.overlaps == {}
-    assert not len(found.constant) and not len(found.placeholders)
+    assert not len(found.constant)
+    assert not len(found.placeholders)
     assert found.not_face is None
 
 

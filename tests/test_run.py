@@ -322,8 +322,8 @@ def test_export_in_each_size(place, tmp_path, capsys):
 
 def test_export_puts_a_smaller_model_before_a_run(place, tmp_path, capsys):
     out, small = tmp_path / "both.onnx", place / "first" / "model.onnx"
-    argv = ["export", str(place / "first"), "-o", str(out), "--first", str(small)]
-    assert main([*argv, "--data", str(place / "data"), "--ask", "0.5"]) == 0
+    argv = ["export", str(place / "first"), "-o", str(out), "--fast-model", str(small)]
+    assert main([*argv, "--data", str(place / "data"), "--escalation-rate", "0.5"]) == 0
     assert "behind first, asked about 50" in capsys.readouterr().out
     faces = data.load(place / "data").images[:50]
     one, both = open_model(small), open_model(out)
@@ -331,8 +331,8 @@ def test_export_puts_a_smaller_model_before_a_run(place, tmp_path, capsys):
     out.unlink()
     for wrong, said in (
         ([], "give them with --data"),
-        (["--data", str(place / "data"), "--ask", "1.5"], "between 0 and 1"),
-        (["--data", str(place / "data"), "--first", "nobody"], "no model 'nobody'"),
+        (["--data", str(place / "data"), "--escalation-rate", "1.5"], "between 0 and 1"),
+        (["--data", str(place / "data"), "--fast-model", "nobody"], "no model 'nobody'"),
     ):
         assert main([*argv, *wrong]) == 2
         assert said in capsys.readouterr().err

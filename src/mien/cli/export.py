@@ -3,14 +3,16 @@
     mien export runs/hybrid-1 -o hybrid.onnx
     mien export runs/hybrid-1 -o hybrid-int8.onnx --int8 --data data/
     mien export runs/nano-1 -o nano.onnx --int8-weights --data data/
-    mien export runs/champion-1 -o both.onnx --int8 --first runs/nano-1 --data data/
+    mien export runs/champion-1 -o both.onnx --int8 --fast-model runs/nano-1 --data data/
 
-With --first, the smaller model answers, and the larger one only where the smaller is unsure. Parity with torch is
+With --fast-model, the smaller model answers, and the larger one only where the smaller is unsure. Parity with torch is
 checked on the validation images of --data, where given, and printed.
 """
 
 import argparse
 from pathlib import Path
+
+from mien.cli.parser import Renamed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         kind.add_argument(option, dest="kind", action="store_const", const=value, default="float32", help=says)
     parser.add_argument(
-        "--first", metavar="MODEL", help="a smaller model (a run, a file, a shipped one) that answers first"
+        "--fast-model", metavar="MODEL", help="a smaller model (a run, a file, a shipped one) that answers first"
     )
-    parser.add_argument("--ask", type=float, help="with --first: about which share of faces this one is asked (0.2)")
+    parser.add_argument("--escalation-rate", type=float, metavar="SHARE",
+                        help="with --fast-model: about which share of faces this one is asked (0.2)")  # fmt: skip
+    for old, new in (("--first", "fast_model"), ("--ask", "escalation_rate")):
+        parser.add_argument(old, dest=new, action=Renamed, type=float if old == "--ask" else str,
+                            help=argparse.SUPPRESS)  # fmt: skip
     parser.add_argument("--data", type=Path, help="the data of the run, to check parity and to calibrate on")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     add_loading_arguments(parser)
@@ -43,13 +49,13 @@ def run(args: argparse.Namespace) -> None:
 
     if str(args.run) in shipped() and not args.run.exists():
         raise MienError(f"{args.run} is a shipped model, and a model file already; give a run folder", parameter="run")
-    if args.ask is not None and not args.first:
-        raise MienError("{parameter} does nothing without --first", parameter="ask")
+    if args.escalation_rate is not None and not args.fast_model:
+        raise MienError("{parameter} does nothing without --fast-model", parameter="escalation_rate")
     if args.output.exists() and not args.overwrite:
         raise MienError(f"{args.output} exists; replace it with {{parameter=True}}", parameter="overwrite")
     if args.output.suffix.lower() != ".onnx":
         raise MienError(f"{args.output} is no name of a model file; end it with .onnx")
-    ask = 0.2 if args.ask is None else args.ask
+    rate = 0.2 if args.escalation_rate is None else args.escalation_rate
     with Steps("mien export") as steps:
         steps.on_phase("starting torch")
         from mien import data
@@ -59,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
         if args.data:
             steps.on_phase(f"reading {args.data}")
         dataset = data.load(args.data, **loading_options(args)) if args.data else None
-        report = convert(args.run, args.output, dataset, args.kind, args.first, ask, steps.on_phase)
+        report = convert(args.run, args.output, dataset, args.kind, args.fast_model, rate, steps.on_phase)
     print(f"{args.output}: {args.output.stat().st_size:,} bytes")
     for line in report:
         print(f"  {line}")

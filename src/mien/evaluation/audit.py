@@ -43,6 +43,19 @@ class Audit:
         """How many images have at least one exact copy."""
         return sum(map(len, self.duplicates))
 
+    def to_dict(self) -> dict[str, object]:
+        """Counts, as plain numbers."""
+        return {
+            "n": self.n,
+            "duplicates": {"groups": len(self.duplicates), "images": self.duplicated},
+            "leaked": len(self.leaked),
+            "conflicts": len(self.conflicts),
+            "overlaps": {f"{a} in {b}": count for (a, b), count in self.overlaps.items()},
+            "constant": len(self.constant),
+            "placeholders": len(self.placeholders),
+            "not_face": None if self.not_face is None else len(self.not_face),
+        }
+
     def __str__(self) -> str:
         lines = [
             f"{len(self.duplicates):>6,} groups of exact copies ({self.duplicated:,} of {self.n:,} images)",

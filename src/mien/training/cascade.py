@@ -14,7 +14,7 @@ from mien.inference.model import Model, open_model
 from mien.training.onnx_export import describe, rename_inputs, save
 
 
-def margins(model: Model, faces: np.ndarray) -> np.ndarray:
+def top2_margin(model: Model, faces: np.ndarray) -> np.ndarray:
     """How sure a model is of each face: (N, S, S) uint8 -> (N,) float64, 0..1, its best probability less its second
     best."""
     best = np.sort(model.classify(faces), axis=1)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from mien.data import Dataset, draw_face
-from mien.errors import MienError
+from mien.errors import MienError, require
 from mien.files import atomic_write
 from mien.inference.model import open_model
 from mien.inference.model_file import resolve
@@ -32,28 +32,26 @@ def convert(
     output: Path,
     dataset: Dataset | None = None,
     kind: Kind = "float32",
-    first: str | Path | None = None,
-    ask: float = 0.2,
+    fast_model: str | Path | None = None,
+    escalation_rate: float = 0.2,
     on_phase: Callable[[str], None] = lambda phase: None,
 ) -> list[str]:
     """Write a run's model file and return lines that say how it compares with torch, on validation or drawn faces.
 
-    dataset: the run's data, of the same classes; needed to calibrate int8, and for `first`. kind: how numbers are
-    stored, and for int8 also computed with. first: a smaller model that answers before it, so that it is asked only
-    about the share `ask` of the validation images of which that one is least sure (`cascade.join`). on_phase: told what
-    is being done. Raises MienError where float32 logits differ from torch's by more than 1e-4 or a prediction changes.
+    dataset: the run's data, of the same classes; needed to calibrate int8, and for `fast_model`. kind: how
+    numbers are stored, and for int8 also computed with. fast_model: a smaller model that answers first, so that this
+    one is asked only about the share `escalation_rate` of the validation images, those of which the smaller is least
+    sure (`cascade.join`). on_phase: told what is being done. Raises MienError where float32 logits differ from torch's
+    by more than 1e-4 or a prediction changes.
     """
     run = load_run(folder)
     if kind == "int8" and dataset is None:
         raise MienError("int8 calibrates on training images; give them with {parameter}", parameter="dataset")
-    if first is not None and dataset is None:
+    if fast_model is not None and dataset is None:
         raise MienError(
-            "a first model is measured on validation images; give them with {parameter}", parameter="dataset"
+            "a fast model is measured on validation images; give them with {parameter}", parameter="dataset"
         )
-    if not 0 < ask < 1:
-        raise MienError(
-            f"{{parameter}} = {ask} is not possible; it is a share of the faces, between 0 and 1", parameter="ask"
-        )
+    require(0 < escalation_rate < 1, "escalation_rate", escalation_rate, "a share of the faces, between 0 and 1")
     if dataset is not None and tuple(dataset.classes) != run.classes:
         raise MienError(
             f"{dataset.source} has classes {', '.join(dataset.classes)}; {run.name} was trained on "
@@ -90,9 +88,9 @@ def convert(
         if dataset is not None:
             if small != plain:
                 report += _change(kind, plain, small, faces, labels)
-            if first is not None:
+            if fast_model is not None:
                 alone, small = small, Path(scratch) / "cascade.onnx"
-                report += _put_before(resolve(first), alone, small, faces, labels, ask)
+                report += _put_before(resolve(fast_model), alone, small, faces, labels, escalation_rate)
             if small != plain:
                 _note_accuracy(small, faces, labels)
         with atomic_write(output) as temporary:
@@ -134,12 +132,14 @@ def _change(kind: str, plain: Path, small: Path, faces: np.ndarray, labels: np.n
             f"({100 * (b - a):+.2f} points, {int((before != after).sum()):,} predictions changed)"]  # fmt: skip
 
 
-def _put_before(first: Path, alone: Path, output: Path, faces: np.ndarray, labels: np.ndarray, ask: float) -> list[str]:
-    small = open_model(first)
-    sure = cascade.margins(small, faces)
-    below = float(np.quantile(sure, ask))
-    cascade.join(first, alone, output, below)
-    right = [f"{_accuracy(path, faces, labels):.2%}" for path in (output, first, alone)]
+def _put_before(
+    fast: Path, alone: Path, output: Path, faces: np.ndarray, labels: np.ndarray, escalation_rate: float
+) -> list[str]:
+    small = open_model(fast)
+    sure = cascade.top2_margin(small, faces)
+    below = float(np.quantile(sure, escalation_rate))
+    cascade.join(fast, alone, output, below)
+    right = [f"{_accuracy(path, faces, labels):.2%}" for path in (output, fast, alone)]
     return [f"behind {small.name}, asked about {(sure < below).mean():.1%} of {len(faces):,} validation images, "
             f"where its best two are within {below:.3f}: accuracy {right[0]} against {right[1]} of {small.name} and "
             f"{right[2]} alone"]  # fmt: skip

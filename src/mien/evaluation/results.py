@@ -28,7 +28,7 @@ import io
 import json
 import lzma
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -140,6 +140,11 @@ class EvaluationResult:
             return None
         probabilities = part.probabilities.get("single", next(iter(part.probabilities.values())))
         return calibration.fit_temperature(np.log(np.maximum(probabilities, TINY)), part.labels)
+
+    def read_at(self, temperature: float) -> "EvaluationResult":
+        """The same, for a model file whose temperature becomes this one."""
+        parts = {name: replace(part, temperature=temperature) for name, part in self.parts.items()}
+        return replace(self, parts=parts)
 
     def coverage(self, share: float = conformal.COVERAGE) -> Coverage | None:
         """Conformal sets of the validation part, single view (or the first evaluated), calibrated by `temperature`, as

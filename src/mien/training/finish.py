@@ -47,6 +47,7 @@ def finish(
     export_run(run, model, folder / "model.onnx", epochs=len(fitted.history))
     on_phase("evaluating it")
     result = evaluate(folder / "model.onnx", dataset, parts)
+    result = result.read_at(result.temperature or 1.0)
     record = result.to_dict()
     accuracy = record["evaluations"]["validation"]["single"]["accuracy"]
     coverage = result.coverage()

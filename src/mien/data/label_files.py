@@ -142,11 +142,13 @@ def files_named(root: Folder, name: str) -> list[tuple[Folder, str]]:
 
 
 def tell_missing(left_out: Counter[str], decisions: list[str], path: str) -> None:
+    """Say how many rows of a list were left out because their picture is missing."""
     if n := left_out["rows whose picture is missing"]:
         decisions.append(f"left out: {n:,} rows of {os.path.basename(path)} whose picture is missing")
 
 
 def number_in(text: str) -> float | None:
+    """The finite number that a text is; None where it is none."""
     try:
         value = float(text)
     except ValueError:
@@ -157,6 +159,7 @@ def number_in(text: str) -> float | None:
 def labeled(
     root: Folder, layout: str, samples: list[Sample], numbers: str, decisions: list[str], left_out: Counter[str]
 ) -> Pictures:
+    """Labeled pictures in a layout. Raises MienError where there are none, with the reasons in `left_out`."""
     if not samples:
         reasons = ", ".join(f"{reason}: {n:,}" for reason, n in left_out.items() if n)
         raise MienError(

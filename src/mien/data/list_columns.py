@@ -125,6 +125,8 @@ def _usage_column(table: ListTable, columns: Sequence[int]) -> int | None:
 
 
 def label_in(row: list[str], columns: ListColumns, table: ListTable) -> str:
+    """The label of a row as it stands there, a whole number without its ".0"; "" where none or several are
+    marked. Raises MienError for a list of labels."""
     if columns.one_hot:
         marked = [name for name, i in columns.one_hot.items() if _mark(row[i]) == 1]
         return marked[0] if len(marked) == 1 else ""
@@ -139,6 +141,7 @@ def label_in(row: list[str], columns: ListColumns, table: ListTable) -> str:
 
 
 def part_in(row: list[str], columns: ListColumns, table: ListTable) -> str:
+    """The usage of a row, by its column or else by the table; "" where neither says one."""
     value = row[columns.usage].strip() if columns.usage is not None else ""
     if columns.usage is None or is_missing(value):
         return table.usage

@@ -41,9 +41,11 @@ class ListTable:
 
     @property
     def name(self) -> str:
+        """The file's name, without its folder."""
         return os.path.basename(self.path)
 
     def values(self, column: int) -> list[str]:
+        """A column from top to bottom, stripped."""
         return [row[column].strip() for row in self.rows]
 
 

@@ -74,6 +74,7 @@ class Coverage:
     n: int
 
     def to_dict(self) -> dict[str, object]:
+        """Plain numbers and lists, None for what was not measured."""
         return {
             "promised": self.promised, "measured": self.measured, "interval": list(self.interval), "n": self.n,
             "threshold": self.threshold, "mean_size": self.mean_size, "sizes": list(self.sizes),

@@ -26,6 +26,7 @@ class Curves:
     rate: Series
 
     def end(self, series: Series) -> float:
+        """The mean over the last fifth of the epochs, at most five."""
         return float(series[-max(1, min(5, len(series) // 5)) :].mean())
 
     @property
@@ -35,6 +36,7 @@ class Curves:
 
     @property
     def gap_words(self) -> str:
+        """What the gap at the end is called."""
         if self.gap > WIDE_GAP:
             return "the gap is wide"
         if self.gap > SLIGHT_GAP:
@@ -48,11 +50,14 @@ class Curves:
 
     @property
     def levels(self) -> str:
+        """Training and validation accuracy of the last epoch, and their gap, as words."""
         train, val = self.train[-1], self.val[-1]
         return f"training {train:.1%}, validation {val:.1%} (gap {100 * (train - val):+.1f} points)"
 
 
 def read_curves(history: Sequence[Mapping[str, float]]) -> Curves:
+    """Curves of a history, one row an epoch. Raises MienError where it lacks a column."""
+
     def column(name: str) -> Series:
         return np.array([row[name] for row in history], dtype=np.float64)
 
@@ -76,6 +81,7 @@ def slope(series: Series) -> float:
 
 
 def reach(n: int) -> int:
+    """How many epochs to each side a smoothed curve takes in, by the number of epochs."""
     return 0 if n < 8 else 1 if n < 20 else min(5, 1 + n // 20)
 
 

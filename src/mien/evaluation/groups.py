@@ -58,6 +58,7 @@ class GroupReport:
     adjusted: float | None = None
 
     def to_dict(self) -> dict[str, object]:
+        """Plain numbers, lists and strings, worst group first."""
         groups = [
             {"name": g.name, "n": g.n, "accuracy": g.accuracy, "accuracy_interval": list(g.interval), "ece": g.ece,
              "ece_by_chance": g.ece_by_chance, "recall": dict(g.recall), "support": dict(g.support), "small": g.small}

@@ -47,6 +47,7 @@ class Evaluation:
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """Their names, in the order of the confusion matrix."""
         return tuple(score.name for score in self.per_class)
 
     def to_dict(self) -> dict[str, object]:

@@ -55,6 +55,7 @@ class StudyRow:
 
     @property
     def gap(self) -> float | None:
+        """Training less validation accuracy, -1..1; None where the former is not known."""
         return None if self.train_accuracy is None else self.train_accuracy - self.val_accuracy
 
     @property

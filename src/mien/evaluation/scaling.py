@@ -24,6 +24,7 @@ class PowerLaw:
 
     @property
     def doubling(self) -> float:
+        """The share of the error, 0..1, that twice the images take away."""
         return 1 - float(2.0**-self.exponent)
 
     def error(self, n: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -32,6 +33,7 @@ class PowerLaw:
         return result
 
     def sentence(self) -> str:
+        """The law and its interval in a sentence."""
         low, high = self.interval
         return (
             f"Validation error falls as the number of training images to the power of -{self.exponent:.3f} (95 % "

@@ -38,6 +38,7 @@ class Difference:
         return not self.low <= 0 <= self.high
 
     def to_dict(self) -> dict[str, float | None]:
+        """estimate, low, high and p as plain numbers."""
         return {"estimate": self.estimate, "low": self.low, "high": self.high, "p": self.p}
 
 

@@ -28,10 +28,12 @@ class Line:
 
 
 def percent(value: float) -> str:
+    """A share, 0..1, as a whole percentage."""
     return f"{100 * value:.0f} %"
 
 
 def number(value: float) -> str:
+    """Three digits of a number."""
     return f"{value:.3g}"
 
 

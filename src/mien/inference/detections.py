@@ -42,10 +42,12 @@ class Detections:
 
     @classmethod
     def empty(cls) -> "Detections":
+        """No detections."""
         return cls.of(np.empty((0, 4)))
 
     @classmethod
     def concatenate(cls, parts: Sequence["Detections"]) -> "Detections":
+        """The detections of several, one after the other."""
         return cls(
             np.concatenate([part.boxes for part in parts]),
             np.concatenate([part.landmarks for part in parts]),
@@ -71,6 +73,7 @@ class Detections:
         return self[self.scores >= min_score]
 
     def largest_first(self) -> "Detections":
+        """In the order of their area."""
         return self[np.argsort(-self.boxes[:, 2] * self.boxes[:, 3], kind="stable")]
 
     def shifted(self, dx: float, dy: float) -> "Detections":

@@ -31,26 +31,32 @@ class Model:
 
     @property
     def path(self) -> Path:
+        """Its file."""
         return self.info.path
 
     @property
     def name(self) -> str:
+        """Its name, as records and results show it."""
         return self.info.name
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of the logits' columns."""
         return self.info.classes
 
     @property
     def input_size(self) -> int:
+        """Side of the face that the network takes, in pixels."""
         return self.info.input_size
 
     @property
     def temperature(self) -> float:
+        """What its logits are divided by (Guo et al. 2017)."""
         return self.info.temperature
 
     @property
     def metadata(self) -> Mapping[str, str]:
+        """All that the file says of itself, as text."""
         return self.info.metadata
 
     def logits(self, faces: ArrayLike) -> NDArray[np.float32]:
@@ -111,10 +117,12 @@ class Ensemble:
 
     @property
     def name(self) -> str:
+        """The names of its members, joined by " + "."""
         return " + ".join(model.name for model in self.members)
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """Class names, which all members share."""
         return self.members[0].classes
 
     @property

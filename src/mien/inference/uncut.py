@@ -28,6 +28,7 @@ class UncutReport:
 
     @property
     def many(self) -> bool:
+        """Whether so many are photographs that were never cut that a warning is due."""
         return self.uncut > WARN * self.n
 
     def warning(self, path: str | Path) -> str:

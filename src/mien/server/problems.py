@@ -43,6 +43,7 @@ class Problem(Exception):
 
     @property
     def status(self) -> int:
+        """The HTTP status."""
         return KINDS[self.kind][0]
 
     def to_dict(self, root_path: str = "") -> dict[str, Any]:

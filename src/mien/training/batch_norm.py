@@ -19,6 +19,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W), the rows of this process -> the same shape."""
         if not (self.training and torch.is_grad_enabled() and dist.is_initialized() and dist.get_world_size() > 1):
             return super().forward(x)
         axes = (0, 2, 3)

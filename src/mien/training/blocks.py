@@ -7,6 +7,7 @@ from mien.training.layers import Sequential
 
 
 def relu() -> nn.ReLU:
+    """ReLU in place."""
     return nn.ReLU(inplace=True)
 
 
@@ -18,6 +19,7 @@ def conv_bn(c_in: int, c_out: int, side: int = 3, stride: int = 1) -> list[nn.Mo
 
 
 def conv_bn_relu(c_in: int, c_out: int, side: int = 3, stride: int = 1) -> list[nn.Module]:
+    """A convolution, its batch norm and ReLU: (N, c_in, H, W) -> (N, c_out, H / stride, W / stride)."""
     return [*conv_bn(c_in, c_out, side, stride), relu()]
 
 
@@ -34,4 +36,5 @@ class Residual(nn.Module):
         nn.init.constant_(last.weight, 0.2)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the branch and the shortcut added, after ReLU."""
         return nn.functional.relu(self.branch(x) + (x if self.shortcut is None else self.shortcut(x)), inplace=True)

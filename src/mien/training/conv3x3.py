@@ -24,6 +24,7 @@ class Conv3x3(nn.Conv2d):
         super().__init__(c_in, c_out, kernel_size=3, padding=1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, c_in, H, W) -> (N, c_out, H, W)."""
         if self.training and _usable(x, self.weight):
             return _Convolution.apply(x, self.weight, self.bias)  # type: ignore[no-any-return, no-untyped-call]
         return super().forward(x)

@@ -31,6 +31,7 @@ class Dropout(nn.Dropout):
     shard: Shard | None = None
 
     def forward(self, x: Tensor) -> Tensor:
+        """The same shape, a share p of the elements zero while training."""
         if not (self.training and self.p):
             return x
         shard = self.shard if self.shard is not None and self.shard.world_size > 1 else None
@@ -59,6 +60,7 @@ class ChannelDropout(nn.Dropout2d):
     shard: Shard | None = None
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same shape, a share p of the channels zero while training."""
         if not (self.training and self.p):
             return x
         shard = self.shard or Shard()
@@ -75,4 +77,5 @@ def set_shard(model: nn.Module, shard: Shard) -> None:
 
 
 def drop(p: float, kind: DropKind) -> nn.Module:
+    """The dropout layer of a kind; p: the share that is dropped, 0..1."""
     return ChannelDropout(p) if kind == "channel" else Dropout(p)

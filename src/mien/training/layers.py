@@ -22,6 +22,7 @@ class Sequential(nn.Sequential):
     """nn.Sequential that does runs of batch norm, 2x2 max pooling and ReLU together while it trains on a CPU."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """What the layers make of x one after the other, some of them in one pass."""
         if not self.training or usable(x) is None:
             return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
         layers = list(self)

@@ -102,6 +102,7 @@ class Inception(nn.Module):
         self.pooled = Sequential(nn.MaxPool2d(3, 1, 1), *conv_bn_relu(c_in, eighth, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, c_in, H, W) -> the four branches side by side, (N, c_out, H, W)."""
         return torch.cat([self.point(x), self.middle(x), self.wide(x), self.pooled(x)], dim=1)
 
 
@@ -116,5 +117,6 @@ class RepBlock(nn.Module):
         self.same = nn.BatchNorm2d(c_out) if c_in == c_out and stride == 1 else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the branches added, after ReLU."""
         y = self.wide(x) + self.point(x)
         return nn.functional.relu(y if self.same is None else y + self.same(x), inplace=True)

@@ -192,10 +192,12 @@ def hybrid(
 
 
 def conv_bn_pool_relu(c_in: int, c_out: int) -> list[nn.Module]:
+    """A 3x3 convolution, batch norm, pooling and ReLU: (N, c_in, H, W) -> (N, c_out, H / 2, W / 2)."""
     return [*conv_bn(c_in, c_out), nn.MaxPool2d(2), relu()]
 
 
 def residual(channels: int, inner: int) -> Residual:
+    """Two 3x3 convolutions beside a shortcut, `inner` channels between them."""
     return Residual(*conv_bn_relu(channels, inner), *conv_bn(inner, channels))
 
 

@@ -31,6 +31,7 @@ class Exported(nn.Module):
         self.gain, self.bias = 1 / (255 * std), -mean / std
 
     def forward(self, faces: Tensor) -> Tensor:
+        """Pixels (N, S, S) uint8 -> logits (N, C) float32."""
         result: Tensor = self.network(faces.to(torch.float32).unsqueeze(1) * self.gain + self.bias)
         return result
 
@@ -121,6 +122,7 @@ def describe(model: Any, metadata: Mapping[str, str]) -> None:
 
 
 def description(model: Any) -> dict[str, str]:
+    """The metadata of an ONNX model."""
     return {entry.key: entry.value for entry in model.metadata_props}
 
 

@@ -170,6 +170,7 @@ class Recipe:
 
     @property
     def augmentation(self) -> "Augmentation":
+        """Its augmentation fields by themselves."""
         return Augmentation(
             self.flip, self.rotate, self.translate, self.scale, self.brightness_contrast, self.random_erasing
         )

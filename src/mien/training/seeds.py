@@ -19,4 +19,5 @@ def seed_dropout(seed: int, device: torch.device) -> None:
 
 
 def generator(*parts: int) -> torch.Generator:
+    """A generator seeded by several numbers, such as seed, epoch and step."""
     return torch.Generator().manual_seed(mix_seeds(*parts))

@@ -48,9 +48,11 @@ class Progress:
 class Callback(Protocol):
     """What is told of a training's course, in the first process."""
 
-    def on_step(self, progress: Progress) -> None: ...
+    def on_step(self, progress: Progress) -> None:
+        """After each training step."""
 
-    def on_epoch(self, row: Row) -> None: ...
+    def on_epoch(self, row: Row) -> None:
+        """After each epoch, with its row of the history."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +87,17 @@ class TrainState:
     done: bool = False
 
     def state_dict(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint."""
         return {**self.__dict__, "sums": asdict(self.sums)}
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> "TrainState":
+        """The state that a checkpoint holds."""
         return cls(**{**state, "sums": Sums(**state["sums"])})
 
 
 def history_row(epoch: int, lr: float, sums: Sums, validation: tuple[float, float], fabric: Fabric) -> Row:
+    """A row of history.csv, from the sums of all processes. validation: loss and accuracy."""
     loss, hits, n = total_over_processes([sums.loss, sums.hits, sums.images], fabric)
     return {
         "epoch": epoch,

@@ -90,6 +90,7 @@ class StudyRun:
 
     @property
     def recipe(self) -> Recipe:
+        """The recipe with its changes."""
         return recipes.recipe(self.base, **self.changes)
 
     @property
@@ -99,6 +100,7 @@ class StudyRun:
 
     @property
     def finished(self) -> bool:
+        """Whether its record is there."""
         return (self.folder / "metrics.json").is_file()
 
     @property

@@ -24,6 +24,8 @@ _FLIP = np.array([-1.0, 1.0])
 
 
 class Mark(NamedTuple):
+    """A polygon or a line of the drawing."""
+
     points: Points  # (P, 2)
     tone: float  # gray value; in the soft layer light added, -1..1
     width: float = 0.0  # of a line; 0 fills the polygon
@@ -32,10 +34,12 @@ class Mark(NamedTuple):
 
 
 def fill(points: Points, tone: float, lift: float = 0.0) -> Mark:
+    """A filled polygon."""
     return Mark(points, tone, 0.0, lift)
 
 
 def line(points: Points, tone: float, width: float, lift: float = 0.0) -> Mark:
+    """A line through points."""
     return Mark(points, tone, width, lift)
 
 
@@ -45,6 +49,7 @@ def flat(points: Points, tone: float, lift: float, width: float = 0.0) -> Mark:
 
 
 def curve(x: Points, y: Points | float) -> Points:
+    """Points (P, 2) of x (P,) and y, an array or one height for all."""
     out = np.empty((len(x), 2))
     out[:, 0] = x
     out[:, 1] = y
@@ -57,10 +62,12 @@ def ring(upper: Points, lower: Points) -> Points:
 
 
 def ellipse(x: float, y: float, rx: float, ry: float) -> Points:
+    """A closed ring of points, (P, 2), around (x, y)."""
     return curve(CIRCLE[:, 0] * rx + x, CIRCLE[:, 1] * ry + y)
 
 
 def moved(points: Points, x: float, y: float) -> Points:
+    """Points (P, 2) shifted by (x, y)."""
     return np.asarray(points + np.array((x, y)))
 
 
@@ -70,10 +77,12 @@ def both_sides(marks: list[Mark]) -> list[Mark]:
 
 
 def level(units: Units, unit: int) -> float:
+    """How far an action unit (Ekman's numbers) is drawn, 0 where the face does not show it."""
     return units.get(unit, 0.0)
 
 
 def eyes(p: Person, units: Units, scene: Scene) -> list[Mark]:
+    """Both eyes, their lids and pupils."""
     au1, au5, au6, au7, au9 = (level(units, n) for n in (1, 5, 6, 7, 9))
     shut = min(level(units, 43), 1.0)
     rise = p.eye_height * (1 + 0.75 * au5 - 0.42 * au7 - 0.2 * au6 - 0.15 * au9) * (1 - 0.8 * shut)
@@ -116,6 +125,7 @@ def eyes(p: Person, units: Units, scene: Scene) -> list[Mark]:
 
 
 def brows(p: Person, units: Units) -> list[Mark]:
+    """Both eyebrows."""
     au1, au2, au4 = (level(units, n) for n in (1, 2, 4))
     inner = -0.15 * au1 + 0.155 * au4 * max(0.0, 1 - 0.8 * au1) + 0.06 * level(units, 9)
     outer = -0.15 * au2 + 0.035 * au4 + 0.03 * au1 * max(0.0, 1 - au2)
@@ -127,6 +137,7 @@ def brows(p: Person, units: Units) -> list[Mark]:
 
 
 def nose(p: Person, units: Units) -> list[Mark]:
+    """Nostrils, tip and, where it is wrinkled, the lines beside it."""
     wrinkle = level(units, 9)
     flare = p.nose_width * (1 + 0.18 * wrinkle + 0.08 * level(units, 12) + 0.08 * level(units, 10))
     tip = p.nose_y - 0.045 * wrinkle
@@ -144,6 +155,7 @@ def nose(p: Person, units: Units) -> list[Mark]:
 
 
 def mouth(p: Person, units: Units) -> list[Mark]:
+    """Lips, and the teeth and tongue that an open mouth shows."""
     snarl, smile, frown = level(units, 10), level(units, 12), level(units, 15)
     stretch, tight, part, drop = (level(units, n) for n in (20, 23, 25, 26))
     half = p.mouth_width * (1 + 0.32 * smile + 0.34 * stretch - 0.2 * tight - 0.2 * drop * max(0.0, 1 - smile))

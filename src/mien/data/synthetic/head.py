@@ -166,6 +166,7 @@ def _hair(p: Person, units: Units) -> list[Mark]:
 
 
 def glasses(p: Person) -> list[Mark]:
+    """Rims, arms and bridge of the glasses; none where the person wears none."""
     if not p.glasses:
         return []
     tone, square = 25.0 if p.skin > 120 else 15.0, p.glasses == "square"

@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from data_layouts import SEVEN, put, tree
 from mien.cli.main import main
 from mien.data import load
+from mien.data.pictures import read_picture
 from mien.errors import MienError
 from mien.labels import EMOTIONS
 
@@ -463,3 +465,24 @@ def test_pictures_beside_a_csv_of_pixels_are_told(tmp_path: Path, info: Info) ->
     listed(tmp_path / "faces.csv", "emotion,pixels", rows)
     tree(tmp_path, list(TWO), 5)
     assert any("10 pictures in angry/, happy/" in line for line in info(tmp_path)["decisions"])
+
+
+def test_a_json_file_of_a_list_for_each_class_is_read(tmp_path: Path, info: Info) -> None:
+    labels = pictures(tmp_path, 24)
+    by_class = {name: [f"{i}.png" for i, label in enumerate(labels) if label == name] for name in TWO}
+    (tmp_path / "all.json").write_text(json.dumps(by_class))
+    assert load(tmp_path).counts() == {name: labels.count(name) for name in TWO}
+    assert "all.json names 24 pictures and their labels" in info(tmp_path)["decisions"]
+
+
+def test_create_ml_s_boxes_are_cut_by_their_middle(tmp_path: Path) -> None:
+    labels = pictures(tmp_path, 24)
+    box = {"x": 20, "y": 26, "width": 24, "height": 24}
+    annotations = [
+        {"image": f"{i}.png", "annotations": [{"label": label, "coordinates": box}]} for i, label in enumerate(labels)
+    ]
+    (tmp_path / "_annotations.createml.json").write_text(json.dumps(annotations))
+    dataset = load(tmp_path)
+    assert dataset.counts() == {name: labels.count(name) for name in TWO}
+    first = read_picture(str(tmp_path / "0.png"), (8.0, 14.0, 32.0, 38.0))
+    assert any(np.array_equal(first, image) for image in dataset.images)

@@ -20,6 +20,7 @@ from mien.labels import plain_name
 
 LISTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".lst")
 _MANY = 20  # text or json files in a folder from which they are taken for one a picture
+_CREATE_ML = ("x", "y", "width", "height")
 _LIST_WORDS = {"list", "lists", "split", "splits", "label", "labels", "annotation", "annotations"}
 
 
@@ -133,8 +134,10 @@ def _json_rows(text: str, suffix: str, path: str) -> tuple[list[str], list[list[
             and all(isinstance(value, (str, int)) for value in content.values())
         ):
             return ["file", "label"], [[name, str(label)] for name, label in content.items()]
-        if isinstance(content, dict) and (rows := _by_part(content)):
-            return ["file", "split"], rows
+        if isinstance(content, dict) and (rows := _by_name(content)):
+            return ["file", "split" if all(part_of(name) for _, name in rows) else "label"], rows
+        if boxes := _create_ml(content):
+            return ["file", "label", "x_center", "y_center", "width", "height"], boxes
         records = content if isinstance(content, list) else []
     else:
         records = []
@@ -151,12 +154,30 @@ def _json_rows(text: str, suffix: str, path: str) -> tuple[list[str], list[list[
     ]
 
 
-def _by_part(content: dict[str, Any]) -> list[list[str]]:
-    """Rows of names and parts, of {"train": ["1.png", ...], "test": [...]}; none for other json."""
+def _by_name(content: dict[str, Any]) -> list[list[str]]:
+    """Rows of pictures and the part or class that lists them, of {"train": ["1.png", ...], "test": [...]} or {"happy":
+    [...], ...}; none for other json."""
     listed = [(str(name), value) for name, value in content.items() if isinstance(value, list)]
-    if not listed or not all(part_of(name) and all(isinstance(file, str) for file in value) for name, value in listed):
+    files = [file for _, value in listed for file in value]
+    if not files or not all(isinstance(file, str) for file in files):
+        return []
+    parts = all(part_of(name) for name, _ in listed)  # lists of parts may have names without suffix
+    if not parts and (len(listed) < len(content) or not all(map(is_picture, files))):
         return []
     return [[file, name] for name, value in listed for file in value]
+
+
+def _create_ml(content: Any) -> list[list[str]]:
+    """Rows of picture, label and box of Apple's Create ML: [{"image": ..., "annotations": [{"label": ...,
+    "coordinates": {x and y of the middle, width, height}}]}]; none for other json."""
+    try:
+        return [
+            [record["image"], annotation["label"], *(str(annotation["coordinates"][key]) for key in _CREATE_ML)]
+            for record in content
+            for annotation in record["annotations"]
+        ]
+    except (KeyError, TypeError):
+        return []
 
 
 def _cell(value: Any) -> str:

@@ -478,11 +478,29 @@ def test_coco_cuts_faces_by_its_boxes(tmp_path: Path, info: Callable[..., dict[s
     assert "not a whole COCO file" in fault(tmp_path)
 
 
-def test_pascal_voc_is_named(tmp_path: Path) -> None:
-    put(tmp_path / "JPEGImages" / "1.png")
+def voc(label: str, name: str, box: str = "<xmin>24</xmin><ymin>24</ymin><xmax>72</xmax><ymax>72</ymax>") -> str:
+    """An annotation as labelImg writes it."""
+    thing = f"<object><name>{label}</name><bndbox>{box}</bndbox></object>"
+    return f'<?xml version="1.0" encoding="utf-8"?>\n<annotation><filename>{name}</filename>{thing}</annotation>'
+
+
+def test_pascal_voc_s_boxes_are_cut(tmp_path: Path, info: Callable[..., dict[str, Any]]) -> None:
     (tmp_path / "Annotations").mkdir()
-    (tmp_path / "Annotations" / "1.xml").write_text("<annotation><object><bndbox></bndbox></object></annotation>")
-    assert "Pascal VOC" in fault(tmp_path)
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    for i in range(24):
+        put(tmp_path / "JPEGImages" / f"{i}.png", "happy", i, size=96)
+        label = ("happiness", "bored")[i % 2]
+        (tmp_path / "Annotations" / f"{i}.xml").write_text(voc(label, f"{i}.png"))
+    (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("\n".join(map(str, range(20))) + "\n")
+    (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("\n".join(map(str, range(20, 24))) + "\n")
+    told = info(tmp_path)
+    assert told["classes"] == ["happy", "bored"]
+    assert given(told) == [20, 4, 0, 0]
+    assert np.array_equal(load(tmp_path).images[0], picture("happy", 0, 96)[24:72, 24:72])
+    (tmp_path / "Annotations" / "3.xml").write_text(voc("bored", "3.png", "<xmin>24</xmin>"))
+    assert "not a whole VOC file" in fault(tmp_path)
+    (tmp_path / "Annotations" / "3.xml").write_text("<annotation><object><bndbox>")
+    assert "no whole xml" in fault(tmp_path)
 
 
 def test_packed_pictures_are_refused_with_the_command_that_unpacks_them(tmp_path: Path) -> None:

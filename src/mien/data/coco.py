@@ -1,4 +1,4 @@
-"""COCO's layout: a json file that lists pictures, boxes and categories. Pascal VOC's is named, and not read."""
+"""COCO's layout: a json file that lists pictures, boxes and categories."""
 
 import json
 import os
@@ -15,17 +15,14 @@ from mien.errors import MienError
 def find(root: Folder) -> Pictures | None:
     """Faces cut out by the boxes of COCO's json files, such as Roboflow's _annotations.coco.json; None without such.
 
-    Raises MienError for Pascal VOC's xml files, and for a json file whose lists are not whole.
+    Raises MienError for a json file whose lists are not whole.
     """
     samples: list[Sample] = []
     decisions, left_out = list[str](), Counter[str]()
     index: PictureIndex | None = None
-    voc = ""
     for folder in root.walk():
         for name in folder.files:
             path = os.path.join(folder.path, name)
-            if name.lower().endswith(".xml"):
-                voc = voc or (path if "<bndbox>" in read_text(path) else "")
             lists = _lists(path) if name.lower().endswith(".json") else None
             if lists is None:
                 continue
@@ -40,11 +37,6 @@ def find(root: Folder) -> Pictures | None:
         tell_unnamed(root, samples, left_out, decisions)
         samples = once_each(samples, left_out, decisions)
         return labeled(root, "COCO (a json file of boxes)", samples, "", decisions, left_out)
-    if voc:
-        raise MienError(
-            f"{voc} is Pascal VOC's, whose boxes mien does not read; export the data as YOLO or COCO, or sort the "
-            f"pictures into {root.path}/<class>/ folders"
-        )
     return None
 
 

@@ -36,8 +36,8 @@ def load(
 ) -> Dataset:
     """Read faces from any known layout, told by content: a csv file of FER2013's kind (plain, .gz, .bz2, .xz, .tar.gz),
     a parquet or npz file (an uncompressed one is mapped into memory: see `mien.data.pack`), a folder holding some of
-    them, or a folder of pictures: in class folders, or in the layout of CK+, KDEF, JAFFE, RAF-DB, AffectNet, ExpW, FER+
-    or YOLO.
+    them, or a folder of pictures: in class folders, or in the layout of CK+, KDEF, JAFFE, RAF-DB, AffectNet, ExpW,
+    FER+, YOLO, COCO, Pascal VOC or Create ML.
 
     classes: how the labels are named: a preset for numbers ("fer2013", "rafdb", "affectnet", ...), "1=surprise,2=fear",
     a dict {1: "surprise"}, or "as-is" for the names as they stand. By default synonyms of the seven emotions are read

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from mien.data import annotations, coco, file_names, image_folders, manifests, picture_parts
+from mien.data import annotations, coco, file_names, image_folders, manifests, picture_parts, voc
 from mien.data.class_legends import find_legend
 from mien.data.class_names import AS_IS
 from mien.data.folder_tree import Folder
@@ -55,7 +55,7 @@ def _labeled(root: Folder, classes: str | dict[int, str] | None) -> tuple[Pictur
     labels = {sample.label for sample in folders.samples} if folders else set()
     if folders and len(labels) > 1 and (trusted or any(emotion_of(label) for label in labels)):
         return _aside(folders, root), True
-    for form in (manifests.find, file_names.find_words, coco.find):
+    for form in (manifests.find, file_names.find_words, coco.find, voc.find):
         other = look(lambda form=form: form(root))  # type: ignore[misc]
         if other is None:
             continue

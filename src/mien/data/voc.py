@@ -1,0 +1,62 @@
+"""Pascal VOC's layout: an xml file a picture, with the class and the box of each object in it (Everingham et al.
+2010)."""
+
+import os
+from collections import Counter
+from xml.etree import ElementTree
+
+from mien.data.folder_tree import Folder
+from mien.data.label_files import PictureIndex, labeled, number_in, once_each, read_text, tell_missing, tell_unnamed
+from mien.data.manifests import given_parts
+from mien.data.parts import part_of
+from mien.data.pictures import Pictures, Sample
+from mien.errors import MienError
+
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+
+def find(root: Folder) -> Pictures | None:
+    """Faces cut out by the boxes of VOC's xml files, in the parts of ImageSets' lists; None without such files. Raises
+    MienError for a file that is not whole."""
+    files = [(folder, os.path.join(folder.path, name)) for folder in root.walk() for name in folder.files
+             if name.lower().endswith(".xml")]  # fmt: skip
+    if not any("<bndbox>" in read_text(path) for _, path in files):
+        return None
+    index, left_out = PictureIndex(root), Counter[str]()
+    samples = [sample for folder, path in files for sample in _samples(path, folder, index, left_out)]
+    decisions = [f"{len(samples):,} faces cut out of the pictures by the boxes in {len(files):,} xml files (VOC)"]
+    tell_missing(left_out, decisions, "the xml files")
+    parts = given_parts(root)
+    if parts.of:
+        samples = [Sample(s.file, s.label, parts.of.get(s.file, ""), s.box) for s in samples]
+        decisions += parts.decisions
+    tell_unnamed(root, samples, left_out, decisions)
+    samples = once_each(samples, left_out, decisions)
+    return labeled(root, "Pascal VOC (an xml file a picture)", samples, "", decisions, left_out)
+
+
+def _samples(path: str, folder: Folder, index: PictureIndex, left_out: Counter[str]) -> list[Sample]:
+    """The boxes of one file."""
+    try:
+        tree = ElementTree.fromstring(read_text(path).strip())
+    except ElementTree.ParseError as error:
+        raise MienError(f"{path} is no whole xml ({error}); correct or delete it") from error
+    objects = tree.findall("object")
+    usage = part_of(folder.name) or ""
+    name = (tree.findtext("filename") or "").strip()
+    stem = os.path.splitext(os.path.basename(path))[0]
+    picture = (index.find(name, folder.path, usage) if name else None) or index.find(stem, folder.path, usage)
+    if picture is None:
+        left_out["rows whose picture is missing"] += len(objects)
+        return []
+    samples = []
+    for thing in objects:
+        label = (thing.findtext("name") or "").strip()
+        sides = [number_in(thing.findtext(f"bndbox/{side}") or "") for side in _SIDES]
+        left, top, right, bottom = sides
+        if not label or left is None or top is None or right is None or bottom is None:
+            raise MienError(
+                f"{path} is not a whole VOC file: an object needs a name and a bndbox of {', '.join(_SIDES)}"
+            )
+        samples.append(Sample(picture, label, usage, (left, top, right, bottom)))
+    return samples

@@ -79,6 +79,8 @@ class Classifier:
         """The data set split as the first model's training split it. Raises MienError where it cannot be split so."""
         trained = self.training[0]
         duplicates = trained.get("duplicates", trained.get("copies", "warn"))  # "copies" until format 2
+        if duplicates == "warn":  # training has warned; an evaluation gives the figures without copies
+            duplicates = "ignore"
         return split(dataset, trained.get("split", "official"), fold=trained.get("fold", 0), duplicates=duplicates)
 
 

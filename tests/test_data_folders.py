@@ -228,9 +228,12 @@ def test_names_that_are_emotions_among_their_like(names: str, expected: str | No
 @pytest.mark.parametrize(
     ("emotion", "names"),
     [
-        ("angry", "क्रोध गुस्सा furious irritated angy злой 憤怒"), ("disgust", "घृणा 厭惡"),
-        ("fear", "डर भय terrified 恐怖"),
-        ("happy", "खुशी खुश happpy 快樂"), ("sad", "दुख उदास sorrow"), ("surprise", "आश्चर्य astonished suprized"),
+        ("angry", "क्रोध गुस्सा furious irritated angy злой 憤怒 rabia woede gniew злість гнів خشم"),
+        ("disgust", "घृणा 厭惡 repugnancia відраза"),
+        ("fear", "डर भय terrified 恐怖 temor 두려움"),
+        ("happy", "खुशी खुश happpy 快樂 felice szczęście радість щастя"),
+        ("sad", "दुख उदास sorrow verdriet buồn смуток"),
+        ("surprise", "आश्चर्य astonished suprized გაკვირვება подив"),
         ("neutral", "तटस्थ सामान्य нейтрально нейтральный doğal 無表情"),
     ],
 )  # fmt: skip

@@ -85,23 +85,23 @@ def test_erasing_touches_its_share_and_at_most_a_fifth_of_each():
 
 
 def test_exposure_clips_half_of_its_share_and_takes_levels_from_the_other():
-    x, chance = faces(400), seeded(400)[:, EXPOSURE]
-    y = exposure(x, 0.5, 0.5, 0.5, chance)
-    bright, dark = chance[:, 0] < 0.25, (chance[:, 0] >= 0.25) & (chance[:, 0] < 0.5)
-    assert torch.equal(y[chance[:, 0] >= 0.5], x[chance[:, 0] >= 0.5])
+    x, draws = faces(400), seeded(400)[:, EXPOSURE]
+    y = exposure(x, 0.5, 0.5, 0.5, draws)
+    bright, dark = draws[:, 0] < 0.25, (draws[:, 0] >= 0.25) & (draws[:, 0] < 0.5)
+    assert torch.equal(y[draws[:, 0] >= 0.5], x[draws[:, 0] >= 0.5])
     assert (y[bright] >= x[bright] - 1e-6).all()
     assert float(y.max()) <= 1 + 1e-6
     assert ((y[dark] - x[dark]).abs() <= 10 / 255 + 1e-6).all()  # half a level of a tenth of the light
-    assert len(y[dark][chance[dark, 1].argmax()].unique()) < 30
-    again = exposure(x[5:9], 0.5, 0.5, 0.5, chance[5:9])
+    assert len(y[dark][draws[dark, 1].argmax()].unique()) < 30
+    again = exposure(x[5:9], 0.5, 0.5, 0.5, draws[5:9])
     assert torch.equal(again, y[5:9])
 
 
 def test_an_image_is_augmented_the_same_in_any_batch():
-    x, chance = faces(12) + torch.randn(12, 1, 48, 48) * 0.1, seeded(12)
-    together = augment(x, ALL, chance, 40)
+    x, draws = faces(12) + torch.randn(12, 1, 48, 48) * 0.1, seeded(12)
+    together = augment(x, ALL, draws, 40)
     rows = torch.tensor([7, 2, 11])
-    assert torch.allclose(augment(x[rows], ALL, chance[rows], 40), together[rows], atol=1e-6)
+    assert torch.allclose(augment(x[rows], ALL, draws[rows], 40), together[rows], atol=1e-6)
 
 
 def test_every_epoch_has_other_numbers():

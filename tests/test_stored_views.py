@@ -57,7 +57,7 @@ def test_each_view_is_what_augmentation_makes_and_the_teacher_says(dataset: data
     pixels = ((x * 0.5 + 0.5) * 255).round().clamp(0, 255).to(torch.uint8).squeeze(1).numpy()
     said = open_model("nano").classify(pixels)
     assert np.allclose(views.probabilities[:, 2], said, atol=2e-3)
-    assert torch.equal(views.chance()[2], draw(len(images), 5, 2))
+    assert torch.equal(views.draws()[2], draw(len(images), 5, 2))
     mirrored = distill_views(["nano"], images[:4], NANO, dataset.classes, views=1, seed=5, mirror=True)
     both = open_model("nano").classify(augmented(images[:4]), flip=True)
     assert np.allclose(mirrored.probabilities[:, 0], both, atol=2e-3)
@@ -92,13 +92,13 @@ def test_a_student_sees_the_views_and_what_was_said_of_them(dataset: data.Datase
     trainer.teacher = None
     trainer._load_data(FaceSet(images, labels, views=views), 7)
     rows = torch.arange(20)
-    chance = trainer._chance(1)
-    x, target = trainer._inputs(rows, rows, chance, 48, 0)
+    draws = trainer._draws(1)
+    x, target = trainer._inputs(rows, rows, draws, 48, 0)
     picked = views.pick(1, 1)[:20].numpy()
     assert len(set(picked.tolist())) > 1
     said = views.probabilities[np.arange(20), picked].astype(np.float64)
     assert np.allclose(target.numpy(), 0.25 * np.eye(7)[labels[:20]] + 0.75 * said, atol=1e-3)
-    assert torch.equal(chance[:20], views.chance()[torch.from_numpy(picked), rows])
+    assert torch.equal(draws[:20], views.draws()[torch.from_numpy(picked), rows])
     assert x.shape == (20, 1, 48, 48)
 
 
@@ -124,7 +124,7 @@ def _inputs_of(views: StoredViews, images: np.ndarray, labels: np.ndarray) -> to
     trainer.teacher = None
     trainer._load_data(FaceSet(images, labels, views=views), 7)
     rows = torch.arange(len(images))
-    x, _ = trainer._inputs(rows, rows, trainer._chance(1), 48, 0)
+    x, _ = trainer._inputs(rows, rows, trainer._draws(1), 48, 0)
     return x
 
 
@@ -139,9 +139,9 @@ def test_targets_from_stored_views_are_those_of_live_teachers(dataset: data.Data
     asked.teacher = make_teacher(live)
     asked._load_data(faces, 7)
     rows = torch.arange(20)
-    chance = stored._chance(3)
-    x, target = stored._inputs(rows, rows, chance, 48, 0)
-    live_x, live_target = asked._inputs(rows, rows, chance, 48, 0)
+    draws = stored._draws(3)
+    x, target = stored._inputs(rows, rows, draws, 48, 0)
+    live_x, live_target = asked._inputs(rows, rows, draws, 48, 0)
     assert torch.equal(x, live_x)
     assert torch.allclose(target, live_target, atol=1e-3)  # float16
 
@@ -160,7 +160,7 @@ def test_views_of_several_seeds_are_one(dataset: data.Dataset, tmp_path: Path) -
     parts = [distill_views(["nano"], images, NANO, dataset.classes, views=2, seed=seed) for seed in (5, 6)]
     both = join_views(parts)
     assert both.probabilities.shape == (len(images), 4, 7)
-    assert torch.equal(both.chance()[3], draw(len(images), 6, 1))
+    assert torch.equal(both.draws()[3], draw(len(images), 6, 1))
     both.save(tmp_path / "both.npz")
     assert load_views(tmp_path / "both.npz").digest == both.digest
     for others in (parts[:1] * 2, [parts[0], dataclasses.replace(parts[1], teachers=("hybrid",))]):

@@ -13,7 +13,7 @@ from typing import Any
 
 from mien.errors import MienError
 
-LONGEST = 500  # characters of a name that messages repeat whole
+MAX_NAME_LENGTH = 500  # characters of a name that messages repeat whole
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def write_short_json(path: str | Path, value: Mapping[str, Any]) -> None:
 
 def shortened(name: str) -> str:
     """A name as messages repeat it: of one that is very long, its beginning and its end."""
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 60]}...{name[-40:]}"
+    return name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 60]}...{name[-40:]}"
 
 
 def refuse_address(name: str) -> None:
@@ -100,7 +100,7 @@ def refuse_address(name: str) -> None:
     scheme, address = match[1].lower(), shlex.quote(name)
     rest = name[match.end() :]
     file_name = shlex.quote(re.split("[?#]", rest)[0].rstrip("/").rpartition("/")[2] or "file")
-    if len(name) > LONGEST:  # a command would be as long
+    if len(name) > MAX_NAME_LENGTH:  # a command would be as long
         name, scheme = shortened(name), ""
     if scheme == "file":
         raise MienError(f"{name} is an address; give the path alone: {shlex.quote('/' + rest.lstrip('/'))}")

@@ -74,7 +74,7 @@ CODES = {
 _BESIDE = {"face", "faces", "image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "emotion",
            "emotions", "expression", "expressions", "class", "label", "feeling"}  # fmt: skip
 NEGATIONS = {"not", "no", "non", "un", "never", "without"}
-_NEARLY_ALL = 0.8  # share of the names of a set that must be read so
+_MIN_READ_SHARE = 0.8  # share of the names of a set that must be read so
 
 # Distinct in hue and in lightness, so that they stay apart in print and for color-blind readers.
 COLORS = {
@@ -126,7 +126,7 @@ def emotions_of(names: Iterable[str]) -> dict[str, str]:
         if len(meant) == 1 and all(emotion_of(word) or word in shared for word in words[name]):
             between.setdefault(name, meant.pop())
     for read, least in ((coded, 3), (between, 2)):
-        if len(read) >= _NEARLY_ALL * len(names) and len(set(read.values())) >= least:
+        if len(read) >= _MIN_READ_SHARE * len(names) and len(set(read.values())) >= least:
             return read
     return known
 

@@ -19,7 +19,7 @@ from mien.inference.video_source import SUFFIXES as VIDEO_SUFFIXES
 
 LISTS = (".txt", ".lst")
 PATHS = ("path", "file", "filename", "file_name", "source", "uri", "url")
-BYTES = ("bytes", "image", "img", "picture", "content", "data")
+IMAGE_COLUMNS = ("bytes", "image", "img", "picture", "content", "data")
 _ROWS = 1024  # of a parquet file, read together
 
 
@@ -173,13 +173,15 @@ def _parquet_blocks(collection: str, size: int) -> Iterator[Block]:
     with _open_parquet(collection) as file:
         schema = file.schema_arrow
         names = {name.lower(): name for name in reversed(schema.names)}
-        columns = [names[name] for name in BYTES if name in names]
+        columns = [names[name] for name in IMAGE_COLUMNS if name in names]
         kinds = {name: schema.field(name).type for name in columns}
         content = next((name for name, kind in kinds.items() if pyarrow.types.is_binary(kind)
                         or pyarrow.types.is_large_binary(kind) or pyarrow.types.is_struct(kind)), "")  # fmt: skip
         path = next((names[name] for name in PATHS if name in names), "")
         if not content and not path:
-            raise MienError(f"{collection} has no column of paths ({', '.join(PATHS[:3])}) or bytes ({BYTES[0]})")
+            raise MienError(
+                f"{collection} has no column of paths ({', '.join(PATHS[:3])}) or bytes ({IMAGE_COLUMNS[0]})"
+            )
         if path:
             values = (value for batch in file.iter_batches(batch_size=_ROWS, columns=[path])
                       for value in batch.column(0).to_pylist())  # fmt: skip

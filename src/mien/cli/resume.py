@@ -11,7 +11,7 @@ from typing import BinaryIO
 from mien.cli.records import csv_lines
 from mien.errors import MienError
 
-START = b'{"source": '  # of every record
+RECORD_START = b'{"source": '  # of every record
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def _jsonl(file: BinaryIO, path: Path, model: str) -> tuple[Finished, int]:
             record = json.loads(line)
             name = str(record["source"])
         except (ValueError, KeyError, TypeError) as error:
-            if whole or not _begins(line, START):
+            if whole or not _begins(line, RECORD_START):
                 raise MienError(f"line {number} of {path} is no record of mien; choose another -o") from error
             break
         if not whole:

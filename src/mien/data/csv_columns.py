@@ -11,7 +11,7 @@ from mien.errors import MienError
 from mien.labels import emotion_of
 
 PIXELS = SIZE * SIZE
-_MANY = 100  # numbers in one field from which it is taken for pixels
+_MIN_PIXELS = 100  # numbers in one field from which it is taken for pixels
 
 EMOTION_NAMES = ("emotion", "emotions", "label", "labels", "emotion_label", "label_name", "expression",
                  "facial_expression", "class", "class_name", "class_id", "label_id", "emotion_id", "target", "category",
@@ -179,10 +179,10 @@ def _headed(fields: list[str], values: list[str], delimiter: bytes, name: str) -
 def _pixel_columns(names: list[str], usual: dict[str, int], values: list[str], name: str) -> tuple[int, int] | None:
     for field in _PIXEL_NAMES:
         at = usual.get(field)
-        if at is not None and (field == "pixels" or (values and _count(values[at]) >= _MANY)):
+        if at is not None and (field == "pixels" or (values and _count(values[at]) >= _MIN_PIXELS)):
             return at, at + 1
     wide = [i for i, field in enumerate(names) if _WIDE.fullmatch(field)]
-    if len(wide) < _MANY or any(
+    if len(wide) < _MIN_PIXELS or any(
         not re.search("[a-z]", field) for field in names if not _WIDE.fullmatch(field) and field
     ):
         return None
@@ -212,7 +212,7 @@ def _headless(fields: list[str], values: list[str], delimiter: bytes, name: str)
     """The layout of a file whose first line is a row already."""
     lines = [fields, values] if len(values) == len(fields) else [fields]
     counts = [_count(field) for field in fields]
-    if max(counts) >= _MANY:
+    if max(counts) >= _MIN_PIXELS:
         at = counts.index(max(counts))
         spans, most = [(at, at + 1)], 10
     elif PIXELS <= len(fields) <= PIXELS + 2:

@@ -11,7 +11,7 @@ FER2013 = {
     "PublicTest": dict(zip(EMOTIONS, (467, 56, 496, 895, 653, 415, 607), strict=True)),
     "PrivateTest": dict(zip(EMOTIONS, (491, 55, 528, 879, 594, 416, 626), strict=True)),
 }
-_NEAR = 0.02  # a usage whose size is within this share of FER2013's is taken for FER2013
+_SIZE_TOLERANCE = 0.02  # a usage whose size is within this share of FER2013's is taken for FER2013
 
 
 def recognized(dataset: Dataset) -> dict[str, list[str]]:
@@ -25,7 +25,7 @@ def recognized(dataset: Dataset) -> dict[str, list[str]]:
     differing = {}
     for usage, known in FER2013.items():
         counts, total = dataset.counts(usage), sum(known.values())
-        if abs(sum(counts.values()) - total) <= _NEAR * total:
+        if abs(sum(counts.values()) - total) <= _SIZE_TOLERANCE * total:
             differing[usage] = [
                 f"{name} {counts[name]:,} instead of {known[name]:,}"
                 for name in EMOTIONS

@@ -32,7 +32,7 @@ from mien.labels import EMOTIONS
 
 _BLOCK = 1 << 18  # bytes read at once: they stay in the processor's caches while they are cut up
 _BATCH = 16  # rows parsed at once, for the same reason
-LONGEST = 1 << 20  # bytes in a row that make it hopeless (a right one has 12 KB at most)
+MAX_ROW_BYTES = 1 << 20  # bytes in a row that make it hopeless (a right one has 12 KB at most)
 _ROWS = 4096  # rows for which there is room at first
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _BRACKETS = bytes.maketrans(b"[](),;\t", b"       ")
@@ -109,8 +109,8 @@ def read_rows(
     Raises MienError, with file and row, for a missing column, a wrong number of pixels or fields, a pixel that is no
     integer in 0..255, labels of unknown meaning, an unknown usage, and for a file without rows.
     """
-    first = stream.readline(LONGEST)
-    following = first_rows(stream, LONGEST)
+    first = stream.readline(MAX_ROW_BYTES)
+    following = first_rows(stream, MAX_ROW_BYTES)
     layout = columns(first, name, telling_row(following))
     if layout is None:
         raise no_pixels(first, name)
@@ -167,7 +167,7 @@ def _lines(stream: BinaryIO, name: str, rest: bytes, number: int) -> Iterator[tu
         rest = lines.pop()
         yield number, lines
         number += len(lines)
-        if len(rest) > LONGEST:
+        if len(rest) > MAX_ROW_BYTES:
             raise _fault(name, number, "is longer than a megabyte", "this is not a file of faces")
     yield number, rest.split(b"\n")
 

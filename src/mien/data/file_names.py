@@ -17,7 +17,7 @@ _CODES = {"an": "angry", "di": "disgust", "fe": "fear", "af": "fear", "ha": "hap
 _KDEF = re.compile(r"[AB][FM]\d{2}(?P<code>AF|AN|DI|HA|NE|SA|SU)(?P<view>S|HL|HR|FL|FR)(?![A-Za-z])", re.IGNORECASE)
 _JAFFE = re.compile(r"[A-Z]{2}[._-](?P<code>AN|DI|FE|HA|NE|SA|SU)\d[._-]\d+(?!\d)", re.IGNORECASE)
 _BU3DFE = re.compile(r"[FM]\d{4}_(?P<code>AN|DI|FE|HA|NE|SA|SU)\d{2}[A-Z]{2}_F[23]D", re.IGNORECASE)
-_MOST = 0.9  # share of the pictures that must be named so
+_MIN_NAMED_SHARE = 0.9  # share of the pictures that must be named so
 _APEX = 3  # frames at the end of a CK+ sequence that show its emotion, as CK+48 takes them
 _SEQUENCE = re.compile(r"(?P<sequence>S\d+_\d+)_\d+")
 
@@ -43,7 +43,7 @@ def find(root: Folder) -> Pictures | None:
                 if emotion not in (None, samples[-1].label):
                     against.append(os.path.relpath(file, root.path))
                 views[match.groupdict().get("view", "").upper()] += 1
-        if samples and len(samples) >= _MOST * root.count:
+        if samples and len(samples) >= _MIN_NAMED_SHARE * root.count:
             decisions = [f"emotions read from {layout}'s file names"]
             if profiles := views["FL"] + views["FR"]:
                 decisions.append(
@@ -81,7 +81,7 @@ def find_words(root: Folder) -> Pictures | None:
                 samples.append(Sample(os.path.join(folder.path, name), str(emotions.pop()), usage))
             else:
                 left_out["names without an emotion"] += 1
-    if len(samples) < _MOST * root.count or len({sample.label for sample in samples}) < 2:
+    if len(samples) < _MIN_NAMED_SHARE * root.count or len({sample.label for sample in samples}) < 2:
         return None
     inner = [folder.name for folder in _sole(root).folders if folder.count and not part_of(folder.name)]
     beside = f"; the folders ({', '.join(inner[:6])}{' ...' if len(inner) > 6 else ''}) name none" if inner else ""

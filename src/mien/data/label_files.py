@@ -17,7 +17,7 @@ from mien.data.parts import part_of, rank_of, says_nothing
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
 
-_BYTES = 1 << 28  # of a list of labels
+_MAX_BYTES = 1 << 28  # of a list of labels
 
 
 class PictureIndex:
@@ -118,7 +118,7 @@ def _telling(folders: list[str]) -> str:
 def read_text(path: str, decisions: list[str] | None = None) -> str:
     """A list of labels as text: UTF-8, UTF-16, or else as `decode` finds, which is added to the decisions. Raises
     MienError for one that is too large."""
-    if os.path.getsize(path) > _BYTES:
+    if os.path.getsize(path) > _MAX_BYTES:
         raise MienError(f"{path} is too large for a list of labels; delete or move it")
     raw = Path(path).read_bytes()
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):

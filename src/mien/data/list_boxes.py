@@ -12,7 +12,7 @@ from mien.errors import MienError
 
 _CORNERS = "left, top, right, bottom"
 _SIZED = "left, top, width, height"
-_OVER = 1.01  # a share that is let pass, for rounding
+_MAX_SHARE = 1.01  # a share that is let pass, for rounding
 _CENTERED = "the middle, width, height"
 _SIDES = (("w", "h"), ("width", "height"))
 # Names of columns without "_" and without what stands before all of them ("bbox_", "face_").
@@ -73,7 +73,7 @@ class BoxColumns:
         boxes = [self._box(row) for row in table.rows]
         numbers = [number for row in table.rows for i in self.fields if (number := number_in(row[i])) is not None]
         relative = max(numbers, default=2) <= 1
-        far = next((box for box in boxes if box and max(box) > _OVER), None)
+        far = next((box for box in boxes if box and max(box) > _MAX_SHARE), None)
         if relative and self.form == _SIZED and far:
             x, y = (table.header[i] for i in self.fields[:2])
             raise MienError(

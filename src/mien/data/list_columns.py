@@ -15,7 +15,7 @@ from mien.labels import emotion_of
 FILE_NAMES = ("image", "file_name", "filename", "file", "path", "pth", "filepath", "file_path", "image_path", "img",
                "image_name", "img_path", "img_name", "imagename", "subdirectory_filepath", "name", "picture", "photo",
                "image_id", "id")  # fmt: skip
-_ENOUGH = 0.9  # share of the values that tells what a column holds
+_MIN_SHARE = 0.9  # share of the values that tells what a column holds
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _label_column(table: ListTable, columns: Sequence[int]) -> int | None:
 def _emotions_in(table: ListTable, column: int) -> bool:
     values = [value for value in table.values(column)[:2000] if not is_missing(value)]
     emotions = [emotion for value in values if (emotion := emotion_of(value))]
-    return len(set(emotions)) > 1 and len(emotions) >= _ENOUGH * len(values)
+    return len(set(emotions)) > 1 and len(emotions) >= _MIN_SHARE * len(values)
 
 
 def _names_one_by_one(table: ListTable, words: int, numbers: int) -> bool:

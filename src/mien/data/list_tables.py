@@ -19,7 +19,7 @@ from mien.errors import MienError
 from mien.labels import plain_name
 
 LISTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".lst")
-_MANY = 20  # text or json files in a folder from which they are taken for one a picture
+_MANY_FILES = 20  # text or json files in a folder from which they are taken for one a picture
 _CREATE_ML = ("x", "y", "width", "height")
 _LIST_WORDS = {"list", "lists", "split", "splits", "label", "labels", "annotation", "annotations"}
 
@@ -74,7 +74,7 @@ def _possible(folder: Folder) -> Iterator[str]:
     small = Counter(os.path.splitext(name)[1].lower() for name in folder.files)
     for name in folder.files:
         suffix = os.path.splitext(name)[1].lower()
-        if suffix in LISTS and not (suffix in (".txt", ".json") and small[suffix] > _MANY):
+        if suffix in LISTS and not (suffix in (".txt", ".json") and small[suffix] > _MANY_FILES):
             yield name
 
 

@@ -18,8 +18,8 @@ from mien.data.parts import rank_of
 from mien.errors import MienError, MienWarning
 
 PART_NAMES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
-_SMALLEST = 4  # side in pixels of a face box
-_SHOWN = 100  # broken pictures that an error names
+_MIN_BOX_SIDE = 4  # side in pixels of a face box
+_MAX_SHOWN = 100  # broken pictures that an error names
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _cut(picture: Image.Image, box: tuple[float, float, float, float], relative:
         min(round(bottom), picture.height),
     )
     width, height = inside[2] - inside[0], inside[3] - inside[1]
-    if min(width, height) < _SMALLEST:
+    if min(width, height) < _MIN_BOX_SIDE:
         what = "lies outside of the picture" if min(width, height) <= 0 else f"has {width}x{height} pixels"
         raise MienError(f"{name} cannot be read (its face box {what}); correct or delete its label")
     return picture.crop(inside)
@@ -179,8 +179,8 @@ def _reason(message: str, path: str) -> str:
 def _broken(faults: list[str], n: int) -> MienError:
     if len(faults) == 1:
         return MienError(f"{faults[0]}, or leave it out with {{parameter}}", parameter="skip_broken")
-    shown = "; ".join(fault.removesuffix("; replace or delete it") for fault in faults[:_SHOWN])
-    more = f"; and {len(faults) - _SHOWN:,} more" if len(faults) > _SHOWN else ""
+    shown = "; ".join(fault.removesuffix("; replace or delete it") for fault in faults[:_MAX_SHOWN])
+    more = f"; and {len(faults) - _MAX_SHOWN:,} more" if len(faults) > _MAX_SHOWN else ""
     return MienError(
         f"{len(faults):,} of {n:,} pictures are broken: {shown}{more}; replace or delete them, or leave them out with "
         "{parameter}",

@@ -16,8 +16,8 @@ CLOSED = (
 _TABLES = (".csv", ".tsv", ".parquet", ".npz", ".json", ".jsonl", ".ndjson")
 _BESIDE_PICTURES = re.compile(r".*_(exp|lnd|val|aro)\.npy|label\.csv", re.IGNORECASE)  # AffectNet's, FER+'s
 _OF_LABELS = (".txt", ".xml", ".json", ".csv", ".npy", ".yaml", ".yml")
-_MANY = 20  # files of one kind in a folder from which there is one for each picture
-_SHOWN = 6
+_MANY_FILES = 20  # files of one kind in a folder from which there is one for each picture
+_MAX_SHOWN = 6
 
 
 def left_out(root: Folder, told: Iterable[str]) -> list[str]:
@@ -29,7 +29,7 @@ def left_out(root: Folder, told: Iterable[str]) -> list[str]:
         here = [name for name in folder.files if name.lower().endswith((*CLOSED, *_TABLES)) and not _said(name, text)]
         for suffixes, found in ((CLOSED, closed), (_TABLES, tables)):
             of_kind = [name for name in here if name.lower().endswith(suffixes)]
-            found += [_path(folder, name, root) for name in of_kind if len(of_kind) <= _MANY]
+            found += [_path(folder, name, root) for name in of_kind if len(of_kind) <= _MANY_FILES]
         names = [name for within in folder.walk() for name in within.files]
         if folder is not root and part_of(folder.name) and not folder.count and f"{folder.name}/" not in text and all(
             not name.lower().endswith(_OF_LABELS) and not _said(name, text) for name in names
@@ -49,7 +49,7 @@ def left_out(root: Folder, told: Iterable[str]) -> list[str]:
 def seen(root: Folder) -> str:
     """What files lie in a folder without pictures, for a message: "12 files without a suffix, 3 .txt"; "" for none."""
     suffixes = Counter(os.path.splitext(name)[1].lower() for folder in root.walk() for name in folder.files)
-    return ", ".join(f"{n:,} {suffix or 'files without a suffix'}" for suffix, n in suffixes.most_common(_SHOWN))
+    return ", ".join(f"{n:,} {suffix or 'files without a suffix'}" for suffix, n in suffixes.most_common(_MAX_SHOWN))
 
 
 def _said(name: str, text: str) -> bool:
@@ -62,5 +62,5 @@ def _path(folder: Folder, name: str, root: Folder) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    more = f" and {len(names) - _MAX_SHOWN:,} more" if len(names) > _MAX_SHOWN else ""
+    return ", ".join(names[:_MAX_SHOWN]) + more

@@ -15,7 +15,7 @@ from mien.errors import MienError
 from mien.labels import emotion_of, emotions_of
 
 _BOX_LINE = re.compile(r"\d+(\s+-?[\d.]+){4}")
-_LARGEST = 1.5  # a share in a box that is let pass: boxes reach over the edge
+_MAX_SHARE = 1.5  # a share in a box that is let pass: boxes reach over the edge
 
 
 def find(root: Folder) -> Pictures | None:
@@ -106,7 +106,7 @@ def _boxes(path: str) -> Iterator[tuple[int, tuple[float, float, float, float]]]
         else:  # the middle and the size, and perhaps a confidence
             x, y, width, height = shares[:4]
             box = x - width / 2, y - height / 2, x + width / 2, y + height / 2
-        if max(shares) > _LARGEST or min(shares) < 1 - _LARGEST:
+        if max(shares) > _MAX_SHARE or min(shares) < 1 - _MAX_SHARE:
             raise MienError(
                 f"{path} line {number} has {max(shares, key=abs):g} in a box, where YOLO has shares of the "
                 "picture, 0 to 1; divide pixels by its width and height"

@@ -15,7 +15,7 @@ from mien.data.dataset import USAGES, Dataset
 from mien.data.duplicates import duplicate_groups
 from mien.errors import MienError
 
-FLAT = 0.6  # share of pixels within 2 levels of one gray from which a picture is taken for a placeholder
+PLACEHOLDER_SHARE = 0.6  # share of pixels within 2 levels of one gray from which a picture is taken for a placeholder
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,10 @@ def _overlaps(groups: tuple[np.ndarray, ...], usage: np.ndarray) -> dict[tuple[s
 
 
 def _flat(images: np.ndarray) -> np.ndarray:
-    """Rows of which a share of FLAT or more lies within 2 levels of one gray, whichever it is."""
+    """Rows of which a share of PLACEHOLDER_SHARE or more lies within 2 levels of one gray, whichever it is."""
     # A look at every ninth pixel rules out nearly all images; the rest are counted in full.
-    maybe = np.flatnonzero(_largest_band(images[:, ::3, ::3]) >= FLAT - 0.15)
-    return maybe[_largest_band(images[maybe]) >= FLAT]
+    maybe = np.flatnonzero(_largest_band(images[:, ::3, ::3]) >= PLACEHOLDER_SHARE - 0.15)
+    return maybe[_largest_band(images[maybe]) >= PLACEHOLDER_SHARE]
 
 
 def _largest_band(images: np.ndarray) -> np.ndarray:

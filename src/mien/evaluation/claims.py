@@ -22,7 +22,7 @@ GROUNDS: dict[Ground, str] = {
     "study": "the study's way", "modern": "the modern way", "alone": "one change alone"
 }  # fmt: skip
 NOT_RUN = "not yet run"
-ENOUGH = 3  # seeds below which a ruling is of these trainings, not of the network
+MIN_SEEDS = 3  # seeds below which a ruling is of these trainings, not of the network
 BARE, FULL = "ablation-bare", "ablation-full"
 
 
@@ -160,7 +160,7 @@ def verdict(judged: Sequence[Ruled], claim: str, ground: Ground) -> str:
         finished = sum(ruling is not None for ruling in rulings)
         return f"{NOT_RUN} ({finished} of {len(rulings)} comparisons)" if finished else NOT_RUN
     fewest = min(ruled.seed_count for ruled in mine if ruled.ruling is not None)
-    so_far = f", so far by {fewest} seed{'s' * (fewest > 1)}" if fewest < ENOUGH else ""
+    so_far = f", so far by {fewest} seed{'s' * (fewest > 1)}" if fewest < MIN_SEEDS else ""
     return f"**{word}**{so_far}"
 
 

@@ -24,13 +24,13 @@ from mien.labels import EMOTIONS
 
 Kind = Literal["underfit", "overfit", "good fit", "unstable", "still improving", "too short"]
 
-FEWEST = 4  # epochs below which a curve has no shape
-FEW = 10  # epochs below which more of them are the first thing to try
+MIN_EPOCHS = 4  # epochs below which a curve has no shape
+FEW_EPOCHS = 10  # epochs below which more of them are the first thing to try
 LOSS_RISE = 0.05  # rise of the validation loss over its lowest, as a share of that
 LOW_LEVEL = 0.5  # accuracy under which flat curves are underfitting, where the chance level is not known
 LOW_SKILL = 0.4  # the same as a share of the way from chance to perfect
 FER2013_GOOD = 0.60  # validation accuracy of a good fit on FER2013: people agree with its labels on about 65 %
-NEARLY_ALL = 0.995  # accuracy that leaves nothing to gain
+SATURATED_ACCURACY = 0.995  # accuracy that leaves nothing to gain
 RARELY = 0.10  # recall under which a class is as good as not found
 CLIMB = 0.03  # validation accuracy gained in the second half of a run that is still improving
 JUMPY = 0.04  # epoch-to-epoch noise of the validation accuracy that hides everything else
@@ -89,7 +89,7 @@ def diagnose(
         return verdict
     if good is None:
         good = LOW_LEVEL if chance is None else chance + LOW_SKILL * (1 - chance)
-    if len(curves.epoch) < FEWEST or np.isnan(curves.val).all():
+    if len(curves.epoch) < MIN_EPOCHS or np.isnan(curves.val).all():
         verdict = _too_short(curves)
     else:
         verdict = (
@@ -151,7 +151,7 @@ def _broken(c: Curves) -> Verdict | None:
 
 def _too_short(c: Curves) -> Verdict:
     n = len(c.epoch)
-    longer = f"epochs={max(FEW, 3 * n)}: then the curves have a shape"
+    longer = f"epochs={max(FEW_EPOCHS, 3 * n)}: then the curves have a shape"
     if n and not np.isnan(c.val).all():
         return Verdict("too short", None, f"{n} epoch{'s' * (n > 1)}; so far {c.levels}", longer)
     if n:
@@ -265,7 +265,7 @@ def _low(c: Curves, chance: float | None, good: float) -> Verdict | None:
         since = int(c.epoch[min(narrow[-1] + 1, len(c.epoch) - 1) if len(narrow) else 0])
         evidence = f"training goes on where validation stays low, and {c.gap_words}; "
         return Verdict("overfit", since, evidence + c.levels + short, _regularize())
-    elif len(c.epoch) < FEW:
+    elif len(c.epoch) < FEW_EPOCHS:
         evidence = f"{len(c.epoch)} epochs end low; "
         advice = f"more training first: epochs={max(20, 3 * len(c.epoch))}"
     elif c.gap < -SLIGHT_GAP:
@@ -284,7 +284,7 @@ def _low(c: Curves, chance: float | None, good: float) -> Verdict | None:
 
 
 def _good(c: Curves, chance: float | None) -> Verdict:
-    if min(c.train[-1], c.val[-1]) >= NEARLY_ALL:
+    if min(c.train[-1], c.val[-1]) >= SATURATED_ACCURACY:
         advice = (
             "nothing left to gain on these images; faces from elsewhere tell more (an evaluation of "
             "theirs with parts='all')"

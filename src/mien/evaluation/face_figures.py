@@ -14,7 +14,7 @@ from mien.errors import MienError
 from mien.evaluation.style import SOFT, canvas, deep
 from mien.labels import color
 
-FEWEST = 20  # images below which an average may still show a person, and is not drawn
+MIN_AVERAGED = 20  # images below which an average may still show a person, and is not drawn
 
 
 def class_averages(dataset: Dataset, path: str | Path, title: str = "The average face of each class") -> Path:
@@ -26,12 +26,12 @@ def class_averages(dataset: Dataset, path: str | Path, title: str = "The average
     names, means, counts = [], [], []
     for i, name in enumerate(dataset.classes):
         rows = np.flatnonzero(dataset.labels == i)
-        if len(rows) >= FEWEST:
+        if len(rows) >= MIN_AVERAGED:
             names.append((i, name))
             means.append(dataset.images[rows].mean(axis=0, dtype=np.float64))
             counts.append(len(rows))
     if not means:
-        raise MienError(f"no class of {dataset.source or 'the data'} has {FEWEST} labeled images to average")
+        raise MienError(f"no class of {dataset.source or 'the data'} has {MIN_AVERAGED} labeled images to average")
     # Brightness is set aside: it tells of the light. Each class weighs the same in the mean of all.
     faces = np.stack(means)
     faces -= faces.mean(axis=(1, 2), keepdims=True)

@@ -17,7 +17,7 @@ from mien.inference.session import open_session
 
 # Of FER2013's images under this score, seven in ten are no face for most of FER+'s taggers, of all images one in 200.
 NO_FACE = 0.25
-_SURE = 0.6  # a first look that scores this needs no second one
+_SURE_SCORE = 0.6  # a first look that scores this needs no second one
 _LOOKS = (
     (96, 96),
     (192, 256),
@@ -57,6 +57,6 @@ def _score(session: Any, image: NDArray[np.uint8]) -> float:
         for of_class, of_object in zip(outputs[::2], outputs[1::2], strict=True):
             both = np.clip(of_class, 0, 1) * np.clip(of_object, 0, 1)
             best = max(best, float(both.max()) ** 0.5)
-        if best >= _SURE:
+        if best >= _SURE_SCORE:
             break
     return best

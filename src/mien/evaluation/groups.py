@@ -23,7 +23,7 @@ from mien.inference.quality import measure_quality
 Groups = Mapping[str, NDArray[np.str_]]  # attribute -> the group of every row, "" where it is not known
 
 SMALL = 100  # images below which a group's figures are flagged
-LEAST = 30  # images below which a group takes no part in the gap and its test
+MIN_GROUP_SIZE = 30  # images below which a group takes no part in the gap and its test
 FILE_COLUMNS = ("file", "path", "image", "filename")
 QUALITIES = ("brightness", "contrast", "sharpness")
 
@@ -46,9 +46,9 @@ class GroupFigures:
 
 @dataclass(frozen=True)
 class GroupReport:
-    """The groups of one attribute, the worst first. gap: largest accuracy minus smallest, among groups of LEAST images
-    or more. p: of that gap, were images dealt to groups by chance; adjusted: for the other attributes (Holm). All three
-    are None where fewer than two groups are that large."""
+    """The groups of one attribute, the worst first. gap: largest accuracy minus smallest, among groups of
+    MIN_GROUP_SIZE images or more. p: of that gap, were images dealt to groups by chance; adjusted: for the other
+    attributes (Holm). All three are None where fewer than two groups are that large."""
 
     attribute: str
     groups: tuple[GroupFigures, ...]
@@ -171,7 +171,7 @@ def evaluate_groups(
             )
         figures = [_figures(name, probabilities[names == name], labels[names == name], classes) for name in present]
         figures.sort(key=lambda group: (group.accuracy, group.name))
-        large = [group for group in figures if group.n >= LEAST]
+        large = [group for group in figures if group.n >= MIN_GROUP_SIZE]
         gap = p = None
         if len(large) >= 2:
             gap = large[-1].accuracy - large[0].accuracy
@@ -211,10 +211,10 @@ def table(reports: Sequence[GroupReport]) -> str:
 
 def _gap_in_words(report: GroupReport) -> str:
     if report.gap is None or report.adjusted is None:
-        return f"no gap computed: fewer than two groups of {LEAST} images"
+        return f"no gap computed: fewer than two groups of {MIN_GROUP_SIZE} images"
     verdict = "more than chance explains" if report.adjusted < 0.05 else "chance alone may explain it"
     return (
-        f"gap {100 * report.gap:.1f} points between groups of {LEAST} images or more, {verdict} "
+        f"gap {100 * report.gap:.1f} points between groups of {MIN_GROUP_SIZE} images or more, {verdict} "
         f"(p = {report.adjusted:.3f}, Holm)"
     )
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-MOST = 2**53  # of a count
+MAX_COUNT = 2**53  # of a count
 _NESTED = ("without_duplicates", "logit_adjusted")
 
 
@@ -78,7 +78,10 @@ def _classes_fault(scores: Any, confusion: Any, n: int) -> str:
 
 def _number(value: Any) -> bool:
     return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < MOST and math.isfinite(value)
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and abs(value) < MAX_COUNT
+        and math.isfinite(value)
     )
 
 
@@ -87,4 +90,4 @@ def _share(value: Any) -> bool:
 
 
 def _count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_COUNT

@@ -46,7 +46,7 @@ from mien.files import atomic_write, write_json
 from mien.inference.model import softmax
 
 FORMAT = 2
-TINY = 1e-12  # the smallest probability that a logarithm is taken of
+MIN_PROBABILITY = 1e-12  # the smallest probability that a logarithm is taken of
 COLUMNS = ("row", "label", "predicted", "confidence")  # of predictions-PART.csv
 _MOST_BYTES = 500_000_000  # of a file of predictions, unpacked
 
@@ -95,14 +95,14 @@ class PartResult:
     def calibrated(self, tta: str) -> NDArray[np.float64]:
         """Calibrated probabilities (N, C), those of each half of the images with a temperature fitted on the other
         half."""
-        return calibration.cross_fitted(np.log(np.maximum(self.probabilities[tta], TINY)), self.labels)
+        return calibration.cross_fitted(np.log(np.maximum(self.probabilities[tta], MIN_PROBABILITY)), self.labels)
 
     def ece_as_read(self, tta: str) -> float | None:
         """The calibration error of what a reader gives, by the temperature in the model's file; None but for the single
         view of one model."""
         if self.temperature is None or tta != "single":
             return None
-        given = softmax(np.log(np.maximum(self.probabilities[tta], TINY)), self.temperature)
+        given = softmax(np.log(np.maximum(self.probabilities[tta], MIN_PROBABILITY)), self.temperature)
         return metrics.ece(given, self.labels)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
@@ -139,7 +139,7 @@ class EvaluationResult:
         if part is None:
             return None
         probabilities = part.probabilities.get("single", next(iter(part.probabilities.values())))
-        return calibration.fit_temperature(np.log(np.maximum(probabilities, TINY)), part.labels)
+        return calibration.fit_temperature(np.log(np.maximum(probabilities, MIN_PROBABILITY)), part.labels)
 
     def read_at(self, temperature: float) -> "EvaluationResult":
         """The same, for a model file whose temperature becomes this one."""
@@ -153,7 +153,7 @@ class EvaluationResult:
         if part is None or len(part.rows) < 2 * conformal.fewest(share):
             return None
         probabilities = part.probabilities.get("single", next(iter(part.probabilities.values())))
-        calibrated = softmax(np.log(np.maximum(probabilities, TINY)), self.temperature or 1.0)
+        calibrated = softmax(np.log(np.maximum(probabilities, MIN_PROBABILITY)), self.temperature or 1.0)
         return conformal.measure_coverage(calibrated, part.labels, share)
 
     def to_dict(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mien.errors import MienError
 
 SAMPLES = 2000
-FEWEST = 3  # sizes that a law needs
+MIN_SIZES = 3  # sizes that a law needs
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def fit_power_law(errors: Mapping[int, Sequence[float]], samples: int = SAMPLES,
     of each size with replacement. Raises MienError for fewer than three sizes, and for an error of 0.
     """
     sizes = sorted(errors)
-    if len(sizes) < FEWEST:
-        raise MienError(f"a power law needs {FEWEST} sizes or more, not {len(sizes)}")
+    if len(sizes) < MIN_SIZES:
+        raise MienError(f"a power law needs {MIN_SIZES} sizes or more, not {len(sizes)}")
     if any(min(errors[n]) <= 0 for n in sizes):
         raise MienError("a power law needs errors above 0")
     rng = np.random.default_rng(seed)

@@ -14,7 +14,7 @@ from mien.inference.tracker import TrackedFace
 from mien.labels import color
 
 Box: TypeAlias = tuple[int, int, int, int]  # left, top, right, bottom
-SMALLEST = 640  # longer side of an annotated picture: smaller ones are enlarged, for the labels to be legible
+MIN_SIDE = 640  # longer side of an annotated picture: smaller ones are enlarged, for the labels to be legible
 CHIP_FROM, CARD_FROM = 28, 72  # height in pixels of the face from which it gets them
 COLUMN_CARDS = 4
 FINE = 3  # chips and cards are drawn this much larger and then reduced, for smooth edges
@@ -49,7 +49,7 @@ def annotate(
     if names and len(names) != len(faces):
         raise MienError(f"names has {len(names)} and faces {len(faces)}; give one for each", parameter="names")
     picture = open_picture(image)
-    scale = max(1.0, SMALLEST / max(picture.size))
+    scale = max(1.0, MIN_SIDE / max(picture.size))
     if scale > 1:
         size = (round(picture.width * scale), round(picture.height * scale))
         canvas = picture.resize(size, Image.Resampling.BICUBIC)

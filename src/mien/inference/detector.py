@@ -37,7 +37,7 @@ SMALL = 32  # pixels, shorter side: below this a closer look finds more faces
 # Of upright 48x48 faces of FER2013 85 % score 0.9 or more. Where a picture has a large face below that, or none, it is
 # looked at turned, too: that mends nine of ten upside-down faces, and turns 1 in 100 upright ones wrongly, of which
 # nearly all are not found upright (measured on every ninth face of PublicTest).
-SURE = 0.9
+SURE_SCORE = 0.9
 TURN_MARGIN = 0.02  # by which a face must score higher when turned
 TURNED_SCORE = 0.8  # least score of a face that is seen only when turned
 
@@ -138,13 +138,13 @@ def detect(session: Any, image: Image.Image, min_score: float = MIN_SCORE) -> De
 
 def _is_unsure(detections: Detections) -> bool:
     """Whether the picture may show faces that do not stand upright."""
-    return not len(detections) or bool(((detections.scores < SURE) & (detections.short_sides >= SMALL)).any())
+    return not len(detections) or bool(((detections.scores < SURE_SCORE) & (detections.short_sides >= SMALL)).any())
 
 
 def _with_turned(session: Any, image: Image.Image, upright: Detections, min_score: float) -> Detections:
     """The faces found, each the way up in which it scores best, and those that are seen only when turned."""
     size = _first_size(max(image.size))
-    parts, ranks = [upright], [np.where(upright.scores >= SURE, 2.0, upright.scores + TURN_MARGIN)]
+    parts, ranks = [upright], [np.where(upright.scores >= SURE_SCORE, 2.0, upright.scores + TURN_MARGIN)]
     for turn, how in (
         (90, Image.Transpose.ROTATE_90),
         (180, Image.Transpose.ROTATE_180),

@@ -18,8 +18,8 @@ from mien.inference.crop import MARGIN, crop_face, frame
 from mien.inference.face import Face
 from mien.inference.reader import Reader
 
-LARGEST = 192  # pixels of a side of a cut face; smaller ones keep their size, down to SMALLEST
-SMALLEST = 48
+MAX_FACE_SIDE = 192  # pixels of a side of a cut face; smaller ones keep their size, down to MIN_FACE_SIDE
+MIN_FACE_SIDE = 48
 _FIELDS = ("photo", "faces_found", "files", "note")
 _TILE, _COLUMNS, _ROWS = 64, 12, 40  # of the contact sheet
 
@@ -150,7 +150,7 @@ def _note(faces: Sequence[Face]) -> str:
     if not faces:
         return "no face"
     notes = [f"{len(faces)} faces"] if len(faces) > 1 else []
-    if max(faces[0].box[2:]) < SMALLEST:
+    if max(faces[0].box[2:]) < MIN_FACE_SIDE:
         notes.append("small")
     return ", ".join(notes)
 
@@ -182,7 +182,7 @@ def _place(name: str, number: int, used: set[str]) -> str:
 def _write(picture: Image.Image, face: Face, path: Path) -> None:
     row = np.array(face.box, np.float64)
     side = frame(row, MARGIN)[2]
-    size = int(min(max(round(side), SMALLEST), LARGEST))
+    size = int(min(max(round(side), MIN_FACE_SIDE), MAX_FACE_SIDE))
     with atomic_write(path) as temporary:
         Image.fromarray(crop_face(picture, row, size)).save(temporary, "PNG")
 

@@ -12,7 +12,7 @@ from mien.inference.crop import MARGIN
 from mien.inference.detector import Detector, open_detector
 
 SAMPLE = 40  # pictures that are looked at
-WARN = 0.2  # share of them from which on they are worth a warning
+WARN_SHARE = 0.2  # share of them from which on they are worth a warning
 FILLS = 0.6  # share of the picture's shorter side that the frame of a cut-out face takes at least
 CUT = 64  # pixels: pictures no larger hold no photograph
 ODD = 256  # pixels, longer side: larger ones without any face are photographs too
@@ -29,7 +29,7 @@ class UncutReport:
     @property
     def many(self) -> bool:
         """Whether so many are photographs that were never cut that a warning is due."""
-        return self.uncut > WARN * self.n
+        return self.uncut > WARN_SHARE * self.n
 
     def warning(self, path: str | Path) -> str:
         """A sentence for people who train on the pictures at `path`; "" where nothing is wrong."""

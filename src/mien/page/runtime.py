@@ -15,7 +15,7 @@ VERSION = "1.30.0"
 PACKAGE = f"onnxruntime-web@{VERSION}"
 SCRIPT = "ort.wasm.bundle.min.mjs"  # the build for WebAssembly alone, everything in one module
 BINARY = "ort-wasm-simd-threaded.wasm"  # the plain build: neither WebGPU nor asyncify
-LARGEST = 40_000_000  # bytes of one of the two
+MAX_RUNTIME_BYTES = 40_000_000  # bytes of one of the two
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ def _member(archive: tarfile.TarFile, name: str) -> bytes:
     file = archive.extractfile(name)
     if file is None:
         raise KeyError(name)
-    return file.read(LARGEST + 1)
+    return file.read(MAX_RUNTIME_BYTES + 1)
 
 
 def _checked(script: bytes, binary: bytes, version: str, source: str) -> Runtime:
-    if not binary.startswith(b"\0asm") or b"ONNX Runtime Web" not in script[:200] or len(binary) > LARGEST:
+    if not binary.startswith(b"\0asm") or b"ONNX Runtime Web" not in script[:200] or len(binary) > MAX_RUNTIME_BYTES:
         raise MienError(f"{source} is not onnxruntime-web: {SCRIPT} or {BINARY} holds something else")
     return Runtime(script, binary, version)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mien.errors import MienError
 from mien.evaluation import results, statistics
-from mien.server.run_files import LARGEST, Run, check_file, find_runs, read_json
+from mien.server.run_files import MAX_FILE_BYTES, Run, check_file, find_runs, read_json
 from mien.server.runs import as_integer, as_object, figures_of, summary
 
 PART, VIEW = "validation", "single"
@@ -71,7 +71,7 @@ def _predictions(run: Run) -> dict[str, NDArray[Any]] | None:
         path = results.stored_predictions(run.path, PART)
         if path is None or not check_file(run, path.name):
             return None
-        columns = results.read_predictions(path, most_bytes=LARGEST)
+        columns = results.read_predictions(path, most_bytes=MAX_FILE_BYTES)
     except (MienError, OSError, OverflowError):
         return None
     order = np.argsort(columns["row"], kind="stable")

@@ -18,9 +18,9 @@ from mien.evaluation import history
 
 FILES = ("recipe.json", "history.csv", "metrics.json")
 DEEP = 3  # folders below the given one in which runs are looked for
-MOST = 2000  # runs shown
+MAX_RUNS = 2000  # runs shown
 MOST_ENTRIES = 20_000  # of one folder that are looked at
-LARGEST = 4_000_000  # bytes of a file that is read
+MAX_FILE_BYTES = 4_000_000  # bytes of a file that is read
 NESTED = 32  # levels of lists and objects in a JSON file
 
 
@@ -48,7 +48,7 @@ def find_runs(folder: Path) -> dict[str, Run]:
         while name in runs:  # names that differ in characters that cannot be shown
             name, number = f"{shown} ({number})", number + 1
         runs[name] = Run(name, path, folder, error)
-        if len(runs) == MOST:
+        if len(runs) == MAX_RUNS:
             break
     return dict(sorted(runs.items()))
 
@@ -128,9 +128,9 @@ def _read_bytes(run: Run, name: str) -> bytes | None:
     with os.fdopen(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise MienError(f"{name} is not a regular file")
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise MienError(f"{name} is larger than {LARGEST:,} bytes")
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise MienError(f"{name} is larger than {MAX_FILE_BYTES:,} bytes")
     return data
 
 

@@ -16,11 +16,11 @@ from mien.errors import MienError
 from mien.evaluation import history, record, results
 from mien.evaluation.diagnose import Verdict, diagnose
 from mien.labels import EMOTIONS
-from mien.server.run_files import MOST, Run, find_runs, read_history, read_json
+from mien.server.run_files import MAX_RUNS, Run, find_runs, read_history, read_json
 
 QUIET = 900.0  # seconds without a new epoch after which an unfinished run counts as stopped
 SPARKS = 48  # points of the small curve in the table
-LONGEST = 2000  # characters of a text that is shown
+MAX_TEXT_LENGTH = 2000  # characters of a text that is shown
 EXACT = 2**53  # integers beyond it are no numbers of JavaScript
 
 
@@ -76,15 +76,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, int):
         return value if abs(value) <= EXACT else None
     if isinstance(value, str):
-        return value[:LONGEST]
+        return value[:MAX_TEXT_LENGTH]
     if isinstance(value, Mapping):
-        return {str(key)[:LONGEST]: plain(item) for key, item in value.items()}
+        return {str(key)[:MAX_TEXT_LENGTH]: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return None
 
 
-@lru_cache(maxsize=MOST)
+@lru_cache(maxsize=MAX_RUNS)
 def _cached_row(run: Run, stamps: tuple[tuple[int, int], ...]) -> tuple[dict[str, Any], bool, float]:
     """The row of a run while its files stay as they are; whether it is done; its slowest epoch in seconds."""
     recipe, rows, metrics, error = _files(run)
@@ -232,7 +232,7 @@ def as_integer(value: Any) -> int | None:
 
 def as_text(value: Any) -> str | None:
     """The value where it is a text, shortened, else None."""
-    return value[:LONGEST] if isinstance(value, str) else None
+    return value[:MAX_TEXT_LENGTH] if isinstance(value, str) else None
 
 
 def as_interval(value: Any) -> list[float] | None:

@@ -1,6 +1,6 @@
 """Data augmentation: pure functions on a whole batch at once, each switched off by zero.
 
-A batch is float32 (N, 1, H, W), normalized. All chance comes in as uniform numbers (N, NUMBERS), a row an image, so
+A batch is float32 (N, 1, H, W), normalized. All draws come in as uniform numbers (N, NUMBERS), a row an image, so
 that what happens to an image depends on its row alone: not on the batch it stands in, nor on the process that works on
 it.
 """
@@ -21,32 +21,32 @@ _NOISE = 1 << 18  # normal numbers that erased rectangles are filled from
 
 
 def draw(images: int, seed: int, epoch: int) -> Tensor:
-    """The chance of one epoch: (images, NUMBERS) float32 in [0, 1), a function of seed, epoch and row."""
+    """The random draws of one epoch: (images, NUMBERS) float32 in [0, 1), a function of seed, epoch and row."""
     stream = generator(seed, epoch, 1)
     # One after the other, so that runs from before there was an exposure keep their numbers.
     return torch.cat([torch.rand(images, n, generator=stream) for n in (EXPOSURE.start, NUMBERS - EXPOSURE.start)], 1)
 
 
-def augment(x: Tensor, how: Augmentation, chance: Tensor, size: int | None = None) -> Tensor:
-    """Augment a batch (N, 1, H, W) into one of (N, 1, size, size); `size` None keeps H. chance: (N, NUMBERS) in [0, 1).
+def augment(x: Tensor, how: Augmentation, draws: Tensor, size: int | None = None) -> Tensor:
+    """Augment a batch (N, 1, H, W) into one of (N, 1, size, size); `size` None keeps H. draws: (N, NUMBERS) in [0, 1).
 
     Flip, rotation, translation, scale and the change of size are one affine map and one pass of bilinear sampling; what
     lies outside the image repeats its border.
     """
     size = size or x.shape[-1]
     if how.moves or size != x.shape[-1]:
-        x = affine(x, how, chance[:, :5], size)
+        x = affine(x, how, draws[:, :5], size)
     if how.brightness_contrast:
-        x = brightness_contrast(x, how.brightness_contrast, chance[:, 5:7])
+        x = brightness_contrast(x, how.brightness_contrast, draws[:, 5:7])
     if how.random_erasing:
-        x = random_erasing(x, how.random_erasing, chance[:, 7:13])
+        x = random_erasing(x, how.random_erasing, draws[:, 7:13])
     return x
 
 
-def affine(x: Tensor, how: Augmentation, chance: Tensor, size: int) -> Tensor:
+def affine(x: Tensor, how: Augmentation, draws: Tensor, size: int) -> Tensor:
     """Flip, rotate, translate and scale in one pass of bilinear sampling. (N, 1, H, W) -> (N, 1, size, size)."""
     n = len(x)
-    flip, angle, zoom, dx, dy = (chance * 2 - 1).unbind(1)  # each (N,) in [-1, 1)
+    flip, angle, zoom, dx, dy = (draws * 2 - 1).unbind(1)  # each (N,) in [-1, 1)
     angle = angle * (how.rotate * torch.pi / 180)
     zoom = (1 + how.scale) ** zoom
     mirror = torch.where(flip < 0, -1.0, 1.0) if how.flip else torch.ones_like(flip)
@@ -63,17 +63,17 @@ def affine(x: Tensor, how: Augmentation, chance: Tensor, size: int) -> Tensor:
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def brightness_contrast(x: Tensor, amount: float, chance: Tensor) -> Tensor:
+def brightness_contrast(x: Tensor, amount: float, draws: Tensor) -> Tensor:
     """Random contrast about each image's mean and random brightness."""
-    contrast, brightness = (chance * 2 - 1).to(x.device)[:, :, None, None, None].unbind(1)  # each (N, 1, 1, 1)
+    contrast, brightness = (draws * 2 - 1).to(x.device)[:, :, None, None, None].unbind(1)  # each (N, 1, 1, 1)
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
     return (x - mean) * (1 + amount * contrast) + mean + amount * brightness
 
 
-def random_erasing(x: Tensor, share: float, chance: Tensor) -> Tensor:
+def random_erasing(x: Tensor, share: float, draws: Tensor) -> Tensor:
     """Fill a rectangle of 2 to 20 % of the area with noise in a share of the images (Zhong et al. 2020)."""
     n, _, height, width = x.shape
-    erased, area, aspect, top, left, start = chance.to(x.device).unbind(1)
+    erased, area, aspect, top, left, start = draws.to(x.device).unbind(1)
     area = 0.02 + 0.18 * area
     aspect = torch.exp((aspect * 2 - 1) * 1.2)  # height over width, 0.3 to 3.3
     h = (torch.sqrt(area * aspect) * height).clamp(1, height)
@@ -90,14 +90,14 @@ def random_erasing(x: Tensor, share: float, chance: Tensor) -> Tensor:
     return torch.where(inside, noise, x)
 
 
-def exposure(x: Tensor, share: float, mean: float, std: float, chance: Tensor) -> Tensor:
+def exposure(x: Tensor, share: float, mean: float, std: float, draws: Tensor) -> Tensor:
     """A share of the images as a camera gives them that was set wrongly, half of them too bright and half too dark.
 
-    x (N, 1, H, W), (pixels in 0..1 - mean) / std; chance (N, 2) in [0, 1). Too bright: 1 to 1.8 times the light,
+    x (N, 1, H, W), (pixels in 0..1 - mean) / std; draws (N, 2) in [0, 1). Too bright: 1 to 1.8 times the light,
     what is beyond white clipped. Too dark: a tenth to all of the light, in whole levels of 255, brought back to full
     light, so that what is lost are the levels between.
     """
-    which, amount = chance.to(x.device)[:, :, None, None, None].unbind(1)  # each (N, 1, 1, 1)
+    which, amount = draws.to(x.device)[:, :, None, None, None].unbind(1)  # each (N, 1, 1, 1)
     pixels = x * std + mean
     bright = (pixels * (1 + 0.8 * amount)).clamp(max=1)
     levels = 255 * 10**-amount

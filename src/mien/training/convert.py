@@ -20,7 +20,7 @@ from mien.training.onnx_export import describe, description, save
 from mien.training.quantize import quantize_static, quantize_weights, to_float16
 from mien.training.run import Run, load_run
 
-TOLERANCE = 1e-4  # of float32 logits against torch's
+LOGIT_TOLERANCE = 1e-4  # of float32 logits against torch's
 DRAWN = 32  # faces that mien draws to compare on where no data are given
 CALIBRATION = 512  # training images that set the ranges of int8 activations
 
@@ -103,7 +103,7 @@ def _compare(run: Run, path: Path, faces: np.ndarray, what: str) -> list[str]:
     theirs = logits_of(run, run.model(), faces)
     apart = float(np.abs(ours - theirs).max())
     changed = int((ours.argmax(1) != theirs.argmax(1)).sum())
-    if apart > TOLERANCE or changed:
+    if apart > LOGIT_TOLERANCE or changed:
         raise MienError(
             f"{path.name} differs from torch: logits by {apart:.1e}, {changed} of {len(faces)} predictions; not written"
         )

@@ -19,7 +19,7 @@ from mien.training.recipes import OWN, RECIPES, Recipe, check_fields, options, r
 
 MODEL = "champion"  # the most accurate of the shipped models that can be trained on
 SMALL = 2000  # labeled images below which accuracy is cross-validated
-FEWEST = 5  # images of each class: one for every fold
+MIN_PER_CLASS = 5  # images of each class: one for every fold
 IMBALANCED = 3.0  # largest class over smallest, from which on it is worth a warning
 
 # Up to so many images to train on: epochs, images a step, and the learning rate below the last layer as a share of its
@@ -63,11 +63,11 @@ def plan_finetuning(
             f"{dataset.source} has images of {len(counts)} class; fine-tuning needs two or more", parameter="dataset"
         )
     own_parts = split_name(dataset) == "official"
-    if not own_parts and min(counts.values()) < FEWEST:
+    if not own_parts and min(counts.values()) < MIN_PER_CLASS:
         rare = min(counts, key=lambda name: counts[name])
         raise MienError(
             f"{dataset.source} has {counts[rare]} image{'s' * (counts[rare] != 1)} of {rare}; each class needs "
-            f"{FEWEST} or more",
+            f"{MIN_PER_CLASS} or more",
             parameter="dataset",
         )
     info = trainable_info(model, "model")

@@ -1,6 +1,6 @@
 """Stored views: what teachers say of fixed augmented views of each training image, asked once, before the training.
 
-A view is made of its chance alone (seed, number of the view, row), so that a file holds no pixels: seed, augmentation
+A view is made of its draws alone (seed, number of the view, row), so that a file holds no pixels: seed, augmentation
 and the teachers' mean probabilities. A student that trains on stored views pays nothing for its teachers, however many
 epochs it takes (Shen & Xing 2022, "A fast knowledge distillation framework for visual recognition").
 """
@@ -52,7 +52,7 @@ class StoredViews:
     teachers: tuple[str, ...]
     mirrored: bool
 
-    def chance(self) -> Tensor:
+    def draws(self) -> Tensor:
         """What makes the views: (V, N, NUMBERS) float32, as `augment` takes it."""
         n, views, _ = self.probabilities.shape
         of_each = range(views // len(self.seeds))
@@ -216,8 +216,8 @@ def ask(
     n = len(images)
     result = np.empty((n, views, classes), np.float16)
     for view in range(views):
-        chance = draw(n, seed, view)
-        for rows, pixels in _augmented(images, recipe, chance, device or torch.device("cpu")):
+        draws = draw(n, seed, view)
+        for rows, pixels in _augmented(images, recipe, draws, device or torch.device("cpu")):
             result[rows, view] = np.mean([answer(pixels) for answer in answers], axis=0)
             on_step(rows.stop - rows.start)
     return result
@@ -244,13 +244,13 @@ def on_device(opinion: Callable[[Tensor], Tensor], kind: str, mirror: bool, devi
 
 
 def _augmented(
-    images: NDArray[np.uint8] | MappedFaces, recipe: Recipe, chance: Tensor, device: torch.device
+    images: NDArray[np.uint8] | MappedFaces, recipe: Recipe, draws: Tensor, device: torch.device
 ) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
     """The views as the network would get them, back in uint8: slices of the rows and (M, S, S)."""
     batch = _BATCH if device.type == "cpu" else _BATCH_ON_DEVICE
     for start in range(0, len(images), batch):
         rows = slice(start, min(start + batch, len(images)))
         faces = torch.from_numpy(images[rows]).to(device)
-        x = augment(to_input(faces, recipe.mean, recipe.std), recipe.augmentation, chance[rows])
+        x = augment(to_input(faces, recipe.mean, recipe.std), recipe.augmentation, draws[rows])
         pixels = ((x * recipe.std + recipe.mean) * 255).round().clamp(0, 255).to(torch.uint8).squeeze(1)
         yield rows, pixels.cpu().numpy()

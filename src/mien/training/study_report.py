@@ -151,7 +151,7 @@ def write_scaling(bootstrap: Bootstrap, output: Path) -> None:
     names = [*(f"hybrid-1-of-{round(1 / fraction)}" for fraction in FRACTIONS), "hybrid"]
     arms = {name: bootstrap.arms[name] for name in names if name in bootstrap.arms}
     errors = {arm.n_train: (1 - arm.val[:, -1]).tolist() for arm in arms.values()}
-    if len(errors) < scaling.FEWEST:
+    if len(errors) < scaling.MIN_SIZES:
         return
     law = scaling.fit_power_law(errors)
     lines = ["| training images | seeds | validation error |", "|--:|--:|--:|"]

@@ -1,6 +1,6 @@
 """The training loop: one process or many, CPU or GPU, through Lightning Fabric.
 
-All chance is a function of small numbers: the order of an epoch and what augmentation does to an image, of (seed,
+All random draws are functions of small numbers: the order of an epoch and what augmentation does to an image, of (seed,
 epoch, image); mixup and dropout, of (seed, epoch, step) for the whole batch, of which each process takes its rows. So a
 run that was killed and resumed takes the very steps an uninterrupted one takes, several processes take those of one,
 and no random state is stored. The data set is one uint8 tensor in memory, or one file that is mapped into it where it
@@ -126,7 +126,7 @@ class Trainer:
             self.targets = self.labels
         self.views = train_set.views
         if self.views is not None:
-            self._views = self.views.chance().to(device), torch.from_numpy(self.views.probabilities).to(device)
+            self._views = self.views.draws().to(device), torch.from_numpy(self.views.probabilities).to(device)
         self.steps = -(-len(self.images) // recipe.batch_size)
 
     def _build(self, classes: int, pretrained: dict[str, Tensor] | None) -> None:
@@ -175,7 +175,7 @@ class Trainer:
         state, recipe = self.state, self.recipe
         # All on the device before the steps: a copy to a GPU between them would wait for all that it has to do.
         order = torch.randperm(len(self.images), generator=generator(self.seed, state.epoch)).to(self.fabric.device)
-        chance = self._chance(state.epoch)
+        draws = self._draws(state.epoch)
         size = image_size_at(state.epoch, recipe)
         world = self.fabric.world_size
         # Batch norm needs two images: of the whole batch, or of each process's own rows. Every process needs one.
@@ -187,7 +187,7 @@ class Trainer:
             batch = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             if len(batch) < least and recipe.batch_size > 1 and len(self.images) > 1:
                 continue  # all processes skip it together
-            self._train_step(step, batch, chance, size)
+            self._train_step(step, batch, draws, size)
             self._tell_step(step)
             now = time.monotonic()
             stopping = self._any_process(stop.requested)
@@ -201,17 +201,17 @@ class Trainer:
         self._look_at_losses()
         state.sums.seconds += time.monotonic() - tick
 
-    def _chance(self, epoch: int) -> Tensor:
+    def _draws(self, epoch: int) -> Tensor:
         """What augmentation does to each image in an epoch: (N, NUMBERS). Of stored views, one for each image."""
         n, device = len(self.images), self.fabric.device
         if self.views is None:
             return draw(n, self.seed, epoch).to(device)
         picked, rows = self.views.pick(self.seed, epoch).to(device), torch.arange(n, device=device)
-        chance, said = self._views
+        draws, said = self._views
         self.taught, self._turned = said[rows, picked].float(), self.views.turn(self.seed, epoch).to(device)
-        return chance[picked, rows]
+        return draws[picked, rows]
 
-    def _train_step(self, step: int, batch: Tensor, chance: Tensor, size: int) -> None:
+    def _train_step(self, step: int, batch: Tensor, draws: Tensor, size: int) -> None:
         """One step on the rows of `batch`, of which this process takes its share."""
         epoch, recipe, fabric = self.state.epoch, self.recipe, self.fabric
         lr = learning_rate(epoch * self.steps + step, recipe.epochs * self.steps, recipe)
@@ -220,7 +220,7 @@ class Trainer:
         step_seed = mix_seeds(self.seed, epoch, step)
         self.shard.rows = len(batch)
         mine = batch[fabric.global_rank :: fabric.world_size]
-        x, target = self._inputs(batch, mine, chance, size, step_seed)
+        x, target = self._inputs(batch, mine, draws, size, step_seed)
         seed_dropout(step_seed, fabric.device)
         forward = self.forward if len(mine) == recipe.batch_size else self.model
         logits = forward(x.contiguous(memory_format=torch.channels_last))
@@ -235,7 +235,7 @@ class Trainer:
         if self.ema is not None:
             self.ema.update(epoch * self.steps + step)
 
-    def _inputs(self, batch: Tensor, mine: Tensor, chance: Tensor, size: int, step_seed: int) -> tuple[Tensor, Tensor]:
+    def _inputs(self, batch: Tensor, mine: Tensor, draws: Tensor, size: int, step_seed: int) -> tuple[Tensor, Tensor]:
         """What the network gets for the rows `mine` of the batch, and what it should say: (M, 1, size, size),
         targets."""
         recipe = self.recipe
@@ -246,7 +246,7 @@ class Trainer:
             partner, own = partner[here], own[here]
             if self.fabric.world_size > 1:  # partners may be another process's
                 rows, partner = torch.cat([mine, batch[partner]]), torch.arange(len(mine), 2 * len(mine)).to(mine)
-        x = augment(to_input(self.images[rows], recipe.mean, recipe.std), recipe.augmentation, chance[rows], size)
+        x = augment(to_input(self.images[rows], recipe.mean, recipe.std), recipe.augmentation, draws[rows], size)
         target = self.targets[rows]
         if self.views is not None:
             target = torch.lerp(target, self.taught[rows], recipe.distillation_weight)
@@ -256,7 +256,7 @@ class Trainer:
         if self.teacher is not None:
             target = torch.lerp(target, self.teacher(x), recipe.distillation_weight)
         if recipe.exposure:
-            x = exposure(x, recipe.exposure, recipe.mean, recipe.std, chance[mine, EXPOSURE])
+            x = exposure(x, recipe.exposure, recipe.mean, recipe.std, draws[mine, EXPOSURE])
         return x, target
 
     def _look_at_losses(self) -> None:

@@ -13,6 +13,7 @@ from mien.data.class_names import AS_IS
 from mien.data.folder_tree import Folder
 from mien.data.list_tables import lists_in
 from mien.data.parts import natural
+from mien.data.people import tell_people
 from mien.data.pictures import Pictures
 from mien.errors import MienError
 from mien.labels import emotion_of
@@ -27,7 +28,7 @@ def labeled_pictures(root: Folder, classes: str | dict[int, str] | None) -> Pict
     pictures, folders_are_classes = _labeled(root, classes)
     if pictures is None:
         return None
-    return picture_parts.by_names(pictures if folders_are_classes else picture_parts.by_folders(pictures))
+    return tell_people(picture_parts.by_names(pictures if folders_are_classes else picture_parts.by_folders(pictures)))
 
 
 def _labeled(root: Folder, classes: str | dict[int, str] | None) -> tuple[Pictures | None, bool]:

@@ -68,6 +68,12 @@ def test_a_committed_run_is_told(tmp_path: Path) -> None:
     assert any("Always guessing" in s for s in sentences(subject))
 
 
+def test_a_kept_record_without_confidences_shows_its_curves(tmp_path: Path) -> None:
+    (subject,) = write_report([STUDY / "ablation-full-1"], tmp_path / "r.html")
+    assert "confidence" not in subject.predictions["validation"]
+    assert (tmp_path / "r.html").read_text().count("<svg") == 2
+
+
 def test_a_study_is_compared_on_like_grounds(tmp_path: Path, capsys) -> None:
     out = tmp_path / "r.html"
     assert main(["report", str(STUDY), "-o", str(out)]) == 0

@@ -7,6 +7,7 @@ import lzma
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -298,8 +299,9 @@ def test_kept_predictions_are_packed_and_read_back(tmp_path: Path) -> None:
         read_predictions(packed)
 
 
-def test_kept_records_are_shorter_and_say_the_same(tmp_path: Path) -> None:
-    run = record_run(plan(tmp_path / "runs", ["a"], seeds=(1,))[0], 0.6, 0.7)
+@pytest.mark.parametrize(("line", "confidence"), [("a", {"confidence": [0.4, 0.9]}), ("b", {})])
+def test_kept_records_are_shorter_and_say_the_same(line: str, confidence: dict[str, Any], tmp_path: Path) -> None:
+    run = record_run(plan(tmp_path / "runs", [line], seeds=(1,))[0], 0.6, 0.7)
     made = "row,label,predicted,confidence\n31,1,1,0.9000\n4,0,3,0.4000\n"
     (run.folder / "predictions-validation.csv").write_text(made)
     metrics = json.loads((run.folder / "metrics.json").read_text())
@@ -311,7 +313,7 @@ def test_kept_records_are_shorter_and_say_the_same(tmp_path: Path) -> None:
     packed = stored_predictions(kept.folder, "validation")
     assert packed is not None
     assert {name: list(column) for name, column in read_predictions(packed).items()} == {
-        "row": [4, 31], "label": [0, 1], "predicted": [3, 1], "confidence": [0.4, 0.9]
+        "row": [4, 31], "label": [0, 1], "predicted": [3, 1], **confidence
     }  # fmt: skip
     for name in ("recipe.json", "history.csv"):
         assert (kept.folder / name).read_bytes() == (run.folder / name).read_bytes()

@@ -171,7 +171,7 @@ def _curves(subject: Subject) -> str:
 
 def _calibration(subject: Subject) -> str:
     table = subject.predictions.get(subject.part)
-    if table is None:
+    if table is None or "confidence" not in table:
         return ""
     confidence, correct = table["confidence"], table["label"] == table["predicted"]
     curve = reliability_of(np.clip(confidence, 0, 1), correct)

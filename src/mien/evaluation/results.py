@@ -306,8 +306,8 @@ def stored_predictions(folder: str | Path, part: str) -> Path | None:
 
 
 def read_predictions(path: str | Path, most_bytes: int = _MOST_BYTES) -> dict[str, NDArray[Any]]:
-    """The columns of predictions-PART.csv (or .csv.xz) by name: row, label, predicted (int64), confidence (float64),
-    each (N,).
+    """The columns of predictions-PART.csv (or .csv.xz) by name: row, label, predicted (int64) and, where the file has
+    it (some of the study's kept records do not), confidence (float64), each (N,).
 
     Raises MienError where the file is not one, or holds more than most_bytes when it is unpacked.
     """
@@ -318,10 +318,10 @@ def read_predictions(path: str | Path, most_bytes: int = _MOST_BYTES) -> dict[st
         if len(content) > most_bytes:
             raise ValueError(f"it has more than {most_bytes:,} bytes")
         header, *rows = csv.reader(io.StringIO(content.decode()))
-        if tuple(header) != COLUMNS:
+        if tuple(header) not in (COLUMNS, COLUMNS[:-1]):
             raise ValueError(f"its columns are {', '.join(header)}")
-        columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
+        columns = list(zip(*rows, strict=True)) or [()] * len(header)
         return {name: np.array(values, dtype=np.float64 if name == "confidence" else np.int64)
-                for name, values in zip(COLUMNS, columns, strict=True)}  # fmt: skip
+                for name, values in zip(header, columns, strict=True)}  # fmt: skip
     except (OSError, EOFError, ValueError, csv.Error, lzma.LZMAError) as error:
         raise MienError(f"{path} holds no predictions that mien wrote ({error}); evaluate again") from error

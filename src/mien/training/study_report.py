@@ -51,7 +51,7 @@ def keep_records(planned: Sequence[StudyRun], output: Path) -> list[StudyRun]:
                         shutil.copyfile(run.folder / name, temporary)
             if (run.folder / PREDICTIONS).is_file():
                 with atomic_write(kept / f"{PREDICTIONS}.xz") as temporary:
-                    temporary.write_bytes(_packed((run.folder / PREDICTIONS).read_text()))
+                    temporary.write_bytes(_packed((run.folder / PREDICTIONS).read_text(), run.line == "a"))
             metrics = (run.folder / METRICS).read_text()
             rounded = json.loads(metrics, parse_float=lambda number: round(float(number), 6))
             write_short_json(kept / METRICS, rounded)  # last: with it the record is a finished run's
@@ -61,12 +61,15 @@ def keep_records(planned: Sequence[StudyRun], output: Path) -> list[StudyRun]:
     return finished
 
 
-def _packed(predictions: str) -> bytes:
-    """Predictions by row, confidences with two decimals, as .xz: a fifth of the file."""
-    header, *lines = predictions.splitlines()
-    fields = [line.split(",") for line in lines]
-    rows = [f"{','.join(own)},{float(confidence):.2f}" for *own, confidence in sorted(fields, key=lambda f: int(f[0]))]
-    return lzma.compress("\n".join([header, *rows, ""]).encode(), preset=9)
+def _packed(predictions: str, confidences: bool) -> bytes:
+    """Predictions by row as .xz, with confidences of two decimals, a fifth of the file, or without, a tenth of it.
+
+    Comparisons need none; the notebooks show the surest wrong guesses of the seven networks.
+    """
+    header, *lines = (line.split(",") for line in predictions.splitlines())
+    rows = [[*own, f"{float(confidence):.2f}"] for *own, confidence in sorted(lines, key=lambda fields: int(fields[0]))]
+    kept = [",".join(fields if confidences else fields[:-1]) for fields in (header, *rows)]
+    return lzma.compress("\n".join([*kept, ""]).encode(), preset=9)
 
 
 def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.StudyRow]:

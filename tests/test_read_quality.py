@@ -150,7 +150,8 @@ def test_faces_go_into_a_table() -> None:
     table = mien.to_frame(faces)
     assert len(table) == 2
     assert table["emotion"].tolist() == [face.emotion for face in faces]
-    assert {"p_happy", "x", "width", "score", "size", "sharpness"} <= set(table.columns)
+    assert {"p_happy", "x", "w", "score", "size", "sharpness"} <= set(table.columns)
+    assert (table[["x", "y", "w", "h"]].to_numpy() == np.array([face.box for face in faces])).all()
     assert mien.to_frame(reader().read_many(pictures))["picture"].tolist() == [0, 2, 2]
     assert len(mien.to_frame(reader().stream(pictures))["source"]) == 3
     assert len(mien.to_frame([])) == 0

@@ -89,7 +89,7 @@ def to_frame(faces: Iterable[Any]) -> "pandas.DataFrame":
 
     faces: Face values (those of `read` or of film frames), or an iterable of such lists as `read_many` gives, which
     adds a column `picture`, counted from 0; or of what `stream` gives, which adds a column `source`. Columns: emotion,
-    confidence, p_CLASS for each class, x, y, width, height, score, and size, sharpness, brightness, contrast, tilt,
+    confidence, p_CLASS for each class, x, y, w, h, score, and size, sharpness, brightness, contrast, tilt,
     turned, cut; of films, id, of their frames, time, and where a baseline was taken, change_CLASS for each class behind
     those of p_CLASS.
     Raises MienError where pandas is not installed.
@@ -131,7 +131,7 @@ def _row(face: Face) -> dict[str, Any]:
         "confidence": face.confidence,
         **{f"p_{name}": share for name, share in face.probabilities.items()},
         **changes,
-        **dict(zip(("x", "y", "width", "height"), face.box, strict=True)),
+        **dict(zip("xywh", face.box, strict=True)),
         "score": face.score,
         **quality,
     }

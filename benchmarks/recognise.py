@@ -256,7 +256,7 @@ def report(tools: list[Tool], imports: list[float], path: Path | None) -> None:
             f"| {m['cold']:.2f} s | {size} | {right} |"
         )
     base = statistics.median(imports)
-    print(f"\nOnly to import numpy, Pillow and onnxruntime takes {base:.2f} s; {tools[0].name} cold is", end=" ")
+    print(f"\nImporting numpy, Pillow and onnxruntime alone takes {base:.2f} s; {tools[0].name} cold is", end=" ")
     print(f"{middle[tools[0].name]['cold'] / base:.2f} times that. Processor: {processor()}.\n")
     for tool in tools[1:]:
         turns = each_face(tool).mean(axis=1) / each_face(tools[0]).mean(axis=1)

@@ -44,6 +44,11 @@ _SENTENCES = (
         "აჩვენებს.",
     ),
     (
+        r"\*Copies excluded\* leaves out exact copies of training images: ",
+        "სვეტი *ასლების გარეშე* წვრთნის სურათების ზუსტ ასლებს არ ითვლის: ",
+    ),
+    (rf"{_N} of {_N} validation images", r"\2 სავალიდაციო სურათიდან \1"),
+    (
         r"Rows marked \(0\.1\) are version 0\.1's and stand until their training by this version is in\.",
         "(0.1)-ით მონიშნული სტრიქონები 0.1 ვერსიისაა და მანამდე რჩება, სანამ ამ ვერსიით წვრთნა დასრულდება.",
     ),
@@ -57,11 +62,12 @@ _SENTENCES = (
 _PHRASES = {
     "default: nano, and the champion where nano is unsure": "ნაგულისხმევი: nano, ხოლო სადაც nano ყოყმანობს — "
     "champion",
-    "most accurate, in float32": "ყველაზე ზუსტი, float32-ში",
+    "the full network for every face; float16 weights": "სრული ქსელი ყოველი სახისთვის; წონები float16-ში",
     "the same in 8 bits": "იგივე 8 ბიტში",
     "the study's hybrid, modern training": "კვლევის hybrid, თანამედროვე წვრთნით",
     "smallest": "ყველაზე პატარა",
     "PublicTest, single view (95 %)": "PublicTest, ერთი ხედით (95 %)",
+    "copies excluded": "ასლების გარეშე",
     "PrivateTest, labels hidden": "PrivateTest, დამალული ნიშნულებით",
     "PrivateTest, 288 copies excluded": "PrivateTest, 288 ასლის გარეშე",
     "not scored": "არ შეფასებულა",
@@ -121,5 +127,6 @@ def in_georgian(block: str) -> str:
         block = re.sub(pattern, words, block)
     for phrase in sorted(_PHRASES, key=len, reverse=True):
         # Not within code, nor within a longer word, a file's name or a link.
-        block = re.sub(rf"(?<![\w`./-]){re.escape(phrase)}(?![\w`./-])", _PHRASES[phrase], block)
+        block = re.sub(rf"(?<![\w`./-]){re.escape(phrase)}(?![\w`/-]|\.\w)(?=[^`]*(?:`[^`]*`[^`]*)*$)",
+                       _PHRASES[phrase], block)  # fmt: skip
     return block

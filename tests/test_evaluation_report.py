@@ -80,7 +80,21 @@ def test_seeds_of_one_training_are_one_row_of_means(tmp_path: Path) -> None:
 def test_markdown_has_a_row_each_with_gap_interval_and_logged_figures() -> None:
     text = report.study_markdown(
         [
-            StudyRow("hybrid", "hybrid-cnn", 304_743, "study", 0.605, 0.652, 25, 4307, "study", 0.6497, 0.6031),
+            StudyRow(
+                "hybrid",
+                "hybrid-cnn",
+                304_743,
+                "study",
+                0.605,
+                0.652,
+                25,
+                4307,
+                "study",
+                0.6497,
+                0.6031,
+                without_copies=0.59,
+                n_copies=267,
+            ),
             StudyRow("deep", "deep-cnn", 4_960_903, "study", 0.55, 0.98, 20, 4307, "study", 0.99, 0.524),
             StudyRow("normal", "normal-cnn", 683_527, "modern", 0.565),
         ]
@@ -88,11 +102,12 @@ def test_markdown_has_a_row_each_with_gap_interval_and_logged_figures() -> None:
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line[:1] == "|"]
     assert len({len(line) for line in table}) == 1
     assert table[2] == [
-        "hybrid", "304,743", "study", "25", "–", "65.2", "60.5 ±1.5", "15 % of train.csv", "+4.7",
+        "hybrid", "304,743", "study", "25", "–", "65.2", "60.5 ±1.5", "15 % of train.csv", "59.0", "+4.7",
         "65.0 / 60.3", "+0.2",
     ]  # fmt: skip
     assert table[3][-1] == "**+2.6**"
-    assert table[4][3:] == ["–", "–", "–", "56.5", "–", "–", "–", "–"]
+    assert table[4][3:] == ["–", "–", "–", "56.5", "–", "–", "–", "–", "–"]
+    assert "copies of training images: 267 of 4,307 validation images (15 % of train.csv)." in text
 
 
 def test_logged_figures_are_those_of_the_study() -> None:

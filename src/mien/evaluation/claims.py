@@ -40,7 +40,8 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Ruled:
-    """A comparison with its effect and ruling; both None where a training is not finished."""
+    """A comparison with its effect and ruling; both None where a training is not finished. without_copies: the effect
+    on validation images that are no exact copies of training images, where the measure is validation accuracy."""
 
     claim: str
     comparison: Comparison
@@ -48,6 +49,7 @@ class Ruled:
     ruling: statistics.Ruling | None = None
     seeds: str = ""
     seed_count: int = 0
+    without_copies: float | None = None
 
 
 def _mended(ground: Ground, first: str, second: str) -> tuple[Comparison, ...]:
@@ -126,6 +128,7 @@ def judge(bootstrap: Bootstrap) -> list[Ruled]:
                 continue
             effect = bootstrap.effect(comparison.first, comparison.second, comparison.measure)
             arms = [bootstrap.arms[name] for name in names]
+            paired = comparison.measure == "validation" and comparison.first is not None
             judged.append(
                 Ruled(
                     claim,
@@ -134,6 +137,7 @@ def judge(bootstrap: Bootstrap) -> list[Ruled]:
                     statistics.rule(effect, comparison.expected),
                     seeds_in_words(arms),
                     min(len(arm.seeds) for arm in arms),
+                    bootstrap.effect_without_copies(names[0], names[1]) if paired else None,
                 )
             )
     return judged
@@ -173,16 +177,21 @@ _WHAT: dict[Measure, str] = {
     "later validation": "validation accuracy gained in the second half of the epochs",
 }
 RULE = (
-    "The rule was written down before this version's trainings were run; which comparisons stand for a claim, when "
-    "four of line a were finished and none of the others. Each comparison has a 95 % interval "
+    "The rule was written down before this version's trainings were run, and which comparisons stand for a claim when "
+    "four of them were finished. Each comparison has a 95 % interval "
     "from 10,000 bootstrap samples over seeds and validation images. A comparison is confirmed where its interval lies "
     "on the expected side of 0, and refuted where it lies on the other; that something does nothing is confirmed by an "
     "interval within one point of 0 and refuted by one outside of that; that it does not fall or rise, the same on one "
     "side. A claim is refuted where one of its comparisons is, and confirmed where all are. With fewer than three "
     "seeds the ruling is of these trainings alone, and says so. The gap is training less validation accuracy; training "
     "accuracy is measured while training, with dropout on, as the study measured it, so that dropout narrows the gap "
-    "by itself: it counts as mending only where validation accuracy does not fall. Rows marked (0.1) are of version "
-    "0.1, which kept no predictions: their intervals are wider, as they are not of the same images."
+    "by itself: it counts as mending only where validation accuracy does not fall. Validation images that are exact "
+    "copies of training images count as all others (study.md says how many they are); a network that memorizes gains "
+    "most by them, so the effect without them stands beside it."
+)
+OLD_RUNS = (
+    " Rows marked (0.1) are of version 0.1, which kept no predictions: their intervals are wider, as they are not of "
+    "the same images."
 )
 
 
@@ -196,11 +205,12 @@ def claims_markdown(judged: Sequence[Ruled]) -> str:
 
 def comparisons_markdown(judged: Sequence[Ruled]) -> str:
     """The rule, and every comparison behind the claims as a Markdown table; effects in points."""
+    old = any("(0.1)" in ruled.seeds for ruled in judged)
     lines = [
-        RULE,
+        RULE + OLD_RUNS * old,
         "",
-        "| claim | trained | compared | measure | expected | effect (95 %) | seeds | ruling |",
-        "|---|---|---|---|---|--:|---|---|",
+        "| claim | trained | compared | measure | expected | effect (95 %) | copies excluded | seeds | ruling |",
+        "|---|---|---|---|---|--:|--:|---|---|",
     ]
     for ruled in judged:
         comparison = ruled.comparison
@@ -209,9 +219,10 @@ def comparisons_markdown(judged: Sequence[Ruled]) -> str:
         if ruled.effect is not None:
             values = (ruled.effect.estimate, ruled.effect.low, ruled.effect.high)
             effect = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * value for value in values))
+        unique = "–" if ruled.without_copies is None else f"{100 * ruled.without_copies:+.1f}"
         lines.append(
             f"| {ruled.claim} | {GROUNDS[comparison.ground]} | {pair} | {_WHAT[comparison.measure]} "
-            f"| {comparison.expected} | {effect} | {ruled.seeds or '–'} | {ruled.ruling or NOT_RUN} |"
+            f"| {comparison.expected} | {effect} | {unique} | {ruled.seeds or '–'} | {ruled.ruling or NOT_RUN} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -232,6 +243,7 @@ def write_claims(judged: Sequence[Ruled], folder: Path) -> None:
         "estimate",
         "low",
         "high",
+        "without_copies",
         "seeds",
         "ruling",
     )
@@ -242,8 +254,9 @@ def write_claims(judged: Sequence[Ruled], folder: Path) -> None:
             comparison, effect = ruled.comparison, ruled.effect
             numbers = ("", "", "") if effect is None else (f"{value:.6f}" for value in (effect.estimate, effect.low,
                                                                                         effect.high))  # fmt: skip
+            unique = "" if ruled.without_copies is None else f"{ruled.without_copies:.6f}"
             out.writerow([ruled.claim, comparison.ground, comparison.first or "", comparison.second, comparison.measure,
-                          comparison.expected, *numbers, ruled.seeds, ruled.ruling or NOT_RUN])  # fmt: skip
+                          comparison.expected, *numbers, unique, ruled.seeds, ruled.ruling or NOT_RUN])  # fmt: skip
 
 
 # Pairs of the forest plot by heading: label, first, second.

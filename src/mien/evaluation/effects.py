@@ -8,6 +8,7 @@ no predictions, and that of an epoch before the last.
 """
 
 import json
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,8 +35,9 @@ class Arm:
 
     train, val: accuracies (S, E), 0..1, by seed and epoch; the last validation accuracy is the finished model's, single
     view, where metrics.json has it. n_train, n_validation: images behind them. correct: (S, N) bool, of the
-    finished model, single view, in the order of rows (N,); both None where a seed kept no predictions. version: "0.2",
-    or "0.1" for records of that version.
+    finished model, single view, in the order of rows (N,); both None where a seed kept no predictions. unique: the
+    finished model's accuracy (S,) on validation images that are no exact copies of training images, NaN where
+    metrics.json has none. version: "0.2", or "0.1" for records of that version.
     """
 
     seeds: tuple[int, ...]
@@ -45,6 +47,7 @@ class Arm:
     n_validation: int
     rows: NDArray[np.int64] | None = None
     correct: NDArray[np.bool_] | None = None
+    unique: NDArray[np.float64] | None = None
     version: str = "0.2"
 
 
@@ -68,20 +71,22 @@ def read_arm(folders: Sequence[Path]) -> Arm:
     train, val = (
         np.array([[epoch[f"{part}_accuracy"] for epoch in epochs] for epochs in histories]) for part in ("train", "val")
     )
+    unique = np.full(len(folders), np.nan)
     for seed, folder in enumerate(folders):
         val[seed, -1] = _of_finished_model(folder, val[seed, -1])
+        unique[seed] = _of_finished_model(folder, math.nan, without_copies=True)
     return Arm(
         seeds=tuple(int(record["seed"]) for record in records), train=train, val=val,
         n_train=int(records[0]["data"]["n_train"]), n_validation=int(records[0]["data"]["n_validation"]),
-        rows=rows, correct=correct, version="0.2" if all(map(_of_format_2, folders)) else "0.1",
+        rows=rows, correct=correct, unique=unique, version="0.2" if all(map(_of_format_2, folders)) else "0.1",
     )  # fmt: skip
 
 
-def _of_finished_model(folder: Path, otherwise: float) -> float:
+def _of_finished_model(folder: Path, otherwise: float, without_copies: bool = False) -> float:
     """Validation accuracy by metrics.json, as the study's table has it."""
     path = folder / "metrics.json"
     try:
-        accuracy = final_validation(json.loads(path.read_text()))[1] if path.is_file() else None
+        accuracy = final_validation(json.loads(path.read_text()), without_copies)[1] if path.is_file() else None
     except (OSError, ValueError, AttributeError) as error:
         raise MienError(f"{path} holds no evaluation that mien wrote ({error}); evaluate again") from error
     return otherwise if accuracy is None else accuracy
@@ -185,6 +190,13 @@ class Bootstrap:
             estimate, samples = estimate - other, samples - other_samples
         low, high = np.quantile(samples, [0.025, 0.975])
         return Difference(estimate, float(low), float(high))
+
+    def effect_without_copies(self, first: str, second: str) -> float | None:
+        """The difference in validation accuracy on images that are no exact copies of training images; None where it is
+        not known."""
+        means = [math.nan if arm.unique is None else float(arm.unique.mean())
+                 for arm in (self.arms[second], self.arms[first])]  # fmt: skip
+        return None if any(map(math.isnan, means)) else means[0] - means[1]
 
 
 def _correct(arm: Arm) -> NDArray[np.bool_]:

@@ -33,7 +33,8 @@ class StudyRow:
 
     training: "study" for the study's own protocol, "modern", or the name of a variation. Accuracies are 0..1;
     train_accuracy is measured while training (dropout and augmentation on), as the study did. n_validation:
-    images behind val_accuracy, for its interval. split: what it was validated on, a key of SPLITS. seeds: those that
+    images behind val_accuracy, for its interval; without_copies: the accuracy on those of them that are no exact copies
+    of training images, n_copies: how many are. split: what it was validated on, a key of SPLITS. seeds: those that
     the accuracies are means over; spread: lowest and highest validation accuracy of them. version: of mien, by the
     format of its records.
     """
@@ -52,6 +53,8 @@ class StudyRow:
     seeds: tuple[int, ...] = ()
     spread: tuple[float, float] | None = None
     version: str = "0.2"
+    without_copies: float | None = None
+    n_copies: int | None = None
 
     @property
     def gap(self) -> float | None:
@@ -77,6 +80,7 @@ def study_row(run: str | Path, training: str | None = None) -> StudyRow:
         name, group, parameters = str(metrics["recipe"]), str(metrics["group"]), int(metrics["parameters"])
         kept = metrics.get("kept_epoch")
         judged, accuracy = final_validation(metrics)
+        unique, without_copies = final_validation(metrics, without_copies=True)
         record = json.loads((run / "recipe.json").read_text())
         if not isinstance(record, dict):
             raise ValueError("recipe.json holds no object")
@@ -105,13 +109,18 @@ def study_row(run: str | Path, training: str | None = None) -> StudyRow:
         logged_val=logged[1],
         seeds=seeds,
         version="0.1" if record.get("format", 1) == 1 else "0.2",
+        without_copies=without_copies,
+        n_copies=None if judged is None or unique is None else judged - unique,
     )
 
 
-def final_validation(metrics: Mapping[str, Any]) -> tuple[int | None, float | None]:
-    """Images and accuracy of a run's finished model on its validation part, single view, by its metrics.json; None
-    where it has no such evaluation. Raises ValueError for what is no number."""
+def final_validation(metrics: Mapping[str, Any], without_copies: bool = False) -> tuple[int | None, float | None]:
+    """Images and accuracy of a run's finished model on its validation part, single view, by its metrics.json, or on
+    those images of it that are no exact copies of training images; None where it has no such evaluation. Raises
+    ValueError for what is no number."""
     figures = metrics.get("evaluations", {}).get("validation", {}).get("single", {})
+    if without_copies:
+        figures = figures.get("without_duplicates") or {}
     n, accuracy = figures.get("n"), figures.get("accuracy")
     if n is not None and (isinstance(n, bool) or not isinstance(n, int)):
         raise ValueError(f"n is {str(n)[:40]}")
@@ -139,10 +148,12 @@ def _mean_over_seeds(rows: Sequence[StudyRow]) -> StudyRow:
         return rows[0]
     val = [row.val_accuracy for row in rows]
     train = [row.train_accuracy for row in rows if row.train_accuracy is not None]
+    unique = [row.without_copies for row in rows if row.without_copies is not None]
     return replace(
         rows[0],
         val_accuracy=fmean(val),
         train_accuracy=fmean(train) if len(train) == len(rows) else None,
+        without_copies=fmean(unique) if len(unique) == len(rows) else None,
         seeds=tuple(seed for row in rows for seed in row.seeds),
         spread=(min(val), max(val)),
     )
@@ -155,9 +166,9 @@ def study_markdown(rows: Sequence[StudyRow], missing: Sequence[str] = ()) -> str
     accuracy of over 1.5 points are in bold: they want an explanation.
     """
     lines = [
-        "| network | parameters | trained | epochs | seeds | train | validation (95 %) | on | gap "
+        "| network | parameters | trained | epochs | seeds | train | validation (95 %) | on | copies excluded | gap "
         "| logged train / val | difference |",
-        "|---|--:|---|--:|---|--:|--:|---|--:|--:|--:|",
+        "|---|--:|---|--:|---|--:|--:|---|--:|--:|--:|--:|",
     ]
     for row in rows:
         interval = ""
@@ -176,7 +187,7 @@ def study_markdown(rows: Sequence[StudyRow], missing: Sequence[str] = ()) -> str
         lines.append(
             f"| {row.network} | {row.parameters:,} | {row.training} | {row.epochs or '–'} | {seeds} "
             f"| {_share(row.train_accuracy)} | {_share(row.val_accuracy)}{interval} | {SPLITS.get(row.split, '–')} "
-            f"| {_points(row.gap)} | {logged} | {difference} |"
+            f"| {_share(row.without_copies)} | {_points(row.gap)} | {logged} | {difference} |"
         )
     lines += [
         "",
@@ -184,6 +195,13 @@ def study_markdown(rows: Sequence[StudyRow], missing: Sequence[str] = ()) -> str
         "with dropout and augmentation on; validation accuracy without, by the finished model, single view, as "
         "`mien train --list` has it.",
     ]
+    parts = {row.split: row for row in rows if row.n_copies and row.n_validation}
+    copies = [
+        f"{row.n_copies:,} of {row.n_validation:,} validation images ({SPLITS.get(split, split)})"
+        for split, row in parts.items()
+    ]
+    if copies:
+        lines[-1] += f" *Copies excluded* leaves out exact copies of training images: {', '.join(copies)}."
     if any(row.version == "0.1" for row in rows):
         lines[-1] += " Rows marked (0.1) are version 0.1's and stand until their training by this version is in."
     if missing:
@@ -194,7 +212,7 @@ def study_markdown(rows: Sequence[StudyRow], missing: Sequence[str] = ()) -> str
 def write_study_csv(rows: Sequence[StudyRow], path: Path) -> None:
     """The same rows as csv: accuracies 0..1, seeds separated by spaces."""
     names = ("network", "training", "parameters", "epochs", "train_accuracy", "val_accuracy", "n_validation", "split",
-             "logged_train", "logged_val", "version")  # fmt: skip
+             "without_copies", "n_copies", "logged_train", "logged_val", "version")  # fmt: skip
     with atomic_write(path) as temporary, open(temporary, "w", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow([*names, "seeds"])

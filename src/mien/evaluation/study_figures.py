@@ -68,15 +68,19 @@ def study_table(
 
 def _how_to_read(rows: Sequence[StudyRow]) -> str:
     words = (
-        "How many faces each network names as people labeled them. Filled dots: faces that it has never seen, with "
-        "95 % intervals. Open dots: those that it learned from. A long bar between: much was learned by heart."
+        "How many faces each network names as people labeled them. Filled dots: validation faces, with 95 % "
+        "intervals. Open dots: training faces. A long bar between: much was learned by heart."
     )
     if any(row.logged_val is not None for row in rows):
-        words += " Black ticks: what the earlier notebook study had for unseen faces."
+        words += " Black ticks: validation accuracy in the earlier notebook study."
     if len({row.split for row in rows}) > 1:
         grounds = dict.fromkeys((row.training, row.split) for row in rows if row.training in TRAININGS and row.split)
-        unseen = [f"{SPLITS.get(split, split)} ({TRAININGS[training][1]})" for training, split in grounds]
-        words += f" Unseen faces: {', '.join(unseen)}."
+        validation = [f"{SPLITS.get(split, split)} ({TRAININGS[training][1]})" for training, split in grounds]
+        words += f" Validation faces: {', '.join(validation)}"
+        shares = [row.n_copies / row.n_validation for row in rows if row.n_copies and row.n_validation]
+        if shares:
+            words += f"; {100 * min(shares):.0f} to {100 * max(shares):.0f}% of them are exact copies of training faces"
+        words += "."
     return words
 
 

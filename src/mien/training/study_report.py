@@ -26,6 +26,12 @@ from mien.training.study import FRACTIONS, INSTEAD, MENDS, NETWORKS, REGULARIZER
 COPIED = ("recipe.json", "history.csv")  # of each run, to be committed
 METRICS = "metrics.json"  # kept with six decimals
 PREDICTIONS = "predictions-validation.csv"  # kept packed
+VARIATIONS = (
+    "*bare*: the hybrid without dropout, batch norm, global pooling, augmentation and label smoothing. *full*: with "
+    "all of them. *bare + X*: X added alone. *full - X*: X removed alone. *full, X*: with X in place of its other kind "
+    "(single elements dropped, not whole maps; rotations to 5 degrees, not 10). *deep + X*: the deep network with X "
+    "alone."
+)
 LINES = {
     "a": "the seven networks, the study's way and the modern way",
     "b": "each regularizer added alone and removed alone",
@@ -88,7 +94,7 @@ def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.Study
         temporary.write_text(report.study_markdown(shown, missing=_missing(family, finished)))
     if others := [row for row in rows if row not in shown]:
         with atomic_write(output / "variations.md") as temporary:
-            temporary.write_text(report.study_markdown(others))
+            temporary.write_text(f"{VARIATIONS}\n\n{report.study_markdown(others)}")
     report.write_study_csv(rows, output / "study.csv")
     with atomic_write(output / "progress.md") as temporary:
         temporary.write_text(progress_markdown(planned, finished))

@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.cores import cores
+from mien.data.class_legends import NO_LEGENDS, Legends
 from mien.data.class_names import is_missing
 from mien.data.csv_columns import PIXELS, Columns, columns, first_rows, telling_row
 from mien.data.dataset import SIZE, USAGES
-from mien.data.label_columns import LabelColumn, choose, decoded, label_text, name_column
+from mien.data.label_columns import LabelColumn, NamedColumn, choose, decoded, label_text, name_column
 from mien.data.parts import part_by_flag, part_of
 from mien.data.pixel_values import only_0_and_1
 from mien.errors import MienError
@@ -41,13 +42,15 @@ _BRACKETS = bytes.maketrans(b"[](),;\t", b"       ")
 @dataclass(frozen=True)
 class Rows:
     """What a file of faces holds. images (N, 48, 48) uint8; labels (N,) int64 index into classes, or None without that
-    column; usage (N,) uint8 index into USAGES, or None without that column."""
+    column; usage (N,) uint8 index into USAGES, or None without that column. by_order: the labels are numbers that
+    nothing names."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64] | None
     usage: NDArray[np.uint8] | None
     classes: tuple[str, ...] = EMOTIONS
     decisions: tuple[str, ...] = ()
+    by_order: bool = False
 
 
 class _Codes:
@@ -102,9 +105,14 @@ class _Pixels:
 
 
 def read_rows(
-    stream: BinaryIO, name: str, threads: int | None = None, classes: str | dict[int, str] | None = None
+    stream: BinaryIO,
+    name: str,
+    threads: int | None = None,
+    classes: str | dict[int, str] | None = None,
+    legends: Legends = NO_LEGENDS,
 ) -> Rows:
-    """Parse a csv file of faces. `name` is for messages; threads: by default up to four; classes: see `parse_classes`.
+    """Parse a csv file of faces. `name` is for messages; threads: by default up to four; classes: see `parse_classes`;
+    legends: what files beside it say of numbered classes.
 
     Raises MienError, with file and row, for a missing column, a wrong number of pixels or fields, a pixel that is no
     integer in 0..255, labels of unknown meaning, an unknown usage, and for a file without rows.
@@ -145,13 +153,15 @@ def read_rows(
     if not pixels.used:
         raise MienError(f"{name} has a header and no rows; fetch it again (mien data fetch)")
     decisions = list(layout.decisions)
-    named, names = _labels(labels, layout, classes, name, decisions) if labels else (None, EMOTIONS)
+    named = _labels(labels, layout, classes, name, decisions, legends) if labels else None
     parts = _usages(usage, decisions, layout.flag) if layout.usage is not None else None
     images = pixels.images()
     if only_0_and_1(images):
         images *= np.uint8(255)
         decisions.append("all pixels are 0 or 1, which are read as black and white")
-    return Rows(images, named, parts, names, tuple(decisions))
+    if named is None:
+        return Rows(images, None, parts, decisions=tuple(decisions))
+    return Rows(images, named.index, parts, named.classes, tuple(decisions), named.by_order)
 
 
 def no_pixels(header: bytes, name: str) -> MienError:
@@ -195,9 +205,14 @@ def _fields(
 
 
 def _labels(
-    found: list[_Codes], layout: Columns, classes: str | dict[int, str] | None, name: str, decisions: list[str]
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Index into the classes of each row, and the classes. found: the columns that may be the labels."""
+    found: list[_Codes],
+    layout: Columns,
+    classes: str | dict[int, str] | None,
+    name: str,
+    decisions: list[str],
+    legends: Legends,
+) -> NamedColumn:
+    """The class of each row, and the classes. found: the columns that may be the labels."""
     kept: dict[str, _Codes] = {}
     options = []
     for (title, _), codes in zip(layout.labels, found, strict=True):
@@ -208,12 +223,12 @@ def _labels(
         if encoding:
             decisions.append(f"the column {title!r} is not UTF-8 and is read as {encoding}")
     column = choose(options, classes, decisions)
-    if classes is None:
+    if classes is None and not legends.found:
         _check_labels(column, kept[column.name].lines, name)
     if column.numbers() and any(b"." in field for field in kept[column.name].codes):
         decisions.append("labels written as floating-point numbers (3.0) are read as whole ones")
     own = layout.own and column.name == "emotion"
-    return name_column(column, classes, name, decisions, own, tell=not own)
+    return name_column(column, classes, name, decisions, own, tell=not own, legends=legends)
 
 
 def _check_labels(column: LabelColumn, lines: list[int], name: str) -> None:

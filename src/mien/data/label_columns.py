@@ -5,11 +5,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.class_legends import NO_LEGENDS, Legends
 from mien.data.class_names import PRESETS, is_missing, name_classes, no_class, number_of, parse_classes, unnamed
 from mien.data.csv_columns import emotion_in, is_called
 from mien.data.encodings import decode
@@ -49,6 +50,15 @@ class LabelColumn:
         """The class numbers, where all labels are some."""
         numbers = {number_of(value) for value in self.present()}
         return {number for number in numbers if number is not None} if numbers and None not in numbers else None
+
+
+class NamedColumn(NamedTuple):
+    """The labels of a table. index: (N,) int64 into classes, -1 where there is none. by_order: they are numbers that
+    nothing names, read in FER2013's order."""
+
+    index: NDArray[np.int64]
+    classes: tuple[str, ...]
+    by_order: bool = False
 
 
 def label_text(value: Any) -> str:
@@ -156,12 +166,13 @@ def name_column(
     own: bool = False,
     *,
     tell: bool = True,
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """The index into the classes of each row, (N,) with -1 where there is no label, and the classes.
+    legends: Legends = NO_LEGENDS,
+) -> NamedColumn:
+    """The classes of a column, and the class of each row.
 
-    Numbers that nothing names are FER2013's if they are its seven, 0..6. own: the columns are called as FER2013's; then
-    an excerpt may lack classes, as long as its numbers do not begin or end elsewhere, and 7 is contempt. tell: say that
-    also of all seven. Raises MienError, with `where` and the row, for labels that are no classes, and for other numbers
+    legends: what files beside the table say of numbers. Numbers that nothing names are FER2013's if they are its seven,
+    0..6. own: the columns are called as FER2013's; then an excerpt may lack classes, as long as its numbers do not begin
+    or end elsewhere, and 7 is contempt. tell: say that also of all seven. Raises MienError, with `where` and the row, for labels that are no classes, and for other numbers
     without names.
     """
     for value, place in zip(column.values, column.places, strict=True):
@@ -178,7 +189,13 @@ def name_column(
     if numbers is None:
         naming = name_classes(labels, classes, where=where)
         decisions += naming.decisions
-        return np.array([naming.index[value] for value in column.values], np.int64)[column.rows], naming.classes
+        index = np.array([naming.index[value] for value in column.values], np.int64)[column.rows]
+        return NamedColumn(index, naming.classes)
+    if legend := legends.naming(numbers):
+        decisions.append(f"the numbers are named by {legend[1]}")
+        naming = name_classes(labels, legend[0], where=where)
+        decisions += naming.decisions
+        return NamedColumn(np.array([naming.index[v] for v in column.values], np.int64)[column.rows], naming.classes)
     preset = _order(numbers, len(column.rows), own)
     if preset is None:
         raise unnamed(numbers, where)
@@ -190,7 +207,7 @@ def name_column(
     if absent:
         decisions.append(f"no rows of {', '.join(absent)}")
     index = [naming.index[value if is_missing(value) else str(number_of(value))] for value in column.values]
-    return np.array(index, np.int64)[column.rows], naming.classes
+    return NamedColumn(np.array(index, np.int64)[column.rows], naming.classes, by_order=True)
 
 
 def _order(numbers: set[int], n: int, own: bool) -> str | None:

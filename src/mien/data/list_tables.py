@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mien.data.class_legends import is_legend
 from mien.data.folder_tree import Folder
 from mien.data.image import SUFFIXES
 from mien.data.label_files import PictureIndex, read_text
@@ -55,8 +56,9 @@ def tables(root: Folder, index: PictureIndex) -> Iterator[ListTable]:
     for folder in root.walk():
         for name in _possible(folder):
             table = table_at(os.path.join(folder.path, name), folder.path, index)
-            if table is not None:
-                yield table
+            if table is None or (len(index.paths) > len(table.rows) and is_legend(table.header, table.rows)):
+                continue
+            yield table
 
 
 def lists_in(folder: Folder) -> list[str]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mien.data import cache as kept
 from mien.data import pictures
 from mien.data.archives import open_csv
+from mien.data.class_legends import NO_LEGENDS, Legends
 from mien.data.class_names import ordered, parse_classes
 from mien.data.dataset import SIZE, UNKNOWN, USAGES, Dataset
 from mien.data.fer2013 import warn_if_altered
@@ -122,7 +123,8 @@ def _key(layout: Layout, classes: str | dict[int, str] | None, skip_broken: bool
     """The name of the cache file: by content for files of faces; by names, sizes and times for folders of pictures."""
     if not layout.pictures:
         parts = (f"{file.kind} {file.part or USAGES[0]} {kept.content(file.path)}" for file in layout.files)
-        return kept.key(*parts, *([f"classes {classes}"] if classes else []))
+        named = [f"classes {classes}"] if classes else [f"{layout.legends}"] if layout.legends != NO_LEGENDS else []
+        return kept.key(*parts, *named)
     naming = layout.pictures.naming
     assert naming is not None
     digest = hashlib.sha256()
@@ -143,7 +145,24 @@ def _key(layout: Layout, classes: str | dict[int, str] | None, skip_broken: bool
 
 
 def _read(layout: Layout, classes: str | dict[int, str] | None) -> Dataset:
-    parts = [_packed(file.path, classes) or _dataset(_rows(file.path, classes), file) for file in layout.files]
+    by_order: dict[str, bool] = {}  # of the files with labels: numbers that nothing names, or names
+    parts = []
+    for file in layout.files:
+        part = _packed(file.path, classes)
+        if part is None:
+            rows = _rows(file.path, classes, layout.legends)
+            part = _dataset(rows, file)
+            by_order |= {file.shown: rows.by_order} if rows.labels is not None else {}
+        parts.append(part)
+    if len(set(by_order.values())) > 1:
+        words, numbers = (
+            next(name for name, numbered in by_order.items() if numbered is each) for each in (False, True)
+        )
+        raise MienError(
+            f"the labels in {words} have names and those in {numbers} are numbers that nothing names; name them with "
+            "{parameter} 0=angry,1=disgust,... (or {parameter} fer2013, if they are FER2013's)",
+            parameter="classes",
+        )
     if len(parts) == 1:
         return parts[0]
     if layout.test:
@@ -187,15 +206,15 @@ def _packed(path: Path, classes: str | dict[int, str] | None) -> Dataset | None:
     return dataset
 
 
-def _rows(path: Path, classes: str | dict[int, str] | None) -> Rows:
+def _rows(path: Path, classes: str | dict[int, str] | None, legends: Legends) -> Rows:
     with path.open("rb") as file:
         head = file.read(4)
     if head == b"PAR1":
-        return read_parquet(path, classes)
+        return read_parquet(path, classes, legends)
     if head == b"PK\x03\x04" and _is_npz(path):
-        return read_npz(path, classes)
+        return read_npz(path, classes, legends)
     with open_csv(path) as stream:
-        return read_rows(stream, str(path), classes=classes)
+        return read_rows(stream, str(path), classes=classes, legends=legends)
 
 
 def _dataset(rows: Rows, file: File) -> Dataset:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mien.data import manifests
 from mien.data.archives import first_lines
+from mien.data.class_legends import NO_LEGENDS, Legends, read_legends
 from mien.data.csv_columns import columns
 from mien.data.fer2013_csv import no_pixels
 from mien.data.folder_tree import Folder, scan
@@ -61,7 +62,8 @@ class File:
 class Layout:
     """The sources that make up a data set: files of faces, or pictures in folders.
 
-    drawn: mien's own drawn faces. decisions, left_out: see `Dataset`.
+    drawn: mien's own drawn faces. decisions, left_out: see `Dataset`. legends: what lies beside files of faces and
+    names the numbers of their labels.
     """
 
     path: Path
@@ -70,6 +72,7 @@ class Layout:
     drawn: bool = False
     decisions: tuple[str, ...] = ()
     left_out: dict[str, int] = field(default_factory=dict)
+    legends: Legends = NO_LEGENDS
 
     @property
     def test(self) -> File | None:
@@ -121,7 +124,11 @@ def _in_file(path: Path) -> Layout:
     decisions = []
     if part not in (None, "Training"):
         decisions.append(f"{path.name} is taken as the {_ROLES[str(part)]} part, by its name")
-    return Layout(path, (File(path, kind, part),), None, (path.parent / MARKER).exists(), tuple(decisions))
+    beside = replace(scan(path.parent), folders=[])
+    return Layout(
+        path, (File(path, kind, part),), None, (path.parent / MARKER).exists(), tuple(decisions),
+        legends=read_legends(beside),
+    )  # fmt: skip
 
 
 def _kind(path: Path) -> str | None:
@@ -174,14 +181,14 @@ def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
         layout = _choose(path, files, drawn)
         note = (f"left out: {', '.join(sorted(others)[:6])}, which holds no pixels",) if others else ()
         told = (*layout.decisions, *note, *_pictures_beside(root))
-        return _told(replace(layout, decisions=told), root)
+        return _told(replace(layout, decisions=told, legends=read_legends(root)), root)
     pictures = labeled_pictures(root, classes)
     if pictures:
         pictures = pictures.named(classes or names_beside(root, pictures))
         return _told(Layout(path, (), pictures, drawn), root)
     nested = _nested_tables(path)
     if nested:
-        return _told(_choose(path, nested, drawn), root)
+        return _told(replace(_choose(path, nested, drawn), legends=read_legends(root)), root)
     inner = [folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith((".", "__"))]
     if len(inner) == 1:
         return _told(_in_folder(inner[0], classes), root)

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.class_legends import NO_LEGENDS, Legends
 from mien.data.csv_columns import PIXELS, SURE_USAGES, USAGE_NAMES, label_columns
 from mien.data.dataset import SIZE, UNKNOWN, USAGES
 from mien.data.fer2013_csv import Rows
 from mien.data.image import open_picture, to_square_gray
-from mien.data.label_columns import LabelColumn, choose, column_of, label_text, name_column
+from mien.data.label_columns import LabelColumn, NamedColumn, choose, column_of, label_text, name_column
 from mien.data.npz_arrays import LABEL_NAMES, PIXEL_NAMES, Arrays, arrays
 from mien.data.packed import map_images
 from mien.data.parts import flagged_part, part_in_column, part_of
@@ -64,8 +65,11 @@ def parquet_columns(path: Path) -> TableColumns | None:
     return TableColumns(pixels, {name: _class_names(schema.metadata or {}, name) for name in labels}, usage)
 
 
-def read_parquet(path: Path, classes: str | dict[int, str] | None = None) -> Rows:
-    """Read a parquet file of faces. Raises MienError, with file and row, for what is no picture or no label."""
+def read_parquet(path: Path, classes: str | dict[int, str] | None = None, legends: Legends = NO_LEGENDS) -> Rows:
+    """Read a parquet file of faces. legends: what files beside it say of numbered classes.
+
+    Raises MienError, with file and row, for what is no picture or no label.
+    """
     columns = parquet_columns(path)
     if columns is None:
         raise MienError(
@@ -102,8 +106,8 @@ def read_parquet(path: Path, classes: str | dict[int, str] | None = None) -> Row
         column_of(name, values, () if classes else columns.labels[name], decisions) for name, values in labels.items()
     ]
     own = columns.pixels.lower() == "pixels"
-    index, names = _named(options, classes, str(path), decisions, own)
-    return Rows(images, index, usage, names, tuple(decisions))
+    named = _named(options, classes, str(path), decisions, legends, own)
+    return Rows(images, named.index, usage, named.classes, tuple(decisions), named.by_order)
 
 
 def npz_kind(path: Path) -> str | None:
@@ -119,7 +123,7 @@ def npz_kind(path: Path) -> str | None:
         return "train" if roles.labels[""] else "test"
 
 
-def read_npz(path: Path, classes: str | dict[int, str] | None = None) -> Rows:
+def read_npz(path: Path, classes: str | dict[int, str] | None = None, legends: Legends = NO_LEGENDS) -> Rows:
     """Read an npz archive of arrays: images or pixels (N, 48, 48) with labels or emotion (N,), or x_train, y_train, ...
 
     An array split (N,) gives the parts, and class_names (K,) names the numbers. Labels of 255 or -1 are unknown.
@@ -149,15 +153,15 @@ def read_npz(path: Path, classes: str | dict[int, str] | None = None) -> Rows:
     class_names = [label_text(name) for name in words[named].tolist()] if named and not classes else []
     columns = [column_of(name, values, class_names, decisions) for name, values in options.items()]
     codes = _npz_codes(path, sizes, usage, decisions)
-    nothing = np.full(sum(sizes.values()), UNKNOWN, np.int64), EMOTIONS
-    index, names = _named(columns, classes, str(path), decisions) if columns else nothing
+    nothing = NamedColumn(np.full(sum(sizes.values()), UNKNOWN, np.int64), EMOTIONS)
+    index, names, by_order = _named(columns, classes, str(path), decisions, legends) if columns else nothing
     unread -= {named, usage[0] if usage else "", *used}
     if unread:
         decisions.append(f"left out: the array{'s' * (len(unread) > 1)} {', '.join(sorted(unread)[:8])}")
     unlabeled = bool((index < 0).all())
     images = next(iter(faces.values())) if len(faces) == 1 else np.concatenate(list(faces.values()))
     labeled = None if unlabeled and codes is None else index
-    return Rows(images, labeled, codes, names, tuple(dict.fromkeys(decisions)))
+    return Rows(images, labeled, codes, names, tuple(dict.fromkeys(decisions)), by_order)
 
 
 def _npz_labels(
@@ -310,16 +314,20 @@ def _alike(cells: list[NDArray[Any]]) -> list[NDArray[Any]]:
 
 
 def _named(
-    columns: list[LabelColumn], classes: str | dict[int, str] | None, name: str, decisions: list[str], own: bool = False
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Index into the classes of each label (-1 where unknown), and the classes. own: the pixels are called as
-    FER2013's, see `name_column`.
-    """
+    columns: list[LabelColumn],
+    classes: str | dict[int, str] | None,
+    name: str,
+    decisions: list[str],
+    legends: Legends,
+    own: bool = False,
+) -> NamedColumn:
+    """The classes, and the class of each row. own: the pixels are called as FER2013's, see `name_column`."""
     column = choose(columns, classes, decisions)
     if not column.present():
         decisions.append(f"faces without a label: all {len(column.rows):,}")
-        return np.full(len(column.rows), UNKNOWN, np.int64), EMOTIONS
-    return name_column(column, classes, name, decisions, own and column.name.lower() == "emotion")
+        return NamedColumn(np.full(len(column.rows), UNKNOWN, np.int64), EMOTIONS)
+    own = own and column.name.lower() == "emotion"
+    return name_column(column, classes, name, decisions, own, legends=legends)
 
 
 def _parts(column: str, values: list[Any], name: str) -> NDArray[np.uint8]:

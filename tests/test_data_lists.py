@@ -444,7 +444,7 @@ def test_a_box_of_a_few_pixels_is_no_face(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["labels.csv", "other.xlsx"])
 def test_a_list_that_fits_no_picture_is_named(name: str, tmp_path: Path) -> None:
     pictures(tmp_path / "im")
-    listed(tmp_path / name, "image,label", [f"{i}.jpeg,{TWO[i % 2]}" for i in range(12)])
+    listed(tmp_path / name, "image,label", [f"x{i}.jpeg,{TWO[i % 2]}" for i in range(12)])
     said = fault(tmp_path)
     assert name in said or ".xlsx" in said
 

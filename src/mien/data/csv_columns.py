@@ -194,6 +194,12 @@ def _pixel_columns(names: list[str], usual: dict[str, int], values: list[str], n
             f"{name} has {len(wide):,} pixel columns instead of {PIXELS:,} ({SIZE}x{SIZE}); resize its pictures to "
             f"{SIZE}x{SIZE}"
         )
+    numbers = [int(re.findall(r"\d+", names[i])[-1]) for i in wide]
+    if numbers != list(range(numbers[0], numbers[0] + PIXELS)):
+        raise MienError(
+            f"{name} has its pixel columns in another order than their numbers ({names[wide[0]]}, {names[wide[1]]}, "
+            f"{names[wide[2]]}, ...); sort them (pandas: df = df[['label', *(f'pixel{{i}}' for i in range({PIXELS}))]])"
+        )
     return wide[0], wide[-1] + 1
 
 

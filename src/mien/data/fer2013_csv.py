@@ -161,7 +161,7 @@ def read_rows(
         decisions.append("all pixels are 0 or 1, which are read as black and white")
     if named is None:
         return Rows(images, None, parts, decisions=tuple(decisions))
-    return Rows(images, named.index, parts, named.classes, tuple(decisions), named.by_order)
+    return Rows(images, named.labels, parts, named.classes, tuple(decisions), named.by_order)
 
 
 def no_pixels(header: bytes, name: str) -> MienError:

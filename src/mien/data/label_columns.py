@@ -53,10 +53,10 @@ class LabelColumn:
 
 
 class NamedColumn(NamedTuple):
-    """The labels of a table. index: (N,) int64 into classes, -1 where there is none. by_order: they are numbers that
+    """The labels of a table. labels: (N,) int64 into classes, -1 where there is none. by_order: they are numbers that
     nothing names, read in FER2013's order."""
 
-    index: NDArray[np.int64]
+    labels: NDArray[np.int64]
     classes: tuple[str, ...]
     by_order: bool = False
 
@@ -171,9 +171,9 @@ def name_column(
     """The classes of a column, and the class of each row.
 
     legends: what files beside the table say of numbers. Numbers that nothing names are FER2013's if they are its seven,
-    0..6. own: the columns are called as FER2013's; then an excerpt may lack classes, as long as its numbers do not begin
-    or end elsewhere, and 7 is contempt. tell: say that also of all seven. Raises MienError, with `where` and the row, for labels that are no classes, and for other numbers
-    without names.
+    0..6. own: the columns are called as FER2013's; then an excerpt may lack classes, as long as its numbers do not
+    begin or end elsewhere, and 7 is contempt. tell: say that also of all seven. Raises MienError, with `where` and the
+    row, for labels that are no classes, and for other numbers without names.
     """
     for value, place in zip(column.values, column.places, strict=True):
         reason = None if is_missing(value) else no_class(value)
@@ -189,8 +189,8 @@ def name_column(
     if numbers is None:
         naming = name_classes(labels, classes, where=where)
         decisions += naming.decisions
-        index = np.array([naming.index[value] for value in column.values], np.int64)[column.rows]
-        return NamedColumn(index, naming.classes)
+        named = np.array([naming.index[value] for value in column.values], np.int64)
+        return NamedColumn(named[column.rows], naming.classes)
     if legend := legends.naming(numbers):
         decisions.append(f"the numbers are named by {legend[1]}")
         naming = name_classes(labels, legend[0], where=where)

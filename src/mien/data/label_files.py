@@ -13,6 +13,7 @@ import numpy as np
 
 from mien.data.encodings import decode
 from mien.data.folder_tree import Folder
+from mien.data.image import SUFFIXES
 from mien.data.parts import part_of, rank_of, says_nothing
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
@@ -55,7 +56,7 @@ class PictureIndex:
         name = self._plain(name)
         if at := self._at(name, folder):
             return at
-        fitting = self._fitting(name)
+        fitting = self._fitting(name) or self._fitting(_without_suffix(name))  # .png that is .jpg since
         if len(fitting) > 1:
             fitting = [path for path in fitting if usage and self._part(path) == usage] or fitting
         if len(fitting) > 1:
@@ -70,7 +71,10 @@ class PictureIndex:
     def holds(self, name: str, folder: str) -> bool:
         """Whether a name could be that of a picture here."""
         name = self._plain(name)
-        return bool(name) and (self._at(name, folder) is not None or bool(self.named.get(name.rsplit("/", 1)[-1])))
+        file = name.rsplit("/", 1)[-1]
+        return bool(name) and (
+            self._at(name, folder) is not None or any(self.named.get(each) for each in (file, _without_suffix(file)))
+        )
 
     def _at(self, name: str, folder: str) -> str | None:
         places = (os.path.normpath(os.path.join(base, name)) for base in (folder, self.root))
@@ -108,6 +112,12 @@ class PictureIndex:
     @staticmethod
     def _plain(name: str) -> str:
         return re.sub(r"^(\./)+", "", re.sub(r"^[A-Za-z]:/", "/", name.strip().replace("\\", "/")))
+
+
+def _without_suffix(name: str) -> str:
+    """A picture's name without its suffix; other names as they are."""
+    stem, suffix = os.path.splitext(name)
+    return stem if suffix.lower() in SUFFIXES else name
 
 
 def _telling(folders: list[str]) -> str:

@@ -8,13 +8,14 @@ from mien.data.csv_columns import EMOTION_NAMES, SURE_USAGES, USAGE_NAMES, is_pr
 from mien.data.label_files import PictureIndex, number_in
 from mien.data.list_boxes import BoxColumns, box_columns
 from mien.data.list_tables import ListTable, is_picture
-from mien.data.parts import part_in_column, part_of
+from mien.data.parts import flagged_part, part_in_column, part_of
 from mien.errors import MienError
 from mien.labels import emotion_of
 
 FILE_NAMES = ("image", "file_name", "filename", "file", "path", "pth", "filepath", "file_path", "image_path", "img",
                "image_name", "img_path", "img_name", "imagename", "subdirectory_filepath", "name", "picture", "photo",
                "image_id", "id")  # fmt: skip
+_WEAK_NAMES = ("file", "name", "id", "image_id")  # of columns that may well name no pictures; of json without any
 _MIN_SHARE = 0.9  # share of the values that tells what a column holds
 
 
@@ -42,9 +43,15 @@ def list_columns(table: ListTable, index: PictureIndex) -> ListColumns | None:
     order = [*named, *(i for i in range(len(header)) if i not in named)]
     if not order:
         return None
-    file = max(order, key=lambda i: (with_suffix[i], i in named and any(here[i]), i in named, -order.index(i)))
+    # Names with a picture's suffix go before numbers that some pictures are called by, too, even if none is here.
+    called = [sum(is_picture(row[i]) for row in some) >= _MIN_SHARE * max(len(some), 1) for i in range(len(header))]
+    file = max(
+        order, key=lambda i: (with_suffix[i], called[i], i in named and any(here[i]), i in named, -order.index(i))
+    )
     if not with_suffix[file] and file not in named:
         return None
+    if not any(here[file]) and not called[file] and header[file] in _WEAK_NAMES:
+        return None  # names and numbers of something else
     others = [i for i in range(len(header)) if i != file]
     box = box_columns(table, others)
     others = [i for i in others if box is None or i not in box.fields]
@@ -64,7 +71,13 @@ def _label_column(table: ListTable, columns: Sequence[int]) -> int | None:
         return meant[0]
     numbers = [i for i in called if not words or 2 * len(set(table.values(i))) <= len(table.rows)]  # and no ids
     if numbers:
-        return next((i for i in words if _names_one_by_one(table, i, numbers[0])), numbers[0])
+        named_by = next((i for i in words if _names_one_by_one(table, i, numbers[0])), None)
+        if named_by is None and words and table.header[numbers[0]] not in EMOTION_NAMES[:2]:
+            raise MienError(
+                f"{table.path} has the columns {table.header[numbers[0]]!r} and {table.header[words[0]]!r}, which may "
+                "both be the labels and do not agree; call the one that is meant 'emotion'"
+            )
+        return numbers[0] if named_by is None else named_by
     if len({tuple(map(emotion_of, table.values(i))) for i in words}) > 1:
         names = " and ".join(repr(table.header[i]) for i in words[:2])
         raise MienError(
@@ -88,9 +101,15 @@ def _names_one_by_one(table: ListTable, words: int, numbers: int) -> bool:
 
 
 def _one_hot(table: ListTable, columns: Sequence[int]) -> dict[str, int]:
-    """Columns of 0 and 1, or False and True as pandas writes them, one for each emotion. Raises MienError for columns
-    of other numbers, such as votes."""
+    """Columns of 0 and 1, or False and True as pandas writes them, one for each emotion, or for each class where every
+    row has one of them marked. Raises MienError for columns of other numbers, such as votes."""
     emotions = {table.header[i]: i for i in columns if emotion_of(table.header[i])}
+    marks = {table.header[i]: i for i in columns if table.header[i] and part_of(table.header[i]) is None
+             and not flagged_part(table.header[i]) and {_mark(v) for v in table.values(i)} <= {0.0, 1.0}}  # fmt: skip
+    if len(marks) > 1 and emotions.keys() <= marks.keys() and table.rows and all(
+        sum(_mark(row[i]) == 1 for i in marks.values()) == 1 for row in table.rows
+    ):  # fmt: skip
+        return marks
     if len(emotions) < 2:
         return {}
     if any(_mark(value) not in (0, 1) for i in emotions.values() for value in table.values(i)):
@@ -151,7 +170,9 @@ def part_in(row: list[str], columns: ListColumns, table: ListTable) -> str:
 def told_of(table: ListTable, columns: ListColumns) -> list[str]:
     """Which columns were taken, unless that is plain, and which were not."""
     header = table.header
-    label = "one of each emotion" if columns.one_hot else repr(header[columns.label or 0])
+    label = (
+        f"one each ({', '.join(list(columns.one_hot)[:8])})" if columns.one_hot else repr(header[columns.label or 0])
+    )
     taken = {
         columns.file,
         columns.label,

@@ -12,7 +12,7 @@ from mien.data.csv_columns import is_prediction
 from mien.data.folder_tree import Folder, scan
 from mien.data.label_files import PictureIndex, labeled, once_each, tell_missing, tell_unnamed
 from mien.data.list_columns import ListColumns, label_in, list_columns, part_in, told_of
-from mien.data.list_tables import ListTable, table_at, tables
+from mien.data.list_tables import ListTable, is_picture, table_at, tables
 from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
@@ -188,7 +188,7 @@ def _parts_in(table: ListTable, columns: ListColumns, index: PictureIndex) -> di
 def _samples(
     table: ListTable, columns: ListColumns, index: PictureIndex, affectnet: bool
 ) -> tuple[list[Sample], Counter[str]]:
-    samples, missing = [], Counter[str]()
+    samples, missing, renamed = [], Counter[str](), 0
     missing["rows of another number of fields than its header"] = table.broken
     boxes, relative = columns.box.boxes(table) if columns.box else ([None] * len(table.rows), False)
     for row, box in zip(table.rows, boxes, strict=True):
@@ -202,4 +202,8 @@ def _samples(
             missing["rows whose picture is missing"] += 1
         else:
             samples.append(Sample(picture, label, usage, box, relative and box is not None))
+            name = row[columns.file].strip()
+            renamed += is_picture(name) and os.path.splitext(name)[1].lower() != os.path.splitext(picture)[1].lower()
+    if renamed:
+        table.decisions.append(f"{table.name}: {renamed:,} names have another suffix than their pictures")
     return samples, +missing

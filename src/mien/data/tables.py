@@ -107,7 +107,7 @@ def read_parquet(path: Path, classes: str | dict[int, str] | None = None, legend
     ]
     own = columns.pixels.lower() == "pixels"
     named = _named(options, classes, str(path), decisions, legends, own)
-    return Rows(images, named.index, usage, named.classes, tuple(decisions), named.by_order)
+    return Rows(images, named.labels, usage, named.classes, tuple(decisions), named.by_order)
 
 
 def npz_kind(path: Path) -> str | None:

@@ -15,6 +15,7 @@ from mien.errors import MienError
 from mien.labels import emotion_of, emotions_of
 
 _BOX_LINE = re.compile(r"\d+(\s+-?[\d.]+){4}")
+_WITH_LANDMARKS = 15  # numbers in a line: class, box, and x and y of eyes, nose and corners of the mouth
 _MAX_SHARE = 1.5  # a share in a box that is let pass: boxes reach over the edge
 
 
@@ -100,10 +101,11 @@ def _boxes(path: str) -> Iterator[tuple[int, tuple[float, float, float, float]]]
                 "polygon; correct or delete it"
             )
         kind, *shares = values
-        if len(words) > 6:  # segments and oriented boxes: x, y of each corner
+        if len(words) > 6 and not (len(words) == _WITH_LANDMARKS and _around_landmarks(shares)):
+            # segments and oriented boxes: x, y of each corner
             xs, ys = shares[::2], shares[1::2]
             box = min(xs), min(ys), max(xs), max(ys)
-        else:  # the middle and the size, and perhaps a confidence
+        else:  # the middle and the size, and perhaps a confidence or five landmarks
             x, y, width, height = shares[:4]
             box = x - width / 2, y - height / 2, x + width / 2, y + height / 2
         if max(shares) > _MAX_SHARE or min(shares) < 1 - _MAX_SHARE:
@@ -112,6 +114,12 @@ def _boxes(path: str) -> Iterator[tuple[int, tuple[float, float, float, float]]]
                 "picture, 0 to 1; divide pixels by its width and height"
             )
         yield int(kind), box
+
+
+def _around_landmarks(shares: list[float]) -> bool:
+    """Whether numbers are a box and five landmarks within it, as face detectors have them, and no seven corners."""
+    x, y, width, height, *points = shares
+    return all(2 * abs(px - x) <= width for px in points[::2]) and all(2 * abs(py - y) <= height for py in points[1::2])
 
 
 def _names(root: Folder) -> dict[int, str]:

@@ -6,6 +6,7 @@ import lzma
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,11 +61,20 @@ def keep_records(planned: Sequence[StudyRun], output: Path) -> list[StudyRun]:
                     temporary.write_bytes(_packed((run.folder / PREDICTIONS).read_text(), run.line == "a"))
             metrics = (run.folder / METRICS).read_text()
             rounded = json.loads(metrics, parse_float=lambda number: round(float(number), 6))
+            if run.line != "a":
+                rounded["evaluations"] = _validation_alone(rounded.get("evaluations", {}))
             write_short_json(kept / METRICS, rounded)  # last: with it the record is a finished run's
         recorded = dataclasses.replace(run, folder=kept)
         if recorded.finished:
             finished.append(recorded)
     return finished
+
+
+def _validation_alone(evaluations: dict[str, Any]) -> dict[str, Any]:
+    """What comparisons of variations read: validation, single view; the whole of evaluations without it."""
+    if "single" not in evaluations.get("validation", {}):
+        return evaluations
+    return {"validation": {"single": evaluations["validation"]["single"]}}
 
 
 def _packed(predictions: str, confidences: bool) -> bytes:

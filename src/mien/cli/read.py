@@ -16,6 +16,7 @@ import argparse
 import os
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,6 +146,7 @@ def _many(args: argparse.Namespace) -> int:
     from mien.cli.read_video import read_videos
     from mien.cli.records import Outcome, csv_columns, open_writer
     from mien.cli.resume import Finished, finished
+    from mien.cli.resume_check import check_settings
     from mien.cli.table import printable
 
     many = len(args.inputs) > 1 or (args.inputs[0] != "-" and os.path.isdir(args.inputs[0]))
@@ -170,7 +172,8 @@ def _many(args: argparse.Namespace) -> int:
     targets += [target for film in films for target in outputs.in_folders(film.place).targets()]
     refuse_inputs(targets, args.inputs)
     check_outputs(targets, args.overwrite or args.resume)
-    done = finished(args.output, kind, columns, reader.model.name) if args.resume else Finished()
+    check = partial(check_settings, args.output, kind, reader, options, args.cropped)
+    done = finished(args.output, kind, columns, reader.model.name, check) if args.resume else Finished()
     progress = Progress(total, "pictures", len(done.names), args.quiet or not many, alone=bool(args.output))
 
     def complain(message: str) -> None:

@@ -168,7 +168,7 @@ class Reader:
     def explain(self, face: Face, emotion: str | None = None) -> Explanation:
         """Which pixels of a face spoke for its emotion, or for another one. See mien.inference.occlusion."""
         require_face(face)
-        return explain_crop(self.model, face.crop, emotion or face.emotion)
+        return explain_crop(self.model, face.crop, emotion or face.emotion, self.flip)
 
     def detect_and_crop(self, source: S, already_cropped: bool = False, keep: bool = False) -> PreparedImage[S]:
         """First half of reading, a picture at a time: decode, find, cut. `classify_batch` is the second, many at a
@@ -245,10 +245,19 @@ def classify(crops: ArrayLike, *, model: str | Path = "default", flip: bool = Fa
     return open_model(model).classify(crops, flip)
 
 
-def explain(face: Face, emotion: str | None = None) -> Explanation:
-    """Which pixels of a face spoke for its emotion, or for another one. See mien.inference.occlusion."""
+def explain(face: Face, emotion: str | None = None, *, flip: bool = False) -> Explanation:
+    """Which pixels of a face spoke for its emotion, or for another one. See mien.inference.occlusion.
+
+    flip: as it was read; a Reader's own `explain` knows it.
+    """
     require_face(face)
-    return explain_crop(open_model(face.model), face.crop, emotion or face.emotion)
+    _require_bool("flip", flip)
+    return explain_crop(open_model(face.model), face.crop, emotion or face.emotion, bool(flip))
+
+
+def _require_bool(parameter: str, value: object) -> None:
+    """Raise MienError unless `value` is True or False."""
+    require(isinstance(value, (bool, np.bool_)), parameter, repr(value), "True or False")
 
 
 def _is_one_picture(sources: Any) -> bool:

@@ -190,8 +190,9 @@ class Batcher:
         prepared = self.reader.detect_and_crop(self.decoder.decode(data, notes), True, keep=False)
         model = self.reader.model
         if not emotion:
-            emotion = model.classes[int(model.classify(prepared.crops[0])[0].argmax())]
-        return explain_crop(model, prepared.crops[0], emotion), own_words("; ".join(notes), data) or None
+            emotion = model.classes[int(self.reader.classify(prepared.crops[0])[0].argmax())]
+        explanation = explain_crop(model, prepared.crops[0], emotion, self.reader.flip)
+        return explanation, own_words("; ".join(notes), data) or None
 
     def _submit(self, pictures: Sequence[Any]) -> "Future[list[ReadResult[Any]]]":
         """Have the faces classified: in a batch with others', or here and now where batches are off."""

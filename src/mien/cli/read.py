@@ -287,15 +287,11 @@ def _kind(args: argparse.Namespace) -> str:
 
 def _reader(args: argparse.Namespace) -> "Reader":
     from mien.data.image import MAX_PIXELS
-    from mien.inference.detector import MIN_SCORE
     from mien.inference.reader import Reader
 
-    min_score = MIN_SCORE if args.min_score is None else args.min_score
-    if not 0 <= min_score <= 1:
-        raise MienError(f"--min-score is a number from 0 to 1, not {min_score:g}")
     max_pixels = MAX_PIXELS if args.max_pixels is None else _count(args.max_pixels)
     threads = 1 if args.threads is None else args.threads
-    return Reader(args.model, threads=threads, flip=args.flip, max_pixels=max_pixels, min_score=min_score)
+    return Reader(args.model, threads=threads, flip=args.flip, max_pixels=max_pixels, min_score=args.min_score)
 
 
 def _count(text: str) -> int:

@@ -90,6 +90,11 @@ def test_crops_come_on_demand_and_can_be_explained(client: TestClient) -> None:
     assert client.post("/v1/explain?emotion=fear", content=crop).json()["emotion"] == "fear"
 
 
+def test_what_a_client_cannot_change_is_not_advised(client: TestClient) -> None:
+    detail = problem(client.post("/v1/read", content=png(Image.new("L", (1200, 1000)))), "unreadable-picture")["detail"]
+    assert detail == "this is 1200x1000, 1,200,000 pixels: the limit is 1,000,000; send a smaller one"
+
+
 def test_with_flip_read_classify_and_explain_say_the_same(tmp_path: Path) -> None:
     with client_of(tmp_path, flip=True) as client:
         (face,) = client.post("/v1/read?crops=true", content=PHOTO).json()["pictures"][0]["faces"]

@@ -103,6 +103,7 @@ def _run(args: argparse.Namespace) -> int:
         raise MienError("--explain shows its heat maps in annotated pictures; give --annotate OUT too")
     if args.resume and args.overwrite:
         raise MienError("--resume goes on with FILE and --overwrite replaces it; leave one of them out")
+    _refuse_unused(args)
     if args.engine == "ray":
         return _with_ray(args)
     if args.resume and not args.output:
@@ -127,6 +128,18 @@ def _run(args: argparse.Namespace) -> int:
             raise MienError(f"--shard takes a part of a folder or a list of files; {args.inputs[0]} is one")
         return read_part(args, args.shard, _kind(args), lambda: _many(args))
     return _one_video(args) if videos and len(args.inputs) == 1 else _many(args)
+
+
+def _refuse_unused(args: argparse.Namespace) -> None:
+    """Raise MienError for options that would do nothing."""
+    from mien.inference.video_source import CAMERA
+
+    if args.ray_address and args.engine != "ray":
+        raise MienError("--ray-address is for --engine ray; add that, or leave the address out")
+    if args.no_view and not args.inputs[0].startswith(CAMERA):
+        raise MienError(f"--no-view is for a camera; {args.inputs[0]} is none")
+    if args.overwrite and not (args.output or args.annotate or args.timeline):
+        raise MienError("--overwrite replaces the file of -o, --annotate or --timeline; give one of them too")
 
 
 def _with_ray(args: argparse.Namespace) -> int:

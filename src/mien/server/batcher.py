@@ -249,7 +249,13 @@ def _set(future: "Future[Any]", outcome: Any) -> None:
 
 def unreadable(error: MienError, data: bytes) -> str:
     """A picture's error as a client should see it: without the server's words for the source."""
-    return own_words(str(error), data).split("; raise it with")[0]
+    return for_client(own_words(str(error), data))
+
+
+def for_client(text: str) -> str:
+    """An error without the advice that only who runs the server can follow."""
+    what, found, _ = text.partition("; raise max_pixels")
+    return f"{what}; send a smaller one" if found else text
 
 
 def own_words(text: str, data: bytes) -> str:

@@ -98,6 +98,11 @@ def test_a_detector_of_ones_own_is_checked() -> None:
     for wrong in ([(0, 0, float("nan"), 9)], [(0, 0, 9)], [(0, 0, 9, 0)], "text", [(1, 2, 3, 4), (1, 2)]):
         with pytest.raises(MienError, match="detector"):
             found(wrong)
+    scored = [(*small, 0.7), (*large, 0.95)]
+    assert len(found(scored)) == 2
+    (face,) = Reader(detector=lambda picture: scored, min_score=0.9).read(portrait())
+    assert face.box == large
+    assert len(Reader(detector=lambda picture: [small], min_score=0.9).read(portrait())) == 1  # without a score
     with pytest.raises(MienError, match="several"):
         next(reader().read_many("photo.jpg"))  # type: ignore[arg-type]
 

@@ -72,6 +72,19 @@ def test_a_face_that_nothing_speaks_for_has_no_heat(tmp_path: Path) -> None:
     assert explanation.probability_drop == 0
 
 
+def test_an_explanation_is_of_the_views_by_which_the_face_was_read() -> None:
+    flipping = mien.Reader(reader().model.path, flip=True)
+    (face,) = flipping.read(portrait())
+    for explanation in (flipping.explain(face), mien.explain(face, flip=True)):
+        assert explanation.probability == pytest.approx(face.confidence, abs=1e-9)
+    assert abs(mien.explain(face).probability - face.confidence) > 1e-4
+    mirrored = replace(face, crop=np.ascontiguousarray(face.crop[:, ::-1]))
+    saliency = flipping.explain(mirrored).saliency
+    assert saliency == pytest.approx(flipping.explain(face).saliency[:, ::-1], abs=1e-3)
+    with pytest.raises(mien.MienError, match="flip"):
+        mien.explain(face, flip="no")  # type: ignore[arg-type]
+
+
 def test_explain_takes_a_face_and_gives_an_overlay() -> None:
     (face,) = reader().read(portrait())
     explanation = mien.explain(face)

@@ -8,6 +8,8 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +98,34 @@ def test_options_are_those_of_every_thread_and_may_come_from_numpy() -> None:
     for options in ({"flip": "no"}, {"find_turned": 1}, {"max_pixels": 0.5}, {"min_score": "a"}):
         with pytest.raises(MienError):
             mien.Reader(tiny_model(), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "call"),
+    [
+        *(
+            (name, partial(mien.Reader, tiny_model(), **{name: value}))
+            for name, value in {
+                "min_score": 1.01, "margin": 10, "flip": "yes", "threads": 0, "max_pixels": 0, "detector": 3,
+                "find_turned": 0, "untrusted": "x",
+            }.items()
+        ),
+        *(("model", partial(mien.load_model, name)) for name in ("nope", "", 3)),
+        ("threads", lambda: mien.load_model(tiny_model(), threads=0)),
+        ("emotion", lambda: mien.explain(reader().read(PORTRAIT)[0], "nope")),
+        ("face", lambda: mien.explain("x")),  # type: ignore[arg-type]
+        ("crops", lambda: mien.classify("x", model=tiny_model())),
+        ("flip", lambda: mien.classify([], model=tiny_model(), flip="no")),  # type: ignore[arg-type]
+        ("sources", lambda: list(reader().read_many(None))),  # type: ignore[arg-type]
+        ("already_cropped", lambda: mien.read(PORTRAIT, model=tiny_model(), already_cropped="x")),  # type: ignore[arg-type]
+        ("already_cropped", lambda: list(reader().stream([PORTRAIT], already_cropped=1))),  # type: ignore[arg-type]
+    ],
+)  # fmt: skip
+def test_an_error_knows_the_parameter_that_it_is_about(parameter: str, call: Callable[[], object]) -> None:
+    with pytest.raises(mien.MienError) as error:
+        call()
+    assert error.value.parameter == parameter
+    assert parameter in str(error.value)
 
 
 def test_what_is_no_list_of_pictures_or_no_face_is_said(tmp_path: Path) -> None:

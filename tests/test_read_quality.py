@@ -154,7 +154,11 @@ def test_faces_go_into_a_table() -> None:
     assert (table[["x", "y", "w", "h"]].to_numpy() == np.array([face.box for face in faces])).all()
     assert mien.to_frame(reader().read_many(pictures))["picture"].tolist() == [0, 2, 2]
     assert len(mien.to_frame(reader().stream(pictures))["source"]) == 3
-    assert len(mien.to_frame([])) == 0
+    for nothing in ([], [[]]):
+        assert list(mien.to_frame(nothing)) == ["emotion", "confidence", "x", "y", "w", "h", "score"]
+    for value in (None, faces[0], "abc", [faces[0], 3], [None], 3):
+        with pytest.raises(mien.MienError, match="face"):
+            mien.to_frame(value)
     face = faces[0]
     change = dict.fromkeys(face.probabilities, 0.1)
     tracker = Tracker()

@@ -121,6 +121,16 @@ def test_a_part_that_was_killed_goes_on_and_one_that_is_done_is_left_alone(
     assert part.read_bytes() == expected
 
 
+def test_a_killed_part_in_parquet_leaves_nothing_behind_once_it_is_read_again(
+    run: Run, album: Path, tmp_path: Path
+) -> None:
+    left, other = tmp_path / ".out-1-of-2-0123abcd.parquet", tmp_path / ".out-2-of-2-0123abcd.parquet"
+    left.write_bytes(b"half")
+    other.write_bytes(b"another job's")
+    assert read(run, album, "-o", tmp_path / "out.parquet", "--shard", "1/2", "--resume") in (0, 1)
+    assert [left.exists(), other.exists()] == [False, True]
+
+
 def test_every_name_falls_to_one_shard() -> None:
     names = [f"folder/{i}.jpg" for i in range(500)]
     counts = [sum(Shard(number, 5).owns(name) for name in names) for number in range(1, 6)]

@@ -90,6 +90,22 @@ def test_crops_come_on_demand_and_can_be_explained(client: TestClient) -> None:
     assert client.post("/v1/explain?emotion=fear", content=crop).json()["emotion"] == "fear"
 
 
+def test_what_a_client_cannot_change_is_not_advised(client: TestClient) -> None:
+    detail = problem(client.post("/v1/read", content=png(Image.new("L", (1200, 1000)))), "unreadable-picture")["detail"]
+    assert detail == "this is 1200x1000, 1,200,000 pixels: the limit is 1,000,000; send a smaller one"
+
+
+def test_with_flip_read_classify_and_explain_say_the_same(tmp_path: Path) -> None:
+    with client_of(tmp_path, flip=True) as client:
+        (face,) = client.post("/v1/read?crops=true", content=PHOTO).json()["pictures"][0]["faces"]
+        crop = base64.b64decode(face["crop"])
+        (classified,) = client.post("/v1/classify", content=crop).json()["faces"]
+        explanation = client.post("/v1/explain", content=crop).json()
+    assert explanation["emotion"] == classified["emotion"] == face["emotion"]
+    assert explanation["probability"] == pytest.approx(face["confidence"], abs=1e-6)
+    assert classified["confidence"] == pytest.approx(face["confidence"], abs=1e-6)
+
+
 def test_an_unknown_emotion_or_two_faces_cannot_be_explained(client: TestClient) -> None:
     assert "angry, disgust" in problem(client.post("/v1/explain?emotion=joy", content=PHOTO), "bad-request")["detail"]
     problem(client.post("/v1/explain", files=[("p", ("a", PHOTO)), ("p", ("b", PHOTO))]), "bad-request")

@@ -100,6 +100,16 @@ def test_workers_answer_together_and_count_together(tmp_path: Path) -> None:
         assert sums == {"12"}
 
 
+@pytest.mark.parametrize("words", [("--token", ""), ("--token=",), ("--allow-host", "http://faces.example")])
+def test_a_token_that_is_empty_and_an_address_as_a_name_are_refused(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", *words, "--port", "0"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert words[0].rstrip("=") in err
+
+
 def test_an_open_address_warns_unless_there_is_a_token(tmp_path: Path) -> None:
     with process(tmp_path, "--host", "0.0.0.0") as (_, port, said):
         assert "mien: warning: 0.0.0.0 is open to other machines" in said

@@ -196,7 +196,7 @@ def test_names_of_settings_of_0_1_are_read_with_a_line_that_says_the_new_ones() 
     [{"workers": 0}, {"port": 70000}, {"timeout": 0}, {"max_batch_delay_ms": float("nan")}, {"cors": ("*",)},
     {"cors": ("a.example",)},
      {"root_path": "/a?b"}, {"root_path": "/../a"}, {"token": "a b"}, {"max_faces": 0}, {"max_concurrent": 0},
-     {"token": "ä"}],
+     {"token": "ä"}, {"hosts": ("http://faces.example",)}, {"hosts": ("",)}, {"hosts": ("a.example:80",)}],
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_refused_in_one_line(bad: dict) -> None:
     with pytest.raises(MienError) as error:

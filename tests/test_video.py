@@ -23,7 +23,18 @@ from mien.inference.video import open_video, read_frames
 from mien.inference.video_clock import Clock
 from mien.inference.video_source import is_video
 from mien.inference.video_writer import open_video_writer
-from read_fixtures import PORTRAIT, Run, held_face, make_film, portrait, reader, reading, tiny_model, write_film
+from read_fixtures import (
+    PORTRAIT,
+    Run,
+    encoded,
+    held_face,
+    make_film,
+    portrait,
+    reader,
+    reading,
+    tiny_model,
+    write_film,
+)
 
 HELD = [0.0, *(3 + i / 25 for i in range(25))]  # one picture for 3 s, then 25 frames per second
 VARIABLE = [*(i / 5 for i in range(15)), *(3 + i / 25 for i in range(25))]  # 5 frames per second, then 25
@@ -444,6 +455,24 @@ def test_resume_reads_a_half_read_film_again(run: Run, kind: str, mixed: Path, t
     assert output.read_bytes() == whole
 
 
+def test_subtitles_and_further_pictures_that_are_left_out_are_named(run: Run, mixed: Path, tmp_path: Path) -> None:
+    text, both = tmp_path / "words.srt", tmp_path / "both.mkv"
+    text.write_text("1\n00:00:00,000 --> 00:00:00,500\nhello\n")
+    with av.open(str(mixed / "b.mp4")) as film, av.open(str(text)) as words, av.open(str(both), "w") as target:
+        pictures = [target.add_stream_from_template(film.streams.video[0]) for _ in range(2)]
+        subtitles = [target.add_stream_from_template(words.streams[0])]
+        for source, streams in ((words, subtitles), (film, pictures)):
+            for packet in source.demux():
+                for stream in streams if packet.size else ():
+                    copy = av.Packet(bytes(packet))
+                    copy.pts, copy.dts, copy.time_base, copy.stream = packet.pts, packet.dts, packet.time_base, stream
+                    target.mux(copy)
+    code, _, err = run(both)
+    assert (code, err.count("\n"), "#0 mpeg4 is read, and not #1 mpeg4" in err) == (0, 1, True), err
+    code, _, err = run(both, "--annotate", tmp_path / "out.mp4")
+    assert (code, err.count("\n"), "#2 subrip" in err) == (0, 2, True), err
+
+
 def test_films_are_known_by_suffix_or_contents(run: Run, mixed: Path, tmp_path: Path) -> None:
     for name in ("a.VOB", "a.mxf", "a.insv", "a.m2ts", "a.3gp", "a.wmv", "camera:0"):
         assert is_video(name)
@@ -451,7 +480,14 @@ def test_films_are_known_by_suffix_or_contents(run: Run, mixed: Path, tmp_path: 
         assert not is_video(name)
     shutil.copy(mixed / "b.mp4", tmp_path / "no suffix")
     shutil.copy(mixed / "trip" / "c.MKV", tmp_path / "film.dat")
-    assert run(tmp_path / "no suffix", tmp_path / "film.dat")[0] == 0
+    shutil.copy(mixed / "b.mp4", tmp_path / "film.jpg")
+    assert run(tmp_path / "no suffix", tmp_path / "film.dat", tmp_path / "film.jpg")[0] == 0
+    assert run(tmp_path / "film.jpg", "--every", "0.5s")[0] == 0
+    portrait().save(tmp_path / "still.gif")
+    still = bytearray((tmp_path / "still.gif").read_bytes())
+    still[188] = 0x47  # as a transport stream would have it
+    (tmp_path / "still.gif").write_bytes(still)
+    assert not is_video(str(tmp_path / "still.gif"))
 
 
 @pytest.mark.parametrize(

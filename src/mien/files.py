@@ -14,6 +14,7 @@ from typing import Any
 from mien.errors import MienError
 
 MAX_NAME_LENGTH = 500  # characters of a name that messages repeat whole
+STEM_LENGTH = 40  # characters of a name that its temporary file repeats
 
 
 @contextmanager
@@ -26,7 +27,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if not path.name:
         raise MienError(f"cannot write {path}: it is a folder; give the name of a file in it")
-    temporary = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}{path.suffix}")
+    temporary = path.with_name(f".{path.stem[:STEM_LENGTH]}-{secrets.token_hex(4)}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Opened with 0o666, the file gets what the process's umask leaves, as any new file does.
@@ -52,6 +53,16 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         _flush(path.parent)  # the new name itself
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove the temporary files that killed writers of `path` left beside it. For files with one writer at a time."""
+    if len(path.stem) > STEM_LENGTH:  # those of other files may have the same beginning
+        return
+    name = re.compile(rf"\.{re.escape(path.stem)}-[0-9a-f]{{8}}{re.escape(path.suffix)}")
+    for other in path.parent.iterdir() if path.parent.is_dir() else ():
+        if name.fullmatch(other.name):
+            other.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
     if args.output.exists() and not args.overwrite:
         raise MienError(f"{args.output} exists; replace it with --overwrite")
     for model in args.models:
-        resolve(model)  # before the data are read
+        resolve(model, None)  # before the data are read
     changes = {name: value for name in FIELDS if name != "name" and (value := getattr(args, name, None)) is not None}
     chosen = recipe(args.recipe, **{**changes, "teacher": ""})
     with Steps("mien distill-views") as steps:

@@ -16,6 +16,7 @@ import argparse
 import os
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,7 @@ def _run(args: argparse.Namespace) -> int:
         raise MienError("--explain shows its heat maps in annotated pictures; give --annotate OUT too")
     if args.resume and args.overwrite:
         raise MienError("--resume goes on with FILE and --overwrite replaces it; leave one of them out")
+    _refuse_unused(args)
     if args.engine == "ray":
         return _with_ray(args)
     if args.resume and not args.output:
@@ -128,6 +130,18 @@ def _run(args: argparse.Namespace) -> int:
     return _one_video(args) if videos and len(args.inputs) == 1 else _many(args)
 
 
+def _refuse_unused(args: argparse.Namespace) -> None:
+    """Raise MienError for options that would do nothing."""
+    from mien.inference.video_source import CAMERA
+
+    if args.ray_address and args.engine != "ray":
+        raise MienError("--ray-address is for --engine ray; add that, or leave the address out")
+    if args.no_view and not args.inputs[0].startswith(CAMERA):
+        raise MienError(f"--no-view is for a camera; {args.inputs[0]} is none")
+    if args.overwrite and not (args.output or args.annotate or args.timeline):
+        raise MienError("--overwrite replaces the file of -o, --annotate or --timeline; give one of them too")
+
+
 def _with_ray(args: argparse.Namespace) -> int:
     from mien.cli.read_ray import check_arguments, read_collection
 
@@ -145,6 +159,7 @@ def _many(args: argparse.Namespace) -> int:
     from mien.cli.read_video import read_videos
     from mien.cli.records import Outcome, csv_columns, open_writer
     from mien.cli.resume import Finished, finished
+    from mien.cli.resume_check import check_settings
     from mien.cli.table import printable
 
     many = len(args.inputs) > 1 or (args.inputs[0] != "-" and os.path.isdir(args.inputs[0]))
@@ -170,7 +185,8 @@ def _many(args: argparse.Namespace) -> int:
     targets += [target for film in films for target in outputs.in_folders(film.place).targets()]
     refuse_inputs(targets, args.inputs)
     check_outputs(targets, args.overwrite or args.resume)
-    done = finished(args.output, kind, columns, reader.model.name) if args.resume else Finished()
+    check = partial(check_settings, args.output, kind, reader, options, args.cropped)
+    done = finished(args.output, kind, columns, reader.model.name, check) if args.resume else Finished()
     progress = Progress(total, "pictures", len(done.names), args.quiet or not many, alone=bool(args.output))
 
     def complain(message: str) -> None:
@@ -284,15 +300,11 @@ def _kind(args: argparse.Namespace) -> str:
 
 def _reader(args: argparse.Namespace) -> "Reader":
     from mien.data.image import MAX_PIXELS
-    from mien.inference.detector import MIN_SCORE
     from mien.inference.reader import Reader
 
-    min_score = MIN_SCORE if args.min_score is None else args.min_score
-    if not 0 <= min_score <= 1:
-        raise MienError(f"--min-score is a number from 0 to 1, not {min_score:g}")
     max_pixels = MAX_PIXELS if args.max_pixels is None else _count(args.max_pixels)
     threads = 1 if args.threads is None else args.threads
-    return Reader(args.model, threads=threads, flip=args.flip, max_pixels=max_pixels, min_score=min_score)
+    return Reader(args.model, threads=threads, flip=args.flip, max_pixels=max_pixels, min_score=args.min_score)
 
 
 def _count(text: str) -> int:

@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,12 +22,19 @@ class Finished:
     failed: int = 0
 
 
-def finished(path: Path, kind: str, columns: Sequence[str], model: str) -> Finished:
+def finished(
+    path: Path,
+    kind: str,
+    columns: Sequence[str],
+    model: str,
+    check: Callable[[frozenset[str]], None] = lambda names: None,
+) -> Finished:
     """Read what `path` holds, and cut off what a killed writer left half-written at its end.
 
     Nothing is cut off that is not the beginning of a record; but where the last records are those of a film, that film
-    may be half-read: they are cut off, and it is read again. columns: of CSV, as they should be. Raises MienError where
-    the file is of another kind, from another model, or damaged before its end.
+    may be half-read: they are cut off, and it is read again. columns: of CSV, as they should be. check: called with
+    the names before anything is cut off; it may raise. Raises MienError where the file is of another kind, from another
+    model, or damaged before its end.
     """
     if kind not in ("jsonl", "csv"):
         raise MienError("--resume needs an output that grows line by line: -o FILE.jsonl or -o FILE.csv")
@@ -36,6 +43,7 @@ def finished(path: Path, kind: str, columns: Sequence[str], model: str) -> Finis
     try:
         with open(path, "r+b") as file:
             found, end = _jsonl(file, path, model) if kind == "jsonl" else _csv(file, path, columns, model)
+            check(found.names)
             file.truncate(end)
     except OSError as error:
         raise MienError(f"cannot continue {path}: {error.strerror}") from error
@@ -83,10 +91,10 @@ def _csv(file: BinaryIO, path: Path, columns: Sequence[str], model: str) -> tupl
     names, failed, end = set(), 0, 0
     group, rows = ("", ""), 0  # the picture, or frame of a film, whose rows are being counted
     film, film_start = "", 0  # the film whose rows stand last, and where they begin
-    for number, (record, length, whole) in enumerate(_csv_records(file)):
+    for number, (record, length, whole) in enumerate(csv_records(file)):
         if number == 0:
             if record != list(columns):
-                raise MienError(f"{path} has other columns than this model's; choose another -o")
+                raise MienError(f"{path} {_other_columns(record, columns)}")
             end = length
             continue
         if not whole or len(record) != len(columns) or not record[columns.index("faces")].isdecimal():
@@ -111,7 +119,26 @@ def _csv(file: BinaryIO, path: Path, columns: Sequence[str], model: str) -> tupl
     return Finished(frozenset(names - {film}), failed), film_start if film else end
 
 
-def _csv_records(file: BinaryIO) -> Iterator[tuple[list[str], int, bool]]:
+def _other_columns(found: Sequence[str], columns: Sequence[str]) -> str:
+    """Why the columns of an output are not those of today, and what to do."""
+    if "source" not in found or "faces" not in found:
+        return "is no file of mien; choose another -o"
+    changes, today = (any(name.startswith("change_") for name in names) for names in (found, columns))
+    if {name for name in found if name.startswith("p_")} != {name for name in columns if name.startswith("p_")}:
+        return "was written with a model of other classes; choose another -o, or that --model"
+    if "width" not in found:
+        return "is of a single film or camera, which --resume does not go on with; choose another -o"
+    if ("time" in found) != ("time" in columns):
+        then, now = ("films", "none") if "time" in found else ("no films", "some")
+        return (
+            f"was written for {then}, and there are {now} now: give the same inputs, or another -o (.jsonl takes both)"
+        )
+    if changes != today:
+        return f"was written {'with' if changes else 'without'} --baseline; give the same, or choose another -o"
+    return "has other columns than this version of mien writes; choose another -o"
+
+
+def csv_records(file: BinaryIO) -> Iterator[tuple[list[str], int, bool]]:
     """Each CSV record, the length of the file up to its end, and whether its line is whole."""
     length, pending = 0, b""
     for line in file:

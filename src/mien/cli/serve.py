@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("who may use it").add_argument
     add("--port", type=int, default=8000, help="default 8000; 0: any that is free")
     add("--host", default="127.0.0.1", help="another address than this machine's own (127.0.0.1) opens it to others")
-    add("--token", default="", help="what clients must send as Authorization: Bearer TOKEN")
+    add("--token", help="what clients must send as Authorization: Bearer TOKEN")
     add("--allow-host", action="append", default=[], metavar="NAME", dest="hosts", help="a further name of the server")
     add("--cors", action="append", default=[], metavar="ORIGIN", help="let pages of this origin call the API")
     add("--root-path", default="", metavar="PATH", help="the prefix under which a proxy shows the server, as /faces")
@@ -83,6 +83,9 @@ def _serve(args: argparse.Namespace, busy: "Busy") -> None:
 
     if args.runs is not None and not os.path.isdir(args.runs):
         raise MienError(f"{{parameter}} {args.runs} is no folder; runs are made by mien train", parameter="runs")
+    if args.token == "":  # of a shell variable that is not set, perhaps
+        message = "{parameter} is empty, which would let everybody in; give a token, or leave the option out"
+        raise MienError(message, parameter="token")
     if args.threads is not None:
         require(args.threads >= 1, "threads", args.threads, "1 or more, or left out: as many as there are cores")
     given = {name: value for name, value in vars(args).items() if value is not None}

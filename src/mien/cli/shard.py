@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.errors import MienError
+from mien.files import remove_abandoned
 
 KINDS = ("csv", "jsonl", "parquet")
 _PART = re.compile(r"(?P<stem>.+)-(?P<number>[0-9]{1,6})-of-(?P<of>[0-9]{1,6})(?P<unfinished>\.unfinished)?")
@@ -69,6 +70,7 @@ def read_part(args: argparse.Namespace, shard: Shard, kind: str, read: Callable[
             raise MienError(f"{part} exists; replace it with --overwrite")
     if kind == "parquet":  # appears when it is whole: there is nothing to go on with
         args.output, args.resume = part, False
+        remove_abandoned(part)
     else:
         args.output = shard.part(args.output, unfinished=True)
     code = read()

@@ -86,9 +86,11 @@ def open_detector(
     return Detector(session, min_score, find_turned)
 
 
-def checked_detector(detector: Callable[[NDArray[np.uint8]], Any]) -> Callable[[Image.Image], Detections]:
+def checked_detector(
+    detector: Callable[[NDArray[np.uint8]], Any], min_score: float | None = None
+) -> Callable[[Image.Image], Detections]:
     """A caller's own detector, what it gives checked: rows x, y, width, height, then none, a score, or landmarks and
-    score."""
+    score. min_score: leave out what scores less; what has no score stays."""
 
     def detect_with_it(image: Image.Image) -> Detections:
         answer = detector(np.asarray(image))
@@ -104,6 +106,8 @@ def checked_detector(detector: Callable[[NDArray[np.uint8]], Any]) -> Callable[[
             raise MienError("the detector gave a face without width or height")
         x, y, w, h = rows[:, :4].T
         rows = rows[(x < image.width) & (y < image.height) & (x + w > 0) & (y + h > 0)]
+        if min_score is not None and rows.shape[1] > 4:
+            rows = rows[rows[:, -1] >= min_score]
         landmarks = rows[:, 4:14].reshape(-1, 5, 2) if rows.shape[1] == 15 else None
         return Detections.of(rows[:, :4], landmarks, rows[:, -1] if rows.shape[1] > 4 else None).largest_first()
 

@@ -92,7 +92,8 @@ def to_frame(faces: Iterable[Any]) -> "pandas.DataFrame":
     confidence, p_CLASS for each class, x, y, w, h, score, and size, sharpness, brightness, contrast, tilt,
     turned, cut; of films, id, of their frames, time, and where a baseline was taken, change_CLASS for each class behind
     those of p_CLASS.
-    Raises MienError where pandas is not installed.
+    Without any face the table is empty, and its columns are emotion, confidence, x, y, w, h, score. Raises MienError
+    for other values, and where pandas is not installed.
     """
     try:
         import pandas
@@ -101,14 +102,16 @@ def to_frame(faces: Iterable[Any]) -> "pandas.DataFrame":
             "to_frame needs pandas (pip install pandas); without it: [face.to_dict() for face in faces]"
         ) from error
     rows = []
-    for number, item in enumerate(faces):
+    for number, item in enumerate(_listed(faces)):
         if isinstance(item, Face):
             rows.append(_row(item))
         elif hasattr(item, "faces"):
             where = {"source": item.source} if hasattr(item, "source") else {"time": item.time}
             rows += [{**where, **_row(face)} for face in item.faces]
         else:
-            rows += [{"picture": number, **_row(face)} for face in item]
+            rows += [{"picture": number, **_row(face)} for face in _listed(item)]
+    if not rows:
+        return pandas.DataFrame(columns=["emotion", "confidence", *"xywh", "score"])
     frame = pandas.DataFrame(rows)
     return frame.drop(columns=[name for name in frame if name.startswith("change_") and frame[name].isna().all()])
 
@@ -116,10 +119,20 @@ def to_frame(faces: Iterable[Any]) -> "pandas.DataFrame":
 def require_face(face: object) -> None:
     """Raise MienError unless this is a Face."""
     if not isinstance(face, Face):
-        raise MienError(f"give one Face, such as mien.read(picture)[0], not a value of type {type(face).__name__}")
+        message = f"give one Face, such as mien.read(picture)[0], not a value of type {type(face).__name__}"
+        raise MienError(message, parameter="face")
+
+
+def _listed(faces: Any) -> Iterable[Any]:
+    if isinstance(faces, (str, bytes, Face)) or not hasattr(faces, "__iter__"):
+        what = "one Face" if isinstance(faces, Face) else f"a value of type {type(faces).__name__}"
+        message = f"to_frame takes a list of faces as {{parameter}}, such as mien.read(picture), not {what}"
+        raise MienError(message, parameter="values")
+    return faces  # type: ignore[no-any-return]
 
 
 def _row(face: Face) -> dict[str, Any]:
+    require_face(face)
     quality = face.quality.to_dict() if face.quality else {}
     quality.pop("flags", None)
     identity = {"id": face.id} if hasattr(face, "id") else {}

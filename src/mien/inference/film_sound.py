@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import MienWarning
-from mien.inference.video import Video
+from mien.inference.video import Video, track
 from mien.inference.video_clock import MAX_JUMP
 from mien.inference.video_packets import Splices
 from mien.inference.video_source import open_container
@@ -66,8 +66,8 @@ class Sound:
             return
         others = [each for each in self._input.streams.audio if each.index != source.index]
         if others:
-            left = ", ".join(_track(each) for each in others)
-            text = f"{self._video.name} has further audio tracks: {_track(source)} is kept, and not {left}"
+            left = ", ".join(track(each) for each in others)
+            text = f"{self._video.name} has further audio tracks: {track(source)} is kept, and not {left}"
             warnings.warn(text, MienWarning, stacklevel=2)
         self._encodes = self._avi or not _holds(self._output.format.name, source)
         if not self._encodes:
@@ -269,11 +269,3 @@ def _padding(codec: str, rate: int, layout: str) -> int:
     packets = [*trial.encode(frame), *trial.encode(None)]
     first = packets[0].pts if packets else None
     return max(0, -round(first * packets[0].time_base * rate)) if first is not None else 0
-
-
-def _track(stream: "AudioStream") -> str:
-    """How an audio track is named: its number, codec and language."""
-    language = stream.metadata.get("language", "")
-    return " ".join(
-        filter(None, (f"#{stream.index}", stream.codec.canonical_name if stream.codec_context else "", language))
-    )

@@ -175,18 +175,21 @@ def check_faces(faces: ArrayLike, size: int) -> NDArray[np.uint8]:
     try:
         array = np.asarray(faces)
     except ValueError as error:
-        raise MienError("the crops differ in size; give one array (N, H, W) of uint8") from error
+        raise MienError(
+            "the {parameter} differ in size; give one array (N, H, W) of uint8", parameter="crops"
+        ) from error
     shape = array.shape
     if array.ndim == 1 and len(array) == 0:
         return np.empty((0, size, size), np.uint8)
     if array.dtype != np.uint8:
-        raise MienError(f"crops must be uint8 (0..255), not {array.dtype} {shape}")
+        raise MienError(f"{{parameter}} must be uint8 (0..255), not {array.dtype} {shape}", parameter="crops")
     if array.ndim == 4 and shape[3] == 1:
         array = array[..., 0]
     if array.ndim == 2:
         array = array[None]
     if array.ndim != 3 or 0 in array.shape[1:] or (array.shape[2] in (3, 4) and array.shape[1] > 4):
-        raise MienError(f"crops of shape {shape} are not gray faces (N, H, W); for color pictures use mien.read")
+        message = f"{{parameter}} of shape {shape} are not gray faces (N, H, W); for color pictures use mien.read"
+        raise MienError(message, parameter="crops")
     if array.shape[1:] != (size, size):
         squares = [to_square_gray(Image.fromarray(face), size) for face in array]
         array = np.array(squares, np.uint8).reshape(-1, size, size)

@@ -78,17 +78,20 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: name != DEFAULT))
 
 
-def resolve(source: str | Path = "default") -> Path:
+def resolve(source: str | Path = "default", parameter: str | None = "model") -> Path:
     """The file of a trained model: a shipped model's name ("default", "hybrid", ...), a run folder, an .onnx file, or
     hf:OWNER/NAME@REVISION, which is fetched from a hub (mien.inference.hub).
 
-    A shipped name comes before a file or folder of that name; write ./hybrid for those. Raises MienError where there is
-    none.
+    A shipped name comes before a file or folder of that name; write ./hybrid for those. Raises MienError, about the
+    parameter, where there is none.
     """
     if not isinstance(source, (str, Path)):
-        raise MienError(f"a model is a name or a path, not {source!r}", parameter="model")
+        raise MienError(f"a model is a name or a path, not {source!r}", parameter=parameter)
     names = shipped()
     name = str(source)
+    choices = ", ".join(names) or "none in this copy of mien"
+    if not name:
+        raise MienError(f"no model: its name is empty; give a shipped one ({choices}) or a path", parameter=parameter)
     if name == "default":
         name = DEFAULT if DEFAULT in names or not names else names[0]
     if name in names:
@@ -103,9 +106,10 @@ def resolve(source: str | Path = "default") -> Path:
     if os.path.isdir(path):
         if os.path.isfile(path / "model.onnx"):
             return path / "model.onnx"
-        raise MienError(f"no model in {path}: the folder holds no model.onnx; give that of a finished run")
-    choices = ", ".join(names) or "none in this copy of mien"
-    raise MienError(f"no model '{source}': it is neither a shipped model ({choices}) nor a run folder nor a model file")
+        message = f"no model in {path}: the folder holds no model.onnx; give that of a finished run"
+        raise MienError(message, parameter=parameter)
+    message = f"no model '{source}': it is neither a shipped model ({choices}) nor a run folder nor a model file"
+    raise MienError(message, parameter=parameter)
 
 
 def read_info(source: str | Path = "default", threads: int = 1) -> ModelInfo:

@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 
 from mien.errors import MienError
 from mien.inference.face import png_base64
-from mien.inference.model import Model, softmax
+from mien.inference.model import Model
 
 STEPS = 12  # covers along each side: 144 covered faces are classified together
 SPREAD = 0.11  # of a cover, standard deviation as a fraction of the face's side: about an eye or half a mouth
@@ -46,10 +46,12 @@ class Explanation:
         return f'<img alt="saliency" src="data:image/png;base64,{png_base64(self.overlay)}"><div>{words}</div>'
 
 
-def explain_crop(model: Model, crop: NDArray[Any], emotion: str) -> Explanation:
-    """Explain one gray face (S, S) uint8, as the model sees it. Raises MienError for a class it does not know."""
+def explain_crop(model: Model, crop: NDArray[Any], emotion: str, flip: bool = False) -> Explanation:
+    """Explain one gray face (S, S) uint8, as the model sees it. flip: by the mean over the face and its mirror image,
+    as Model.classify. Raises MienError for a class it does not know."""
     if emotion not in model.classes:
-        raise MienError(f"the model {model.name} has no class {emotion!r}; it knows {', '.join(model.classes)}")
+        message = f"the model {model.name} has no class {emotion!r}; it knows {', '.join(model.classes)}"
+        raise MienError(message, parameter="emotion")
     size = model.input_size
     if crop.shape != (size, size):
         raise MienError(
@@ -61,15 +63,24 @@ def explain_crop(model: Model, crop: NDArray[Any], emotion: str) -> Explanation:
     blurred = np.asarray(Image.fromarray(crop).filter(ImageFilter.GaussianBlur(size * SPREAD * 1.5)), np.float32)
     covered = crop + covers * (blurred - crop)
     faces = np.concatenate([crop[None], np.rint(covered).astype(np.uint8)])
-    logits = model.logits(faces).astype(np.float64) / model.temperature
-    probabilities = softmax(logits)[:, index]
+    shares = _log_probabilities(model, faces)
+    if flip:
+        mirrored = _log_probabilities(model, np.ascontiguousarray(faces[:, :, ::-1]))
+        shares = np.logaddexp(shares, mirrored) - np.log(2)
+    probabilities = np.exp(shares[:, index])
     # Log-odds: near certainty the probability itself hardly moves.
-    odds = logits[:, index] - np.logaddexp.reduce(np.delete(logits, index, axis=1), axis=1)
+    odds = shares[:, index] - np.logaddexp.reduce(np.delete(shares, index, axis=1), axis=1)
     falls = np.maximum(odds[0] - odds[1:], 0)
     heat = np.tensordot(falls, covers, axes=1) / covers.sum(axis=0)
     heat = (heat / heat.max() if heat.max() > 0 else heat).astype(np.float32)
     drop = max(0.0, float(probabilities[0] - probabilities[1:].min()))
     return Explanation(emotion, float(probabilities[0]), drop, heat, lay_over(crop, heat))
+
+
+def _log_probabilities(model: Model, faces: NDArray[np.uint8]) -> NDArray[np.float64]:
+    logits = model.logits(faces).astype(np.float64) / model.temperature
+    logs: NDArray[np.float64] = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    return logs
 
 
 def lay_over(crop: NDArray[Any], heat: NDArray[Any], size: int = OVERLAY) -> NDArray[Any]:

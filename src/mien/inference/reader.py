@@ -62,9 +62,9 @@ class Reader:
     YuNet; or a function from an RGB array (H, W, 3) uint8 to rows x, y, width, height[, score], in pixels. threads: for
     one picture, the threads of onnxruntime; for `read_many` and `stream`, pictures worked on at a time; never more than
     the machine has cores. flip: average over the mirrored face too (slower, a little more accurate). max_pixels: refuse
-    larger pictures. min_score: of the detector, 0..1. margin: see mien.inference.crop. untrusted: refuse formats that
-    let a small file work for minutes. find_turned: where the detector is unsure, look for faces that lie or stand on
-    their heads, too, and read them upright.
+    larger pictures. min_score: least score of a face, 0..1; None: 0.65 of YuNet, any of a function. margin: see
+    mien.inference.crop. untrusted: refuse formats that let a small file work for minutes. find_turned: where the
+    detector is unsure, look for faces that lie or stand on their heads, too, and read them upright.
     """
 
     def __init__(
@@ -75,32 +75,33 @@ class Reader:
         *,
         flip: bool = False,
         max_pixels: int = MAX_PIXELS,
-        min_score: float = MIN_SCORE,
+        min_score: float | None = None,
         margin: float = MARGIN,
         untrusted: bool = False,
         find_turned: bool = True,
     ) -> None:
         for option, ok, should in (
             ("max_pixels", isinstance(max_pixels, Integral) and max_pixels >= 1, "a whole number of 1 or more"),
-            ("min_score", isinstance(min_score, Real) and 0 <= min_score <= 1, "a number from 0 to 1"),
-            ("margin", isinstance(margin, Real) and 0 <= margin < 10, "a number from 0 to 10"),
+            ("min_score", min_score is None or _within(min_score, 0, 1), "a number from 0 to 1"),
+            ("margin", _within(margin, 0, 10) and margin != 10, "a number of 0 or more, below 10"),
             ("detector", callable(detector) or isinstance(detector, (str, Path)), '"yunet", a path or a function'),
             ("flip", isinstance(flip, (bool, np.bool_)), "True or False"),
             ("untrusted", isinstance(untrusted, (bool, np.bool_)), "True or False"),
             ("find_turned", isinstance(find_turned, (bool, np.bool_)), "True or False"),
         ):
             if not ok:
-                raise MienError(f"{option} is {should}, not {locals()[option]!r}")
+                raise MienError(f"{{parameter}} is {should}, not {locals()[option]!r}", parameter=option)
         self.model: Model = open_model(model, threads)
         self.threads = int(min(threads, CORES))
         self.flip = flip
         self.max_pixels = int(max_pixels)
         self.margin = margin
         if callable(detector):
-            self._detect: Callable[[Image.Image], Detections] = checked_detector(detector)
+            self._detect: Callable[[Image.Image], Detections] = checked_detector(detector, min_score)
         else:
             path = YUNET if detector == "yunet" else Path(detector)
-            self._detect = open_detector(path, threads, min_score, find_turned=find_turned)
+            least = MIN_SCORE if min_score is None else min_score
+            self._detect = open_detector(path, threads, least, find_turned=find_turned)
         self.untrusted = untrusted
         options: dict[str, Any] = {
             "flip": flip,
@@ -119,6 +120,7 @@ class Reader:
         source: see mien.data.image.open_picture. already_cropped: take the whole picture as one face.
         Raises MienError, naming the source, where it is not a picture that can be read.
         """
+        _require_bool("already_cropped", already_cropped)
         image = self.detect_and_crop(source, already_cropped)
         if image.result.error:
             raise image.result.error
@@ -144,9 +146,12 @@ class Reader:
         """
         if _is_one_picture(sources) or not hasattr(sources, "__iter__"):
             raise MienError(
-                f"give several sources, such as a list of paths, not {describe(sources)}; "
-                "one picture is read with read()"
+                f"give several {{parameter}}, such as a list of paths, not {describe(sources)}; "
+                "one picture is read with read()",
+                parameter="sources",
             )
+        _require_bool("already_cropped", already_cropped)
+        _require_bool("keep", keep)
         require(isinstance(batch, Integral) and batch >= 1, "batch", repr(batch), "a whole number of 1 or more")
         waiting: list[PreparedImage[S]] = []
         prepared = _in_order(
@@ -168,7 +173,7 @@ class Reader:
     def explain(self, face: Face, emotion: str | None = None) -> Explanation:
         """Which pixels of a face spoke for its emotion, or for another one. See mien.inference.occlusion."""
         require_face(face)
-        return explain_crop(self.model, face.crop, emotion or face.emotion)
+        return explain_crop(self.model, face.crop, emotion or face.emotion, self.flip)
 
     def detect_and_crop(self, source: S, already_cropped: bool = False, keep: bool = False) -> PreparedImage[S]:
         """First half of reading, a picture at a time: decode, find, cut. `classify_batch` is the second, many at a
@@ -242,13 +247,27 @@ def read(source: Source, *, already_cropped: bool = False, model: str | Path = "
 
 def classify(crops: ArrayLike, *, model: str | Path = "default", flip: bool = False) -> NDArray[np.float64]:
     """(N, 48, 48) uint8 gray faces already cropped -> (N, C) float64 probabilities, C = 7 for the shipped models."""
+    _require_bool("flip", flip)
     return open_model(model).classify(crops, flip)
 
 
-def explain(face: Face, emotion: str | None = None) -> Explanation:
-    """Which pixels of a face spoke for its emotion, or for another one. See mien.inference.occlusion."""
+def explain(face: Face, emotion: str | None = None, *, flip: bool = False) -> Explanation:
+    """Which pixels of a face spoke for its emotion, or for another one. See mien.inference.occlusion.
+
+    flip: as it was read; a Reader's own `explain` knows it.
+    """
     require_face(face)
-    return explain_crop(open_model(face.model), face.crop, emotion or face.emotion)
+    _require_bool("flip", flip)
+    return explain_crop(open_model(face.model), face.crop, emotion or face.emotion, bool(flip))
+
+
+def _within(value: object, low: float, high: float) -> bool:
+    return isinstance(value, Real) and low <= float(value) <= high
+
+
+def _require_bool(parameter: str, value: object) -> None:
+    """Raise MienError unless `value` is True or False."""
+    require(isinstance(value, (bool, np.bool_)), parameter, repr(value), "True or False")
 
 
 def _is_one_picture(sources: Any) -> bool:

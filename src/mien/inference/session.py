@@ -20,7 +20,7 @@ def open_session(path: Path, threads: int = 1) -> Any:
     Raises MienError where there is no such file, its check sum is wrong, or it holds no ONNX graph.
     """
     if not isinstance(threads, Integral) or not 1 <= threads <= 1024:
-        raise MienError(f"threads must be a number from 1 to 1024, not {threads!r}")
+        raise MienError(f"{{parameter}} must be a number from 1 to 1024, not {threads!r}", parameter="threads")
     try:
         stamp = os.stat(path)
     except OSError as error:

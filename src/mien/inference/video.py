@@ -94,7 +94,8 @@ def open_video(name: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> It
     max_pixels: width times height of a frame above which the film is refused before it is decoded.
     Raises MienError where there is no such file or camera, where it is no film, where its codec has no decoder (the
     message names the codec and the ffmpeg command that converts it), and where not one frame can be decoded. Warns
-    (MienWarning) of HDR, whose brightness is not mapped, and of a film without any times whose rate is assumed.
+    (MienWarning) of HDR, whose brightness is not mapped, of further video streams, and of a film without any times
+    whose rate is assumed.
     """
     if not isinstance(name, (str, os.PathLike)) or not isinstance(os.fspath(name), str):
         hint = "; write bytes to a file first" if isinstance(name, bytes) or hasattr(name, "read") else ""
@@ -150,10 +151,22 @@ def _picture_stream(container: "InputContainer", name: str, max_pixels: int) -> 
         raise MienError(f"{name} has no moving picture{', only sound' if container.streams.audio else ''}")
     if stream.codec_context is None:
         raise MienError(f"{name}: its codec {codec_in(name)} has no decoder here; convert it: {source_command(name)}")
+    hidden = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    others = [each for each in container.streams.video if each.index != stream.index and not each.disposition & hidden]
+    if others:
+        left = ", ".join(map(track, others))
+        text = f"{name} has further video streams: {track(stream)} is read, and not {left}"
+        warnings.warn(text, MienWarning, stacklevel=2)
     check_size(stream.width, stream.height, name, max_pixels)
     stream.codec_context.options = {"max_pixels": str(max_pixels)}
     stream.thread_type = "AUTO"
     return stream  # type: ignore[no-any-return]
+
+
+def track(stream: Any) -> str:
+    """How a stream of a film is named: its number, codec and language."""
+    codec = stream.codec_context.codec.canonical_name if stream.codec_context else ""
+    return " ".join(filter(None, (f"#{stream.index}", codec, stream.metadata.get("language", ""))))
 
 
 def _described(

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.data.image import SUFFIXES as IMAGE_SUFFIXES
 from mien.errors import MienError
 from mien.files import shortened
 
@@ -22,6 +21,8 @@ SUFFIXES = frozenset((
     ".dav", ".nut", ".mjpg", ".mjpeg", ".y4m", ".ivf", ".obu", ".h264", ".264", ".h265", ".265", ".hevc", ".av1",
 ))  # fmt: skip
 AMBIGUOUS = frozenset((".ts", ".mod", ".tp", ".360"))  # TypeScript, music, ...: in folders their contents decide
+IN_BOXES = frozenset((".heic", ".heif", ".hif", ".avif", ".avifs"))  # pictures in the boxes of MP4
+PICTURES = (b"\xff\xd8", b"GIF8", b"\x89PNG", b"BM")  # beginnings that may pass for a transport stream's
 
 # ffmpeg's demuxers for single films. Others open further files or addresses that a film names: playlists, lists.
 DEMUXERS = (
@@ -31,12 +32,11 @@ DEMUXERS = (
 
 
 def is_video(name: str) -> bool:
-    """Whether an argument names a film or a camera, by its suffix; by its contents where that is no picture's
-    either."""
+    """Whether an argument names a film or a camera, by its suffix, or by its contents."""
     suffix = Path(name).suffix.lower()
     if name.startswith(CAMERA) or (suffix in SUFFIXES and not os.path.isdir(name)):
         return True
-    return suffix not in IMAGE_SUFFIXES and name != "-" and os.path.isfile(name) and looks_like_video(name)
+    return suffix not in IN_BOXES and name != "-" and os.path.isfile(name) and looks_like_video(name)
 
 
 def looks_like_video(path: str | os.PathLike[str]) -> bool:
@@ -52,6 +52,8 @@ def looks_like_video(path: str | os.PathLike[str]) -> bool:
         return head[8:12] in (b"AVI ", b"AVIX")
     starts = (b"\x1aE\xdf\xa3", b"\0\0\x01\xba", b"\0\0\x01\xb3", b"0&\xb2u\x8ef\xcf\x11", b"FLV\x01", b"OggS",
               b"\x06\x0e+4\x02\x05\x01\x01", b".RMF")  # fmt: skip
+    if head.startswith(PICTURES):
+        return False
     transport = any(len(head) > at + 188 and head[at] == head[at + size] == 0x47 for at, size in ((0, 188), (4, 192)))
     return head.startswith(starts) or transport
 

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from mien.errors import MienError
+from mien.errors import MienError, MienWarning
 from mien.files import atomic_write
 from mien.inference.film_sound import Sound
-from mien.inference.video import Video
+from mien.inference.video import Video, track
 
 if TYPE_CHECKING:
     from av import Packet
@@ -34,12 +35,16 @@ def open_video_writer(path: Path, fps: float = 25.0, sound_of: Video | None = No
     .mp4, .m4v, .mov and .mkv hold H.264 with a time for each frame (MPEG-4 where this PyAV has no encoder for H.264);
     .avi holds Motion JPEG at `fps` frames per second, for that container knows no times. sound_of: an open film whose
     sound is kept, see mien.inference.film_sound.
-    Raises MienError where it cannot be written, a full disk included.
+    Raises MienError where it cannot be written, a full disk included. Warns (MienWarning) of subtitles, which are not
+    kept.
     """
     import av
 
     if path.suffix.lower() not in WRITABLE:
         raise MienError(f"cannot write a film as {path}; name it .mp4, .mov, .mkv or .avi")
+    if sound_of and (subtitles := sound_of.container.streams.subtitles):
+        text = f"{sound_of.name} has subtitles, which are not kept: {', '.join(map(track, subtitles))}"
+        warnings.warn(text, MienWarning, stacklevel=2)
     with atomic_write(path) as temporary, _Disk(str(temporary), "w") as disk:
         try:
             options = {"movflags": "faststart"} if path.suffix.lower() in (".mp4", ".m4v", ".mov") else {}

@@ -21,7 +21,7 @@ from mien.errors import MienError
 from mien.inference.face import Face
 from mien.labels import color
 from mien.server import runs, schemas
-from mien.server.batcher import Batcher, unreadable
+from mien.server.batcher import Batcher, for_client, unreadable
 from mien.server.compare import compare_runs
 from mien.server.problems import KINDS, MEDIA_TYPE, Problem
 from mien.server.settings import Settings, runs_folder
@@ -182,7 +182,7 @@ def _add_explain_and_videos(router: APIRouter, settings: Settings) -> None:
                 try:
                     timeline = await batcher.read_video(video.data, every, gone)
                 except MienError as error:
-                    raise Problem("unreadable-video", str(error)) from error
+                    raise Problem("unreadable-video", for_client(str(error))) from error
                 finally:
                     watch.cancel()
                     gone.set()

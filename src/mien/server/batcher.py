@@ -190,8 +190,9 @@ class Batcher:
         prepared = self.reader.detect_and_crop(self.decoder.decode(data, notes), True, keep=False)
         model = self.reader.model
         if not emotion:
-            emotion = model.classes[int(model.classify(prepared.crops[0])[0].argmax())]
-        return explain_crop(model, prepared.crops[0], emotion), own_words("; ".join(notes), data) or None
+            emotion = model.classes[int(self.reader.classify(prepared.crops[0])[0].argmax())]
+        explanation = explain_crop(model, prepared.crops[0], emotion, self.reader.flip)
+        return explanation, own_words("; ".join(notes), data) or None
 
     def _submit(self, pictures: Sequence[Any]) -> "Future[list[ReadResult[Any]]]":
         """Have the faces classified: in a batch with others', or here and now where batches are off."""
@@ -248,7 +249,13 @@ def _set(future: "Future[Any]", outcome: Any) -> None:
 
 def unreadable(error: MienError, data: bytes) -> str:
     """A picture's error as a client should see it: without the server's words for the source."""
-    return own_words(str(error), data).split("; raise it with")[0]
+    return for_client(own_words(str(error), data))
+
+
+def for_client(text: str) -> str:
+    """An error without the advice that only who runs the server can follow."""
+    what, found, _ = text.partition("; raise max_pixels")
+    return f"{what}; send a smaller one" if found else text
 
 
 def own_words(text: str, data: bytes) -> str:

@@ -115,6 +115,10 @@ def check(settings: Settings) -> Settings:
         if not _is_origin(origin):
             message = f"{{parameter}} takes origins such as https://example.org, not {origin!r}"
             raise MienError(message, parameter="cors")
+    for host in settings.hosts:
+        if not host or set(host) & set("/?#@* ") or host.count(":") == 1:  # IPv6 has more of them
+            message = f"{{parameter}} takes names such as faces.example.org, without http:// and port, not {host!r}"
+            raise MienError(message, parameter="hosts")
     if settings.token and (not settings.token.isascii() or not settings.token.isprintable() or " " in settings.token):
         raise MienError("the token must be printable ASCII without spaces, for it is sent in a header")
     path = "/" + settings.root_path.strip("/") if settings.root_path.strip("/") else ""

@@ -62,7 +62,7 @@ def send_frames(answers: BinaryIO, path: str, max_pixels: int, every: float) -> 
                     answers.write(image.tobytes())
                     answers.flush()
             length = video.length
-    return {"length": length or None, "warning": notes(caught).replace(path, "this") or None}
+    return {"length": round(length, 6) or None, "warning": notes(caught).replace(path, "this") or None}
 
 
 @contextmanager

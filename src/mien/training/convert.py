@@ -90,7 +90,7 @@ def convert(
                 report += _change(kind, plain, small, faces, labels)
             if fast_model is not None:
                 alone, small = small, Path(scratch) / "cascade.onnx"
-                report += _put_before(resolve(fast_model), alone, small, faces, labels, escalation_rate)
+                report += _put_before(resolve(fast_model, "fast_model"), alone, small, faces, labels, escalation_rate)
             if small != plain:
                 _note_accuracy(small, faces, labels)
         with atomic_write(output) as temporary:

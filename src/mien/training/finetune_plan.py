@@ -14,7 +14,7 @@ from typing import Any
 from mien.data import Dataset
 from mien.data.splits import split_name
 from mien.errors import MienError, require
-from mien.inference.model_file import ModelInfo, read_info, shipped, trainable
+from mien.inference.model_file import ModelInfo, read_info, resolve, shipped, trainable
 from mien.training.recipes import OWN, RECIPES, Recipe, check_fields, options, recipe
 
 MODEL = "champion"  # the most accurate of the shipped models that can be trained on
@@ -108,7 +108,7 @@ def run_name(dataset: Dataset) -> str:
 
 def trainable_info(model: str, parameter: str) -> ModelInfo:
     """What a model file says of itself. Raises MienError, about `parameter`, for one that cannot be trained on."""
-    info = read_info(model)
+    info = read_info(resolve(model, parameter))
     if not trainable(info):
         can = [name for name in shipped() if trainable(read_info(name))]
         raise MienError(

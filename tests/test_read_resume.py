@@ -49,6 +49,21 @@ def test_resume_refuses_records_that_were_made_with_other_settings(
         assert output.read_bytes() == written
 
 
+def test_a_face_below_the_least_score_of_today_is_noticed_wherever_it_stands(run: Run, tmp_path: Path) -> None:
+    folder, output = tmp_path / "folder", tmp_path / "out.csv"
+    folder.mkdir()
+    for name in "abcd":
+        shutil.copy(PORTRAIT, folder / f"{name}.jpg")
+    portrait().rotate(35).save(folder / "e.png")
+    run(folder, "-o", output)
+    with open(output, newline="") as file:
+        scores = [float(row["score"]) for row in csv.DictReader(file)]
+    between = (scores[-1] + scores[0]) / 2
+    assert scores[-1] < between < scores[0]
+    code, _, err = run(folder, "-o", output, "--resume", "--min-score", f"{between:.3f}")
+    assert (code, "e.png" in err) == (2, True)
+
+
 def test_resume_refuses_records_of_a_model_file_that_was_changed(run: Run, album: Path, tmp_path: Path) -> None:
     output, model = tmp_path / "out.csv", make_model(tmp_path / "m.onnx")
     run(album, "-o", output, "--model", model)

@@ -26,7 +26,6 @@ from mien.inference.video_writer import open_video_writer
 from read_fixtures import (
     PORTRAIT,
     Run,
-    encoded,
     held_face,
     make_film,
     portrait,

@@ -43,9 +43,12 @@ def check_settings(
         rows = _jsonl_rows(file) if kind == "jsonl" else _csv_rows(file)
         for name, group in islice(groupby(rows, lambda row: row["source"]), SOURCES):
             first = next(group)
+            if name not in names or first.get("error") or not os.path.isfile(name):
+                continue
             film = first.get("frame") is not None
             what = "film" if film else "with faces" if int(first["faces"]) else "without"
-            if first.get("error") or name not in names or not left[what] or not os.path.isfile(name):
+            below = float(first.get("score") or 1) < (reader.min_score or 0)  # today it would not be found
+            if left[what] <= 0 and not below:
                 continue
             try:
                 now = _film_rows(reader, name, options) if film else _picture_rows(reader, name, already_cropped)
@@ -60,8 +63,6 @@ def check_settings(
                     f"{path} was written with other settings, or another file of this model: {name} {fault}; "
                     "choose another -o, or the settings of then"
                 )
-            if not any(left.values()):
-                return
 
 
 def _picture_rows(reader: Reader, name: str, already_cropped: bool) -> list[Row]:
@@ -109,6 +110,6 @@ def _jsonl_rows(file: Iterable[bytes]) -> Iterator[Row]:
 def _csv_rows(file: Any) -> Iterator[Row]:
     columns: list[str] = []
     for cells, _, whole in csv_records(file):
-        if columns and whole:
+        if columns and whole and len(cells) == len(columns):  # the last one may be half a row
             yield {name: cell or None for name, cell in zip(columns, cells, strict=True)}
         columns = columns or cells

@@ -100,8 +100,9 @@ class Reader:
             self._detect: Callable[[Image.Image], Detections] = checked_detector(detector, min_score)
         else:
             path = YUNET if detector == "yunet" else Path(detector)
-            least = MIN_SCORE if min_score is None else min_score
-            self._detect = open_detector(path, threads, least, find_turned=find_turned)
+            min_score = MIN_SCORE if min_score is None else min_score
+            self._detect = open_detector(path, threads, min_score, find_turned=find_turned)
+        self.min_score = min_score
         self.untrusted = untrusted
         options: dict[str, Any] = {
             "flip": flip,

@@ -121,8 +121,8 @@ story.curves("study-normal")
 # ## The verdict, explained
 #
 # mien reads the curves as a person would. Both low and close together: underfitting. Training running away from
-# validation: overfitting, since the epoch in which the validation loss was lowest. The study had claimed that the
-# baseline underfits; at the gap that it ends with, it does not.
+# validation: overfitting, since the epoch from which the validation loss rises or the gap is wide. The study had
+# claimed that the baseline underfits; at the gap that it ends with, it does not.
 
 # %%
 story.explain_verdict("study-baseline")

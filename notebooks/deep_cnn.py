@@ -88,7 +88,7 @@ story.curves("study-deep")
 # ## The verdict, explained
 #
 # The loss on validation faces turns upwards within a few epochs, while training accuracy runs towards one. The
-# accuracy on validation faces hardly moves: more epochs make it surer, not better.
+# accuracy on validation faces shows no clear change: more epochs make it surer of what it says.
 
 # %%
 story.explain_verdict("study-deep")

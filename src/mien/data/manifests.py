@@ -43,7 +43,7 @@ def find(root: Folder) -> Pictures | None:
             continue
         if columns.label is None and not columns.one_hot:
             unread.append(table.name)
-            if columns.usage is None and not table.usage:
+            if columns.parts is None and not table.usage:
                 fault = fault or f"{table.path} names pictures and has no column of labels; call that column 'label'"
             continue
         affectnet = "subdirectory_filepath" in table.header
@@ -151,7 +151,7 @@ def given_parts(root: Folder) -> GivenParts:
         columns = list_columns(table, index)
         # The name of the whole data set's own folder, "test", says nothing of what a list in it is.
         by_name = table.usage and (part_of(Path(table.path).stem) or table.folder != root.path)
-        if columns is None or not (columns.usage is not None or by_name):
+        if columns is None or not (columns.parts is not None or by_name):
             continue
         named = _parts_in(table, columns, index)
         if named:

@@ -250,6 +250,8 @@ def _choose(path: Path, files: list[File], drawn: bool) -> Layout:
     decisions: list[str] = []
     left: list[tuple[File, str]] = []
     chosen: list[File] = []
+    if len(full) > 1 and all(file.part for file in full) and len({file.part for file in full}) == len(full):
+        full, labeled = [], [*full, *labeled]  # train.csv and test.csv, each with a column of parts
     if full:
         packed = [file.path.suffix.lower() not in (".csv", ".parquet") for file in full]  # slower to read
         best = min(

@@ -11,6 +11,7 @@ from mien.data.label_files import labeled, number_in, part_of_folder, read_text
 from mien.data.manifests import GivenParts, given_parts
 from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
+from mien.data.yolo_parts import yaml_parts
 from mien.errors import MienError
 from mien.labels import emotion_of, emotions_of
 
@@ -46,7 +47,10 @@ def find(root: Folder) -> Pictures | None:
     if not places:
         return None
     samples, left_out = [], Counter[str]()
-    listed = given_parts(root) if not any(usage for *_, usage in places) else GivenParts()
+    listed = GivenParts()
+    if not any(usage for *_, usage in places):
+        listed = yaml_parts(root)
+        listed = listed if listed.of else given_parts(root)
     for images, labels, usage in places:
         for path in images.all_pictures():
             beside = os.path.relpath(os.path.splitext(path)[0], images.path) + ".txt"

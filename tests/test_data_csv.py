@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mien.data import Dataset, load
-from mien.data.fer2013_csv import Rows, read_rows
+from mien.data.fer2013_csv import read_rows
+from mien.data.rows import Rows
 from mien.errors import MienError
 
 NAMES = ["Training", "PublicTest", "PrivateTest"]

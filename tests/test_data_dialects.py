@@ -585,7 +585,7 @@ def test_the_first_row_alone_does_not_tell_what_a_column_holds(tmp_path: Path) -
     for n in (1, 5):
         content = body(lambda i, a, p, u, n=n: f"{a},{p},{'' if i < n else SHORT[u]}")  # type: ignore[misc]
         (tmp_path / "faces.csv").write_text(f"emotion,pixels,type\n{content}")
-        assert "row 1 (line 2) has the Usage ''" in fault(tmp_path)
+        assert "row 1 (line 2) has '' in its column 'type'" in fault(tmp_path)
         (tmp_path / "faces.csv").write_text("emotion,pixels,type\n" + content.replace(",\n", ",train\n"))
         assert load(tmp_path).usage.tolist() == USAGES
 

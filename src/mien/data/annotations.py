@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.data import ferplus, yolo
 from mien.data.folder_tree import Folder
-from mien.data.label_files import PictureIndex, files_named, labeled, number_in, read_text, tell_missing
+from mien.data.label_files import PictureIndex, files_named, labeled, number_in, part_of_folder, read_text, tell_missing
 from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
@@ -50,7 +50,7 @@ def _ferplus(root: Folder) -> Pictures | None:
             elif file is None:
                 left_out["rows whose picture is missing"] += 1
             else:
-                samples.append(Sample(file, (*EMOTIONS, CONTEMPT)[label], part_of(folder.name) or ""))
+                samples.append(Sample(file, (*EMOTIONS, CONTEMPT)[label], part_of_folder(folder, root.path)))
     decisions = ["labels by the majority of FER+'s ten votes (Barsoum et al. 2016)"]
     if n := left_out["no majority, unknown or no face, by the votes"]:
         decisions.append(f"left out: {n:,} pictures without a majority, of unknown emotion or no face")
@@ -121,7 +121,7 @@ def _affectnet(root: Folder) -> Pictures | None:
             if label is None or label > 7:
                 left_out["no emotion by its annotation"] += 1
             else:
-                samples.append(Sample(path, str(label), part_of(folder.name) or ""))
+                samples.append(Sample(path, str(label), part_of_folder(folder, root.path)))
     if not samples:
         return None
     decisions = ["AffectNet's annotations (*_exp.npy) give the labels"]

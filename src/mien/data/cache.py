@@ -32,7 +32,7 @@ from mien.data.dataset import SIZE, USAGE_NAMES, Dataset
 from mien.errors import MienError
 from mien.files import atomic_write
 
-VERSION = 4  # to be raised whenever the same source would be read to different arrays
+VERSION = 5  # to be raised whenever the same source would be read to different arrays
 _LIMIT = 2 << 30  # bytes kept; least recently used files go first
 _PAGE = 4096  # the images begin on a page
 _MAGIC = b"mien-faces-2 "

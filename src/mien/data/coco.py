@@ -6,7 +6,15 @@ from collections import Counter
 from typing import Any
 
 from mien.data.folder_tree import Folder
-from mien.data.label_files import PictureIndex, labeled, once_each, read_text, tell_missing, tell_unnamed
+from mien.data.label_files import (
+    PictureIndex,
+    labeled,
+    once_each,
+    part_of_folder,
+    read_text,
+    tell_missing,
+    tell_unnamed,
+)
 from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
@@ -27,7 +35,7 @@ def find(root: Folder) -> Pictures | None:
             if lists is None:
                 continue
             index = index or PictureIndex(root)
-            usage = part_of(os.path.splitext(name)[0]) or part_of(folder.name) or ""
+            usage = part_of(os.path.splitext(name)[0]) or part_of_folder(folder, root.path)
             before = len(samples)
             _read(lists, path, index, folder.path, usage, samples, left_out)
             shown = os.path.relpath(path, root.path)

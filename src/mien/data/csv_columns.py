@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from mien.data.dataset import SIZE
-from mien.data.parts import flagged_part, part_by_flag, part_of
+from mien.data.part_columns import USAGE_NAMES, may_say_parts
+from mien.data.parts import part_of
 from mien.errors import MienError
 from mien.labels import emotion_of
 
@@ -16,8 +17,6 @@ _MIN_PIXELS = 100  # numbers in one field from which it is taken for pixels
 EMOTION_NAMES = ("emotion", "emotions", "label", "labels", "emotion_label", "label_name", "expression",
                  "facial_expression", "class", "class_name", "class_id", "label_id", "emotion_id", "target", "category",
                  "emo", "y")  # fmt: skip
-USAGE_NAMES = ("usage", "split", "set", "subset", "part", "partition", "data_split", "usage_type", "purpose", "phase",
-               "dataset", "fold", "type")  # fmt: skip
 # Words in the names of columns of labels, and words beside them that make it a column of something else.
 _EMOTION_WORDS = {"emotion", "emotions", "emo", "expression", "expressions", "fer", "affect", "feeling"}
 _LABEL_WORDS = _EMOTION_WORDS | {"label", "labels", "class", "category", "target"}
@@ -27,7 +26,6 @@ _MEASURES = {"confidence", "conf", "score", "scores", "prob", "probs", "probabil
 _PREDICTED = {"pred", "preds", "predicted", "prediction", "predictions", "predict", "guess", "guessed", "estimated",
               "output", "detected"}  # fmt: skip
 _CALLED = {"emotion": {"emotion", "emotions", "expression", "facial_expression"}, "label": {"label", "labels"}}
-SURE_USAGES = ("usage", "split", "subset", "data_split")  # columns of these names hold parts and nothing else
 _PIXEL_NAMES = ("pixels", "pixel", "pixel_values", "pixel_data", "image_pixels", "image", "img", "image_data", "data",
                 "features")  # fmt: skip
 _WIDE = re.compile(r"(pixels?|pix|px|p|x|f|feature|feat|col|column|v|attr)?[ _.\-]?\d+", re.IGNORECASE)
@@ -45,24 +43,23 @@ class Columns:
     n: fields in a row. pixels: the fields that hold them, one or 2304 (`stop` excluded). delimiter: between fields.
     header: whether the first line is one. decisions: one sentence for each choice that was made. labels: all columns
     that may hold the labels, by name and field, the likeliest first: `emotion`. own: they are called as FER2013's.
-    flag: the name of a column of true and false that gives the parts, is_test, where it is one.
+    parts: all columns that may say the parts, by name and field; all rows tell which do.
     """
 
     n: int
     pixels: tuple[int, int]
     emotion: int | None
-    usage: int | None
+    parts: tuple[tuple[str, int], ...] = ()
     delimiter: bytes = b","
     header: bool = True
     decisions: tuple[str, ...] = ()
     labels: tuple[tuple[str, int], ...] = ()
     own: bool = False
-    flag: str = ""
 
     @property
     def kind(self) -> str:
         """What the file can give."""
-        return "test" if self.emotion is None else "train" if self.usage is None else "full"
+        return "test" if self.emotion is None else "full" if self.parts else "train"
 
 
 def first_rows(stream: BinaryIO, longest: int) -> list[bytes]:
@@ -144,9 +141,11 @@ def _headed(fields: list[str], values: list[str], delimiter: bytes, name: str) -
     others = {field: i for field, i in usual.items() if not pixels[0] <= i < pixels[1]}
     labels = [(field, others[field]) for field in label_columns(list(others))]
     emotion = labels[0][1] if labels else None
-    usual_usages = [field for field in USAGE_NAMES if field in others and _holds_parts(field, others[field], values)]
-    flags = [field for field in others if flagged_part(field) and _is_flag(field, others[field], values)]
-    usage = next((others[field] for field in (*usual_usages, *flags)), None)
+    known = {field for field, _ in labels}
+    parts = [
+        (names[i], i) for field, i in sorted(others.items(), key=lambda item: item[1])
+        if field not in known and may_say_parts(field, values[i].strip(" \"'") if values else "")
+    ]  # fmt: skip
     if emotion is None and not set(others) <= _NUMBERS_OF_ROWS:
         if sum(emotion_of(field) is not None for field in others) > 1:
             raise MienError(
@@ -157,11 +156,9 @@ def _headed(fields: list[str], values: list[str], delimiter: bytes, name: str) -
     decisions = []
     if delimiter != b",":
         decisions.append(f"fields are apart by {'tabs' if delimiter == b'	' else delimiter.decode()!r}")
-    for field, i in (("emotion", emotion if len(labels) == 1 else None), ("usage", usage)):
-        if i is not None and names[i] != field:
-            role = "labels" if field == "emotion" else "parts"
-            decisions.append(f"the column {names[i]!r} holds the {role}")
-    read = {usage, *(i for _, i in labels)}
+    if emotion is not None and len(labels) == 1 and names[emotion] != "emotion":
+        decisions.append(f"the column {names[emotion]!r} holds the labels")
+    read = {i for _, i in (*parts, *labels)}
     unread = [field for field, i in others.items() if i not in read and field not in _NUMBERS_OF_ROWS]
     unread += [f"{names[i]} in field {i + 1}" for i in range(len(names)) if usual[_usual(names[i])] != i]  # once more
     if unread:
@@ -169,11 +166,9 @@ def _headed(fields: list[str], values: list[str], delimiter: bytes, name: str) -
     if pixels[1] - pixels[0] > 1:
         decisions.append(f"each pixel has a column of its own ({names[pixels[0]]} to {names[pixels[1] - 1]})")
     own = emotion is not None and names[emotion] == "emotion" and names[pixels[0]] == "pixels"
-    flag = "" if usual_usages or not flags else flags[0]
     return Columns(
-        len(names), pixels, emotion, usage, delimiter, decisions=tuple(decisions), labels=tuple(labels), own=own,
-        flag=flag,
-    )  # fmt: skip
+        len(names), pixels, emotion, tuple(parts), delimiter, decisions=tuple(decisions), labels=tuple(labels), own=own
+    )
 
 
 def _pixel_columns(names: list[str], usual: dict[str, int], values: list[str], name: str) -> tuple[int, int] | None:
@@ -201,17 +196,6 @@ def _pixel_columns(names: list[str], usual: dict[str, int], values: list[str], n
             f"{names[wide[2]]}, ...); sort them (pandas: df = df[['label', *(f'pixel{{i}}' for i in range({PIXELS}))]])"
         )
     return wide[0], wide[-1] + 1
-
-
-def _holds_parts(field: str, at: int, values: list[str]) -> bool:
-    """Whether a column of that name holds parts: some names are used for other things, too."""
-    if field in SURE_USAGES or not values:
-        return field in (*SURE_USAGES, "set", "part", "partition")
-    return part_of(values[at].strip(" \"'")) is not None
-
-
-def _is_flag(field: str, at: int, values: list[str]) -> bool:
-    return bool(values) and part_by_flag(field, values[at].strip(" \"'")) is not None
 
 
 def _headless(fields: list[str], values: list[str], delimiter: bytes, name: str) -> Columns | None:
@@ -262,7 +246,8 @@ def _without_header(n: int, span: tuple[int, int], emotion: int | None, usage: i
     unread = [str(i + 1) for i in range(n) if i not in (emotion, usage) and not start <= i < stop]
     told += f"; left out: field {', '.join(unread)}" if unread else ""
     labels = () if emotion is None else (("emotion", emotion),)
-    return Columns(n, span, emotion, usage, delimiter, False, (f"there is no header: {told}",), labels)
+    parts = () if usage is None else (("usage", usage),)
+    return Columns(n, span, emotion, parts, delimiter, False, (f"there is no header: {told}",), labels)
 
 
 def _fields(line: bytes, delimiter: bytes) -> list[str]:

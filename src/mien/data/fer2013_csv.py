@@ -14,7 +14,6 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -26,8 +25,10 @@ from mien.data.class_names import is_missing
 from mien.data.csv_columns import PIXELS, Columns, columns, first_rows, telling_row
 from mien.data.dataset import SIZE, USAGES
 from mien.data.label_columns import LabelColumn, NamedColumn, choose, decoded, label_text, name_column
-from mien.data.parts import part_by_flag, part_of
+from mien.data.part_columns import part_columns
+from mien.data.parts import part_of
 from mien.data.pixel_values import only_0_and_1
+from mien.data.rows import Rows
 from mien.errors import MienError
 from mien.labels import EMOTIONS
 
@@ -37,20 +38,6 @@ MAX_ROW_BYTES = 1 << 20  # bytes in a row that make it hopeless (a right one has
 _ROWS = 4096  # rows for which there is room at first
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _BRACKETS = bytes.maketrans(b"[](),;\t", b"       ")
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What a file of faces holds. images (N, 48, 48) uint8; labels (N,) int64 index into classes, or None without that
-    column; usage (N,) uint8 index into USAGES, or None without that column. by_order: the labels are numbers that
-    nothing names."""
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64] | None
-    usage: NDArray[np.uint8] | None
-    classes: tuple[str, ...] = EMOTIONS
-    decisions: tuple[str, ...] = ()
-    by_order: bool = False
 
 
 class _Codes:
@@ -76,10 +63,6 @@ class _Codes:
     def all_rows(self) -> NDArray[np.int64]:
         """The code of each row: (N,) int64."""
         return np.concatenate(self.rows).astype(np.int64)
-
-    def mapped(self, values: list[int]) -> NDArray[np.int64]:
-        """The column with `values[code]` in place of each code: (N,) int64."""
-        return np.array(values, np.int64)[self.all_rows()]
 
 
 class _Pixels:
@@ -124,7 +107,8 @@ def read_rows(
         raise no_pixels(first, name)
     before = b"".join([*([] if layout.header else [first.removeprefix(b"\xef\xbb\xbf")]), *following])
 
-    labels, usage, pixels = [_Codes() for _ in layout.labels], _Codes(), _Pixels()
+    labels, parts = [_Codes() for _ in layout.labels], [_Codes() for _ in layout.parts]
+    pixels = _Pixels()
     # Where there is a choice, it is made in the end, and so is what the labels are.
     needed = len(labels) == 1 and classes is None
     workers = threads or min(4, cores())
@@ -139,10 +123,10 @@ def read_rows(
                 fields = _fields([line for _, line in kept], numbers, layout, name)
                 for codes, values in zip(labels, fields[1], strict=True):
                     codes.add(values, numbers, lambda text, line: _check_label(text, line, name, needed))
-                if layout.usage is not None:
-                    usage.add(fields[2], numbers, lambda text, line: _check_usage(text, line, name, layout.flag))
-                part = pixels.room(len(kept), pending)
-                pending.append(pool.submit(_pixels, fields[0], part, numbers, name))
+                for (title, _), codes, values in zip(layout.parts, parts, fields[2], strict=True):
+                    codes.add(values, numbers, lambda text, line, title=title: _check_usage(text, line, name, title))  # type: ignore[misc]
+                room = pixels.room(len(kept), pending)
+                pending.append(pool.submit(_pixels, fields[0], room, numbers, name))
                 while len(pending) > 4 * workers:
                     pending.popleft().result()
             while pending:
@@ -154,14 +138,14 @@ def read_rows(
         raise MienError(f"{name} has a header and no rows; fetch it again (mien data fetch)")
     decisions = list(layout.decisions)
     named = _labels(labels, layout, classes, name, decisions, legends) if labels else None
-    parts = _usages(usage, decisions, layout.flag) if layout.usage is not None else None
+    usage = _usages(parts, layout, name, decisions) if parts else None
     images = pixels.images()
     if only_0_and_1(images):
         images *= np.uint8(255)
         decisions.append("all pixels are 0 or 1, which are read as black and white")
     if named is None:
-        return Rows(images, None, parts, decisions=tuple(decisions))
-    return Rows(images, named.labels, parts, named.classes, tuple(decisions), named.by_order)
+        return Rows(images, None, usage, decisions=tuple(decisions))
+    return Rows(images, named.labels, usage, named.classes, tuple(decisions), named.by_order)
 
 
 def no_pixels(header: bytes, name: str) -> MienError:
@@ -184,8 +168,8 @@ def _lines(stream: BinaryIO, name: str, rest: bytes, number: int) -> Iterator[tu
 
 def _fields(
     lines: list[bytes], numbers: list[int], layout: Columns, name: str
-) -> tuple[list[bytes], list[list[bytes]], list[bytes]]:
-    """The pixels, the columns that may be labels, and the usage of each row, as bytes without quotes."""
+) -> tuple[list[bytes], list[list[bytes]], list[list[bytes]]]:
+    """The pixels, and the columns that may be labels and parts, as bytes without quotes."""
     rows = [line.split(layout.delimiter) for line in lines]
     for i, number in enumerate(numbers):
         if len(rows[i]) != layout.n and b'"' in lines[i]:
@@ -196,12 +180,12 @@ def _fields(
             where = "header" if layout.header else "first row"
             raise _fault(name, number, f"has {len(rows[i])} fields where the {where} has {layout.n}", _CUT)
 
-    def column(at: int | None) -> list[bytes]:
-        return [] if at is None else [row[at].strip(b" \"'\t") for row in rows]
+    def column(at: int) -> list[bytes]:
+        return [row[at].strip(b" \"'\t") for row in rows]
 
     start, stop = layout.pixels
     pixels = column(start) if stop - start == 1 else [b" ".join(row[start:stop]) for row in rows]
-    return pixels, [column(at) for _, at in layout.labels], column(layout.usage)
+    return pixels, [column(at) for _, at in layout.labels], [column(at) for _, at in layout.parts]
 
 
 def _labels(
@@ -254,25 +238,40 @@ def _check_label(text: str, line: int, name: str, needed: bool) -> None:
         raise _fault(name, line, "has the emotion ''", "give its number or name, or delete the row")
 
 
-def _check_usage(text: str, line: int, name: str, flag: str) -> None:
-    if flag and part_by_flag(flag, text) is None:
-        raise _fault(name, line, f"has {text[:20]!a} in its column {flag!r}", "it must be true or false")
-    if not flag and part_of(text) is None:
+def _check_usage(text: str, line: int, name: str, title: str) -> None:
+    if title == "usage" and part_of(text) is None:
         shown = ascii(text[:20]) + ("..." if len(text) > 20 else "")
         raise _fault(
             name, line, f"has the Usage {shown}", f"it must be one of {', '.join(USAGES)}, train, validation, test"
         )
 
 
-def _usages(column: _Codes, decisions: list[str], flag: str) -> NDArray[np.uint8]:
-    """Index into USAGES of each row."""
-    texts, _ = decoded(column.codes)
-    parts = [part_by_flag(flag, text) if flag else part_of(text) for text in texts]
-    if any(text not in USAGES for text in texts):
+def _usages(found: list[_Codes], layout: Columns, name: str, decisions: list[str]) -> NDArray[np.uint8] | None:
+    """Index into USAGES of each row; None where no column says the parts. found: the columns that may."""
+    columns = {title: codes for (title, _), codes in zip(layout.parts, found, strict=True)}
+    texts = {title: decoded(codes.codes)[0] for title, codes in columns.items()}
+    chosen = part_columns(texts)
+    left = [title for title in columns if chosen is None or title not in chosen.names]
+    if left:
+        decisions.append(f"left out: the column{'s' * (len(left) > 1)} {', '.join(left[:8])}")
+    if chosen is None:
+        return None
+    codes = np.stack([columns[title].all_rows() for title in chosen.names], axis=1)
+    kinds, first, inverse = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+    rows = [[texts[title][code] for title, code in zip(chosen.names, kind, strict=True)] for kind in kinds.tolist()]
+    parts = [chosen.part(row) for row in rows]
+    for at in np.argsort(first).tolist():
+        if parts[at] is None:
+            line = int(first[at]) + (2 if layout.header else 1)
+            if len(chosen.names) == 1:
+                line = columns[chosen.names[0]].lines[int(kinds[at, 0])]
+            raise _fault(name, line, *chosen.fault(rows[at]).rsplit("; ", 1))
+    decisions += [chosen.told()] if chosen.told() and layout.header else []
+    if not chosen.flags and not chosen.celeba and any(row[0] not in USAGES for row in rows):
         roles = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
-        shown = ", ".join(f"{text!r} is {roles[str(part)]}" for text, part in zip(texts, parts, strict=True))
+        shown = ", ".join(f"{rows[at][0]!r} is {roles[str(parts[at])]}" for at in np.argsort(first).tolist())
         decisions.append(f"parts: {shown}")
-    return column.mapped([USAGES.index(str(part)) for part in parts]).astype(np.uint8)
+    return np.array([USAGES.index(str(part)) for part in parts], np.uint8)[inverse.reshape(-1)]
 
 
 def _pixels(texts: list[bytes], out: NDArray[np.uint8], numbers: list[int], name: str) -> None:

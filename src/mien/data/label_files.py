@@ -157,6 +157,11 @@ def tell_missing(left_out: Counter[str], decisions: list[str], path: str) -> Non
         decisions.append(f"left out: {n:,} rows of {os.path.basename(path)} whose picture is missing")
 
 
+def part_of_folder(folder: Folder, root: str) -> str:
+    """The part that a folder's name tells, "" for none. The name of the whole data set's own folder tells nothing."""
+    return "" if folder.path == root else part_of(folder.name) or ""
+
+
 def number_in(text: str) -> float | None:
     """The finite number that a text is; None where it is none."""
     try:

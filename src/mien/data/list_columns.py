@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mien.data.class_names import is_missing
-from mien.data.csv_columns import EMOTION_NAMES, SURE_USAGES, USAGE_NAMES, is_prediction
+from mien.data.csv_columns import EMOTION_NAMES, is_prediction
 from mien.data.label_files import PictureIndex, number_in
 from mien.data.list_boxes import BoxColumns, box_columns
 from mien.data.list_tables import ListTable, is_picture
-from mien.data.parts import flagged_part, part_in_column, part_of
+from mien.data.part_columns import USAGE_NAMES, PartColumns, flagged_part, part_columns
+from mien.data.parts import part_of
 from mien.errors import MienError
 from mien.labels import emotion_of
 
@@ -21,11 +22,13 @@ _MIN_SHARE = 0.9  # share of the values that tells what a column holds
 
 @dataclass(frozen=True)
 class ListColumns:
-    """Which columns hold what. one_hot: a column for each emotion, by its name. box: those of the faces' boxes."""
+    """Which columns hold what. usage: those that say the parts. one_hot: a column for each emotion, by its name. parts:
+    what `usage` says. box: those of the faces' boxes."""
 
     file: int
     label: int | None
-    usage: int | None
+    usage: tuple[int, ...] = ()
+    parts: PartColumns | None = None
     one_hot: dict[str, int] = field(default_factory=dict)
     box: BoxColumns | None = None
 
@@ -55,11 +58,11 @@ def list_columns(table: ListTable, index: PictureIndex) -> ListColumns | None:
     others = [i for i in range(len(header)) if i != file]
     box = box_columns(table, others)
     others = [i for i in others if box is None or i not in box.fields]
-    usage = _usage_column(table, others)
-    others = [i for i in others if i != usage]
+    parts, usage = _usage_columns(table, others)
+    others = [i for i in others if i not in usage]
     label = _label_column(table, others)
     one_hot = {} if label is not None else _one_hot(table, others)
-    return ListColumns(file, label, usage, one_hot, box)
+    return ListColumns(file, label, usage, parts, one_hot, box)
 
 
 def _label_column(table: ListTable, columns: Sequence[int]) -> int | None:
@@ -125,22 +128,18 @@ def _mark(value: str) -> float | None:
     return {"true": 1.0, "false": 0.0}.get(value.strip().lower(), number_in(value))
 
 
-def _usage_column(table: ListTable, columns: Sequence[int]) -> int | None:
-    """The column of parts. Raises MienError where one that is called so holds others."""
-    called = [i for name in USAGE_NAMES for i in columns if table.header[i] == name]
-    called.sort(key=lambda i: table.header[i] not in SURE_USAGES)
-    for i in [*called, *(i for i in columns if i not in called)]:
-        values = {value for value in table.values(i) if not is_missing(value)}
-        parts = {part_in_column(table.header[i], value) for value in values}
-        if values and None not in parts and (i in called or len(parts) > 1):
-            return i
-        if values and table.header[i] in SURE_USAGES:
-            odd = min(value for value in values if part_of(value) is None)
-            raise MienError(
-                f"{table.path} has {odd[:20]!r} in its column {table.header[i]!r}, which is no part; write train, "
-                "validation or test, or rename the column"
-            )
-    return None
+def _usage_columns(table: ListTable, columns: Sequence[int]) -> tuple[PartColumns | None, tuple[int, ...]]:
+    """The columns of parts. Raises MienError for a row in no part, where it is not without a word on it."""
+    at = {table.header[i]: i for i in reversed(columns) if table.header[i]}
+    parts = part_columns({name: set(table.values(i)) for name, i in reversed(at.items())})
+    if parts is None:
+        return None, ()
+    usage = tuple(at[name] for name in parts.names)
+    for number, row in enumerate(table.rows, start=1):
+        values = [row[i].strip() for i in usage]
+        if parts.part(values) is None and not all(map(is_missing, values)):
+            raise MienError(f"{table.path} row {number} {parts.fault(values)}")
+    return parts, usage
 
 
 def label_in(row: list[str], columns: ListColumns, table: ListTable) -> str:
@@ -161,10 +160,10 @@ def label_in(row: list[str], columns: ListColumns, table: ListTable) -> str:
 
 def part_in(row: list[str], columns: ListColumns, table: ListTable) -> str:
     """The usage of a row, by its column or else by the table; "" where neither says one."""
-    value = row[columns.usage].strip() if columns.usage is not None else ""
-    if columns.usage is None or is_missing(value):
+    values = [row[i].strip() for i in columns.usage]
+    if columns.parts is None or all(map(is_missing, values)):
         return table.usage
-    return part_in_column(table.header[columns.usage], value) or table.usage
+    return columns.parts.part(values) or table.usage
 
 
 def told_of(table: ListTable, columns: ListColumns) -> list[str]:
@@ -176,15 +175,17 @@ def told_of(table: ListTable, columns: ListColumns) -> list[str]:
     taken = {
         columns.file,
         columns.label,
-        columns.usage,
+        *columns.usage,
         *columns.one_hot.values(),
         *(columns.box.fields if columns.box else ()),
     }
     told = []
     rest = [name for i, name in enumerate(header) if i not in taken and name and not name.startswith("unnamed:")]
     if rest or header[columns.file] not in FILE_NAMES or columns.one_hot:
-        parts = f", {header[columns.usage]!r} the parts" if columns.usage is not None else ""
+        parts = f", {', '.join(repr(header[i]) for i in columns.usage)} the parts" if columns.usage else ""
         told.append(f"{table.name}: {header[columns.file]!r} names the pictures, {label} the labels{parts}")
+    if columns.parts and (columns.parts.celeba or header[columns.usage[0]] not in USAGE_NAMES):
+        told.append(f"{table.name}: {columns.parts.told()}")
     if columns.box:
         names = ", ".join(header[i] for i in columns.box.fields)
         told.append(f"faces cut out of the pictures by the boxes in {table.name} ({names}: {columns.box.form})")

@@ -63,20 +63,20 @@ def tables(root: Folder, index: PictureIndex) -> Iterator[ListTable]:
 
 def lists_in(folder: Folder) -> list[str]:
     """Names of the files in a folder that may be lists; of texts, those that are called as lists or parts are."""
-    return [
-        name
-        for name in _possible(folder)
-        if not _is_text(name)
-        or part_of(stem := os.path.splitext(name)[0])
-        or not _LIST_WORDS.isdisjoint(plain_name(stem).split())
-    ]
+    return [name for name in _possible(folder) if not _is_text(name) or _is_called_list(name)]
+
+
+def _is_called_list(name: str) -> bool:
+    stem = os.path.splitext(name)[0]
+    return part_of(stem) is not None or not _LIST_WORDS.isdisjoint(plain_name(stem).split())
 
 
 def _possible(folder: Folder) -> Iterator[str]:
     small = Counter(os.path.splitext(name)[1].lower() for name in folder.files)
     for name in folder.files:
         suffix = os.path.splitext(name)[1].lower()
-        if suffix in LISTS and not (suffix in (".txt", ".json") and small[suffix] > _MANY_FILES):
+        many = suffix in (".txt", ".json") and small[suffix] > _MANY_FILES
+        if suffix in LISTS and (not many or _is_called_list(name)):
             yield name
 
 
@@ -89,7 +89,9 @@ def table_at(path: str, folder: str, index: PictureIndex | None = None) -> ListT
     suffix = os.path.splitext(path)[1].lower()
     decisions: list[str] = []
     text = read_text(path, decisions)
-    usage = part_of(Path(path).stem) or part_of(os.path.basename(folder)) or ""
+    # The name of the whole data set's own folder, "test", says nothing of what a list in it is.
+    home = "" if index is not None and folder == index.root else os.path.basename(folder)
+    usage = part_of(Path(path).stem) or part_of(home) or ""
     if suffix in (".jsonl", ".ndjson", ".json"):
         header, rows = _json_rows(text, suffix, path)
         return ListTable(path, folder, header, rows, usage, 0, decisions) if rows else None
@@ -112,6 +114,8 @@ def table_at(path: str, folder: str, index: PictureIndex | None = None) -> ListT
         if index is None or not any(index.holds(cell, folder) for cell in names):
             return None
         header = [f"field {i + 1}" for i in range(len(first))]
+        if len(first) == 2 and Path(path).stem.lower() == "list_eval_partition":  # CelebA's
+            header = ["image_id", "partition"]
         if len(first) > 1:
             decisions.append(f"{os.path.basename(path)} has no header")
     elif _is_text(path):

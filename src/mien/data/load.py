@@ -19,8 +19,9 @@ from mien.data.class_legends import NO_LEGENDS, Legends
 from mien.data.class_names import ordered, parse_classes
 from mien.data.dataset import SIZE, UNKNOWN, USAGES, Dataset
 from mien.data.fer2013 import warn_if_altered
-from mien.data.fer2013_csv import Rows, read_rows
+from mien.data.fer2013_csv import read_rows
 from mien.data.packed import is_stored, unpack
+from mien.data.rows import Rows
 from mien.data.sources import File, Layout, find
 from mien.data.tables import read_npz, read_parquet
 from mien.errors import MienError, MienWarning

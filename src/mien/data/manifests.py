@@ -13,7 +13,7 @@ from mien.data.folder_tree import Folder, scan
 from mien.data.label_files import PictureIndex, labeled, once_each, tell_missing, tell_unnamed
 from mien.data.list_columns import ListColumns, label_in, list_columns, part_in, told_of
 from mien.data.list_tables import ListTable, is_picture, table_at, tables
-from mien.data.parts import part_of
+from mien.data.parts import rank_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
 
@@ -43,7 +43,7 @@ def find(root: Folder) -> Pictures | None:
             continue
         if columns.label is None and not columns.one_hot:
             unread.append(table.name)
-            if columns.usage is None and not table.usage:
+            if columns.parts is None and not table.usage:
                 fault = fault or f"{table.path} names pictures and has no column of labels; call that column 'label'"
             continue
         affectnet = "subdirectory_filepath" in table.header
@@ -67,11 +67,23 @@ def find(root: Folder) -> Pictures | None:
             raise MienError(fault)
         return None
     _refuse_contradicting(by_list)
+    samples, lists = _parts_beside(root, samples, decisions)
+    unread = [name for name in unread if name not in lists]
     tell_unnamed(root, samples, left_out, decisions)
     samples = once_each(samples, left_out, decisions)
     if unread:
         decisions.append(f"left out: {', '.join(unread[:6])}, which names no pictures with labels")
     return labeled(root, "pictures named by a list", samples, numbers, decisions, left_out)
+
+
+def _parts_beside(root: Folder, samples: list[Sample], decisions: list[str]) -> tuple[list[Sample], set[str]]:
+    """The samples in the parts that other lists give, where their own gives none, and the names of those lists."""
+    given = GivenParts() if any(sample.usage for sample in samples) else given_parts(root)
+    if len({given.of.get(sample.file, "") for sample in samples}) < 2:  # they speak of pictures without labels
+        return samples, set()
+    decisions += given.decisions
+    samples = [replace(sample, usage=given.of.get(sample.file, "")) for sample in samples]
+    return samples, {os.path.basename(name) for name in given.lists}
 
 
 def no_labels(table: ListTable) -> str:
@@ -142,20 +154,21 @@ class GivenParts:
 
 def given_parts(root: Folder) -> GivenParts:
     """The parts that lists give to pictures: a column of parts beside their names, or the name of the list, train.txt
-    or test.csv. Where no list names train, the pictures that none names are train's. Without several parts, none.
+    or test.csv. Where no list names train, the pictures that none names are train's; a picture of several parts, as in
+    dev.txt and trainval.txt, is in the one that is held out. Without several parts, none.
     """
     index = PictureIndex(root)
     parts: dict[str, str] = {}
+    several: set[str] = set()
     lists = []
     for table in tables(root, index):
         columns = list_columns(table, index)
-        # The name of the whole data set's own folder, "test", says nothing of what a list in it is.
-        by_name = table.usage and (part_of(Path(table.path).stem) or table.folder != root.path)
-        if columns is None or not (columns.usage is not None or by_name):
+        if columns is None or not (columns.parts is not None or table.usage):
             continue
         named = _parts_in(table, columns, index)
         if named:
-            parts |= named
+            several |= {path for path in named.keys() & parts.keys() if named[path] != parts[path]}
+            parts |= {path: max(usage, parts.get(path, ""), key=rank_of) for path, usage in named.items()}
             lists.append(os.path.relpath(table.path, root.path))
     rest = [path for path in index.paths.values() if path not in parts] if parts else []
     if rest and "Training" not in parts.values():
@@ -163,6 +176,8 @@ def given_parts(root: Folder) -> GivenParts:
         told = f"; no list names train, so the other {len(rest):,} pictures are"
     else:
         told = f"; {len(rest):,} pictures are in none of them" if rest else ""
+    if several:
+        told += f"; {len(several):,} pictures are in lists of several parts and stay in the one that is held out"
     if len(set(parts.values())) < 2:
         return GivenParts()
     return GivenParts(parts, tuple(lists), (f"parts as given by {', '.join(lists)}{told}",))

@@ -3,9 +3,10 @@
 import re
 from dataclasses import dataclass
 
-from mien.data.csv_columns import EMOTION_NAMES, USAGE_NAMES, label_columns
+from mien.data.csv_columns import EMOTION_NAMES, label_columns
 from mien.data.dataset import USAGES
-from mien.data.parts import flagged_part, part_of, rank_of
+from mien.data.part_columns import USAGE_NAMES, flagged_part
+from mien.data.parts import part_of, rank_of
 
 PIXEL_NAMES = ("pixels", "image", "images", "img", "x", "data", "faces", "picture", "pixel_values", "img_bytes",
                "bytes")  # fmt: skip

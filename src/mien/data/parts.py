@@ -70,27 +70,6 @@ def says_nothing(name: str) -> bool:
     return all(word in _WORDS or word in _BESIDE or word in _STRUCTURE for word in words)
 
 
-def flagged_part(header: str) -> str | None:
-    """The part that a column of true and false, such as is_train or in_test, speaks of; None for other columns."""
-    match = re.fullmatch(r"(?:is|in)_?(\w+)", header.strip().lower())
-    return part_of(match[1]) if match else None
-
-
-def part_by_flag(header: str, value: str) -> str | None:
-    """The part that a column such as is_train tells with true and false."""
-    part = flagged_part(header)
-    if not part or value.lower() not in ("true", "false", "1", "0", "yes", "no"):
-        return None
-    if value.lower() in ("true", "1", "yes"):
-        return part
-    return "PrivateTest" if part == "Training" else "Training"
-
-
-def part_in_column(header: str, value: str) -> str | None:
-    """The part that a value of a column tells: true in is_test, or "test" in any."""
-    return part_by_flag(header, value) or part_of(value)
-
-
 def is_form(name: str) -> bool:
     """Whether the name of a part tells that it is one form of it among others, as "train_augmented" or "test_easy"."""
     return any(word in _FORMS for word in _words(name))

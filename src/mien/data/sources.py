@@ -257,6 +257,8 @@ def _choose(path: Path, files: list[File], drawn: bool) -> Layout:
     decisions: list[str] = []
     left: list[tuple[File, str]] = []
     chosen: list[File] = []
+    if len(full) > 1 and all(file.part for file in full) and len({file.part for file in full}) == len(full):
+        full, labeled = [], [*full, *labeled]  # train.csv and test.csv, each with a column of parts
     if full:
         packed = [file.path.suffix.lower() not in (".csv", ".parquet") for file in full]  # slower to read
         best = min(
@@ -281,9 +283,25 @@ def _choose(path: Path, files: list[File], drawn: bool) -> Layout:
         chosen += [File(file.path, "test") for file in tests]
     left += [(file, f"{tests[0].path.name} is used") for file in unlabeled if file not in tests]
     decisions += [f"left out: {file.path.name}, for {why}" for file, why in left]
+    if missing := _missing_shards([file.path for file in chosen]):
+        decisions.append(f"missing: {', '.join(missing[:6])}; what is read is not the whole")
     if len(files) > 1:
         decisions.insert(0, f"read: {', '.join(file.shown for file in chosen)}")
     return Layout(path, tuple(chosen), None, drawn, tuple(decisions))
+
+
+def _missing_shards(paths: list[Path]) -> list[str]:
+    """Names of the files that are not there of those numbered as train-00000-of-00003.parquet."""
+    found: dict[tuple[str, str, str], set[str]] = {}
+    for path in paths:
+        if match := re.fullmatch(r"(.*?)(\d+)-of-(\d+)(.*)", path.name):
+            found.setdefault((match[1], match[3], match[4]), set()).add(match[2])
+    missing = []
+    for (before, n, after), numbers in found.items():
+        first = int(n) in map(int, numbers)  # counted from 1 where the last is as high as their number
+        wanted = [str(i).zfill(len(min(numbers))) for i in range(first, int(n) + first)]
+        missing += [f"{before}{number}-of-{n}{after}" for number in wanted if number not in numbers]
+    return missing
 
 
 def _by_part(labeled: list[File], left: list[tuple[File, str]], decisions: list[str]) -> list[File]:

@@ -1,5 +1,6 @@
 """Faces in parquet files (FER2013 as Hugging Face keeps it) and in numpy's npz archives."""
 
+import itertools
 import json
 import zipfile
 from collections.abc import Iterator
@@ -12,15 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.class_legends import NO_LEGENDS, Legends
-from mien.data.csv_columns import PIXELS, SURE_USAGES, USAGE_NAMES, label_columns
+from mien.data.csv_columns import PIXELS, label_columns
 from mien.data.dataset import SIZE, UNKNOWN, USAGES
-from mien.data.fer2013_csv import Rows
 from mien.data.image import open_picture, to_square_gray
 from mien.data.label_columns import LabelColumn, NamedColumn, choose, column_of, label_text, name_column
 from mien.data.npz_arrays import LABEL_NAMES, PIXEL_NAMES, Arrays, arrays
 from mien.data.packed import map_images
-from mien.data.parts import flagged_part, part_in_column, part_of
+from mien.data.part_columns import PartColumns, part_columns
+from mien.data.parts import part_of
 from mien.data.pixel_values import scale_of, to_faces
+from mien.data.rows import Rows
+from mien.data.table_parts import parts_of_rows, short_values
 from mien.errors import MienError
 from mien.labels import EMOTIONS, emotion_of
 
@@ -31,11 +34,11 @@ FER2013_ROWS = (28709, 3589, 3589)
 @dataclass(frozen=True)
 class TableColumns:
     """The columns of a parquet file that are read. labels: those that may hold the labels, the likeliest first, each
-    with the names of its numbers where the file tells them."""
+    with the names of its numbers where the file tells them. usage: the columns that say the parts."""
 
     pixels: str
     labels: dict[str, tuple[str, ...]]
-    usage: str | None
+    usage: PartColumns | None
 
     @property
     def kind(self) -> str:
@@ -47,14 +50,14 @@ def parquet_columns(path: Path) -> TableColumns | None:
     """The columns of a parquet file, None where it holds no pictures. Raises MienError without pyarrow, or if
     damaged.
     """
-    schema = _parquet(path).schema_arrow
+    file = _parquet(path)
+    schema = file.schema_arrow
     names = {name.lower(): name for name in reversed(schema.names)}
     pixels = next((names[name] for name in PIXEL_NAMES if name in names), None)
     if pixels is None:
         return None
-    flags = [name for name in names if flagged_part(name)]
-    usage = next((names[name] for name in (*USAGE_NAMES[:8], *flags) if name in names), None)
-    free = [name for name in schema.names if name not in (pixels, usage)]
+    usage = part_columns(short_values(file, pixels))
+    free = [name for name in schema.names if name != pixels and (usage is None or name not in usage.names)]
     labels = label_columns(free) or [names[name] for name in LABEL_NAMES if names.get(name) in free][:1]
     votes = [name for name in schema.names if emotion_of(name)]
     if not labels and len(votes) > 1:
@@ -75,11 +78,11 @@ def read_parquet(path: Path, classes: str | dict[int, str] | None = None, legend
         raise MienError(
             f"{path} has no column of pictures ({', '.join(PIXEL_NAMES[:3])}); rename the column that holds them"
         )
-    wanted = [name for name in (columns.pixels, *columns.labels, columns.usage) if name]
+    wanted = [columns.pixels, *columns.labels, *_names(columns.usage)]
     file = _parquet(path)
     images = np.empty((file.metadata.num_rows, SIZE, SIZE), np.uint8)
     labels: dict[str, list[Any]] = {name: [] for name in columns.labels}
-    usages: list[Any] = []
+    usages: list[list[str]] = []
     decisions: list[str] = []
     scale, row = 0.0, 0
     for batch in file.iter_batches(batch_size=256, columns=wanted):
@@ -95,10 +98,12 @@ def read_parquet(path: Path, classes: str | dict[int, str] | None = None, legend
             images[row - 1] = to_faces(cell[None], f"{path} row {row}", by, decisions)[0]
         for name, values in labels.items():
             values += batch.column(name).to_pylist()
-        usages += batch.column(columns.usage).to_pylist() if columns.usage else []
+        cells_of_parts = [map(label_text, batch.column(name).to_pylist()) for name in _names(columns.usage)]
+        usages += map(list, zip(*cells_of_parts, strict=True))
     if row == 0:
         raise MienError(f"{path} has no rows; fetch it again")
-    usage = _parts(columns.usage, usages, str(path)) if columns.usage else None
+    usage = parts_of_rows(columns.usage, usages, str(path)) if columns.usage else None
+    decisions += [columns.usage.told()] if columns.usage and columns.usage.told() else []
     if not labels:
         return Rows(images, None, usage, decisions=tuple(decisions))
     # The names in the file give way to those that the user gives.
@@ -118,7 +123,7 @@ def npz_kind(path: Path) -> str | None:
         roles = arrays(archive.files)
         if not roles.pictures:
             return None
-        if set(roles.pictures) != {""} or _npz_usage(archive, roles):
+        if set(roles.pictures) != {""} or _npz_usage(archive, roles)[0]:
             return "full"
         return "train" if roles.labels[""] else "test"
 
@@ -155,7 +160,7 @@ def read_npz(path: Path, classes: str | dict[int, str] | None = None, legends: L
     codes = _npz_codes(path, sizes, usage, decisions)
     nothing = NamedColumn(np.full(sum(sizes.values()), UNKNOWN, np.int64), EMOTIONS)
     index, names, by_order = _named(columns, classes, str(path), decisions, legends) if columns else nothing
-    unread -= {named, usage[0] if usage else "", *used}
+    unread -= {named, *_names(usage[0]), *used}
     if unread:
         decisions.append(f"left out: the array{'s' * (len(unread) > 1)} {', '.join(sorted(unread)[:8])}")
     unlabeled = bool((index < 0).all())
@@ -186,17 +191,21 @@ def _npz_labels(
     return {"labels": [label for piece in pieces for label in piece]} if used else {}, used
 
 
-def _npz_usage(archive: Any, roles: Arrays) -> tuple[str, list[str]] | None:
-    """The array that holds the part of each picture, its name and values; None where none holds names of parts.
-
-    One that is called as parts alone are is taken whatever it holds, so that reading tells what is wrong with it.
-    """
-    for name in roles.usages:
-        array = _plain(archive, name)
-        values = [label_text(value) for value in array.reshape(-1).tolist()] if array is not None else []
-        if values and (name.lower() in SURE_USAGES or all(part_in_column(name, value) for value in set(values))):
-            return name, values
-    return None
+def _npz_usage(archive: Any, roles: Arrays) -> tuple[PartColumns | None, list[list[str]]]:
+    """The arrays that say the part of each picture, and their values, a row a picture; None where there are none."""
+    if set(roles.pictures) != {""}:
+        return None, []
+    taken = {*roles.pictures.values(), *roles.class_names, *itertools.chain(*roles.labels.values())}
+    values: dict[str, list[str]] = {}
+    for name in [*roles.usages, *(name for name in archive.files if name not in roles.usages)]:
+        array = _plain(archive, name) if name not in taken else None
+        if array is not None and array.dtype.kind in "USObiuf" and array.ndim and array.size == len(array):
+            values[name] = [label_text(value) for value in array.reshape(-1).tolist()]
+    # Parts of another number than the pictures are told where they are read; of several arrays only those count.
+    parts = part_columns({name: set(held) for name, held in values.items()})
+    if parts is None or len({len(values[name]) for name in parts.names}) > 1:
+        return None, []
+    return parts, [list(row) for row in zip(*(values[name] for name in parts.names), strict=True)]
 
 
 def _plain(archive: Any, name: str) -> NDArray[Any] | None:
@@ -209,7 +218,7 @@ def _plain(archive: Any, name: str) -> NDArray[Any] | None:
 
 
 def _npz_codes(
-    path: Path, sizes: dict[str, int], usage: tuple[str, list[str]] | None, decisions: list[str]
+    path: Path, sizes: dict[str, int], usage: tuple[PartColumns | None, list[list[str]]], decisions: list[str]
 ) -> NDArray[np.uint8] | None:
     """Index into USAGES of each row: by the names of the arrays, by an array of parts, or in FER2013's own order."""
     if set(sizes) != {""}:
@@ -218,12 +227,15 @@ def _npz_codes(
         codes = [USAGES.index(part_of(part) or USAGES[0]) for part in sizes]
         return np.repeat(np.array(codes, np.uint8), list(sizes.values()))
     n = sizes[""]
-    if usage:
-        name, values = usage
-        if len(values) != n:
-            raise MienError(f"{path} has {n:,} pictures and {len(values):,} parts {name}; they must be as many")
-        decisions.append(f"the array {name!r} holds the parts")
-        return _parts(name, values, str(path))
+    columns, rows = usage
+    if columns:
+        if len(rows) != n:
+            names = ", ".join(columns.names)
+            raise MienError(f"{path} has {n:,} pictures and {len(rows):,} parts {names}; they must be as many")
+        decisions.append(
+            columns.told().replace("column", "array", 1) or f"the array {columns.names[0]!r} holds the parts"
+        )
+        return parts_of_rows(columns, rows, str(path))
     if n == sum(FER2013_ROWS):
         decisions.append(f"{n:,} rows are taken for FER2013 in its own order: Training, PublicTest, PrivateTest")
         return np.repeat(np.arange(3, dtype=np.uint8), FER2013_ROWS)
@@ -330,13 +342,8 @@ def _named(
     return name_column(column, classes, name, decisions, own, legends=legends)
 
 
-def _parts(column: str, values: list[Any], name: str) -> NDArray[np.uint8]:
-    texts = [label_text(value) for value in values]
-    parts = {text: part_in_column(column, text) for text in set(texts)}
-    for text, part in parts.items():
-        if part is None:
-            raise MienError(f"{name} has the part {text[:20]!r} in {column!r}; it must be train, validation or test")
-    return np.array([USAGES.index(str(parts[text])) for text in texts], np.uint8)
+def _names(columns: PartColumns | None) -> tuple[str, ...]:
+    return columns.names if columns else ()
 
 
 def _line(error: BaseException) -> str:

@@ -6,9 +6,17 @@ from collections import Counter
 from xml.etree import ElementTree
 
 from mien.data.folder_tree import Folder
-from mien.data.label_files import PictureIndex, labeled, number_in, once_each, read_text, tell_missing, tell_unnamed
+from mien.data.label_files import (
+    PictureIndex,
+    labeled,
+    number_in,
+    once_each,
+    part_of_folder,
+    read_text,
+    tell_missing,
+    tell_unnamed,
+)
 from mien.data.manifests import given_parts
-from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
 
@@ -42,7 +50,7 @@ def _samples(path: str, folder: Folder, index: PictureIndex, left_out: Counter[s
     except ElementTree.ParseError as error:
         raise MienError(f"{path} is no whole xml ({error}); correct or delete it") from error
     objects = tree.findall("object")
-    usage = part_of(folder.name) or ""
+    usage = part_of_folder(folder, index.root)
     name = (tree.findtext("filename") or "").strip()
     stem = os.path.splitext(os.path.basename(path))[0]
     picture = (index.find(name, folder.path, usage) if name else None) or index.find(stem, folder.path, usage)

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from mien.data.class_legends import yaml_names
 from mien.data.folder_tree import Folder
-from mien.data.label_files import labeled, number_in, read_text
+from mien.data.label_files import labeled, number_in, part_of_folder, read_text
 from mien.data.manifests import GivenParts, given_parts
 from mien.data.parts import part_of
 from mien.data.pictures import Pictures, Sample
+from mien.data.yolo_parts import yaml_parts
 from mien.errors import MienError
 from mien.labels import emotion_of, emotions_of
 
@@ -25,7 +26,9 @@ def find(root: Folder) -> Pictures | None:
     places: list[tuple[Folder, Folder, str]] = []
     for folder in root.walk():
         if _boxes_beside(folder):  # as Darknet has them
-            places.append((Folder(folder.path, folder.name, folder.pictures), folder, part_of(folder.name) or ""))
+            places.append(
+                (Folder(folder.path, folder.name, folder.pictures), folder, part_of_folder(folder, root.path))
+            )
             continue
         images, labels = folder.child("images"), folder.child("labels")
         if (
@@ -38,14 +41,17 @@ def find(root: Folder) -> Pictures | None:
         if inner:
             places += [(part, labels.child(part.name.lower()) or labels, part_of(part.name) or "") for part in inner]
         else:
-            places.append((images, labels, part_of(folder.name) or ""))
+            places.append((images, labels, part_of_folder(folder, root.path)))
     names = _names(root) if places else {}
     # In a class folder the boxes beside the pictures are of something else, unless they are of emotions.
     places = [place for place in places if not emotion_of(place[0].name) or emotions_of(names.values())]
     if not places:
         return None
     samples, left_out = [], Counter[str]()
-    listed = given_parts(root) if not any(usage for *_, usage in places) else GivenParts()
+    listed = GivenParts()
+    if not any(usage for *_, usage in places):
+        listed = yaml_parts(root)
+        listed = listed if listed.of else given_parts(root)
     for images, labels, usage in places:
         for path in images.all_pictures():
             beside = os.path.relpath(os.path.splitext(path)[0], images.path) + ".txt"

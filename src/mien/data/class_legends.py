@@ -93,7 +93,7 @@ def read_legends(root: Folder) -> Legends:
 
 def is_legend(header: list[str], rows: list[list[str]]) -> bool:
     """Whether the rows of a table name the classes and no pictures: each a number, counted from 0 or 1, and a name."""
-    names = _rows_names([header, *rows])
+    names = _rows_names([header, *rows]) if len(rows) <= _MAX_LINES else {}
     return len(names) > 1 and len(emotions_of(names.values())) * 2 >= len(names)
 
 

@@ -1,7 +1,7 @@
 """What a cascade is worth by the share of faces that its second network is asked about, and by how much that one's
 opinion counts there.
 
-python benchmarks/cascade.py data/ nano champion-int8 > results/champion/cascade.md
+python benchmarks/cascade.py data/ nano champion-int8.onnx > results/champion/cascade.md
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Do the shipped models answer alike on a processor without 8-bit dot products (VNNI)? Emulated by qemu-x86_64 (Debian:
 qemu-user).
 
-python benchmarks/emulated.py data/ champion-int8 lean nano > results/champion/emulated.txt
+python benchmarks/emulated.py data/ champion-fast nano > results/champion/emulated.txt
 """
 
 import subprocess

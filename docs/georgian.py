@@ -63,7 +63,6 @@ _PHRASES = {
     "default: nano, and the champion where nano is unsure": "ნაგულისხმევი: nano, ხოლო სადაც nano ყოყმანობს — "
     "champion",
     "the full network for every face; float16 weights": "სრული ქსელი ყოველი სახისთვის; წონები float16-ში",
-    "the same in 8 bits": "იგივე 8 ბიტში",
     "the study's hybrid, modern training": "კვლევის hybrid, თანამედროვე წვრთნით",
     "smallest": "ყველაზე პატარა",
     "PublicTest, single view (95 %)": "PublicTest, ერთი ხედით (95 %)",

@@ -82,7 +82,6 @@ def beside_fer(made: dict[str, Any]) -> str:
 ROLES = {
     "champion-fast": "default: nano, and the champion where nano is unsure",
     "champion": "the full network for every face; float16 weights",
-    "champion-int8": "the same in 8 bits",
     "hybrid": "the study's hybrid, modern training",
     "nano": "smallest",
 }

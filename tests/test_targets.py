@@ -72,7 +72,7 @@ def test_a_teacher_read_back_into_torch_is_of_the_same_opinion(dataset):
 
 def test_a_teacher_in_8_bits_is_not_read_back_and_one_of_another_shape_is_refused():
     assert network_in(open_model("hybrid")) == "hybrid"
-    assert network_in(open_model("champion-int8")) == ""
+    assert network_in(open_model("nano")) == ""
     hybrid = open_model("hybrid")
     other = dataclasses.replace(hybrid, info=dataclasses.replace(hybrid.info, training={"recipe": "nano"}))
     with pytest.raises(MienError, match="not of the network 'nano'"):

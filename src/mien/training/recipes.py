@@ -112,11 +112,11 @@ RECIPES = {
         ),
         # Small enough to learn for long from a larger network, which looks at each blended view with it. The shipped
         # nano: 69.2 % on PublicTest, single view (3,589 images, float32), 326 epochs of batches of 512 with two broad
-        # teachers, ten minutes of a GPU. These epochs are some two hours of one core; on a GPU take `--teacher
-        # champion`.
+        # teachers, ten minutes of a GPU. On a CPU most of an epoch is the teacher's; in 8 bits (`mien export RUN
+        # --int8`) it takes a third of the time.
         _modern(
             "nano", epochs=95, learning_rate=4e-3, weight_decay=0.02, label_smoothing=0.0, ema_decay=0.999,
-            teacher="champion-int8", distillation_weight=0.9, teacher_input="augmented", mixup=0.2, fc_drop=0.0,
+            teacher="champion", distillation_weight=0.9, teacher_input="augmented", mixup=0.2, fc_drop=0.0,
             rotate=10.0, scale=0.1, brightness_contrast=0.2, random_erasing=0.0,
         ),
         # Members of an ensemble, for a GPU, each of another family (training/members.py has their papers): a plain

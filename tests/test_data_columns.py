@@ -47,7 +47,7 @@ def test_names_with_a_suffix_go_before_numbers(suffix: str, order: str, tmp_path
 
 def test_pictures_of_other_names_are_not_found_by_their_rows_numbers(tmp_path: Path) -> None:
     pictures(tmp_path / "images")
-    rows = [f"{i},/data/upload/3/3fa2b1c0-{i}.jpg,{TWO[(i + 1) % 2]}" for i in range(N)]
+    rows = [f"{i},/data/upload/3/scan-{i}.jpg,{TWO[(i + 1) % 2]}" for i in range(N)]
     listed(tmp_path / "export.csv", "id,image,choice", rows)
     with pytest.raises(MienError, match="names no picture that is here"):
         load(tmp_path, cache=False)

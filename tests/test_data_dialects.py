@@ -115,7 +115,8 @@ def test_packed_files_that_are_cut_off(packed: Callable[[bytes], bytes], tmp_pat
     ("head", "words"),
     [
         (b"7z\xbc\xaf\x27\x1c", "7z archive"), (b"Rar!\x1a\x07", "rar archive"), (b"(\xb5/\xfd", "zstd"),
-        (b"\x89HDF\r\n", "HDF5"), (b"ARROW1\0\0", "parquet"), (b"\x93NUMPY", "npz"), (b"\x80\x04\x95", "pickle"),
+        (b"\x89HDF\r\n", "HDF5"), (b"ARROW1\0\0", "damaged Arrow"), (b"MATLAB 5.0 MAT-file", "MATLAB"),
+        (b"\0\0\x08\x03", "IDX"), (b"\x93NUMPY", "npz"), (b"\x80\x04\x95", "pickle"),
     ],
 )  # fmt: skip
 def test_other_files_are_named(head: bytes, words: str, tmp_path: Path) -> None:
@@ -212,6 +213,23 @@ def test_parquet_as_hugging_face_writes_it(tmp_path: Path) -> None:
     assert any("named by the file itself" in line for line in dataset.decisions)
     (tmp_path / "data" / "test-00000-of-00001.parquet").write_bytes(b"PAR1 cut off")
     assert "damaged parquet" in fault(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["stream", "file"])
+def test_arrow_as_save_to_disk_writes_it(kind: str, tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    names = {"info": {"features": {"label": {"names": list(EMOTIONS)}}}}
+    for part, some in (("train", range(70)), ("test", range(70, 84))):
+        pictures = [{"bytes": png(IMAGES[row]), "path": None} for row in some]
+        table = arrow.table({"image": pictures, "label": [row % 7 for row in some]})
+        table = table.replace_schema_metadata({"huggingface": json.dumps(names)})
+        (tmp_path / part).mkdir()
+        new = arrow.ipc.new_stream if kind == "stream" else arrow.ipc.new_file
+        with new(str(tmp_path / part / "data-00000-of-00001.arrow"), table.schema) as writer:
+            writer.write_table(table, max_chunksize=10)
+        (tmp_path / part / "state.json").write_text('{"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}')
+    (tmp_path / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    check(load(tmp_path), ["Training"] * 70 + ["PrivateTest"] * 14)
 
 
 def test_parquet_of_pixels(tmp_path: Path) -> None:

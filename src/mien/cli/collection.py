@@ -12,7 +12,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any, BinaryIO
 
 from mien.cli.inputs import find_images, find_videos
-from mien.data.image import SUFFIXES
+from mien.data.image import is_picture
 from mien.errors import MienError, install_hint
 from mien.inference.video_source import AMBIGUOUS, is_video
 from mien.inference.video_source import SUFFIXES as VIDEO_SUFFIXES
@@ -162,7 +162,7 @@ def _remote_folder(collection: str) -> Iterator[Item]:
     shown = [name for name in names if not any(part.startswith(".") for part in name[len(root) :].split("/"))]
     if not shown:
         raise MienError(f"there is nothing at {collection}; check the address and that you may list it")
-    pictures = (name for name in shown if os.path.splitext(name)[1].lower() in SUFFIXES)
+    pictures = (name for name in shown if is_picture(name))
     films = (name for name in shown if is_film(name))
     yield from (Item(str(system.unstrip_protocol(name))) for group in (pictures, films) for name in group)
 

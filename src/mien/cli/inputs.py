@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from mien.data.image import SUFFIXES
+from mien.data.image import is_picture
 from mien.errors import MienError
 from mien.inference.video_source import AMBIGUOUS, is_video, looks_like_video
 from mien.inference.video_source import SUFFIXES as VIDEO_SUFFIXES
@@ -37,7 +37,7 @@ def find_images(arguments: Sequence[str], leave_out: Path | None = None) -> Iter
     Hidden files, files that are no pictures by their suffix, films, and the folder `leave_out` are passed over. A
     folder that links back to itself is entered once. What cannot be listed comes as an Input with its error.
     """
-    return _find(arguments, leave_out, _is_image)
+    return _find(arguments, leave_out, is_picture)
 
 
 def find_videos(arguments: Sequence[str], leave_out: Path | None = None) -> Iterator[Input]:
@@ -47,7 +47,7 @@ def find_videos(arguments: Sequence[str], leave_out: Path | None = None) -> Iter
 
 def count_images(arguments: Sequence[str], leave_out: Path | None = None) -> int:
     """How many inputs `find_images` will give; reads nothing but folders."""
-    return _count(arguments, leave_out, _is_image)
+    return _count(arguments, leave_out, is_picture)
 
 
 def count_videos(arguments: Sequence[str], leave_out: Path | None = None) -> int:
@@ -87,10 +87,6 @@ def _count(arguments: Sequence[str], leave_out: Path | None, wanted: Callable[[s
     files = sum(is_video(name) == (wanted is _is_video) for name in arguments if name not in folders)
     hidden = leave_out.resolve() if leave_out else None
     return files + sum(1 for folder in folders for _ in _walk(folder, hidden, set(), wanted))
-
-
-def _is_image(path: str) -> bool:
-    return os.path.splitext(path)[1].lower() in SUFFIXES
 
 
 def _is_video(path: str) -> bool:

@@ -27,8 +27,8 @@ _OTHERS = {
     b"Rar!": "is a rar archive; unpack it and give the folder",
     b"(\xb5/\xfd": "is packed with zstd; unpack it (zstd -d) and give the csv file",
     b"\x89HDF": "is an HDF5 file, which mien does not read; save its arrays as npz (images (N, 48, 48), labels (N,))",
-    b"ARROW1": "is an Arrow file, which mien does not read; save it as parquet (dataset.to_parquet in Hugging Face's "
-    "datasets)",
+    b"MATLAB 5.0": "is a MATLAB file, which mien does not read; save its arrays as npz (scipy.io.loadmat, numpy.savez)",
+    b"\0\0\x08\x03": "is an IDX file of MNIST's kind, which mien does not read; save images and labels as npz",
     b"\x93NUMPY": "is a single array without labels; save images and labels together as npz (numpy.savez)",
     b"SQLite": "is a database, which mien does not read; export it as csv",
     b"\x80\x02": "is a pickle, which may run any code and is never opened; save its arrays as npz or csv",

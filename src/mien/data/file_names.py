@@ -1,4 +1,5 @@
-"""Emotions told by file names: KDEF (AF01ANS.JPG), JAFFE (KA.AN1.39.tiff), BU-3DFE, CK+'s sequences, happy_03.png."""
+"""Emotions told by file names: KDEF (AF01ANS.JPG), JAFFE (KA.AN1.39.tiff), BU-3DFE, frames of CREMA-D's and RAVDESS's
+films, CK+'s sequences, happy_03.png."""
 
 import os
 import re
@@ -14,21 +15,28 @@ from mien.labels import NEGATIONS, emotion_of, emotions_of
 
 _CODES = {"an": "angry", "di": "disgust", "fe": "fear", "af": "fear", "ha": "happy", "sa": "sad", "su": "surprise",
           "ne": "neutral"}  # fmt: skip
+_CREMA_CODES = {"ang": "angry", "dis": "disgust", "fea": "fear", "hap": "happy", "neu": "neutral", "sad": "sad"}
+_RAVDESS_CODES = {"01": "neutral", "02": "calm", "03": "happy", "04": "sad", "05": "angry", "06": "fear",
+                  "07": "disgust", "08": "surprise"}  # fmt: skip
 _KDEF = re.compile(r"[AB][FM]\d{2}(?P<code>AF|AN|DI|HA|NE|SA|SU)(?P<view>S|HL|HR|FL|FR)(?![A-Za-z])", re.IGNORECASE)
 _JAFFE = re.compile(r"[A-Z]{2}[._-](?P<code>AN|DI|FE|HA|NE|SA|SU)\d[._-]\d+(?!\d)", re.IGNORECASE)
 _BU3DFE = re.compile(r"[FM]\d{4}_(?P<code>AN|DI|FE|HA|NE|SA|SU)\d{2}[A-Z]{2}_F[23]D", re.IGNORECASE)
+_CREMA = re.compile(r"\d{4}_[A-Z]{3}_(?P<code>ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX?)(?![A-Za-z])", re.IGNORECASE)
+_RAVDESS = re.compile(r"0[12]-0[12]-(?P<code>0[1-8])-0[12]-0[12]-0[12]-(0[1-9]|1\d|2[0-4])(?!\d)")
+_FORMS = (("KDEF", _KDEF, _CODES), ("JAFFE", _JAFFE, _CODES), ("BU-3DFE", _BU3DFE, _CODES),
+          ("CREMA-D", _CREMA, _CREMA_CODES), ("RAVDESS", _RAVDESS, _RAVDESS_CODES))  # fmt: skip
 _MIN_NAMED_SHARE = 0.9  # share of the pictures that must be named so
 _APEX = 3  # frames at the end of a CK+ sequence that show its emotion, as CK+48 takes them
 _SEQUENCE = re.compile(r"(?P<sequence>S\d+_\d+)_\d+")
 
 
 def find(root: Folder) -> Pictures | None:
-    """The pictures under a folder whose names are KDEF's, JAFFE's or BU-3DFE's, or that lie as CK+'s sequences; None
-    for others.
+    """The pictures under a folder whose names are of one of `_FORMS`, or that lie as CK+'s sequences; None for
+    others.
     """
     if (pictures := _ck_plus(root)) is not None:
         return pictures
-    for layout, pattern in (("KDEF", _KDEF), ("JAFFE", _JAFFE), ("BU-3DFE", _BU3DFE)):
+    for layout, pattern, codes in _FORMS:
         samples, left_out, against = list[Sample](), Counter[str](), list[str]()
         views: Counter[str] = Counter()
         for folder in root.walk():
@@ -39,7 +47,7 @@ def find(root: Folder) -> Pictures | None:
                     left_out[f"names that are not {layout}'s"] += 1
                     continue
                 file = os.path.join(folder.path, name)
-                samples.append(Sample(file, _CODES[match["code"].lower()], usage))
+                samples.append(Sample(file, codes[match["code"].lower()], usage))
                 if emotion not in (None, samples[-1].label):
                     against.append(os.path.relpath(file, root.path))
                 views[match.groupdict().get("view", "").upper()] += 1

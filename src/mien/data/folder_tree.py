@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import PurePath
 
 from mien.data.encodings import decode
-from mien.data.image import SUFFIXES
+from mien.data.image import is_picture
 from mien.data.parts import natural
 
 # What systems and programs leave behind, in lower case: thumbnails of a file server, waste, packages.
@@ -81,11 +81,11 @@ def scan(path: str | os.PathLike[str], _entered: frozenset[tuple[int, int]] = fr
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        is_picture = os.path.splitext(entry.name)[1].lower() in SUFFIXES
+        has_suffix = is_picture(entry.name)
         try:
             state = entry.stat()
         except OSError:  # a broken or circular link
-            folder.irregular += is_picture
+            folder.irregular += has_suffix
             continue
         if stat.S_ISDIR(state.st_mode):
             if not entry.name.startswith("__") and (state.st_dev, state.st_ino) not in entered:
@@ -94,8 +94,8 @@ def scan(path: str | os.PathLike[str], _entered: frozenset[tuple[int, int]] = fr
                 elif os.access(entry.path, os.R_OK | os.X_OK):  # lost+found is the administrator's alone
                     folder.junk.append(scan(entry.path, entered))
         elif not stat.S_ISREG(state.st_mode):
-            folder.irregular += is_picture
-        elif is_picture:
+            folder.irregular += has_suffix
+        elif has_suffix:
             folder.pictures.append(entry.name)
         else:
             folder.files.append(entry.name)

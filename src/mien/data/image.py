@@ -39,6 +39,11 @@ SEVERAL = {"GIF": "frames", "PNG": "frames", "WEBP": "frames", "AVIF": "frames",
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 
 
+def is_picture(name: str) -> bool:
+    """Whether a name ends as a picture's."""
+    return os.path.splitext(name.strip())[1].lower() in SUFFIXES
+
+
 def open_picture(source: Source, max_pixels: int = MAX_PIXELS, untrusted: bool = False) -> Image.Image:
     """Decode `source` to an upright 8-bit Pillow image of mode RGB.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from mien.data.encodings import decode
 from mien.data.folder_tree import Folder
-from mien.data.image import SUFFIXES
+from mien.data.image import is_picture
 from mien.data.parts import part_of, rank_of, says_nothing
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
@@ -56,7 +56,7 @@ class PictureIndex:
         name = self._plain(name)
         if at := self._at(name, folder):
             return at
-        fitting = self._fitting(name) or self._fitting(_without_suffix(name))  # .png that is .jpg since
+        fitting = next((paths for each in self._spellings(name) if (paths := self._fitting(each))), [])
         if len(fitting) > 1:
             fitting = [path for path in fitting if usage and self._part(path) == usage] or fitting
         if len(fitting) > 1:
@@ -71,9 +71,9 @@ class PictureIndex:
     def holds(self, name: str, folder: str) -> bool:
         """Whether a name could be that of a picture here."""
         name = self._plain(name)
-        file = name.rsplit("/", 1)[-1]
         return bool(name) and (
-            self._at(name, folder) is not None or any(self.named.get(each) for each in (file, _without_suffix(file)))
+            self._at(name, folder) is not None
+            or any(self.named.get(each.rsplit("/", 1)[-1]) for each in self._spellings(name))
         )
 
     def _at(self, name: str, folder: str) -> str | None:
@@ -110,14 +110,21 @@ class PictureIndex:
         return next((part for folder in folders if (part := part_of(folder))), "")
 
     @staticmethod
+    def _spellings(name: str) -> Iterator[str]:
+        """What a picture may be called: as the list says, without suffix (.png that is .jpg since), or without what
+        Label Studio puts before the names of files that are uploaded (0a1b2c3d-)."""
+        for each in dict.fromkeys((name, re.sub(r"(^|/)[0-9a-f]{8}-(?=[^/]+$)", r"\1", name))):
+            yield each
+            yield _without_suffix(each)
+
+    @staticmethod
     def _plain(name: str) -> str:
         return re.sub(r"^(\./)+", "", re.sub(r"^[A-Za-z]:/", "/", name.strip().replace("\\", "/")))
 
 
 def _without_suffix(name: str) -> str:
     """A picture's name without its suffix; other names as they are."""
-    stem, suffix = os.path.splitext(name)
-    return stem if suffix.lower() in SUFFIXES else name
+    return os.path.splitext(name)[0] if is_picture(name) else name
 
 
 def _telling(folders: list[str]) -> str:

@@ -8,6 +8,7 @@ from mien.data.class_names import is_missing
 from mien.data.csv_columns import EMOTION_NAMES
 from mien.data.label_files import number_in
 from mien.data.list_tables import ListTable
+from mien.data.pictures import Box
 from mien.errors import MienError
 
 _CORNERS = "left, top, right, bottom"
@@ -53,9 +54,6 @@ _MEASURES = {
     "index",
     "type",
 }
-
-
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)

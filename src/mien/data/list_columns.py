@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from mien.data.class_names import is_missing
 from mien.data.csv_columns import EMOTION_NAMES, is_prediction
+from mien.data.image import is_picture
 from mien.data.label_files import PictureIndex, number_in
 from mien.data.list_boxes import BoxColumns, box_columns
-from mien.data.list_tables import ListTable, is_picture
+from mien.data.list_tables import ListTable
 from mien.data.part_columns import USAGE_NAMES, PartColumns, flagged_part, part_columns
 from mien.data.parts import part_of
 from mien.errors import MienError

@@ -7,21 +7,22 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mien.data import annotation_tools
 from mien.data.class_legends import is_legend
 from mien.data.folder_tree import Folder
-from mien.data.image import SUFFIXES
+from mien.data.image import is_picture
 from mien.data.label_files import PictureIndex, read_text
 from mien.data.parts import part_of
 from mien.errors import MienError
 from mien.labels import plain_name
 
-LISTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".lst")
-_MANY_FILES = 20  # text or json files in a folder from which they are taken for one a picture
-_CREATE_ML = ("x", "y", "width", "height")
+LISTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".manifest", ".xml", ".txt", ".lst")
+_MANY_FILES = 20  # text, json or xml files in a folder from which they are taken for one a picture
+_FIRST = 3  # json files of a folder of which one must speak of a picture, or none does
 _LIST_WORDS = {"list", "lists", "split", "splits", "label", "labels", "annotation", "annotations"}
 
 
@@ -54,11 +55,37 @@ class ListTable:
 def tables(root: Folder, index: PictureIndex) -> Iterator[ListTable]:
     """The lists anywhere under a folder."""
     for folder in root.walk():
+        beside = sidecar_table(folder, index)
+        if beside:
+            yield beside
         for name in _possible(folder):
             table = table_at(os.path.join(folder.path, name), folder.path, index)
             if table is None or (len(index.paths) > len(table.rows) and is_legend(table.header, table.rows)):
                 continue
             yield table
+
+
+def sidecar_table(folder: Folder, index: PictureIndex) -> ListTable | None:
+    """The json or .cls files of a folder that each speak of one picture, as LabelMe, Supervisely and WebDataset write
+    them, as one list; None where they do not."""
+    names = [name for name in folder.files if name.lower().endswith((".json", ".cls"))]
+    pictures: list[annotation_tools.Annotated] = []
+    for n, name in enumerate(names):
+        if n == _FIRST and not pictures:
+            return None
+        stem, suffix = os.path.splitext(name)
+        text = read_text(os.path.join(folder.path, name))
+        each = annotation_tools.annotated_by_file(text, stem, suffix.lower())
+        if each and not index.holds(each.picture, folder.path):
+            each = replace(each, picture=stem)
+        if each and index.holds(each.picture, folder.path):
+            pictures.append(each)
+    if len(pictures) < 2:
+        return None
+    header, rows = annotation_tools.table_of(pictures)
+    path = os.path.join(folder.path, f"*{os.path.splitext(names[0])[1]}")
+    told = f"{len(pictures):,} files speak of a picture each ({names[0]}, ...)"
+    return ListTable(path, folder.path, header, rows, part_of(folder.name) or "", 0, [told])
 
 
 def lists_in(folder: Folder) -> list[str]:
@@ -75,7 +102,7 @@ def _possible(folder: Folder) -> Iterator[str]:
     small = Counter(os.path.splitext(name)[1].lower() for name in folder.files)
     for name in folder.files:
         suffix = os.path.splitext(name)[1].lower()
-        many = suffix in (".txt", ".json") and small[suffix] > _MANY_FILES
+        many = suffix in (".txt", ".json", ".xml") and small[suffix] > _MANY_FILES
         if suffix in LISTS and (not many or _is_called_list(name)):
             yield name
 
@@ -92,8 +119,9 @@ def table_at(path: str, folder: str, index: PictureIndex | None = None) -> ListT
     # The name of the whole data set's own folder, "test", says nothing of what a list in it is.
     home = "" if index is not None and folder == index.root else os.path.basename(folder)
     usage = part_of(Path(path).stem) or part_of(home) or ""
-    if suffix in (".jsonl", ".ndjson", ".json"):
-        header, rows = _json_rows(text, suffix, path)
+    if suffix in (".jsonl", ".ndjson", ".json", ".manifest", ".xml"):
+        exported = annotation_tools.rows_of_xml(text) if suffix == ".xml" else _json_rows(text, suffix, path)
+        header, rows = exported or ([], [])
         return ListTable(path, folder, header, rows, usage, 0, decisions) if rows else None
     text = re.sub(r"\A(sep=.[^\S\n]*\n)?((#.*)?[^\S\n]*\n)*", "", text)
     head = text.split("\n", 1)[0]
@@ -122,6 +150,8 @@ def table_at(path: str, folder: str, index: PictureIndex | None = None) -> ListT
         return None
     else:
         header, lines = [re.sub(r"[ \-.]+", "_", name.strip().lower()) for name in first], lines[1:]
+        if exported := annotation_tools.rows_of_via_csv(header, lines):
+            return ListTable(path, folder, *exported, usage, 0, decisions)
     whole = [line for line in lines if len(line) >= len(header) and not any(map(str.strip, line[len(header) :]))]
     return ListTable(path, folder, header, whole, usage, len(lines) - len(whole), decisions)
 
@@ -142,8 +172,8 @@ def _json_rows(text: str, suffix: str, path: str) -> tuple[list[str], list[list[
             return ["file", "label"], [[name, str(label)] for name, label in content.items()]
         if isinstance(content, dict) and (rows := _by_name(content)):
             return ["file", "split" if all(part_of(name) for _, name in rows) else "label"], rows
-        if boxes := _create_ml(content):
-            return ["file", "label", "x_center", "y_center", "width", "height"], boxes
+        if exported := annotation_tools.rows_of(content):
+            return exported
         records = content if isinstance(content, list) else []
     else:
         records = []
@@ -152,6 +182,8 @@ def _json_rows(text: str, suffix: str, path: str) -> tuple[list[str], list[list[
                 records += [json.loads(line)] if line.strip() else []
             except ValueError as error:
                 raise MienError(f"{path} line {number} is no whole json ({error}); correct or delete it") from error
+    if exported := annotation_tools.rows_of_manifest(records):
+        return exported
     if not records or not all(isinstance(record, dict) for record in records):
         return [], []
     names = list(dict.fromkeys(name for record in records for name in record))
@@ -173,23 +205,5 @@ def _by_name(content: dict[str, Any]) -> list[list[str]]:
     return [[file, name] for name, value in listed for file in value]
 
 
-def _create_ml(content: Any) -> list[list[str]]:
-    """Rows of picture, label and box of Apple's Create ML: [{"image": ..., "annotations": [{"label": ...,
-    "coordinates": {x and y of the middle, width, height}}]}]; none for other json."""
-    try:
-        return [
-            [record["image"], annotation["label"], *(str(annotation["coordinates"][key]) for key in _CREATE_ML)]
-            for record in content
-            for annotation in record["annotations"]
-        ]
-    except (KeyError, TypeError):
-        return []
-
-
 def _cell(value: Any) -> str:
     return json.dumps(value) if isinstance(value, (dict, list)) else str(value)
-
-
-def is_picture(name: str) -> bool:
-    """Whether a name ends as a picture's."""
-    return os.path.splitext(name.strip())[1].lower() in SUFFIXES

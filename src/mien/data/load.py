@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mien.data import cache as kept
 from mien.data import pictures
 from mien.data.archives import open_csv
+from mien.data.arrow_files import HEADS
 from mien.data.class_legends import NO_LEGENDS, Legends
 from mien.data.class_names import ordered, parse_classes
 from mien.data.dataset import SIZE, UNKNOWN, USAGES, Dataset
@@ -37,9 +38,9 @@ def load(
     skip_broken: bool = False,
 ) -> Dataset:
     """Read faces from any known layout, told by content: a csv file of FER2013's kind (plain, .gz, .bz2, .xz, .tar.gz),
-    a parquet or npz file (an uncompressed one is mapped into memory: see `mien.data.pack`), a folder holding some of
+    a parquet, Arrow or npz file (an uncompressed npz is mapped into memory: see `mien.data.pack`), a folder holding some of
     them, or a folder of pictures: in class folders, or in the layout of CK+, KDEF, JAFFE, RAF-DB, AffectNet, ExpW,
-    FER+, YOLO, COCO, Pascal VOC or Create ML.
+    FER+, YOLO, COCO or Pascal VOC, or as an annotation tool exports them (see `mien.data.annotation_tools`).
 
     classes: how the labels are named: a preset for numbers ("fer2013", "rafdb", "affectnet", ...), "1=surprise,2=fear",
     a dict {1: "surprise"}, or "as-is" for the names as they stand. By default synonyms of the seven emotions are read
@@ -210,7 +211,7 @@ def _packed(path: Path, classes: str | dict[int, str] | None) -> Dataset | None:
 def _rows(path: Path, classes: str | dict[int, str] | None, legends: Legends) -> Rows:
     with path.open("rb") as file:
         head = file.read(4)
-    if head == b"PAR1":
+    if head in HEADS:
         return read_parquet(path, classes, legends)
     if head == b"PK\x03\x04" and _is_npz(path):
         return read_npz(path, classes, legends)

@@ -10,9 +10,10 @@ from pathlib import Path
 from mien.data.class_names import PRESETS, is_missing
 from mien.data.csv_columns import is_prediction
 from mien.data.folder_tree import Folder, scan
+from mien.data.image import is_picture
 from mien.data.label_files import PictureIndex, labeled, once_each, tell_missing, tell_unnamed
 from mien.data.list_columns import ListColumns, label_in, list_columns, part_in, told_of
-from mien.data.list_tables import ListTable, is_picture, table_at, tables
+from mien.data.list_tables import ListTable, table_at, tables
 from mien.data.parts import rank_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
@@ -91,6 +92,8 @@ def no_labels(table: ListTable) -> str:
     if {"source", "error", "faces", "emotion", "confidence"} <= set(table.header):
         return "which mien read has written: a model's answers are no labels"
     stem = Path(table.path).stem
+    if table.path.endswith(".manifest"):  # output.manifest of SageMaker's labelers
+        return ""
     if is_prediction(stem) or re.search(r"submission|submit", stem, re.IGNORECASE):
         return "whose name says that it holds answers and no labels"
     return ""

@@ -1,4 +1,5 @@
-"""The people whom file names tell, in the forms of KDEF, JAFFE, BU-3DFE and CK+: whether parts share them.
+"""The people whom file names tell, in the forms of KDEF, JAFFE, BU-3DFE, CK+, CREMA-D and RAVDESS: whether parts share
+them.
 
 A model knows the faces that it was trained on. Accuracy on other pictures of the same people, or on the next frame of
 the same film, says little of people whom it has not seen.
@@ -13,7 +14,9 @@ _PERSON = re.compile(
     r"[AB](?P<kdef>[FM]\d{2})(?:AF|AN|DI|HA|NE|SA|SU)(?:S|HL|HR|FL|FR)(?![A-Za-z])"
     r"|(?P<jaffe>[A-Z]{2})[._-](?:AN|DI|FE|HA|NE|SA|SU)\d[._-]\d+(?!\d)"
     r"|(?P<bu3dfe>[FM]\d{4})_(?:AN|DI|FE|HA|NE|SA|SU)\d{2}"
-    r"|(?P<ck>S\d{3})_\d{3}_\d{6,8}(?!\d)",
+    r"|(?P<ck>S\d{3})_\d{3}_\d{6,8}(?!\d)"
+    r"|(?P<crema>\d{4})_[A-Z]{3}_(?:ANG|DIS|FEA|HAP|NEU|SAD)_(?:LO|MD|HI|XX?)(?![A-Za-z])"
+    r"|0[12]-0[12]-0[1-8]-0[12]-0[12]-0[12]-(?P<ravdess>0[1-9]|1\d|2[0-4])(?!\d)",
     re.IGNORECASE,
 )
 _MIN_SHARE = 0.9  # of the pictures, whose names must tell a person

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -15,6 +14,7 @@ from mien.data.list_tables import lists_in
 from mien.data.parts import natural
 from mien.data.people import tell_people
 from mien.data.pictures import Pictures
+from mien.data.unread import seen
 from mien.errors import MienError
 from mien.labels import emotion_of
 
@@ -75,12 +75,15 @@ def _labeled(root: Folder, classes: str | dict[int, str] | None) -> tuple[Pictur
         return _aside(folders, root), True
     if faults:
         raise faults[-1]
+    others = seen(root)
+    unread = f" and no list of labels among its files ({others})" if others else ""
     if folders is None:
-        raise MienError(f"{root.path} holds pictures but no class folders; sort them into {root.path}/<class>/ folders")
-    others = Counter(os.path.splitext(name)[1].lower() for folder in root.walk() for name in folder.files)
-    seen = f" and no list of labels among its files ({', '.join(f'{n:,} {s}' for s, n in others.most_common(3))})"
+        raise MienError(
+            f"{root.path} holds pictures but no class folders{unread}; sort them into {root.path}/<class>/ folders, or "
+            "name them in a csv file with the columns image and label"
+        )
     raise MienError(
-        f"{root.path} holds the single class {labels.pop()!r}{seen if others else ''}; two or more are needed, each in "
+        f"{root.path} holds the single class {labels.pop()!r}{unread}; two or more are needed, each in "
         "its folder, or a csv file with the columns image and label"
     )
 

@@ -22,6 +22,10 @@ _MIN_BOX_SIDE = 4  # side in pixels of a face box
 _MAX_SHOWN = 100  # broken pictures that an error names
 
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """One labeled face. label: as it stands in the data. usage: "Training", "PublicTest", "PrivateTest" or "".
@@ -32,7 +36,7 @@ class Sample:
     file: str
     label: str
     usage: str
-    box: tuple[float, float, float, float] | None = None
+    box: Box | None = None
     relative: bool = False
 
 

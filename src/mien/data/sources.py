@@ -7,17 +7,18 @@ from pathlib import Path
 
 from mien.data import manifests
 from mien.data.archives import first_lines
+from mien.data.arrow_files import HEADS
 from mien.data.class_legends import NO_LEGENDS, Legends, read_legends
 from mien.data.csv_columns import columns
 from mien.data.fer2013_csv import no_pixels
 from mien.data.folder_tree import Folder, scan
-from mien.data.image import SUFFIXES
+from mien.data.image import is_picture
 from mien.data.list_tables import LISTS
 from mien.data.parts import part_of
 from mien.data.picture_layouts import labeled_pictures, names_beside
 from mien.data.pictures import Pictures
 from mien.data.synthetic.generate import MARKER
-from mien.data.tables import npz_kind, parquet_columns
+from mien.data.tables import SUFFIXES, npz_kind, parquet_columns
 from mien.data.unread import CLOSED, left_out, seen
 from mien.errors import MienError
 from mien.labels import emotions_of
@@ -107,7 +108,7 @@ def find(path: Path, classes: str | dict[int, str] | None = None) -> Layout:
 def _in_file(path: Path) -> Layout:
     if not path.is_file():
         raise MienError(f"{path} is not a regular file; give a csv file, or a folder of pictures")
-    if path.suffix.lower() in SUFFIXES:
+    if is_picture(path.name):
         raise MienError(f"{path} is a single picture; give a folder of them, or read its faces with: mien read {path}")
     kind = _kind(path)
     if kind is None:
@@ -135,7 +136,7 @@ def _kind(path: Path) -> str | None:
     """What a file of faces can give; None where it holds none. Raises MienError for one that is damaged or empty."""
     with path.open("rb") as file:
         head = file.read(4)
-    if head == b"PAR1":
+    if head in HEADS:
         layout = parquet_columns(path)
         return layout.kind if layout else None
     if head == b"PK\x03\x04" and path.suffix.lower() == ".npz":
@@ -146,7 +147,7 @@ def _kind(path: Path) -> str | None:
 
 
 def _no_faces(path: Path) -> MienError:
-    if path.suffix.lower() in (".parquet", ".npz"):
+    if path.suffix.lower() in SUFFIXES:
         return MienError(
             f"{path} holds no pictures; name them images (N, 48, 48) or pixels, with labels (N,) or emotion"
         )
@@ -156,9 +157,9 @@ def _no_faces(path: Path) -> MienError:
 def _in_folder(path: Path, classes: str | dict[int, str] | None) -> Layout:
     files, faults = [], []
     for file in sorted(path.iterdir()):
-        if not file.is_file() or file.name.startswith(".") or file.suffix.lower() in SUFFIXES:
+        if not file.is_file() or file.name.startswith(".") or is_picture(file.name):
             continue
-        known = file.suffix.lower() in (".csv", ".tsv", ".parquet", ".npz")
+        known = file.suffix.lower() in (".csv", ".tsv", *SUFFIXES)
         try:
             kind = _kind(file)
         except MienError as error:
@@ -231,7 +232,7 @@ def _nested_tables(path: Path) -> list[File]:
     a folder, default/train/0000.parquet or train/faces.csv."""
     files = []
     for file in sorted(path.rglob("*")):
-        if file.suffix.lower() not in (".csv", ".tsv", ".parquet", ".npz") or not file.is_file():
+        if file.suffix.lower() not in (".csv", ".tsv", *SUFFIXES) or not file.is_file():
             continue
         if any(part.startswith((".", "__")) for part in file.relative_to(path).parts):
             continue

@@ -1,4 +1,4 @@
-"""Faces in parquet files (FER2013 as Hugging Face keeps it) and in numpy's npz archives."""
+"""Faces in parquet and Arrow files (FER2013 as Hugging Face keeps it) and in numpy's npz archives."""
 
 import itertools
 import json
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.arrow_files import open_table
 from mien.data.class_legends import NO_LEGENDS, Legends
 from mien.data.csv_columns import PIXELS, label_columns
 from mien.data.dataset import SIZE, UNKNOWN, USAGES
@@ -27,14 +28,14 @@ from mien.data.table_parts import parts_of_rows, short_values
 from mien.errors import MienError
 from mien.labels import EMOTIONS, emotion_of
 
-SUFFIXES = (".parquet", ".npz")
+SUFFIXES = (".parquet", ".arrow", ".npz")
 FER2013_ROWS = (28709, 3589, 3589)
 
 
 @dataclass(frozen=True)
 class TableColumns:
-    """The columns of a parquet file that are read. labels: those that may hold the labels, the likeliest first, each
-    with the names of its numbers where the file tells them. usage: the columns that say the parts."""
+    """The columns of a parquet or Arrow file that are read. labels: those that may hold the labels, the likeliest
+    first, each with the names of its numbers where the file tells them. usage: the columns that say the parts."""
 
     pixels: str
     labels: dict[str, tuple[str, ...]]
@@ -47,10 +48,10 @@ class TableColumns:
 
 
 def parquet_columns(path: Path) -> TableColumns | None:
-    """The columns of a parquet file, None where it holds no pictures. Raises MienError without pyarrow, or if
-    damaged.
+    """The columns of a parquet or Arrow file, None where it holds no pictures. Raises MienError without pyarrow, or
+    if damaged.
     """
-    file = _parquet(path)
+    file = open_table(path)
     schema = file.schema_arrow
     names = {name.lower(): name for name in reversed(schema.names)}
     pixels = next((names[name] for name in PIXEL_NAMES if name in names), None)
@@ -69,7 +70,7 @@ def parquet_columns(path: Path) -> TableColumns | None:
 
 
 def read_parquet(path: Path, classes: str | dict[int, str] | None = None, legends: Legends = NO_LEGENDS) -> Rows:
-    """Read a parquet file of faces. legends: what files beside it say of numbered classes.
+    """Read a parquet or Arrow file of faces. legends: what files beside it say of numbered classes.
 
     Raises MienError, with file and row, for what is no picture or no label.
     """
@@ -79,7 +80,7 @@ def read_parquet(path: Path, classes: str | dict[int, str] | None = None, legend
             f"{path} has no column of pictures ({', '.join(PIXEL_NAMES[:3])}); rename the column that holds them"
         )
     wanted = [columns.pixels, *columns.labels, *_names(columns.usage)]
-    file = _parquet(path)
+    file = open_table(path)
     images = np.empty((file.metadata.num_rows, SIZE, SIZE), np.uint8)
     labels: dict[str, list[Any]] = {name: [] for name in columns.labels}
     usages: list[list[str]] = []
@@ -274,21 +275,6 @@ def _archive(path: Path) -> Iterator[Any]:
             f"{path} is a damaged npz archive or holds Python objects ({_line(error)}); save plain arrays with "
             "numpy.savez"
         ) from error
-
-
-def _parquet(path: Path) -> Any:
-    try:
-        import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise MienError(
-            f"{path} is a parquet file, which pyarrow reads and is not installed; run: pip install pyarrow"
-        ) from error
-    import pyarrow
-
-    try:
-        return parquet.ParquetFile(path)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise MienError(f"{path} is a damaged parquet file ({_line(error)}); fetch it again") from error
 
 
 def _class_names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...]:

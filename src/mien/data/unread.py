@@ -10,10 +10,10 @@ from mien.data.parts import part_of
 
 # What may hold faces or labels and is never opened, or is read only where nothing goes before it.
 CLOSED = (
-    ".h5", ".hdf5", ".mat", ".pkl", ".pickle", ".arrow", ".npy", ".zip", ".rar", ".7z", ".tfrecord", ".db", ".zst",
+    ".h5", ".hdf5", ".mat", ".pkl", ".pickle", ".npy", ".zip", ".rar", ".7z", ".tfrecord", ".db", ".zst",
     ".tar", ".tgz", ".gz", ".bz2", ".xz", ".xlsx", ".xls", ".feather", ".sqlite", ".mdb", ".rec",
 )  # fmt: skip
-_TABLES = (".csv", ".tsv", ".parquet", ".npz", ".json", ".jsonl", ".ndjson")
+_TABLES = (".csv", ".tsv", ".parquet", ".arrow", ".npz", ".json", ".jsonl", ".ndjson")
 _BESIDE_PICTURES = re.compile(r".*_(exp|lnd|val|aro)\.npy|label\.csv", re.IGNORECASE)  # AffectNet's, FER+'s
 _OF_LABELS = (".txt", ".xml", ".json", ".csv", ".npy", ".yaml", ".yml")
 _MANY_FILES = 20  # files of one kind in a folder from which there is one for each picture
@@ -26,7 +26,13 @@ def left_out(root: Folder, told: Iterable[str]) -> list[str]:
     text = "\n".join(told)
     closed, tables, empty = list[str](), list[str](), list[str]()
     for folder in root.walk():
-        here = [name for name in folder.files if name.lower().endswith((*CLOSED, *_TABLES)) and not _said(name, text)]
+        here = [
+            name
+            for name in folder.files
+            if name.lower().endswith((*CLOSED, *_TABLES))
+            and not _said(name, text)
+            and _path(folder, f"*{os.path.splitext(name)[1]}", root) not in text  # a file a picture
+        ]
         for suffixes, found in ((CLOSED, closed), (_TABLES, tables)):
             of_kind = [name for name in here if name.lower().endswith(suffixes)]
             found += [_path(folder, name, root) for name in of_kind if len(of_kind) <= _MANY_FILES]

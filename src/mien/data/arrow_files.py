@@ -1,0 +1,49 @@
+"""Parquet files, and Arrow files such as Hugging Face's save_to_disk writes, opened alike."""
+
+from pathlib import Path
+from typing import Any
+
+from mien.errors import MienError
+
+_PARQUET, _ARROW, _STREAM = b"PAR1", b"ARROW1"[:4], b"\xff\xff\xff\xff"
+HEADS = (_PARQUET, _ARROW, _STREAM)  # the first four bytes of such files
+
+
+def open_table(path: Path) -> Any:
+    """A parquet or Arrow file as pyarrow's ParquetFile. Raises MienError without pyarrow, or if it is damaged."""
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise MienError(
+            f"{path} is a {_what(path)} file, which pyarrow reads and is not installed; run: pip install pyarrow"
+        ) from error
+    import pyarrow
+
+    try:
+        return parquet.ParquetFile(_converted(path) if _what(path) == "Arrow" else path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise MienError(
+            f"{path} is a damaged {_what(path)} file ({' '.join(str(error).split())[:160]}); fetch it again"
+        ) from error
+
+
+def _what(path: Path) -> str:
+    with path.open("rb") as file:
+        return "parquet" if file.read(4) == _PARQUET else "Arrow"
+
+
+def _converted(path: Path) -> Any:
+    """An Arrow file, or the stream that Hugging Face's save_to_disk writes, as parquet in memory."""
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    with pyarrow.memory_map(str(path)) as source:
+        is_file = source.read(4) == _ARROW
+        source.seek(0)
+        reader = pyarrow.ipc.open_file(source) if is_file else pyarrow.ipc.open_stream(source)
+        batches = map(reader.get_batch, range(reader.num_record_batches)) if is_file else reader
+        memory = pyarrow.BufferOutputStream()
+        with parquet.ParquetWriter(memory, reader.schema, compression="none") as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+    return pyarrow.BufferReader(memory.getvalue())

@@ -38,9 +38,9 @@ def load(
     skip_broken: bool = False,
 ) -> Dataset:
     """Read faces from any known layout, told by content: a csv file of FER2013's kind (plain, .gz, .bz2, .xz, .tar.gz),
-    a parquet, Arrow or npz file (an uncompressed npz is mapped into memory: see `mien.data.pack`), a folder holding some of
-    them, or a folder of pictures: in class folders, or in the layout of CK+, KDEF, JAFFE, RAF-DB, AffectNet, ExpW,
-    FER+, YOLO, COCO or Pascal VOC, or as an annotation tool exports them (see `mien.data.annotation_tools`).
+    a parquet, Arrow or npz file (an uncompressed npz is mapped into memory: see `mien.data.pack`), a folder holding
+    some of them, or a folder of pictures: in class folders, or in the layout of CK+, KDEF, JAFFE, RAF-DB, AffectNet,
+    ExpW, FER+, YOLO, COCO or Pascal VOC, or as an annotation tool exports them (see `mien.data.annotation_tools`).
 
     classes: how the labels are named: a preset for numbers ("fer2013", "rafdb", "affectnet", ...), "1=surprise,2=fear",
     a dict {1: "surprise"}, or "as-is" for the names as they stand. By default synonyms of the seven emotions are read

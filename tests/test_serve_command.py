@@ -110,6 +110,14 @@ def test_a_token_that_is_empty_and_an_address_as_a_name_are_refused(
     assert words[0].rstrip("=") in err
 
 
+def test_an_empty_token_in_the_environment_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MIEN_TOKEN", "")
+    assert main(["serve", "--port", "0"]) == 2
+    assert "MIEN_TOKEN is empty" in capsys.readouterr().err
+
+
 def test_an_open_address_warns_unless_there_is_a_token(tmp_path: Path) -> None:
     with process(tmp_path, "--host", "0.0.0.0") as (_, port, said):
         assert "mien: warning: 0.0.0.0 is open to other machines" in said

@@ -83,13 +83,15 @@ def _serve(args: argparse.Namespace, busy: "Busy") -> None:
 
     if args.runs is not None and not os.path.isdir(args.runs):
         raise MienError(f"{{parameter}} {args.runs} is no folder; runs are made by mien train", parameter="runs")
-    if args.token == "":  # of a shell variable that is not set, perhaps
-        message = "{parameter} is empty, which would let everybody in; give a token, or leave the option out"
+    token = os.environ.get("MIEN_TOKEN") if args.token is None else args.token
+    if token is not None and not token.strip():  # of a shell variable that is not set, perhaps
+        where = "the variable MIEN_TOKEN" if args.token is None else "{parameter}"
+        message = f"{where} is empty, which would let everybody in; give a token, or leave it out"
         raise MienError(message, parameter="token")
     if args.threads is not None:
         require(args.threads >= 1, "threads", args.threads, "1 or more, or left out: as many as there are cores")
     given = {name: value for name, value in vars(args).items() if value is not None}
-    given["token"] = args.token or os.environ.get("MIEN_TOKEN", "")
+    given["token"] = token or ""
     names = {field.name for field in fields(Settings)} & set(given)
     values: dict[str, Any] = {k: tuple(given[k]) if isinstance(given[k], list) else given[k] for k in names}
     settings = Settings(**values)

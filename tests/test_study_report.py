@@ -121,6 +121,7 @@ def test_every_training_that_a_claim_or_the_forest_names_is_planned() -> None:
     effects, missing = forest_effects(Bootstrap({name: arm([0.5], [0.5], 50) for name in planned}, 50))
     assert missing == 0
     assert {label for label, *_ in effects["the bare hybrid, with"]} == set(REGULARIZERS)
+    assert {seeds for *_, seeds in effects["the bare hybrid, with"]} == {1}
 
 
 def test_claims_are_ruled_where_their_trainings_are_in_and_named_where_not() -> None:

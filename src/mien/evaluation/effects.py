@@ -182,6 +182,10 @@ class Bootstrap:
             return estimate - WIDE_GAP, samples - WIDE_GAP
         return estimate, samples
 
+    def errors(self, name: str) -> NDArray[np.float64]:
+        """Samples (B,) of the validation error of an arm, the mean over its seeds."""
+        return 1 - self._value(name, "validation")[1]
+
     def effect(self, first: str | None, second: str, measure: Measure) -> Difference:
         """A measure of the second arm minus that of the first, or of the second alone where first is None."""
         estimate, samples = self._value(second, measure)

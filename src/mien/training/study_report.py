@@ -134,17 +134,19 @@ def _bootstrap(finished: Sequence[StudyRun]) -> Bootstrap:
     return Bootstrap({run.name: arm for run, arm in _arms([run for run in finished if _by_its_recipe(run)])})
 
 
-def forest_effects(bootstrap: Bootstrap) -> tuple[dict[str, list[tuple[str, Difference, Difference]]], int]:
-    """The effects of every change on validation accuracy and on the gap, by heading, and how many are not yet run."""
+def forest_effects(bootstrap: Bootstrap) -> tuple[dict[str, list[tuple[str, Difference, Difference, int]]], int]:
+    """The effects of every change on validation accuracy and on the gap with the fewer seeds of the two trainings, by
+    heading, and how many are not yet run."""
     removed = {name: f"{claims.FULL}-{name}" if name in INSTEAD else claims.FULL for name in WITHOUT}
-    effects: dict[str, list[tuple[str, Difference, Difference]]] = {}
+    effects: dict[str, list[tuple[str, Difference, Difference, int]]] = {}
     missing = 0
     for heading, pairs in claims.forest_pairs(tuple(MENDS), tuple(REGULARIZERS), removed).items():
         effects[heading] = []
         for label, first, second in pairs:
             if first in bootstrap.arms and second in bootstrap.arms:
                 validation, gap = (bootstrap.effect(first, second, measure) for measure in ("validation", "gap"))
-                effects[heading].append((label, validation, gap))
+                seeds = min(len(bootstrap.arms[name].seeds) for name in (first, second))
+                effects[heading].append((label, validation, gap, seeds))
             else:
                 missing += 1
     return effects, missing
@@ -172,7 +174,7 @@ def write_scaling(bootstrap: Bootstrap, output: Path) -> None:
     errors = {arm.n_train: (1 - arm.val[:, -1]).tolist() for arm in arms.values()}
     if len(errors) < scaling.MIN_SIZES:
         return
-    law = scaling.fit_power_law(errors)
+    law = scaling.fit_power_law(errors, {arm.n_train: bootstrap.errors(name) for name, arm in arms.items()})
     lines = ["| training images | seeds | validation error |", "|--:|--:|--:|"]
     lines += [f"| {n:,} | {len(values)} | {np.mean(values):.1%} |" for n, values in sorted(errors.items())]
     with atomic_write(output / "scaling.md") as temporary:

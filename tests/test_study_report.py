@@ -16,7 +16,7 @@ from PIL import Image
 import mien.training.run
 from mien.cli.main import main
 from mien.data.split_file import apply_split
-from mien.errors import MienError
+from mien.errors import MienError, MienWarning
 from mien.evaluation import claims, history, statistics
 from mien.evaluation.classifier import open_classifier
 from mien.evaluation.effects import Arm, Bootstrap, read_arm
@@ -195,6 +195,23 @@ def test_a_run_from_before_a_field_of_the_recipe_came_counts(results: Path, tmp_
         del record[field]
     path.write_text(json.dumps(record))
     assert {"study-deep", "study-baseline"} <= set(kept_effects(results).arms)
+
+
+def test_what_is_cut_short_is_named(results: Path, tmp_path: Path) -> None:
+    with pytest.warns(MienWarning, match="not all epochs of their recipe: deep-1$"):
+        write_report(plan(tmp_path / "nowhere"), results)
+
+
+def test_an_accuracy_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    run = record_run(plan(tmp_path, ["a"], [1], ["normal"])[0], 0.5, float("nan"))
+    with pytest.raises(MienError, match=r"history\.csv has an accuracy that is no share"):
+        read_arm([run.folder])
+
+
+def test_one_training_alone_has_no_effects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record_run(plan(tmp_path / "runs", ["a"], [1], ["normal"])[0], 0.5, 0.6)
+    assert main(["study", "--report-only", "--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.endswith("as tables; study and curves as figures\n")
 
 
 def test_seeds_that_were_trained_in_different_ways_are_no_arm(tmp_path: Path) -> None:

@@ -71,6 +71,9 @@ def read_arm(folders: Sequence[Path]) -> Arm:
     train, val = (
         np.array([[epoch[f"{part}_accuracy"] for epoch in epochs] for epochs in histories]) for part in ("train", "val")
     )
+    for folder, curve in zip(folders, zip(train, val, strict=True), strict=True):
+        if not all(((accuracies >= 0) & (accuracies <= 1)).all() for accuracies in curve):
+            raise MienError(f"{folder / 'history.csv'} has an accuracy that is no share; train the run again")
     unique = np.full(len(folders), np.nan)
     for seed, folder in enumerate(folders):
         val[seed, -1] = _of_finished_model(folder, val[seed, -1])

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import lzma
 import shutil
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mien.data import Dataset, split
-from mien.errors import MienError
+from mien.errors import MienError, MienWarning
 from mien.evaluation import claims, history, report, scaling, statistics
 from mien.evaluation.audit_report import write_audit
 from mien.evaluation.audit_rows import audit_rows
@@ -89,10 +90,15 @@ def _packed(predictions: str, confidences: bool) -> bytes:
 
 
 def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.StudyRow]:
-    """Tables and figures of what is finished at full length, from its records. Raises MienError where nothing is."""
+    """Tables and figures of what is finished at full length, from its records. Raises MienError where nothing is; warns
+    (MienWarning) of trainings that were cut short."""
     from mien.evaluation import study_figures
 
-    finished = [run for run in keep_records(planned, output) if _at_full_length(run)]
+    kept = keep_records(planned, output)
+    finished = [run for run in kept if _at_full_length(run)]
+    if cut := [run.folder.name for run in kept if run not in finished]:
+        warnings.warn(f"left out, for they have not all epochs of their recipe: {', '.join(cut)}",
+                      MienWarning, stacklevel=2)  # fmt: skip
     if not finished:
         raise MienError("no training of the study is finished yet; run mien study")
     drawn = any(read_record(run.folder)["data"]["drawn"] for run in finished)

@@ -174,6 +174,8 @@ def test_the_report_has_tables_and_figures_of_what_is_at_full_length(results: Pa
         "| a: the seven networks, the study's way and the modern way | 45 | 6 |"
         in (results / "progress.md").read_text()
     )
+    assert "an interval of one seed is over images alone" in (results / "comparisons.md").read_text()
+    assert "± is half of Wilson's 95 % interval, over images alone" in table
     law = (results / "scaling.md").read_text()
     assert "| 125 | 1 | 60.0% |" in law
     assert "twice the images take away" in law

@@ -195,7 +195,7 @@ INTERVALS = (
     "distribution and not paired, so that what the second half of the epochs gained has a wider interval than it "
     "needs. Seeds that are drawn again are never further apart than those that were trained: an interval of one seed "
     "is over images alone, and one of two or three is too narrow by as much as seeds differ more than images do (of "
-    "seeds alone, it would hold the truth in 50 and 75 of 100 cases, not in 95)."
+    "seeds alone, that of one training would hold the truth in 50 and 75 of 100 cases, not in 95)."
 )
 OLD_RUNS = (
     " Rows marked (0.1) are of version 0.1, which kept no predictions: their intervals are wider, as they are not of "

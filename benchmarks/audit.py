@@ -178,6 +178,9 @@ def report(record: dict[str, Any]) -> str:
             "",
             f"Probabilities: {errors['probabilities']}; accuracy {errors['accuracy_of_probabilities']:.1%}.",
             "",
+            "Most people: more than half of the votes, without those for an emotion that one alone names, as FER+ "
+            "counts them.",
+            "",
             "| rows | n | most people name another emotion | at most one of ten names the label | votes for the label, "
             "of ten |",
             "|---|---|---|---|---|",

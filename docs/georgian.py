@@ -23,9 +23,9 @@ _SENTENCES = (
     ),
     (
         rf"Ten people looked at each of PublicTest's {_N} faces \(FER\+\): on average {_N} of them name the emotion of "
-        rf"its label, and for {_N}% of the faces most name another\.",
+        rf"its label, and for {_N}% of the faces most, single votes left out, name another\.",
         r"PublicTest-ის \1 სახიდან თითოეული ათმა ადამიანმა ნახა (FER+): საშუალოდ \2 მათგანი ასახელებს იმ ემოციას, "
-        r"რომელიც ნიშნულშია, ხოლო სახეების \3%-ისთვის უმრავლესობა სხვას ასახელებს.",
+        r"რომელიც ნიშნულშია, ხოლო სახეების \3%-ისთვის უმრავლესობა, ერთეული ხმების გამოკლებით, სხვას ასახელებს.",
     ),
     (
         rf"Made again, `hybrid.csv` differs in {_N} of its {_N} rows \({_N}, {_N} and {_N}\) and `ensemble.csv` in "
@@ -42,6 +42,10 @@ _SENTENCES = (
         "dropout-ითა და "
         "აუგმენტაციით; ვალიდაციის სიზუსტე — მათ გარეშე, დასრულებული მოდელით, ერთი ხედით, როგორც `mien train --list` "
         "აჩვენებს.",
+    ),
+    (
+        r"± is half of Wilson's 95 % interval, over images alone; what seeds change stands beside it\.",
+        "± უილსონის 95 %-იანი ინტერვალის ნახევარია, მხოლოდ სურათების მიხედვით; seed-ების გავლენა მის გვერდით წერია.",
     ),
     (
         r"\*Copies excluded\* leaves out exact copies of training images: ",

@@ -138,7 +138,7 @@ def votes_sentence(path: Path) -> str:
     return (
         f"Ten people looked at each of PublicTest's {public['n']:,} faces (FER+): on average "
         f"{public['mean_votes_for_label']:.1f} of them name the emotion of its label, and for "
-        f"{public['majority_names_another']:.1%} of the faces most name another.\n"
+        f"{public['majority_names_another']:.1%} of the faces most, single votes left out, name another.\n"
     )
 
 

@@ -67,3 +67,14 @@ def test_accuracy_rises_as_the_unsure_are_left_out() -> None:
     assert coverage[-1] == 1
     assert accuracy[-1] == (p.argmax(axis=1) == labels).mean()
     assert accuracy[400] > accuracy[2000] > accuracy[-1]
+
+
+@pytest.mark.parametrize("coverage", [1, 1.0, float("nan"), "most"])
+def test_halves_refuse_such_a_coverage_too(coverage: float) -> None:
+    with pytest.raises(MienError, match="above 0 and below 1"):
+        measure_coverage(np.full((40, 2), 0.5), np.zeros(40, np.int64), coverage)
+
+
+def test_a_promise_of_next_to_nothing_gives_the_smallest_sets() -> None:
+    p = np.random.default_rng(0).dirichlet(np.ones(3), 40)
+    assert fit_threshold(p, p.argmax(axis=1), 1e-12) == 0

@@ -350,3 +350,33 @@ def test_the_verdict_agrees_with_the_numbers_of_every_committed_run(path: Path) 
         if score["recall"] == 0:
             assert score["name"] in verdict.evidence.split("never found")[0]
     assert "split=" not in verdict.advice
+
+
+@pytest.mark.parametrize("level", [0.0, 0.01, 0.03])
+def test_a_loss_near_zero_may_double_from_epoch_to_epoch(level: float) -> None:
+    rows = curves(20, 1.0, 0.999, 0.001, 0.001, 8)
+    for i, row in enumerate(rows[8:]):
+        row.update(val_loss=level * (1 + i % 2), val_accuracy=0.999)
+    assert diagnose(rows, chance=0.5).kind == "good fit"
+
+
+def test_a_loss_that_jumps_while_accuracy_is_calm_is_told_as_the_loss() -> None:
+    rows = curves(20, 0.62, 0.60, 1.0, 1.1, 6)
+    for row in rows[10::2]:
+        row["val_loss"] += 0.8
+    found = diagnose(rows)
+    assert found.kind == "unstable"
+    assert "validation loss jumps by up to 0.8" in found.evidence
+
+
+@pytest.mark.parametrize(("column", "what"), [("val_accuracy", "accuracy"), ("train_accuracy", "accuracy"),
+                                              ("val_loss", "loss")])  # fmt: skip
+def test_one_figure_that_is_no_number_is_named(column: str, what: str) -> None:
+    rows = curves(12, 0.6, 0.55, 1.0, 1.2)
+    rows[7][column] = float("nan")
+    assert diagnose(rows).evidence == f"the {what} stopped being a number in epoch 8"
+
+
+def test_validation_accuracy_without_a_loss_is_no_validation() -> None:
+    found = diagnose([row | {"val_loss": float("nan")} for row in curves(12, 0.6, 0.55, 1.0, 1.2)])
+    assert (found.kind, "without validation figures" in found.evidence) == ("too short", True)

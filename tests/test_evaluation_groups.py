@@ -170,3 +170,35 @@ def test_quality_is_that_of_reading():
     groups = quality_groups(faces)
     assert groups["quality"].tolist() == ["flagged"] * 4 + ["clear"] * 8
     assert groups["brightness"][:4].tolist() == ["low"] * 4
+
+
+def test_an_image_without_any_group_keeps_its_line(tmp_path: Path) -> None:
+    dataset, path = data.draw(4, seed=0), tmp_path / "groups.csv"
+    for text in ('age\nold\n""\nyoung\n""\n', "age,skin\nold,V\n,\nyoung,II\n,\n,\n"):
+        path.write_text(text)
+        assert read_groups(path, dataset)["age"].tolist() == ["old", "", "young", ""]
+
+
+def test_the_index_of_a_table_and_second_keys_are_no_attributes(tmp_path: Path) -> None:
+    dataset, path = data.draw(4, seed=0), tmp_path / "groups.csv"
+    path.write_text("row,file,age\n0,a.png,old\n\n3,b.png,young\n")
+    assert {name: column.tolist() for name, column in read_groups(path, dataset).items()} == {
+        "age": ["old", "", "", "young"]
+    }
+    path.write_text(",age\n0,old\n1,old\n2,young\n3,old\n")
+    with pytest.raises(MienError, match="column 1 has no name"):
+        read_groups(path, dataset)
+    path.write_text("row,age\n0,old\n\nx,young\n")
+    with pytest.raises(MienError, match="row 4: 'x' is no image"):
+        read_groups(path, dataset)
+
+
+def test_the_same_pixels_in_two_groups_are_refused(tmp_path: Path) -> None:
+    dataset, path = data.draw(4, seed=0), tmp_path / "groups.csv"
+    for name in ("a.png", "b.png"):
+        Image.fromarray(dataset.images[2]).save(tmp_path / name)
+    path.write_text("file,age,skin\na.png,old,V\nb.png,old,\n")
+    assert [column[2] for column in read_groups(path, dataset).values()] == ["old", "V"]
+    path.write_text("file,age\na.png,old\nb.png,young\n")
+    with pytest.raises(MienError, match="row 3: its picture is of the age 'young' here and 'old' in a row before"):
+        read_groups(path, dataset)

@@ -15,8 +15,8 @@ from mien import data
 from mien.cli.main import main
 from mien.errors import MienError
 from mien.evaluation import svg
-from mien.evaluation.html_report import render, sentences, write_report
-from mien.evaluation.subjects import compare, read_subjects
+from mien.evaluation.html_report import _differences, render, sentences, write_report
+from mien.evaluation.subjects import Subject, compare, read_subjects
 
 ROOT = Path(__file__).parents[1]
 STUDY = ROOT / "results" / "study" / "runs"
@@ -166,3 +166,23 @@ def test_charts_take_single_points_gaps_and_flat_lines() -> None:
     assert "<svg" in svg.interval_chart("t", [("a", 1.0, 1.0, 1.0, "100 %")])
     assert "<svg" in svg.interval_chart("t", [("a", 0.0, 0.0, 0.0, "0")], zero=True)
     assert "–" in svg.confusion_table([[0, 0], [1, 2]], ["a", "b"])
+
+
+def test_one_of_many_differences_is_not_sure_by_its_interval_alone() -> None:
+    rng = np.random.default_rng(0)
+    labels, row = np.zeros(1000, int), np.arange(1000)
+    base = rng.random(1000) < 0.6
+
+    def subject(name: str, right: np.ndarray) -> Subject:
+        figures = {"n": 1000, "accuracy": right.mean(), "accuracy_interval": [0.5, 0.7]}
+        evaluation = {"data": {}, "evaluations": {"validation": {"single": figures}}}
+        columns = {"row": row, "label": labels, "predicted": np.where(right, 0, 1)}
+        return Subject(name, evaluation, predictions={"validation": columns})
+
+    better = base.copy()
+    better[np.flatnonzero(~base)[:60]] = True
+    better[np.flatnonzero(base)[:37]] = False
+    alone = _differences([subject("base", base), subject("other", better)])
+    assert "other is more accurate than base: +2.3 points" in alone
+    several = _differences([subject("base", base), *(subject(f"other {i}", better) for i in range(3))])
+    assert several.count("is not surely more or less accurate than base: +2.3 points") == 3

@@ -16,7 +16,7 @@ from PIL import Image
 import mien.training.run
 from mien.cli.main import main
 from mien.data.split_file import apply_split
-from mien.errors import MienError
+from mien.errors import MienError, MienWarning
 from mien.evaluation import claims, history, statistics
 from mien.evaluation.classifier import open_classifier
 from mien.evaluation.effects import Arm, Bootstrap, read_arm
@@ -121,6 +121,7 @@ def test_every_training_that_a_claim_or_the_forest_names_is_planned() -> None:
     effects, missing = forest_effects(Bootstrap({name: arm([0.5], [0.5], 50) for name in planned}, 50))
     assert missing == 0
     assert {label for label, *_ in effects["the bare hybrid, with"]} == set(REGULARIZERS)
+    assert {seeds for *_, seeds in effects["the bare hybrid, with"]} == {1}
 
 
 def test_claims_are_ruled_where_their_trainings_are_in_and_named_where_not() -> None:
@@ -173,6 +174,8 @@ def test_the_report_has_tables_and_figures_of_what_is_at_full_length(results: Pa
         "| a: the seven networks, the study's way and the modern way | 45 | 6 |"
         in (results / "progress.md").read_text()
     )
+    assert "an interval of one seed is over images alone" in (results / "comparisons.md").read_text()
+    assert "± is half of Wilson's 95 % interval, over images alone" in table
     law = (results / "scaling.md").read_text()
     assert "| 125 | 1 | 60.0% |" in law
     assert "twice the images take away" in law
@@ -194,6 +197,23 @@ def test_a_run_from_before_a_field_of_the_recipe_came_counts(results: Path, tmp_
         del record[field]
     path.write_text(json.dumps(record))
     assert {"study-deep", "study-baseline"} <= set(kept_effects(results).arms)
+
+
+def test_what_is_cut_short_is_named(results: Path, tmp_path: Path) -> None:
+    with pytest.warns(MienWarning, match="not all epochs of their recipe: deep-1$"):
+        write_report(plan(tmp_path / "nowhere"), results)
+
+
+def test_an_accuracy_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    run = record_run(plan(tmp_path, ["a"], [1], ["normal"])[0], 0.5, float("nan"))
+    with pytest.raises(MienError, match=r"history\.csv has an accuracy that is no share"):
+        read_arm([run.folder])
+
+
+def test_one_training_alone_has_no_effects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record_run(plan(tmp_path / "runs", ["a"], [1], ["normal"])[0], 0.5, 0.6)
+    assert main(["study", "--report-only", "--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.endswith("as tables; study and curves as figures\n")
 
 
 def test_seeds_that_were_trained_in_different_ways_are_no_arm(tmp_path: Path) -> None:

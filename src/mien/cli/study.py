@@ -82,7 +82,11 @@ def run(args: argparse.Namespace) -> None:
     write_report(planned, args.output)
     for name in ("study.md", "claims.md"):
         print((args.output / name).read_text())
-    print(f"kept in {args.output}: study, claims and comparisons as tables; study, curves and effects as figures")
+    drawn = [name for name in ("study", "curves", "effects") if (args.output / f"{name}.png").is_file()]
+    figures = " and ".join([", ".join(drawn[:-1]), drawn[-1]] if drawn[1:] else drawn)
+    print(
+        f"kept in {args.output}: study, claims and comparisons as tables; {figures} as figure{'s' * (len(drawn) > 1)}"
+    )
 
 
 def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Sequence[str]) -> None:

@@ -26,13 +26,15 @@ COVERAGE = 0.9
 
 
 def fewest(coverage: float) -> int:
-    """How many images a threshold needs."""
+    """How many images a threshold needs. Raises MienError as check_coverage."""
+    check_coverage(coverage)
     return ceil(coverage / (1 - coverage) - 1e-9)
 
 
 def check_coverage(coverage: float) -> None:
     """Raises MienError for a share that no sets can promise."""
-    require(0 < coverage < 1, "coverage", coverage, "a share above 0 and below 1")
+    fits = isinstance(coverage, int | float) and 0 < coverage < 1
+    require(fits, "coverage", coverage, "a share above 0 and below 1")
 
 
 def fit_threshold(probabilities: Probabilities, labels: Labels, coverage: float = COVERAGE) -> float:
@@ -43,7 +45,7 @@ def fit_threshold(probabilities: Probabilities, labels: Labels, coverage: float 
     """
     check_coverage(coverage)
     n = len(labels)
-    rank = ceil((n + 1) * coverage - 1e-9)
+    rank = max(1, ceil((n + 1) * coverage - 1e-9))
     if rank > n:
         raise MienError(
             f"{n} images are too few for sets with {100 * coverage:g}% coverage; give {fewest(coverage)}",

@@ -11,6 +11,7 @@ from mien.errors import MienError
 Series = NDArray[np.float64]
 
 WIDE_GAP = 0.10  # training minus validation accuracy that is overfitting whatever the losses say
+CLIMB = 0.03  # validation accuracy gained in the second half of a run that is still improving
 SLIGHT_GAP = 0.05  # the gap from which it is moderate, and a rising validation loss is overfitting
 
 
@@ -28,6 +29,11 @@ class Curves:
     def end(self, series: Series) -> float:
         """The mean over the last fifth of the epochs, at most five."""
         return float(series[-max(1, min(5, len(series) // 5)) :].mean())
+
+    @property
+    def validated(self) -> bool:
+        """Whether there are validation figures, losses and accuracies."""
+        return not (np.isnan(self.val_loss).all() or np.isnan(self.val).all())
 
     @property
     def gap(self) -> float:
@@ -99,3 +105,21 @@ def noise(series: Series) -> float:
 def roughness(series: Series) -> float:
     """The same with the root mean square, which counts single jumps in full."""
     return float(np.sqrt((np.diff(series, 2) ** 2).mean() / 6))
+
+
+def last_epochs(c: Curves) -> int:
+    """How many epochs count as the last ones: half of them, as fewer would drown in noise."""
+    return max(3, len(c.val) // 2)
+
+
+def climb(c: Curves) -> float:
+    """Validation accuracy gained over the last epochs; 0 where that is little, noise, or the loss rises.
+
+    A falling learning rate always gains something at its end: a run that ends with its schedule must gain more.
+    """
+    n = last_epochs(c)
+    gain = n * slope(c.val[-n:])
+    least = 3 * CLIMB if c.annealed else CLIMB
+    # In a few epochs, the bend of the curve cannot be told from noise.
+    doubt = 2 * noise(c.val) * float(np.sqrt(12 / n)) if len(c.val) >= 10 else CLIMB
+    return gain if gain > max(least, doubt) and slope(c.val_loss[-n:]) < 0 else 0.0

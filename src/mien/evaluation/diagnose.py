@@ -19,7 +19,18 @@ from typing import Any, Literal
 import numpy as np
 
 from mien.data.fer2013 import FER2013
-from mien.evaluation.curves import SLIGHT_GAP, WIDE_GAP, Curves, noise, reach, read_curves, roughness, slope, smooth
+from mien.evaluation.curves import (
+    SLIGHT_GAP,
+    WIDE_GAP,
+    Curves,
+    climb,
+    last_epochs,
+    noise,
+    reach,
+    read_curves,
+    roughness,
+    smooth,
+)
 from mien.labels import EMOTIONS
 
 Kind = Literal["underfit", "overfit", "good fit", "unstable", "still improving", "too short"]
@@ -32,9 +43,8 @@ LOW_SKILL = 0.4  # the same as a share of the way from chance to perfect
 FER2013_GOOD = 0.60  # validation accuracy of a good fit on FER2013: people agree with its labels on about 65 %
 SATURATED_ACCURACY = 0.995  # accuracy that leaves nothing to gain
 RARELY = 0.10  # recall under which a class is as good as not found
-CLIMB = 0.03  # validation accuracy gained in the second half of a run that is still improving
 JUMPY = 0.04  # epoch-to-epoch noise of the validation accuracy that hides everything else
-JUMPY_LOSS = 0.15  # the same for the validation loss, as a share of its median
+JUMPY_LOSS = 0.15  # the same for the validation loss, as a share of its median; JUMPY at least, for one near 0
 SIMILAR = 0.02  # largest difference of a class's share from FER2013's in data that is taken for FER2013
 
 # Advice names fields of a recipe as Python writes them; the command line prints them as its options.
@@ -89,7 +99,7 @@ def diagnose(
         return verdict
     if good is None:
         good = LOW_LEVEL if chance is None else chance + LOW_SKILL * (1 - chance)
-    if len(curves.epoch) < MIN_EPOCHS or np.isnan(curves.val).all():
+    if len(curves.epoch) < MIN_EPOCHS or not curves.validated:
         verdict = _too_short(curves)
     else:
         verdict = (
@@ -134,17 +144,19 @@ def good_level(support: Mapping[str, int]) -> float | None:
 
 
 def _broken(c: Curves) -> Verdict | None:
-    """A loss that is no longer a number."""
-    lost = ~np.isfinite(c.train_loss) | np.isinf(c.val_loss)
-    if not np.isnan(c.val_loss).all():
-        lost |= np.isnan(c.val_loss)
+    """A loss, or an accuracy, that is no longer a number."""
+    loss = ~np.isfinite(c.train_loss) | np.isinf(c.val_loss)
+    lost = loss | ~np.isfinite(c.train) | np.isinf(c.val)
+    if c.validated:
+        loss |= np.isnan(c.val_loss)
+        lost |= loss | np.isnan(c.val)
     if not lost.any():
         return None
     at = int(np.flatnonzero(lost)[0])
     return Verdict(
         "unstable",
         int(c.epoch[at]),
-        f"the loss stopped being a number in epoch {int(c.epoch[at])}",
+        f"the {'loss' if loss[at] else 'accuracy'} stopped being a number in epoch {int(c.epoch[at])}",
         "a learning_rate 3 to 10 times smaller; full precision (precision='32-true') if it ran in half",
     )
 
@@ -152,7 +164,7 @@ def _broken(c: Curves) -> Verdict | None:
 def _too_short(c: Curves) -> Verdict:
     n = len(c.epoch)
     longer = f"epochs={max(FEW_EPOCHS, 3 * n)}: then the curves have a shape"
-    if n and not np.isnan(c.val).all():
+    if n and c.validated:
         return Verdict("too short", None, f"{n} epoch{'s' * (n > 1)}; so far {c.levels}", longer)
     if n:
         evidence = f"{n} epoch{'s' * (n > 1)} without validation figures"
@@ -177,18 +189,25 @@ def _unstable(c: Curves) -> Verdict | None:
     # What a high rate does early on may still settle: the second half counts.
     start = max(0, len(c.val) - max(5, len(c.val) // 2))
     accuracy, losses = c.val[start:], c.val_loss[start:]
-    if roughness(accuracy) < JUMPY and roughness(losses) < JUMPY_LOSS * np.median(losses):
+    jumpy_loss = max(JUMPY_LOSS * float(np.median(losses)), JUMPY)
+    if roughness(accuracy) < JUMPY and roughness(losses) < jumpy_loss:
         return None
     # A steep climb is as rough, but never falls back.
-    if np.diff(accuracy).min() > -JUMPY and np.diff(losses).max() < JUMPY_LOSS * np.median(losses):
+    if np.diff(accuracy).min() > -JUMPY and np.diff(losses).max() < jumpy_loss:
         return None
-    steps = np.abs(np.diff(accuracy))
+    calm = roughness(accuracy) < JUMPY  # then it is the loss that jumps
+    steps = np.abs(np.diff(losses if calm else accuracy))
     worst = start + 1 + int(steps.argmax())
+    jump = (
+        f"loss jumps by up to {steps.max():.3f} from one epoch to the next, {c.val_loss[worst - 1]:.3f} to "
+        f"{c.val_loss[worst]:.3f}" if calm else
+        f"accuracy jumps by up to {100 * steps.max():.1f} points from one epoch to the next, "
+        f"{100 * c.val[worst - 1]:.1f} to {100 * c.val[worst]:.1f} %"
+    )  # fmt: skip
     return Verdict(
         "unstable",
         int(c.epoch[worst]),
-        f"validation accuracy jumps by up to {100 * steps.max():.1f} points from one epoch to the next, "
-        f"{100 * c.val[worst - 1]:.1f} to {100 * c.val[worst]:.1f} % at epoch {int(c.epoch[worst])}",
+        f"validation {jump} at epoch {int(c.epoch[worst])}",
         "a smaller learning_rate or one that falls (schedule='cosine'), a larger batch_size, "
         "averaged weights (ema_decay=0.998); check that the validation part is not tiny",
     )
@@ -211,7 +230,7 @@ def _overfit(c: Curves) -> Verdict | None:
             f"{c.val_loss[-1]:.3f} ({c.val_loss[-1] / c.val_loss[lowest] - 1:+.0%}), while training loss "
             f"falls to {c.train_loss[-1]:.3f}; {c.levels}"
         )
-    elif c.gap > WIDE_GAP and not _climb(c):
+    elif c.gap > WIDE_GAP and not climb(c):
         narrow = np.flatnonzero(smooth(c.train) - accuracy <= WIDE_GAP)
         since = int(c.epoch[min(narrow[-1] + 1, len(c.epoch) - 1) if len(narrow) else 0])
         evidence = f"the gap has been over {100 * WIDE_GAP:.0f} points since epoch {since}; {c.levels}"
@@ -230,10 +249,10 @@ def _regularize() -> str:
 
 def _improving(c: Curves) -> Verdict | None:
     """Validation accuracy that climbs to the end."""
-    climb = _climb(c)
-    if not climb:
+    gained = climb(c)
+    if not gained:
         return None
-    n, last = len(c.epoch), _last(c)
+    n, last = len(c.epoch), last_epochs(c)
     more = f"more training: epochs={2 * n}"
     if not c.annealed:
         more += ", its rate falling to 0 at the end (schedule='cosine')"
@@ -242,7 +261,7 @@ def _improving(c: Curves) -> Verdict | None:
     return Verdict(
         "still improving",
         None,
-        f"validation accuracy gained {100 * climb:.1f} points in the last {last} of {n} epochs; " + c.levels,
+        f"validation accuracy gained {100 * gained:.1f} points in the last {last} of {n} epochs; " + c.levels,
         more,
     )
 
@@ -326,21 +345,3 @@ def _with_recall(verdict: Verdict, recall: Mapping[str, float]) -> Verdict:
 
 def _listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def _last(c: Curves) -> int:
-    """How many epochs count as the last ones: half of them, as fewer would drown in noise."""
-    return max(3, len(c.val) // 2)
-
-
-def _climb(c: Curves) -> float:
-    """Validation accuracy gained over the last epochs; 0 where that is little, noise, or the loss rises.
-
-    A falling learning rate always gains something at its end: a run that ends with its schedule must gain more.
-    """
-    n = _last(c)
-    gain = n * slope(c.val[-n:])
-    least = 3 * CLIMB if c.annealed else CLIMB
-    # In a few epochs, the bend of the curve cannot be told from noise.
-    doubt = 2 * noise(c.val) * float(np.sqrt(12 / n)) if len(c.val) >= 10 else CLIMB
-    return gain if gain > max(least, doubt) and slope(c.val_loss[-n:]) < 0 else 0.0

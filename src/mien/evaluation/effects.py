@@ -71,6 +71,9 @@ def read_arm(folders: Sequence[Path]) -> Arm:
     train, val = (
         np.array([[epoch[f"{part}_accuracy"] for epoch in epochs] for epochs in histories]) for part in ("train", "val")
     )
+    for folder, curve in zip(folders, zip(train, val, strict=True), strict=True):
+        if not all(((accuracies >= 0) & (accuracies <= 1)).all() for accuracies in curve):
+            raise MienError(f"{folder / 'history.csv'} has an accuracy that is no share; train the run again")
     unique = np.full(len(folders), np.nan)
     for seed, folder in enumerate(folders):
         val[seed, -1] = _of_finished_model(folder, val[seed, -1])
@@ -181,6 +184,10 @@ class Bootstrap:
         if measure == "gap over 10 points":
             return estimate - WIDE_GAP, samples - WIDE_GAP
         return estimate, samples
+
+    def errors(self, name: str) -> NDArray[np.float64]:
+        """Samples (B,) of the validation error of an arm, the mean over its seeds."""
+        return 1 - self._value(name, "validation")[1]
 
     def effect(self, first: str | None, second: str, measure: Measure) -> Difference:
         """A measure of the second arm minus that of the first, or of the second alone where first is None."""

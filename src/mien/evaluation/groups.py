@@ -73,27 +73,34 @@ def read_groups(path: str | Path, dataset: Dataset) -> dict[str, NDArray[np.str_
 
     path: a csv with a header and a column an attribute (age, skin, glasses, ...). A column `row` holds the number of
     each image in the data set, from 0; or a column `file` its path, from the csv's folder or the data set's, matched by
-    pixels; without either, the csv has a line for every image, in order. Raises MienError, naming file and line, where
-    that fails.
+    pixels (of several such columns the first counts, and none is an attribute); without either, the csv has a line for
+    every image, in order. Raises MienError, naming file and line, where that fails.
     """
     path = Path(path)
-    header, *lines = read_lines(path)
+    (_, header), *lines = read_lines(path)
     names = [name.strip() for name in header]
-    for number, line in enumerate(lines, start=2):
+    for number, line in lines:
         if len(line) != len(names):
             raise MienError(f"{path}, row {number}: {len(line)} values where {len(names)} belong", parameter="groups")
+    if lines and "" in names:
+        raise MienError(f"{path}: column {names.index('') + 1} has no name; give it one, or leave it out",
+                        parameter="groups")  # fmt: skip
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise MienError(f"{path} has two columns {twice!r}; give each attribute one", parameter="groups")
     lower = [name.lower() for name in names]
-    key = next((i for i, name in enumerate(lower) if name == "row" or name in FILE_COLUMNS), None)
-    attributes = [i for i in range(len(names)) if i != key]
+    keys = [i for i, name in enumerate(lower) if name == "row" or name in FILE_COLUMNS]
+    attributes = [i for i in range(len(names)) if i not in keys]
+    if keys:
+        lines = [(number, line) for number, line in lines if any(map(str.strip, line))]
+    elif not any(cell.strip() for _, line in lines[len(dataset) :] for cell in line):
+        lines = lines[: len(dataset)]
     if not attributes or not lines:
         raise MienError(
             f"{path} holds no groups; give a header with a column row or file and one an attribute, and a line an "
             f"image",
             parameter="groups",
         )
-    if key is None:
+    if not keys:
         if len(lines) != len(dataset):
             raise MienError(
                 f"{path} has {len(lines):,} lines for {len(dataset):,} images; give a line for each, or a column row "
@@ -101,23 +108,30 @@ def read_groups(path: str | Path, dataset: Dataset) -> dict[str, NDArray[np.str_
                 parameter="groups",
             )
         places = [[i] for i in range(len(lines))]
-    elif lower[key] == "row":
-        places = [[_row(line[key], number, path, len(dataset))] for number, line in enumerate(lines, start=2)]
-        _refuse_repeated([place[0] for place in places], path)
     else:
-        places = _by_file([line[key] for line in lines], path, dataset)
+        cells = [(number, line[keys[0]]) for number, line in lines]
+        places = _by_row(cells, path, len(dataset)) if lower[keys[0]] == "row" else _by_file(cells, path, dataset)
     columns = {names[i]: np.full(len(dataset), "", dtype=object) for i in attributes}
-    for line, rows in zip(lines, places, strict=True):
+    for (number, line), rows in zip(lines, places, strict=True):
         for i in attributes:
-            columns[names[i]][rows] = line[i].strip()
+            column, group = columns[names[i]], line[i].strip()
+            if group and column[rows[0]] not in ("", group):  # two files with the same pixels
+                raise MienError(
+                    f"{path}, row {number}: its picture is of the {names[i]} '{group}' here and '{column[rows[0]]}' in "
+                    "a row before; give the same pixels one group",
+                    parameter="groups",
+                )
+            column[rows] = group or column[rows]
     return {name: column.astype(str) for name, column in columns.items()}
 
 
-def read_lines(path: str | Path) -> list[list[str]]:
-    """The lines of a csv with groups, its header first, empty ones left out. Raises MienError where it is not read."""
+def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
+    """The lines of a csv with groups and their numbers, its header first, those without a cell left out. Raises
+    MienError where it is not read."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            return [line for line in csv.reader(file) if any(cell.strip() for cell in line)] or [[]]
+            lines = csv.reader(file)
+            return [(lines.line_num, line) for line in lines if line] or [(1, [])]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
         raise MienError(
@@ -236,12 +250,14 @@ def _figures(
     )
 
 
-def _refuse_repeated(rows: Sequence[int], path: Path) -> None:
+def _by_row(cells: Sequence[tuple[int, str]], path: Path, n: int) -> list[list[int]]:
     first: dict[int, int] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, text in cells:
+        row = _row(text, number, path, n)
         if first.setdefault(row, number) != number:
             raise MienError(f"{path}, row {number}: image {row} has its groups in row {first[row]} already; "
                             "give each image one row", parameter="groups")  # fmt: skip
+    return [[row] for row in first]
 
 
 def _row(text: str, number: int, path: Path, n: int) -> int:
@@ -250,13 +266,13 @@ def _row(text: str, number: int, path: Path, n: int) -> int:
     return int(text)
 
 
-def _by_file(files: Sequence[str], path: Path, dataset: Dataset) -> list[list[int]]:
+def _by_file(cells: Sequence[tuple[int, str]], path: Path, dataset: Dataset) -> list[list[int]]:
     """Rows of the data set with the pixels of each picture; its exact copies get the same group."""
     rows: dict[bytes, list[int]] = {}
     for i in range(len(dataset)):
         rows.setdefault(dataset.images[i].tobytes(), []).append(i)
     places = []
-    for number, name in enumerate(files, start=2):
+    for number, name in cells:
         candidates = [folder / name.strip() for folder in (path.parent, Path(dataset.source))]
         picture = next((candidate for candidate in candidates if candidate.is_file()), None)
         if picture is None:

@@ -281,8 +281,10 @@ def _differences(subjects: Sequence[Subject]) -> str:
         for subject, difference in pairs:
             sign = f"{100 * difference.estimate:+.1f}"
             bars.append((subject.name, difference.estimate, difference.low, difference.high, sign))
-            test = "" if difference.p is None else f"; McNemar p = {next(adjusted):.3f}, Holm"
-            surely = "more" if difference.low > 0 else "less" if difference.high < 0 else "not surely more or less"
+            p = None if difference.p is None else next(adjusted)
+            test = "" if p is None else f"; McNemar p = {p:.3f}, Holm"
+            sure = difference.significant and (p is None or p < 0.05)
+            surely = "not surely more or less" if not sure else "more" if difference.estimate > 0 else "less"
             words.append(
                 f"<li>{escape(subject.name)} is {surely} accurate than {escape(base.name)}: {sign} points "
                 f"({100 * difference.low:+.1f} to {100 * difference.high:+.1f}{test})</li>"

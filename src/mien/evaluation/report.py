@@ -193,7 +193,8 @@ def study_markdown(rows: Sequence[StudyRow], missing: Sequence[str] = ()) -> str
         "",
         "Accuracies in percent, gap and difference in points. Training accuracy is measured while training, "
         "with dropout and augmentation on; validation accuracy without, by the finished model, single view, as "
-        "`mien train --list` has it.",
+        "`mien train --list` has it. ± is half of Wilson's 95 % interval, over images alone; what seeds "
+        "change stands beside it.",
     ]
     parts = {row.split: row for row in rows if row.n_copies and row.n_validation}
     copies = [

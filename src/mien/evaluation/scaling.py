@@ -1,5 +1,5 @@
-"""How error falls with the number of training images: a power law, error = a * n^-b, with a bootstrap interval over
-seeds (Hestness et al. 2017)."""
+"""How error falls with the number of training images: a power law, error = a * n^-b (Hestness et al. 2017), with an
+interval from bootstrap samples of the errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 from mien.errors import MienError
 
-SAMPLES = 2000
 MIN_SIZES = 3  # sizes that a law needs
 
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """error(n) = factor * n ** -exponent; interval: 95 %, of the exponent. doubling: the share of the error that twice
-    the images take away."""
+    """error(n) = factor * n ** -exponent; interval: 95 %, of the exponent. seeds: the fewest of a size. doubling: the
+    share of the error that twice the images take away."""
 
     factor: float
     exponent: float
     interval: tuple[float, float]
+    seeds: int
 
     @property
     def doubling(self) -> float:
@@ -35,33 +35,29 @@ class PowerLaw:
     def sentence(self) -> str:
         """The law and its interval in a sentence."""
         low, high = self.interval
+        one = "" if self.seeds > 1 else "; of a size with one seed, over images alone"
         return (
-            f"Validation error falls as the number of training images to the power of -{self.exponent:.3f} (95 % "
-            f"interval -{high:.3f} to -{low:.3f}, over seeds): twice the images take away {self.doubling:.0%} of it."
+            f"Validation error falls as the number of training images to the power of {-self.exponent:.3f} (95 % "
+            f"interval {-high:.3f} to {-low:.3f}, over seeds and validation images{one}): twice the images take away "
+            f"{self.doubling:.0%} of it."
         )
 
 
-def fit_power_law(errors: Mapping[int, Sequence[float]], samples: int = SAMPLES, seed: int = 0) -> PowerLaw:
+def fit_power_law(errors: Mapping[int, Sequence[float]], samples: Mapping[int, NDArray[np.float64]]) -> PowerLaw:
     """Least squares on the logarithms of sizes and errors.
 
-    errors: number of training images -> validation error of each seed, 0..1. The interval comes from drawing the seeds
-    of each size with replacement. Raises MienError for fewer than three sizes, and for an error of 0.
+    errors: number of training images -> validation error of each seed, 0..1. samples: for the same numbers, bootstrap
+    samples of the mean error over seeds, (B,), drawn together. Raises MienError for fewer than three sizes, and for an
+    error of 0.
     """
     sizes = sorted(errors)
     if len(sizes) < MIN_SIZES:
         raise MienError(f"a power law needs {MIN_SIZES} sizes or more, not {len(sizes)}")
-    if any(min(errors[n]) <= 0 for n in sizes):
+    means = np.array([np.mean(errors[n]) for n in sizes])
+    drawn = np.stack([samples[n] for n in sizes])
+    if min(means.min(), drawn.min()) <= 0:
         raise MienError("a power law needs errors above 0")
-    rng = np.random.default_rng(seed)
-
-    def fitted(means: Sequence[float]) -> tuple[float, float]:
-        slope, intercept = np.polyfit(np.log(sizes), np.log(means), 1)
-        return float(np.exp(intercept)), -float(slope)
-
-    factor, exponent = fitted([float(np.mean(errors[n])) for n in sizes])
-    drawn = [
-        fitted([float(rng.choice(np.asarray(errors[n]), len(errors[n])).mean()) for n in sizes])[1]
-        for _ in range(samples)
-    ]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return PowerLaw(factor, exponent, (float(low), float(high)))
+    slope, intercept = np.polyfit(np.log(sizes), np.log(means), 1)
+    low, high = np.quantile(-np.polyfit(np.log(sizes), np.log(drawn), 1)[0], [0.025, 0.975])
+    seeds = min(len(values) for values in errors.values())
+    return PowerLaw(float(np.exp(intercept)), -float(slope), (float(low), float(high)), seeds)

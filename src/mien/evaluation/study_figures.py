@@ -175,7 +175,7 @@ def scaling_curve(errors: Mapping[int, Sequence[float]], law: PowerLaw, path: st
 
 
 def forest(
-    effects: Mapping[str, Sequence[tuple[str, Difference, Difference]]],
+    effects: Mapping[str, Sequence[tuple[str, Difference, Difference, int]]],
     path: str | Path,
     title: str,
     missing: int,
@@ -183,8 +183,8 @@ def forest(
 ) -> Path:
     """Effects with 95 % intervals, left on validation accuracy, right on the gap; a heading over each group.
 
-    effects: heading -> (label, effect on validation accuracy, effect on the gap), at least one in all. missing: how
-    many comparisons are not yet run, for the subtitle. Raises MienError where there is none.
+    effects: heading -> (label, effect on validation accuracy, effect on the gap, seeds), at least one in all. missing:
+    how many comparisons are not yet run, for the subtitle. Raises MienError where there is none.
     """  # fmt: skip
     groups = {heading: rows for heading, rows in effects.items() if rows}
     if not groups:
@@ -193,6 +193,8 @@ def forest(
         "Points won or lost, with 95 % intervals from a bootstrap over seeds and images; full color where 0 is "
         "outside. Left, more is better; right, less is better."
     )
+    if any(row[-1] == 1 for rows in groups.values() for row in rows):
+        subtitle += " Open dots: one seed, whose interval is over images alone."
     if missing:
         subtitle += f" {missing} more comparisons are not yet run."
     lines = sum(len(rows) + 1.2 for rows in groups.values())
@@ -206,9 +208,9 @@ def forest(
                 bbox={"boxstyle": "square,pad=0.15", "fc": PAPER, "ec": "none"},
             )  # fmt: skip
             y += 1
-            for label, validation, gap in rows:
-                _interval(axes[0], y, validation, good=1)
-                _interval(axes[1], y, gap, good=-1)
+            for label, validation, gap, seeds in rows:
+                _interval(axes[0], y, validation, good=1, filled=seeds > 1)
+                _interval(axes[1], y, gap, good=-1, filled=seeds > 1)
                 ticks.append(y)
                 labels.append(label)
                 y += 1
@@ -225,10 +227,10 @@ def forest(
     return Path(path)
 
 
-def _interval(axis: "Axes", y: float, effect: Difference, good: int) -> None:
+def _interval(axis: "Axes", y: float, effect: Difference, good: int, filled: bool) -> None:
     shade = SOFT if not effect.significant else TRAIN if effect.estimate * good > 0 else VALIDATION
     low, high, middle = 100 * effect.low, 100 * effect.high, 100 * effect.estimate
     axis.plot([low, high], [y, y], color=shade, lw=1.8, zorder=2)
-    axis.plot(middle, y, marker="o", ms=6.5, color=shade, zorder=3)
+    axis.plot(middle, y, marker="o", ms=6.5, color=shade, mfc=shade if filled else PAPER, mew=1.5, zorder=3)
     axis.annotate(f"{middle:+.1f}", (max(high, middle), y), xytext=(6, 0), textcoords="offset points", va="center",
                   size=9, color=shade)  # fmt: skip

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import lzma
 import shutil
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mien.data import Dataset, split
-from mien.errors import MienError
+from mien.errors import MienError, MienWarning
 from mien.evaluation import claims, history, report, scaling, statistics
 from mien.evaluation.audit_report import write_audit
 from mien.evaluation.audit_rows import audit_rows
@@ -89,10 +90,15 @@ def _packed(predictions: str, confidences: bool) -> bytes:
 
 
 def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.StudyRow]:
-    """Tables and figures of what is finished at full length, from its records. Raises MienError where nothing is."""
+    """Tables and figures of what is finished at full length, from its records. Raises MienError where nothing is; warns
+    (MienWarning) of trainings that were cut short."""
     from mien.evaluation import study_figures
 
-    finished = [run for run in keep_records(planned, output) if _at_full_length(run)]
+    kept = keep_records(planned, output)
+    finished = [run for run in kept if _at_full_length(run)]
+    if cut := [run.folder.name for run in kept if run not in finished]:
+        warnings.warn(f"left out, for they have not all epochs of their recipe: {', '.join(cut)}",
+                      MienWarning, stacklevel=2)  # fmt: skip
     if not finished:
         raise MienError("no training of the study is finished yet; run mien study")
     drawn = any(read_record(run.folder)["data"]["drawn"] for run in finished)
@@ -134,17 +140,19 @@ def _bootstrap(finished: Sequence[StudyRun]) -> Bootstrap:
     return Bootstrap({run.name: arm for run, arm in _arms([run for run in finished if _by_its_recipe(run)])})
 
 
-def forest_effects(bootstrap: Bootstrap) -> tuple[dict[str, list[tuple[str, Difference, Difference]]], int]:
-    """The effects of every change on validation accuracy and on the gap, by heading, and how many are not yet run."""
+def forest_effects(bootstrap: Bootstrap) -> tuple[dict[str, list[tuple[str, Difference, Difference, int]]], int]:
+    """The effects of every change on validation accuracy and on the gap with the fewer seeds of the two trainings, by
+    heading, and how many are not yet run."""
     removed = {name: f"{claims.FULL}-{name}" if name in INSTEAD else claims.FULL for name in WITHOUT}
-    effects: dict[str, list[tuple[str, Difference, Difference]]] = {}
+    effects: dict[str, list[tuple[str, Difference, Difference, int]]] = {}
     missing = 0
     for heading, pairs in claims.forest_pairs(tuple(MENDS), tuple(REGULARIZERS), removed).items():
         effects[heading] = []
         for label, first, second in pairs:
             if first in bootstrap.arms and second in bootstrap.arms:
                 validation, gap = (bootstrap.effect(first, second, measure) for measure in ("validation", "gap"))
-                effects[heading].append((label, validation, gap))
+                seeds = min(len(bootstrap.arms[name].seeds) for name in (first, second))
+                effects[heading].append((label, validation, gap, seeds))
             else:
                 missing += 1
     return effects, missing
@@ -172,7 +180,7 @@ def write_scaling(bootstrap: Bootstrap, output: Path) -> None:
     errors = {arm.n_train: (1 - arm.val[:, -1]).tolist() for arm in arms.values()}
     if len(errors) < scaling.MIN_SIZES:
         return
-    law = scaling.fit_power_law(errors)
+    law = scaling.fit_power_law(errors, {arm.n_train: bootstrap.errors(name) for name, arm in arms.items()})
     lines = ["| training images | seeds | validation error |", "|--:|--:|--:|"]
     lines += [f"| {n:,} | {len(values)} | {np.mean(values):.1%} |" for n, values in sorted(errors.items())]
     with atomic_write(output / "scaling.md") as temporary:

@@ -1,4 +1,4 @@
-"""What all tests share: a cache folder of their own, and where the real FER2013 is."""
+"""Shared by all tests: a separate cache folder, and the location of the real FER2013."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Small data sets in the layouts that people have: shapes of public data sets, written from plain pictures."""
+"""Small data sets in common layouts: the structures of public data sets, filled with plain pictures."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
-"""The 200 pictures on which the static page must answer as Python does: made from public-domain photographs and from
-faces that mien draws, in the formats, sizes, turns, profiles and lights in which people have them.
+"""The 200 pictures on which the static page must give the same results as Python: public-domain photographs and faces
+drawn by mien, in common formats, sizes, orientations, color profiles and lighting.
 
-`pictures()` gives them one by one, named; the same versions of Pillow and numpy give the same bytes. Their list, with
-what Python and the page said of each, is results/benchmarks/page_parity.csv.
+`pictures()` yields them one by one, with names; the same versions of Pillow and numpy give the same bytes.
+results/benchmarks/page_parity.csv lists them with the results of Python and the page.
 """
 
 import io

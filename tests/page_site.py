@@ -1,4 +1,5 @@
-"""The static page for tests and benchmarks: built once, handed out by a plain web server, and asked what it reads."""
+"""The static page for tests and benchmarks: built once, served by a plain web server, with helpers to read its
+results."""
 
 import base64
 import contextlib

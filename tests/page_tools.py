@@ -1,4 +1,4 @@
-"""Tools from npm for the tests of the pages: axe-core, which finds what keeps people out."""
+"""npm tools for the page tests: axe-core, an accessibility checker."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""What the tests of reading share: a small real ONNX classifier with fixed random weights, and pictures."""
+"""Shared by the reading tests: a small real ONNX classifier with fixed random weights, and pictures."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""A real browser for the tests of the page: fixtures to import, and a Visit that notes what no test sees."""
+"""A real browser for the page tests: fixtures to import, and a Visit that records errors tests would otherwise miss."""
 
 import io
 from collections.abc import Iterator

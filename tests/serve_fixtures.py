@@ -1,4 +1,4 @@
-"""What the tests of the server share: an app with a small real model, a server on a real socket, run folders."""
+"""Shared by the server tests: an app with a small real model, a server on a real socket, run folders."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""`mien data audit`: its files, its page, the split file, and what it refuses."""
+"""`mien data audit`: its files, its page, the split file, and invalid input."""
 
 import csv
 import http.server

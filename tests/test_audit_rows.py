@@ -1,4 +1,4 @@
-"""The audit of every row: duplicates of all kinds, images of nothing, non-faces, label errors, and what to keep."""
+"""Audit of every row: all kinds of duplicates, images without content, non-faces, label errors, and rows to keep."""
 
 from dataclasses import replace
 

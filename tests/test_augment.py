@@ -1,4 +1,4 @@
-"""Augmentation: what it keeps, what it moves, and that each image's own numbers alone decide."""
+"""Augmentation: what it preserves, what it moves, and that it depends only on each image's own random numbers."""
 
 import pytest
 

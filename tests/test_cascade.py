@@ -1,4 +1,4 @@
-"""Two networks in one file: who answers which face, what is refused."""
+"""Cascades of two networks in one file: which network answers for a face, and invalid combinations."""
 
 import numpy as np
 import pytest

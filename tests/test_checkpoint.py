@@ -1,5 +1,5 @@
-"""Checkpoints and run folders under faults: damage is noticed, the checkpoint before the last is used, one training at
-a time."""
+"""Checkpoints and run folders under faults: damage is detected, the previous checkpoint is used, and a folder is locked
+by one training."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""The command line as a whole: help without heavy packages, suggestions, old names, completion, the list of recipes."""
+"""The command line as a whole: help without heavy imports, suggestions, old names, completion, the list of recipes."""
 
 import argparse
 import contextlib

@@ -1,4 +1,4 @@
-"""The kernels give what torch's convolution gives, forward and backward, and step aside where they are not meant."""
+"""The convolution kernels match torch's, forward and backward, and are not used where they do not apply."""
 
 import pytest
 

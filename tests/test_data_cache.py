@@ -1,4 +1,4 @@
-"""The cache: found by content, mapped, whole or not at all, and never in the way."""
+"""The cache: keyed by content, memory-mapped, written atomically, and never required."""
 
 import os
 import shutil

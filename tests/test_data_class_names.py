@@ -1,4 +1,5 @@
-"""Class names: synonyms of the emotions, numbers with presets, names of splits, and what a model and data share."""
+"""Class names: synonyms of the emotions, numbers with presets, names of splits, and classes shared by model and
+data."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""Which column of a list names the pictures, and which holds the labels; boxes with landmarks; pixels in columns."""
+"""Columns of lists: which one names the pictures, which one holds the labels; boxes with landmarks; pixels in
+columns."""
 
 import json
 from pathlib import Path

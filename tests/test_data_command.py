@@ -1,4 +1,4 @@
-"""`mien data`: what it prints, writes and refuses, through the command line itself."""
+"""`mien data` from the command line: output, files and errors."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""`mien data crop`: faces found, cut out and counted; folders of classes kept; resumed and never overwritten."""
+"""`mien data crop`: faces detected, cropped and counted; class folders kept; resumed and never overwritten."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The csv parser: all layouts, exact faults, and no input that makes it fail in any other way."""
+"""The csv parser: all layouts, exact error messages, and no input that fails in any other way."""
 
 import io
 from collections.abc import Callable

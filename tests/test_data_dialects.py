@@ -1,4 +1,4 @@
-"""FER2013 in the forms in which it goes about: csv dialects, packed and recoded files, parquet and npz."""
+"""FER2013 in its common forms: csv dialects, compressed and re-encoded files, parquet and npz."""
 
 import bz2
 import gzip

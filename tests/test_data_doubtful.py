@@ -1,4 +1,4 @@
-"""What only seems to be a label: predictions, other folders' pictures, bare numbers, odd encodings and scales."""
+"""Things that only look like labels: predictions, other folders' pictures, bare numbers, odd encodings and scales."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Folders of pictures: FER2013's own layout, trees of one's own classes, and pictures of every kind."""
+"""Folders of pictures: FER2013's own layout, custom class folders, and all kinds of picture files."""
 
 import unicodedata
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Layouts that people have: parts, classes, decisions and what is left out, as `mien data info --json` tells them."""
+"""Common layouts: parts, classes, decisions and omissions, as reported by `mien data info --json`."""
 
 import json
 import os

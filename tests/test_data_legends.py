@@ -1,4 +1,4 @@
-"""Files beside numbered labels name the classes: in any form that people write, and never as pictures' names."""
+"""Legend files that name the classes of numeric labels: all common forms, and never mistaken for picture names."""
 
 import json
 from pathlib import Path

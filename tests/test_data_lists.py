@@ -1,4 +1,4 @@
-"""Lists of labels beside pictures: which picture a name means, which column holds what, and what is not used."""
+"""Label lists beside pictures: which picture a name refers to, which column holds what, and what is unused."""
 
 import json
 from collections.abc import Callable, Sequence

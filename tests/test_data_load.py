@@ -1,4 +1,4 @@
-"""`load` and `load_test`: every layout is told by its content, and several files make one data set."""
+"""`load` and `load_test`: layouts are recognized by content, and several files form one data set."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""Packed faces: one file that is mapped into memory, read and trained on like any other data set."""
+"""Packed faces: one memory-mapped file, read and trained on like any other data set."""
 
 from pathlib import Path
 

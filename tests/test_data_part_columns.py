@@ -1,4 +1,4 @@
-"""Columns that say the parts: of any name, by what stands in them; flags; CelebA's numbers; what is refused."""
+"""Columns that name the parts: recognized by their values under any name; flags; CelebA's numbers; invalid columns."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Lists of parts beside lists of labels, boxes and class folders; a data set's own folder says nothing of its parts."""
+"""Part lists beside label lists, boxes and class folders; the name of the data set's own folder is ignored."""
 
 import json
 import shutil

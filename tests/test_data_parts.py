@@ -1,4 +1,4 @@
-"""Which part a picture is in: told by its folder, its name, a list beside it, or another form of its part."""
+"""The part of a picture: from its folder, its name, a list beside it, or variants of the part's name."""
 
 import json
 from collections.abc import Sequence

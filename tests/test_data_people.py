@@ -1,4 +1,4 @@
-"""People whom file names tell: a split that has them on both sides is said to."""
+"""Identities in file names: a split with the same person on both sides is reported."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Splits: who is where, exactly as scikit-learn deals, and what becomes of copies."""
+"""Splits: membership identical to scikit-learn's, and the handling of copies."""
 
 import warnings
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Exports of annotation tools: each gives the faces that were marked, with the labels that were given."""
+"""Exports of annotation tools: each gives the annotated faces with their labels."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Parts by the paths in YOLO's data.yaml, and shards of parquet that are not all there."""
+"""Parts from the paths in YOLO's data.yaml, and incomplete parquet shards."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The documents say what the files in results/ say, what they point at is there, and their code runs."""
+"""The documents agree with the files in results/, their links resolve, and their code runs."""
 
 import csv
 import importlib.util

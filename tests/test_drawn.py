@@ -1,4 +1,4 @@
-"""Synthetic faces: the same for one seed, balanced as FER2013, in its layouts, and hard for a linear model."""
+"""Synthetic faces: deterministic per seed, balanced like FER2013, in its layouts, and hard for a linear model."""
 
 import csv
 import subprocess

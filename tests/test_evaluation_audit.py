@@ -1,4 +1,4 @@
-"""Faults of data: each kind planted and found; on the real FER2013, the known numbers."""
+"""Data faults: each kind is planted and found; on the real FER2013, the known counts."""
 
 import os
 from pathlib import Path

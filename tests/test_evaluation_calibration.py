@@ -1,4 +1,4 @@
-"""Temperature against brute force; reliability bins against counting."""
+"""Temperature against brute force; reliability bins against direct counts."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Conformal sets keep their promise on images that the threshold was not fitted on."""
+"""Conformal sets reach the promised coverage on images that the threshold was not fitted on."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Corruptions keep shape and type, repeat themselves, and do more harm the more severe they are."""
+"""Corruptions keep shape and dtype, are deterministic, and get worse with severity."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Verdicts on curves of each kind, clean and noisy, drawn after those of the study."""
+"""Verdicts on learning curves of each kind, clean and noisy, modeled on the study's."""
 
 import dataclasses
 import json

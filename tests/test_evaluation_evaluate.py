@@ -1,4 +1,4 @@
-"""Evaluation and submission from model files in the core tier, on faces that mien draws."""
+"""Evaluation and submission of model files without torch, on drawn faces."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Figures by group, against fairlearn, and a gap that is found where there is one."""
+"""Metrics by group against fairlearn, and detection of a real gap."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""history.csv: what is written is read back; what is broken is refused by row."""
+"""history.csv: round trip, and errors that name the broken row."""
 
 import math
 from pathlib import Path

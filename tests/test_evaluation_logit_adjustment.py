@@ -1,4 +1,4 @@
-"""Lifting a class finds more of it, costs no more than was allowed, and is measured on rows that did not choose it."""
+"""Logit adjustment raises recall within the allowed cost, and is evaluated on rows it was not fitted on."""
 
 import numpy as np
 import pytest

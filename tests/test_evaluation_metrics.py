@@ -1,4 +1,4 @@
-"""Evaluation against scikit-learn, and against intervals worked out by hand."""
+"""Metrics against scikit-learn, and intervals against values computed by hand."""
 
 import json
 

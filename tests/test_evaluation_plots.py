@@ -1,4 +1,4 @@
-"""Figures: each is a whole PNG that fits its canvas, is stamped when drawn, and loads matplotlib only when made."""
+"""Figures: each is a complete PNG that fits its canvas, is marked if drawn, and loads matplotlib only on use."""
 
 import subprocess
 import sys

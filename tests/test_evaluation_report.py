@@ -1,4 +1,4 @@
-"""The table of the family, and its rows read from run folders."""
+"""The table of the study's networks, and its rows from run folders."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The report is one page that needs nothing else, says what the files say, and compares what can be compared."""
+"""The report is one self-contained page, agrees with the files, and compares only comparable runs."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Records of evaluations have one shape, and those of mien 0.1 are read in it."""
+"""Evaluation records have one structure, and records of mien 0.1 are converted to it."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The power law of error over training images: found again in data that follow it."""
+"""The power law of error over training images is recovered from data that follow it."""
 
 import numpy as np
 import pytest

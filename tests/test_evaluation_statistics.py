@@ -1,4 +1,4 @@
-"""Intervals and tests against worked examples, and coverage of the intervals on data with a known answer."""
+"""Intervals and tests against worked examples, and coverage of the intervals in simulations."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""submission.csv in every layout: written, read back, copied from examples; test rows matched by their pixels."""
+"""submission.csv in every layout: written, read, copied from examples; test rows matched by their pixels."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Views of a face at test time: of the same size and type, the plain one among them, their probabilities averaged."""
+"""Test-time augmentation: views keep size and dtype, include the original, and their probabilities are averaged."""
 
 import numpy as np
 import pytest

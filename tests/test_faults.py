@@ -1,4 +1,4 @@
-"""The short form of benchmarks/faults.py."""
+"""A short version of benchmarks/faults.py."""
 
 import importlib
 import random

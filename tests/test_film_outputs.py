@@ -1,4 +1,4 @@
-"""What `mien read` makes of films: checked before anything is written, counted once, tidied when it is told to end."""
+"""Outputs of `mien read` for videos: checked before writing, counted once, cleaned up on termination."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Fine-tuning on a small set: values by its size, the last layer by class name, cross-validated accuracy."""
+"""Fine-tuning on a small set: hyperparameters by size, last layer matched by class name, cross-validated accuracy."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""The short form of benchmarks/fuzz.py, and the small corpus of what once failed."""
+"""A short version of benchmarks/fuzz.py, and the corpus of inputs that once failed."""
 
 import importlib
 import json

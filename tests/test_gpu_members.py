@@ -1,4 +1,4 @@
-"""The file of pixels that benchmarks/gpu_members.py takes to a GPU, and its record of a member."""
+"""The pixel file that benchmarks/gpu_members.py transfers to a GPU, and its record of an ensemble member."""
 
 import argparse
 import sys

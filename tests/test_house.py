@@ -1,4 +1,4 @@
-"""The house: one-way imports, no long functions or files, nothing done behind the caller's back."""
+"""House rules: one-way imports, no long functions or files, no hidden side effects."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Models from a hub, fetched by the real huggingface_hub from a server on this machine; folders for a hub."""
+"""Models from a hub, downloaded by the real huggingface_hub from a local server; folders for a hub."""
 
 import hashlib
 import http.server

@@ -1,4 +1,4 @@
-"""Runs of batch norm, max pooling and ReLU in kernels give what torch's layers give, and step aside elsewhere."""
+"""Fused kernels for batch norm, max pooling and ReLU match torch's layers, and are not used where they do not apply."""
 
 import copy
 

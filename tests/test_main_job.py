@@ -1,4 +1,4 @@
-"""The two jobs made of many: the quickstart, from nothing to submission.csv, and the study of the whole family."""
+"""The two multi-step jobs: the quickstart, from nothing to submission.csv, and the study of all networks."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Model files: found by one rule, described by their metadata, refused where they lie."""
+"""Model files: resolving, metadata, and invalid files."""
 
 import json
 import re

@@ -1,5 +1,4 @@
-"""Every network of the table: size, shape, gradients, learning, and the same answers as ONNX. A new network brings its
-tests."""
+"""Every network in the table: size, shape, gradients, learning, and outputs equal to ONNX. New ones need tests."""
 
 import numpy as np
 import pytest

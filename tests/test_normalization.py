@@ -1,4 +1,4 @@
-"""Input normalization: ranges, invariance to light, exactness."""
+"""Input normalization: ranges, invariance to lighting, exactness."""
 
 import numpy as np
 import pytest

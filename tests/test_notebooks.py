@@ -1,4 +1,4 @@
-"""All six notebooks run from top to bottom without data, on drawn faces, cut short; the committed ones have outputs and
+"""All six notebooks run from start to end without data, on drawn faces, shortened; the committed ones have outputs and
 no face of FER2013."""
 
 import json

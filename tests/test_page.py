@@ -1,5 +1,4 @@
-"""The page without a server, in a real browser: it reads as Python does, on the visitor's device, and nothing leaves
-it."""
+"""The static page in a real browser: same results as Python, computed on the device, and nothing is sent."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Building the page without a server: what is written, what is refused, and that scripts import in no circle."""
+"""Building the static page: files written, invalid input, and no circular script imports."""
 
 import json
 import re

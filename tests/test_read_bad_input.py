@@ -1,4 +1,4 @@
-"""What cannot be read is refused in one line that names it; nothing is half-read in silence."""
+"""Unreadable input is refused in one line that names it; nothing is silently read in part."""
 
 import io
 import os

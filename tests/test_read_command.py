@@ -1,4 +1,4 @@
-"""`mien read` on pictures and folders: its outputs, its exit codes, and what it does when things break."""
+"""`mien read` on pictures and folders: outputs, exit codes, and behavior on failures."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Heat maps and annotated pictures."""
+"""Saliency maps and annotated pictures."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Faces found, cut out and read; and the traps that users of other tools fall into."""
+"""Faces detected, cropped and classified; and common mistakes of users of other tools."""
 
 import copy
 import io

@@ -1,4 +1,4 @@
-"""Reading real FER2013 pictures as photos: the pipeline loses next to nothing on what the classifier can do."""
+"""Reading real FER2013 images as photos: the pipeline loses almost none of the classifier's accuracy."""
 
 from pathlib import Path
 

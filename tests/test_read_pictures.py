@@ -1,4 +1,4 @@
-"""Whatever kind of picture comes in, an upright 8-bit RGB image comes out."""
+"""Every kind of picture becomes an upright 8-bit RGB image."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""Faces that do not stand upright, and what is said of the quality of a face."""
+"""Faces that are not upright, and the quality measures of a face."""
 
 import json
 import sys

@@ -1,5 +1,5 @@
-"""Very large collections: the blocks of a folder, a list, a parquet file and an address, read as one job reads them;
-and all of it through Ray, where that is installed."""
+"""Very large collections: blocks of a folder, a list, a parquet file and an address give the same results as one job;
+and all of it through Ray, if installed."""
 
 import os
 import signal

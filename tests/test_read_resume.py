@@ -1,4 +1,4 @@
-"""`mien read --resume` joins records of one kind only: those that today's settings give, under today's columns."""
+"""`mien read --resume` only continues records with the same settings and columns."""
 
 import csv
 import shutil

@@ -1,4 +1,4 @@
-"""`mien read --shard` and `mien merge`: parts of a collection, put together to what one job writes."""
+"""`mien read --shard` and `mien merge`: merged parts of a collection equal the output of one job."""
 
 from collections.abc import Callable
 from pathlib import Path

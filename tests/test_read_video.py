@@ -1,4 +1,4 @@
-"""`mien read` on film and cameras: frames as a stream, faces that keep their number, a timeline."""
+"""`mien read` on videos and cameras: streaming frames, stable face ids, a timeline."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Records of runs: format 2, and every committed record of mien 0.1 read with the values that it had."""
+"""Run records: format 2, and every committed record of mien 0.1 read with its original values."""
 
 import json
 from pathlib import Path

@@ -1,5 +1,4 @@
-"""A run from beginning to end: its folder, its tracking, resuming, evaluating, submitting, exporting, through the
-command line."""
+"""A run from start to end through the command line: folder, tracking, resuming, evaluation, submission, export."""
 
 import csv
 import json

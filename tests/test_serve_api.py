@@ -1,4 +1,4 @@
-"""The API: pictures in, faces out; every error a problem in the sense of RFC 9457."""
+"""The API: pictures in, faces out; every error is an RFC 9457 problem."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""What axe-core finds on the pages: nothing serious, in light and dark, on a desk and a phone."""
+"""Accessibility of the pages by axe-core: no serious findings, in light and dark themes, on desktop and phone."""
 
 import pytest
 from PIL import Image

@@ -1,4 +1,4 @@
-"""`mien serve` as a process: it starts, warns, refuses, counts over workers, and ends when it has finished."""
+"""`mien serve` as a process: startup, warnings, errors, shared counters, graceful shutdown."""
 
 import http.client
 import os

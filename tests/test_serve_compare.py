@@ -1,4 +1,4 @@
-"""Runs compared: paired where predictions are stored, with intervals where not, not at all on different images."""
+"""Comparison of runs: paired with stored predictions, unpaired intervals without, none on different images."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Requests at once: batches, places, time limits, an end that finishes what was begun."""
+"""Concurrent requests: batches, places, time limits, graceful shutdown."""
 
 import asyncio
 import threading

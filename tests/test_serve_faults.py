@@ -1,4 +1,4 @@
-"""Hostile pictures, slow senders and full houses: what strangers send costs the server no more than was agreed."""
+"""Hostile pictures, slow senders and overload: untrusted input costs the server no more than its limits."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""Whatever is sent, nothing breaks: schemathesis over the OpenAPI document, and a corpus of malformed uploads."""
+"""Fuzzing the server: schemathesis over the OpenAPI document, and a corpus of malformed uploads."""
 
 import io
 import random

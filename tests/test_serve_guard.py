@@ -1,4 +1,4 @@
-"""Who may ask: names, origins, the token; what browsers are told; prefixes."""
+"""Access control: host names, origins, the token; security headers; prefixes."""
 
 import socket
 from collections.abc import Iterator

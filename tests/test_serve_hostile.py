@@ -1,5 +1,4 @@
-"""The short form of benchmarks/serve_hostile.py: honest and hostile requests at once, and an end that answers what was
-begun."""
+"""A short version of benchmarks/serve_hostile.py: honest and hostile requests at once, and a graceful shutdown."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The page in a real browser: photos, downloads, keyboard, phone, dark."""
+"""The page in a real browser: photos, downloads, keyboard, phone, dark theme."""
 
 import json
 import re

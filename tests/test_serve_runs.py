@@ -1,4 +1,4 @@
-"""The runs of a run folder as JSON: finished, running, stopped, broken; nothing outside the folder."""
+"""Runs as JSON: finished, running, stopped, broken; nothing outside the run folder."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""The page when the server is gone, guarded, busy, small or behind a prefix; and the page of the API."""
+"""The page if the server is down, requires a token, is busy, has small limits or is behind a prefix; and the API's
+page."""
 
 import json
 import re

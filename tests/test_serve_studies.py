@@ -1,4 +1,4 @@
-"""The Studies view in a real browser: sorted, opened, compared, followed while a training runs."""
+"""The Studies view in a real browser: sorting, opening, comparing, live updates during a training."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Videos posted to the API: a timeline within limits of size, length and time; nothing but single films is opened."""
+"""Videos sent to the API: a timeline within limits on size, length and time; only single video files are opened."""
 
 import asyncio
 import io

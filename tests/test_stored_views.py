@@ -1,4 +1,4 @@
-"""Stored views: what teachers say of them, that a training takes them, and what is refused."""
+"""Stored views: teacher probabilities, training on them, and invalid files."""
 
 import dataclasses
 import json

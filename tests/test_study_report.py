@@ -1,5 +1,4 @@
-"""What the study tells of finished runs: effects, claims, tables and figures, and what they say of runs that are
-missing."""
+"""The study's report on finished runs: effects, claims, tables and figures, and how it states missing runs."""
 
 import csv
 import json

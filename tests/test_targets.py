@@ -1,4 +1,4 @@
-"""Labels, FER+ votes and teachers become the targets that the recipe asks for."""
+"""Labels, FER+ votes and teachers are combined into the recipe's targets."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Trackers on their own, without a training: where runs go, what they are called when resumed, what is kept of them."""
+"""Trackers without a training: where runs go, their ids when resumed, what is stored."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Training over several processes: as one process trains, and stopping together."""
+"""Training with several processes: identical to one process, and stopping together."""
 
 import contextlib
 import json

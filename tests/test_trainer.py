@@ -1,4 +1,4 @@
-"""The training loop: learns, repeats itself, survives being killed, stops when asked, and says what is wrong."""
+"""The training loop: learns, is deterministic, survives kills, stops on request, and reports errors."""
 
 import dataclasses
 import os

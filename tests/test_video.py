@@ -1,4 +1,4 @@
-"""Films of every kind that people bring: their times, turns, codecs, sound, damage; lists and folders of them."""
+"""All kinds of video files: times, rotation, codecs, sound, damage; lists and folders of them."""
 
 import csv
 import io

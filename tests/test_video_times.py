@@ -1,4 +1,4 @@
-"""Times of films by kinds of files: pictures that are held, recordings put together, AVI, placeholders, fast films."""
+"""Frame times by file type: held frames, spliced recordings, AVI, placeholders, fast films."""
 
 from fractions import Fraction
 from pathlib import Path

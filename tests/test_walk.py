@@ -1,5 +1,5 @@
-"""A walk through train, evaluate, submit and read goes downhill: no call climbs back to a wing above, but for progress
-that the command line asked to be told."""
+"""Call graphs of train, evaluate, submit and read only go down the package layers, except for progress callbacks that
+the command line passed in."""
 
 import sys
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""The Python API of training and of tables: train, finetune, resume, to_frame. `import mien` shows it.
+"""The Python API for training and tables: train, finetune, resume, to_frame. `import mien` exports it.
 
-Every function takes and returns plain values: a data set or its path, a run, a model or its name. torch is imported by
-train, finetune and resume alone.
+Functions take and return plain values: a data set or its path, a run, a model or its name. torch is imported only by
+train, finetune and resume.
 """
 
 from collections.abc import Iterable
@@ -36,19 +36,18 @@ def train(
     progress: bool = False,
     **fields: bool | int | float | str,
 ) -> "Run":
-    """Train a network by a recipe, into a run folder; returns the run.
+    """Train a network with a recipe into a run folder; returns the run.
 
-    recipe: the name of one (`mien train --list` shows them), or a Recipe. dataset: what load_dataset returned, or a
-    path.
-    seed: 0 or more. name: of the run folder under `runs`; by default RECIPE-SEED, with a number where that is finished.
-    pretrained: a model whose weights to begin with, its last layer by class name. tracker: "none", "wandb", "trackio",
-    "tensorboard" or "mlflow". progress: show a bar on standard error. fields: fields of the recipe (epochs=5,
-    learning_rate=1e-3; `mien train --help` describes them) and of what it runs on (threads, accelerator, precision,
-    compiled, max_minutes).
+    recipe: a name (`mien train --list` shows them), or a Recipe. dataset: from load_dataset, or a path. seed: 0 or
+    more. name: of the run folder under `runs`; by default RECIPE-SEED, with a number appended if that run is finished.
+    pretrained: a model whose weights to start from, with the last layer matched by class name. tracker: "none",
+    "wandb", "trackio", "tensorboard" or "mlflow". progress: show a progress bar on standard error. fields: recipe
+    fields (epochs=5, learning_rate=1e-3; `mien train --help` describes them) and runtime settings (threads,
+    accelerator, precision, compiled, max_minutes).
 
     The folder gets recipe.json, history.csv, metrics.json, weights, model.onnx and figures. Raises MienError for an
-    unknown recipe or field, a value out of its range, data that leave nothing to train on, and a folder that holds a
-    run already.
+    unknown recipe or field, a value out of its range, data that leave nothing to train on, and a folder that already
+    holds a run.
     """
     from dataclasses import replace
 
@@ -84,16 +83,16 @@ def finetune(
     progress: bool = False,
     **fields: bool | int | float | str,
 ) -> "FinetuneResult":
-    """Train on faces of your own, beginning with a trained model; returns the run with its accuracy and interval.
+    """Fine-tune a trained model on your own faces; returns the run with its accuracy and interval.
 
-    dataset: what load_dataset returned, or a path: faces that are cut out already (`mien data crop`). model: what to
-    begin with, a shipped model ("champion", "hybrid"), a run or a model file. Its last layer is taken over by class
-    name. cross_validate: measure by five folds; None does so for sets of fewer than 2,000 images without parts of their
-    own. fields: of the recipe and of what it runs on, as in `train`; what is not given is chosen by the size of the
-    set, and stands in `result.run.recipe`. The rest as in `train`.
+    dataset: from load_dataset, or a path, with cropped faces (`mien data crop`). model: a shipped model ("champion",
+    "hybrid"), a run or a model file to start from; its last layer is matched by class name. cross_validate: measure
+    accuracy by five-fold cross-validation; None: for sets of fewer than 2,000 images without parts of their own.
+    fields: recipe fields and runtime settings, as in `train`; recipe fields that are not given are chosen by the size
+    of the set and recorded in `result.run.recipe`. Other parameters as in `train`.
 
-    Warns (MienWarning) of unequal classes, and of photographs that were never cut. Raises MienError for a model that
-    cannot be trained on, too few images of a class, and an unknown field or a value out of its range.
+    Warns (MienWarning) about imbalanced classes, and about uncropped photographs. Raises MienError for a model that
+    cannot be trained further, too few images of a class, an unknown field or a value out of its range.
     """
     import warnings
 
@@ -117,10 +116,9 @@ def finetune(
 def resume(
     run: "Run | str | Path", dataset: Dataset | str | Path, *, tracker: str = "none", progress: bool = False
 ) -> "Run":
-    """Go on with a training that was interrupted, by its own recipe and seed; returns the finished run.
+    """Resume an interrupted training with its own recipe and seed; returns the finished run.
 
-    run: its folder. dataset: the one that it began with. Raises MienError where the folder is none of a run, or the
-    data are others.
+    run: its folder. dataset: the one it started with. Raises MienError if the folder holds no run, or the data differ.
     """
     from mien.training.run import Run, load_run
     from mien.training.runtime import Runtime
@@ -134,14 +132,14 @@ def resume(
 
 
 def to_frame(values: "Dataset | EvaluationResult | Run | Iterable[Any]") -> "pandas.DataFrame":
-    """A table, as a pandas DataFrame, of what mien returns.
+    """A pandas DataFrame of values that mien returns.
 
-    Faces, or lists of them, or film frames: a row a face (mien.inference.face.to_frame). Dataset: a row an image, its
-    class and its part. EvaluationResult: a row a part and view. Run: its history, a row an epoch. Raises MienError
-    where pandas is not installed.
+    Faces, or lists of them, or video frames: one row per face (mien.inference.face.to_frame). Dataset: one row per
+    image, with its class and part. EvaluationResult: one row per part and view. Run: its history, one row per epoch.
+    Raises MienError if pandas is not installed.
     """
     if isinstance(values, Dataset):
-        names = [*values.classes, None]  # the last is for the label -1
+        names = [*values.classes, None]  # the last is for label -1
         rows = [
             {"row": row, "label": int(label), "class": names[label], "part": str(part)}
             for row, (label, part) in enumerate(zip(values.labels, values.usage, strict=True))
@@ -164,7 +162,7 @@ def to_frame(values: "Dataset | EvaluationResult | Run | Iterable[Any]") -> "pan
 
 
 def _runtime(fields: dict[str, Any]) -> "tuple[Runtime, dict[str, Any]]":
-    """The Runtime of these fields, and the fields that are left for the recipe. Raises MienError for an unknown one."""
+    """Split fields into a Runtime and the fields left for the recipe. Raises MienError for an unknown one."""
     from dataclasses import fields as fields_of
 
     from mien.training.recipes import FIELDS, suggestion
@@ -192,7 +190,7 @@ def _run(
     progress: bool,
     resumed: bool = False,
 ) -> "Run":
-    """Train, or go on with the folder's training, and show it where asked."""
+    """Train, or resume the folder's training, with progress if requested."""
     from mien.training.run import load_run, train
 
     with ExitStack() as stack:
@@ -205,7 +203,7 @@ def _run(
 
 
 def _shown(stack: ExitStack, name: str, epochs: int) -> dict[str, Any]:
-    """What shows a training on standard error, as arguments of `train`."""
+    """Progress callbacks on standard error, as arguments of `train`."""
     from mien.cli.live import Live
 
     live = stack.enter_context(Live(name))

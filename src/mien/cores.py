@@ -1,14 +1,14 @@
-"""How many processor cores this process may use."""
+"""The number of processor cores that this process may use."""
 
 import math
 import os
 from pathlib import Path
 
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of processor time, and in how many
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # a container's CPU quota: microseconds of processor time per period
 
 
 def cores() -> int:
-    """The cores of the process's affinity (taskset, cpuset), or fewer where a container's quota gives less time."""
+    """The cores in the process's affinity mask (taskset, cpuset), or fewer if a container's CPU quota is lower."""
     if hasattr(os, "sched_getaffinity"):
         n = len(os.sched_getaffinity(0))
     else:
@@ -16,6 +16,6 @@ def cores() -> int:
     try:
         quota, period = _QUOTA.read_text().split()
         n = min(n, math.ceil(int(quota) / int(period)))
-    except (OSError, ValueError):  # no such system, or no limit: "max"
+    except (OSError, ValueError):  # no cgroups, or no limit: "max"
         pass
     return max(1, n)

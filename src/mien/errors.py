@@ -1,6 +1,6 @@
-"""The errors and warnings of mien, and the check behind every range of values."""
+"""mien's errors and warnings, and the range check of parameters."""
 
-# How to get mien with an extra such as "train". One constant, to be changed when mien is on the package index.
+# How to install mien with an extra such as "train". To be changed when mien is on the package index.
 INSTALL_HINT = 'pip install ".[{extra}]" in a checkout of mien, or pip install "mien-VERSION-py3-none-any.whl[{extra}]"'
 
 _PLACE = "{parameter}"
@@ -8,10 +8,10 @@ _SWITCH = "{parameter=True}"
 
 
 class _Spoken(Exception):
-    """A message of one line, and the name of the Python parameter that it is about, where it is about one.
+    """A one-line message and the name of the Python parameter it is about, if any.
 
-    In the message, "{parameter}" stands for it, and "{parameter=True}" for one that is to be switched on; a message
-    without either gets the name in front. The command line prints its option in the same place.
+    In the message, "{parameter}" is replaced by that name, and "{parameter=True}" by how to switch it on; a message
+    without either is prefixed with the name. The command line inserts its option instead.
     """
 
     def __init__(self, message: str, *, parameter: str | None = None) -> None:
@@ -23,9 +23,9 @@ class _Spoken(Exception):
         return self.naming(self.parameter, f"{self.parameter}=True")
 
     def naming(self, name: str | None, switch: str | None = None) -> str:
-        """The message with `name` as that of the parameter: `dataset` in Python, `--data` on the command line.
+        """The message with `name` as the parameter's name: `dataset` in Python, `--data` on the command line.
 
-        switch: how the parameter is switched on, `overwrite=True` in Python; by its name alone where that is not given.
+        switch: how the parameter is switched on, `overwrite=True` in Python; default: its name.
         """
         if name is None:
             return self.message
@@ -41,19 +41,19 @@ def _rebuilt(kind: type[_Spoken], message: str, parameter: str | None) -> _Spoke
 
 
 class MienError(_Spoken, ValueError):
-    """Bad input, said in one line: what, where, what to do.
+    """Invalid input, described in one line: what, where, what to do.
 
-    parameter: the name of the Python parameter that is at fault, "rotate" or "dataset"; None where it is not one
-    parameter: a damaged file, several that do not go together.
+    parameter: the name of the Python parameter at fault, such as "rotate" or "dataset"; None if it is not a single
+    parameter: a damaged file, several values that do not fit together.
     """
 
 
 class MienWarning(_Spoken, UserWarning):
-    """Something that a careful reader of the results should know."""
+    """Something that affects how results should be read."""
 
 
 def require(ok: bool, parameter: str, value: object, should: str) -> None:
-    """Raise a MienError that names `parameter` and its value unless `ok`; should: what the value should be."""
+    """Raise a MienError that names `parameter` and its value unless `ok`. should: description of valid values."""
     if not ok:
         raise MienError(f"{_PLACE} = {value} is not possible; it must be {should}", parameter=parameter)
 

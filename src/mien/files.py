@@ -1,4 +1,4 @@
-"""Atomic file writes: a reader never sees half of a file, and a crash leaves the old one. Addresses told from files."""
+"""Atomic file writes, so that a crash never leaves a partial file; and checks of file names."""
 
 import errno
 import json
@@ -13,16 +13,15 @@ from typing import Any
 
 from mien.errors import MienError
 
-MAX_NAME_LENGTH = 500  # characters of a name that messages repeat whole
-STEM_LENGTH = 40  # characters of a name that its temporary file repeats
+MAX_NAME_LENGTH = 500  # longest name that messages repeat in full
+STEM_LENGTH = 40  # characters of a name used in its temporary file's name
 
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is flushed to the disk and takes `path`'s name, on failure it
-    is removed.
+    """Yield a temporary path beside `path`; on success it is flushed to disk and renamed to `path`, on failure removed.
 
-    Raises MienError where the folder cannot be made or written, the disk is full, or a folder has that name.
+    Raises MienError if the folder cannot be created or written, the disk is full, or `path` is a folder.
     """
     path = Path(path)
     if not path.name:
@@ -30,7 +29,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem[:STEM_LENGTH]}-{secrets.token_hex(4)}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Opened with 0o666, the file gets what the process's umask leaves, as any new file does.
+        # Opened with 0o666, the file gets the permissions of any new file under the umask.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
         raise MienError(f"cannot write {path}: {error.strerror}; choose a folder you may write to") from error
@@ -38,7 +37,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         try:
             yield temporary
             _flush(temporary)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        except (OSError, RuntimeError) as error:  # torch raises RuntimeError when the disk is full
             full = isinstance(error, OSError) and not isinstance(error, BrokenPipeError)
             if full or (isinstance(error, RuntimeError) and "write" in str(error)):
                 reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
@@ -50,14 +49,15 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             temporary.replace(path)
         except OSError as error:
             raise MienError(f"cannot write {path}: {error.strerror}; choose another name") from error
-        _flush(path.parent)  # the new name itself
+        _flush(path.parent)  # flush the rename
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def remove_abandoned(path: Path) -> None:
-    """Remove the temporary files that killed writers of `path` left beside it. For files with one writer at a time."""
-    if len(path.stem) > STEM_LENGTH:  # those of other files may have the same beginning
+    """Remove temporary files that killed writers of `path` left behind. Only for files with a single writer at a
+    time."""
+    if len(path.stem) > STEM_LENGTH:  # other files' names may start the same
         return
     name = re.compile(rf"\.{re.escape(path.stem)}-[0-9a-f]{{8}}{re.escape(path.suffix)}")
     for other in path.parent.iterdir() if path.parent.is_dir() else ():
@@ -66,10 +66,10 @@ def remove_abandoned(path: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Let the system write a file, or the names in a folder, to the disk now."""
+    """Flush a file, or a folder's entries, to disk."""
     try:
         handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    except OSError:  # Windows does not open folders
+    except OSError:  # Windows cannot open folders
         return
     try:
         os.fsync(handle)
@@ -81,26 +81,26 @@ def _flush(path: Path) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write a value as indented JSON, atomically. Raises MienError where the folder cannot be made or written."""
+    """Write a value as indented JSON, atomically. Raises MienError if the folder cannot be created or written."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n")
 
 
 def write_short_json(path: str | Path, value: Mapping[str, Any]) -> None:
-    """The same with one line for each of its entries, in half of the bytes."""
+    """Like write_json with one line per top-level entry, in half the bytes."""
     entries = (f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in value.items())
     with atomic_write(path) as temporary:
         temporary.write_text("{\n" + ",\n".join(entries) + "\n}\n")
 
 
 def shortened(name: str) -> str:
-    """A name as messages repeat it: of one that is very long, its beginning and its end."""
+    """A name for messages: very long ones are reduced to their start and end."""
     return name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 60]}...{name[-40:]}"
 
 
 def refuse_address(name: str) -> None:
-    """Raise MienError, with the command that fetches it, where `name` is an address (http://..., rtsp://...) or a data
-    URI and no file."""
+    """Raise MienError, with the command that downloads it, if `name` is an address (http://..., rtsp://...) or a data
+    URI and not a file."""
     if re.match(r"data:[\w.+/-]*[;,]", name, re.IGNORECASE) and not os.path.lexists(name):
         raise MienError(
             f"{name[:40]}... is a data URI, and mien reads files; decode what follows its comma into a file"
@@ -111,7 +111,7 @@ def refuse_address(name: str) -> None:
     scheme, address = match[1].lower(), shlex.quote(name)
     rest = name[match.end() :]
     file_name = shlex.quote(re.split("[?#]", rest)[0].rstrip("/").rpartition("/")[2] or "file")
-    if len(name) > MAX_NAME_LENGTH:  # a command would be as long
+    if len(name) > MAX_NAME_LENGTH:  # the command would be as long
         name, scheme = shortened(name), ""
     if scheme == "file":
         raise MienError(f"{name} is an address; give the path alone: {shlex.quote('/' + rest.lstrip('/'))}")
@@ -126,7 +126,7 @@ def refuse_address(name: str) -> None:
         host, _, path = rest.partition("/")
         command, fetched = f"scp {shlex.quote(f'{host}:/{path}')} .", file_name
     elif scheme in ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "mms", "mmsh", "tcp", "http", "https"):
-        length = "" if playlist else "-t 60 "  # a live stream never ends
+        length = "" if playlist else "-t 60 "  # live streams never end
         command, fetched = f"ffmpeg -i {address} {length}-c copy film.mkv", "film.mkv"
     else:
         raise MienError(
@@ -136,7 +136,7 @@ def refuse_address(name: str) -> None:
 
 
 def refuse_input(output: Path, data: str | Path) -> None:
-    """Raise MienError where an output would take the place of a file of faces that it is made from."""
+    """Raise MienError if an output would overwrite a file of faces that it is made from."""
     place = Path(data)
     inside = place.is_dir() and output.is_file() and place.resolve() in output.resolve().parents
     if (inside and _holds_faces(output)) or (place.is_file() and output.exists() and output.samefile(place)):

@@ -1,4 +1,4 @@
-"""The seven emotions of FER2013: their order, names, synonyms and colors. Imports nothing of mien."""
+"""The seven emotions of FER2013: order, names, synonyms and colors. Imports nothing from mien."""
 
 import re
 import unicodedata
@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-CONTEMPT = "contempt"  # the eighth of CK+, FER+ and AffectNet: a class of its own
+CONTEMPT = "contempt"  # the eighth emotion of CK+, FER+ and AffectNet: a separate class
 
-# Other names of the emotions in data sets, common misspellings among them, in lower case and without accents.
+# Synonyms of the emotions in data sets, including common misspellings, in lower case without accents.
 SYNONYMS = {
     "angry": (
         "anger", "angriness", "angery", "anrgy", "angy", "agnry", "anggry", "angri", "furious", "irritated", "wut",
@@ -63,20 +63,20 @@ SYNONYMS = {
     ),
 }  # fmt: skip
 
-# What stands for an emotion only among its like: KDEF's and JAFFE's two letters, and three or four.
+# Abbreviations that mean an emotion only among others of their kind: KDEF's and JAFFE's two letters, and three or four.
 CODES = {
     "angry": ("an", "ang", "angr"), "disgust": ("di", "dis", "disg"), "fear": ("fe", "af", "fea"),
     "happy": ("ha", "hap", "happ"), "sad": ("sa",), "surprise": ("su", "sur", "surp"), "neutral": ("ne", "neu", "neut"),
     CONTEMPT: ("co", "con", "cont"),
 }  # fmt: skip
 
-# Words that people put beside the name of an emotion: "angry_faces", "0_angry", "emotion-happy".
+# Words often added to the name of an emotion: "angry_faces", "0_angry", "emotion-happy".
 _BESIDE = {"face", "faces", "image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "emotion",
            "emotions", "expression", "expressions", "class", "label", "feeling"}  # fmt: skip
 NEGATIONS = {"not", "no", "non", "un", "never", "without"}
-_MIN_READ_SHARE = 0.8  # share of the names of a set that must be read so
+_MIN_READ_SHARE = 0.8  # least share of a set's names that must match
 
-# Distinct in hue and in lightness, so that they stay apart in print and for color-blind readers.
+# Distinct in hue and in lightness, so that they differ in print and for color-blind readers.
 COLORS = {
     "angry": "#d1495b",
     "disgust": "#5b8c5a",
@@ -91,14 +91,14 @@ _OTHERS = ("#d1495b", "#30638e", "#edae49", "#5b8c5a", "#6a4c93", "#00a5a8", "#8
 
 
 def color(name: str, index: int = 0) -> str:
-    """Hex color of an emotion; a class of another name takes the color at its index, in turn."""
+    """Hex color of an emotion; other classes get the color at their index, cyclically."""
     return COLORS.get(name, _OTHERS[index % len(_OTHERS)])
 
 
 def emotion_of(name: str) -> str | None:
     """The emotion that a class name means ("Anger", "0_angry", "suprise " ...): one of EMOTIONS or CONTEMPT, else None.
 
-    Case, accents, spaces, leading or trailing numbers and words such as "faces" do not matter.
+    Ignores case, accents, spaces, leading or trailing numbers and words such as "faces".
     """
     plain = plain_name(name)
     if plain in _MEANING:
@@ -107,10 +107,10 @@ def emotion_of(name: str) -> str | None:
 
 
 def emotions_of(names: Iterable[str]) -> dict[str, str]:
-    """The emotions of names that stand side by side: name -> emotion, without the names that mean none.
+    """The emotions of the class names of one data set: name -> emotion, without names that mean none.
 
-    Beside what `emotion_of` knows, where nearly all of the names are so: codes of three emotions or more (AN, DI, FE;
-    ang, dis, sur), and emotions between words that most of the names share (dfh_anger_h, dfh_fear_h).
+    Beyond `emotion_of`, recognizes names if nearly all of them fit: codes of three emotions or more (AN, DI, FE; ang,
+    dis, sur), and emotions between words that most names share (dfh_anger_h, dfh_fear_h).
     """
     names = list(dict.fromkeys(names))
     known = {name: emotion for name in names if (emotion := emotion_of(name))}
@@ -132,7 +132,8 @@ def emotions_of(names: Iterable[str]) -> dict[str, str]:
 
 
 def plain_name(name: str) -> str:
-    """Lower case, without accents, words apart by single spaces. Indic scripts keep their vowel signs and viramas."""
+    """Lower case, without accents, words separated by single spaces. Indic scripts keep their vowel signs and
+    viramas."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("ı", "i").replace("ß", "ss").replace("ł", "l")
     decomposed = unicodedata.normalize("NFKD", name)
     letters = "".join(c for c in decomposed if unicodedata.combining(c) in (0, 9) and not _unseen(c)).casefold()
@@ -141,12 +142,12 @@ def plain_name(name: str) -> str:
 
 
 def _unseen(c: str) -> bool:
-    """Whether a character only joins or varies others, as those between the parts of an emoji."""
+    """Whether a character only joins or modifies others, like those between the parts of an emoji."""
     return unicodedata.category(c) == "Cf" or "\ufe00" <= c <= "\ufe0f"
 
 
 def _words(name: str) -> list[str]:
-    """The words of a name that may tell it from others: neither numbers nor words such as "faces"."""
+    """The words that may distinguish a name from others: no numbers and no words such as "faces"."""
     return [word for word in plain_name(name).split() if not word.isdecimal() and word not in _BESIDE]
 
 

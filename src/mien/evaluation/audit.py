@@ -1,7 +1,6 @@
-"""What is wrong with a data set: copies within and across splits, contradicting labels, pictures of nothing.
+"""Audit a data set: exact copies within and across splits, contradicting labels, images without content.
 
-FER2013 has all of it. A validation image whose exact copy was trained on flatters every model, so know the
-number.
+FER2013 has all of these. A validation image whose exact copy is in the training set inflates every model's accuracy.
 """
 
 from collections import defaultdict
@@ -15,18 +14,18 @@ from mien.data.dataset import USAGES, Dataset
 from mien.data.duplicates import duplicate_groups
 from mien.errors import MienError
 
-PLACEHOLDER_SHARE = 0.6  # share of pixels within 2 levels of one gray from which a picture is taken for a placeholder
+PLACEHOLDER_SHARE = 0.6  # share of pixels within 2 levels of one gray from which an image counts as a placeholder
 
 
 @dataclass(frozen=True)
 class Audit:
-    """Faults of a data set; all indices are rows of the Dataset that was audited, int64 and ascending.
+    """Faults of a data set; all indices are rows of the audited Dataset, int64 and ascending.
 
-    duplicates: groups of rows with the same pixels. leaked: those of them that stand in more than one usage.
-    conflicts: those of them with more than one label. overlaps: (usage of the copy, usage it also stands in) ->
-    images of the first whose pixels stand in the second. constant: rows of one single gray. placeholders:
-    rows that are mostly one gray, such as "image removed" notices and warning signs; a suspicion, some are
-    line drawings. not_face: rows that all FER+ taggers call no face; None where no votes were given.
+    duplicates: groups of rows with the same pixels. leaked: groups with rows in more than one usage. conflicts: groups
+    with more than one label. overlaps: (usage of the copy, usage of the original) -> number of images of the first
+    whose pixels also occur in the second. constant: rows with a single gray value. placeholders: rows that are mostly
+    one gray, such as "image removed" notices and warning signs; only suspected, some are line drawings. not_face: rows
+    that all FER+ taggers labeled as no face; None without votes.
     """
 
     n: int
@@ -40,7 +39,7 @@ class Audit:
 
     @property
     def duplicated(self) -> int:
-        """How many images have at least one exact copy."""
+        """Number of images with at least one exact copy."""
         return sum(map(len, self.duplicates))
 
     def to_dict(self) -> dict[str, object]:
@@ -71,10 +70,10 @@ class Audit:
 
 
 def audit(dataset: Dataset, votes: str | Path | None = None) -> Audit:
-    """Look for the faults of a data set. FER2013's 35,887 images take about a third of a second.
+    """Find the faults of a data set. FER2013's 35,887 images take about a third of a second.
 
-    votes: fer2013new.csv of FER+ (Barsoum et al. 2016). Raises MienError where its rows do not fit the
-    data set, or where that is empty.
+    votes: fer2013new.csv of FER+ (Barsoum et al. 2016). Raises MienError if its rows do not fit the data set, or the
+    data set is empty.
     """
     if len(dataset) == 0:
         raise MienError(f"{dataset.source or 'the data'} holds no images to audit; check the path")
@@ -94,7 +93,7 @@ def audit(dataset: Dataset, votes: str | Path | None = None) -> Audit:
 
 
 def duplicate_sets(images: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Groups of exactly equal images of (N, 48, 48) uint8: row numbers, ascending, groups by their first."""
+    """Groups of identical images in (N, 48, 48) uint8: row numbers, ascending; groups sorted by their first row."""
     group = duplicate_groups(images)
     again = np.unique(group[group != np.arange(len(group))])
     members = np.flatnonzero(np.isin(group, again))
@@ -104,7 +103,7 @@ def duplicate_sets(images: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def not_face(dataset: Dataset, votes: str | Path) -> np.ndarray:
-    """Rows that every FER+ tagger calls no face: (M,) int64. Raises MienError as `ferplus.align`."""
+    """Rows that every FER+ tagger labeled as no face: (M,) int64. Raises MienError as `ferplus.align`."""
     rows, counts = ferplus.align(dataset, votes)
     against = counts[:, ferplus.TAGS.index("NF")]
     result: np.ndarray = rows[(against > 0) & (against == counts.sum(axis=1))]
@@ -113,19 +112,19 @@ def not_face(dataset: Dataset, votes: str | Path) -> np.ndarray:
 
 def _overlaps(groups: tuple[np.ndarray, ...], usage: np.ndarray) -> dict[tuple[str, str], int]:
     rank = {name: i for i, name in enumerate(USAGES)}
-    found: dict[tuple[str, str], int] = defaultdict(int)
+    overlaps: dict[tuple[str, str], int] = defaultdict(int)
     for group in groups:
-        here = usage[group]
-        names = sorted(set(here.tolist()), key=lambda name: (rank.get(name, len(rank)), name))
+        usages = usage[group]
+        names = sorted(set(usages.tolist()), key=lambda name: (rank.get(name, len(rank)), name))
         for i, earlier in enumerate(names):
             for later in names[i + 1 :]:
-                found[later, earlier] += int((here == later).sum())
-    return dict(sorted(found.items(), key=lambda item: [rank.get(name, len(rank)) for name in item[0][::-1]]))
+                overlaps[later, earlier] += int((usages == later).sum())
+    return dict(sorted(overlaps.items(), key=lambda item: [rank.get(name, len(rank)) for name in item[0][::-1]]))
 
 
 def _flat(images: np.ndarray) -> np.ndarray:
-    """Rows of which a share of PLACEHOLDER_SHARE or more lies within 2 levels of one gray, whichever it is."""
-    # A look at every ninth pixel rules out nearly all images; the rest are counted in full.
+    """Rows with a share of PLACEHOLDER_SHARE or more of their pixels within 2 levels of one gray."""
+    # Every ninth pixel rules out nearly all images; only the rest are counted in full.
     maybe = np.flatnonzero(_largest_band(images[:, ::3, ::3]) >= PLACEHOLDER_SHARE - 0.15)
     return maybe[_largest_band(images[maybe]) >= PLACEHOLDER_SHARE]
 

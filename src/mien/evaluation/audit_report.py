@@ -1,7 +1,8 @@
-"""Files of an audit: audit.json (counts), audit.csv (doubtful rows), split.csv (all rows), audit.html (a page to decide
-on).
+"""Write an audit's files: audit.json (counts), audit.csv (doubtful rows), split.csv (all rows), audit.html (a review
+page).
 
-The page is one file that needs no network. It holds the doubtful images themselves, so it stays where the data may.
+The page is one self-contained file. It contains the doubtful images themselves, so share it only where the data may be
+shared.
 """
 
 import base64
@@ -25,15 +26,15 @@ COLUMNS = (
     "row", "part", "label", "reasons", "keep", "group", "suggested_label", "label_probability", "suggested_probability",
     "face_score", "brightness", "contrast", "sharpness",
 )  # fmt: skip
-_PER_ROW = 32  # images side by side on a sheet of the page
+_PER_ROW = 32  # images per row of a sheet
 _PER_SHEET = 1024
 _JPEG_QUALITY = 88
 
 
 def write_audit(audit: RowAudit, folder: str | Path) -> dict[str, Any]:
-    """Write the FILES of an audit into `folder`, each whole or not at all; returns what audit.json holds.
+    """Write the FILES of an audit into `folder`, each atomically; returns the contents of audit.json.
 
-    Raises MienError where the folder cannot be written.
+    Raises MienError if the folder cannot be written.
     """
     folder = Path(folder)
     record = summary(audit)
@@ -49,7 +50,7 @@ def write_audit(audit: RowAudit, folder: str | Path) -> dict[str, Any]:
 
 
 def summary(audit: RowAudit) -> dict[str, Any]:
-    """Counts and statistics of an audit as plain numbers: what audit.json holds."""
+    """Counts and statistics of an audit as plain numbers, the contents of audit.json."""
     dataset = audit.dataset
     by_part = {part: audit.part == part for part in PARTS if (audit.part == part).any()}
     members = np.bincount(audit.group, minlength=len(dataset))
@@ -83,10 +84,10 @@ def summary(audit: RowAudit) -> dict[str, Any]:
 
 
 def page(audit: RowAudit) -> str:
-    """The page as one HTML text, images and all."""
+    """The page as HTML text, including the images."""
     static = package_files("mien.evaluation") / "static"
     html, css, script = ((static / f"audit.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
-    # "<" must not end the script element; a class name may hold anything.
+    # Escape "<", so that no class name can end the script element.
     data = json.dumps(_page_data(audit), separators=(",", ":")).replace("<", "\\u003c")
     return html.replace("/*CSS*/", css).replace("/*JS*/", script).replace("/*DATA*/", data)
 
@@ -94,7 +95,7 @@ def page(audit: RowAudit) -> str:
 def _csv_row(audit: RowAudit, row: int) -> list[object]:
     dataset, label, suggested = audit.dataset, int(audit.dataset.labels[row]), int(audit.suggested[row])
     chances = audit.probabilities[row] if audit.probabilities is not None and label >= 0 else None
-    known = chances is not None and bool(np.isfinite(chances).all())
+    has_probabilities = chances is not None and bool(np.isfinite(chances).all())
     return [
         row,
         audit.part[row],
@@ -103,15 +104,15 @@ def _csv_row(audit: RowAudit, row: int) -> list[object]:
         int(audit.keep[row]),
         int(audit.group[row]),
         dataset.classes[suggested] if suggested >= 0 else "",
-        f"{chances[label]:.3f}" if chances is not None and known else "",
-        f"{chances[suggested]:.3f}" if chances is not None and known and suggested >= 0 else "",
+        f"{chances[label]:.3f}" if chances is not None and has_probabilities else "",
+        f"{chances[suggested]:.3f}" if chances is not None and has_probabilities and suggested >= 0 else "",
         f"{audit.face_scores[row]:.3f}",
         *(f"{audit.statistics[name][row]:.1f}" for name in ("brightness", "contrast", "sharpness")),
     ]
 
 
 def _statistics(audit: RowAudit) -> dict[str, Any]:
-    """Mean, 5th and 95th percentile of brightness, contrast and sharpness, by class and of all."""
+    """Mean, 5th and 95th percentile of brightness, contrast and sharpness, per class and for all images."""
     labels = audit.dataset.labels
     of_class = {name: labels == i for i, name in enumerate(audit.dataset.classes)}
     table: dict[str, Any] = {}
@@ -172,7 +173,7 @@ def _page_data(audit: RowAudit) -> dict[str, Any]:
 
 
 def _sheets(images: np.ndarray) -> list[str]:
-    """Data URIs of JPEG sheets, _PER_SHEET images each, _PER_ROW side by side, every sheet of one size."""
+    """Data URIs of JPEG sheets of equal size, _PER_SHEET images each, _PER_ROW per row."""
     height, width = images.shape[1:]
     sheets = []
     for start in range(0, len(images), _PER_SHEET):

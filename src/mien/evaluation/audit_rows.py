@@ -1,5 +1,4 @@
-"""Audit of each image of a data set: reasons to doubt it, what to do with it, and how light, contrast and sharpness are
-spread over the classes."""
+"""Audit every image of a data set: reasons to doubt it, whether to keep it, and image statistics."""
 
 import warnings
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from mien.evaluation.audit import Audit, audit
 from mien.evaluation.face_scores import NO_FACE, face_scores
 from mien.evaluation.label_errors import LabelErrors, find_label_errors
 
-# What may be wrong with an image, in the words of audit.csv and audit.html.
+# Reasons to doubt an image, as named in audit.csv and audit.html.
 REASONS = {
     "exact duplicate": "the same pixels stand in another row",
     "near duplicate": "the same photograph, cropped, scaled, re-encoded or mirrored, stands in another row",
@@ -33,14 +32,14 @@ REASONS = {
 
 @dataclass(frozen=True)
 class RowAudit:
-    """An audit of every row; all arrays have a value per row of `dataset`, (N,).
+    """An audit of every row; all arrays have one value per row of `dataset`, (N,).
 
-    flags: by reason of REASONS, bool. group: the first row of the group of duplicates, exact or near, that the row
-    belongs to; its own number where there is none. part: "train", "validation", "test" or "". keep: False for training
-    rows that are better left out; rows of validation and test always stay, so that scores remain comparable. suggested:
-    class that confident learning suggests, -1 where none. summary: the counts of `audit`. near: pairs of near
-    duplicates. statistics: brightness, contrast, sharpness, float64. probabilities, (N, C), and label_errors: None
-    where none were given.
+    flags: by reason of REASONS, bool. group: first row of the group of exact or near duplicates that the row belongs
+    to; its own number if there is none. part: "train", "validation", "test" or "". keep: False for training rows that
+    should be removed; rows of validation and test always stay, so that scores remain comparable. suggested: class
+    suggested by confident learning, -1 if none. summary: the counts of `audit`. near: pairs of near duplicates.
+    statistics: brightness, contrast, sharpness, float64. probabilities, (N, C), and label_errors: None if no
+    probabilities were given.
     """
 
     dataset: Dataset
@@ -72,12 +71,12 @@ def audit_rows(
     threads: int = 1,
     on_rows: Callable[[str, int], None] | None = None,
 ) -> RowAudit:
-    """Look for duplicates, images of nothing, images without a face, and likely label errors.
+    """Find duplicates, images without content, images without a face, and likely label errors.
 
-    probabilities: (N, C) of models that did not see the labels, in the order of `dataset`, NaN in rows without; or
-    those of the Training rows alone. None leaves label errors out. on_rows is called with what is being done
-    ("duplicates" or "faces") and a number of rows done. FER2013's 35,887 images take under a minute on two cores.
-    Raises MienError where the data set is empty or the probabilities do not fit it.
+    probabilities: (N, C), out-of-fold, in the order of `dataset`, NaN in rows without; or for the Training rows only.
+    None: label errors are not searched. on_rows: called with the current step ("duplicates" or "faces") and a number of
+    rows done. FER2013's 35,887 images take under a minute on two cores. Raises MienError if the data set is empty or
+    the probabilities do not fit it.
     """
     summary = audit(dataset)
     aligned = None if probabilities is None else align_probabilities(dataset, probabilities)
@@ -90,7 +89,7 @@ def audit_rows(
     group = connected(np.concatenate([chained, near.pairs]), n)
     gray = np.zeros(n, bool)
     gray[summary.constant] = True
-    group[gray] = np.flatnonzero(gray)  # images of nothing are no duplicates of each other
+    group[gray] = np.flatnonzero(gray)  # constant images are not duplicates of each other
     flags = {reason: np.zeros(n, bool) for reason in REASONS}
     flags["exact duplicate"] = (np.bincount(exact, minlength=n)[exact] > 1) & ~gray
     flags["near duplicate"][near.pairs] = True
@@ -118,9 +117,9 @@ def audit_rows(
 
 
 def add_label_errors(audit: RowAudit, probabilities: NDArray[np.floating]) -> RowAudit:
-    """The audit with likely label errors by these probabilities, as `audit_rows` takes them, in place of any others.
+    """The audit with label errors estimated from these probabilities (as in `audit_rows`), replacing earlier ones.
 
-    Raises MienError where they do not fit the data set.
+    Raises MienError if they do not fit the data set.
     """
     dataset = audit.dataset
     aligned = align_probabilities(dataset, probabilities)
@@ -137,7 +136,7 @@ def add_label_errors(audit: RowAudit, probabilities: NDArray[np.floating]) -> Ro
 
 
 def parts(dataset: Dataset) -> NDArray[np.str_]:
-    """The part of each row, (N,): "train", "validation" or "test" as training uses them by default, "" of none."""
+    """The part of each row, (N,): "train", "validation" or "test" as training uses them by default, "" for none."""
     part = np.full(len(dataset), "", dtype="U10")
     split_rows, _ = parts_of(dataset)
     for name in PARTS:
@@ -146,10 +145,10 @@ def parts(dataset: Dataset) -> NDArray[np.str_]:
 
 
 def align_probabilities(dataset: Dataset, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Probabilities in the rows of the data set, (N, C) float64, NaN where there are none, each row summing to 1.
+    """Probabilities for every row of the data set, (N, C) float64, each row summing to 1, NaN where there are none.
 
-    Those of all rows, or of the Training rows alone, in order. Raises MienError where neither fits, where rows are no
-    probabilities, and where all are NaN. Warns (MienWarning) of those that are.
+    Accepts those of all rows, or of the Training rows only, in order. Raises MienError if neither fits, rows are not
+    probabilities, or all are NaN. Warns (MienWarning) if some are NaN.
     """
     chances = np.asarray(probabilities, dtype=np.float64)
     training = np.flatnonzero(dataset.usage == "Training")
@@ -164,9 +163,9 @@ def align_probabilities(dataset: Dataset, probabilities: NDArray[np.floating]) -
     aligned = np.full((len(dataset), n_classes), np.nan)
     aligned[np.arange(len(dataset)) if shape[0] == len(dataset) else training] = chances
     total = aligned.sum(axis=1, keepdims=True)
-    known = np.isfinite(total)
+    finite = np.isfinite(total)
     partly = np.isnan(chances).any(axis=1) & ~np.isnan(chances).all(axis=1)
-    if (np.abs(total[known] - 1) > 0.02).any() or (aligned < 0).any() or np.isinf(chances).any() or partly.any():
+    if (np.abs(total[finite] - 1) > 0.02).any() or (aligned < 0).any() or np.isinf(chances).any() or partly.any():
         raise MienError("rows must be probabilities that sum to 1; apply softmax to logits", parameter="probabilities")
     if missing := int(np.isnan(chances).all(axis=1).sum()):
         if missing == len(chances):
@@ -193,25 +192,25 @@ def statistics(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
 
 
 def _differs_within(group: NDArray[np.int64], values: NDArray[np.str_]) -> NDArray[np.bool_]:
-    """Which rows stand in a group of more than one value; "" is no value: (N,) bool."""
-    known = values != ""
+    """Rows in a group with more than one value, (N,) bool; "" does not count as a value."""
+    has_value = values != ""
     _, code = np.unique(values, return_inverse=True)
     low = np.full(len(group), len(values))
     high = np.full(len(group), -1)
-    np.minimum.at(low, group[known], code[known])
-    np.maximum.at(high, group[known], code[known])
-    differs: NDArray[np.bool_] = (high > low)[group] & known
+    np.minimum.at(low, group[has_value], code[has_value])
+    np.maximum.at(high, group[has_value], code[has_value])
+    differs: NDArray[np.bool_] = (high > low)[group] & has_value
     return differs
 
 
 def _keep(
     dataset: Dataset, flags: dict[str, NDArray[np.bool_]], group: NDArray[np.int64], part: NDArray[np.str_]
 ) -> NDArray[np.bool_]:
-    """Which rows to keep, (N,) bool; training rows to leave out are False.
+    """Which rows to keep, (N,) bool; training rows to remove are False.
 
-    Those are images of nothing or of no face, likely mislabeled ones, and all duplicates but one of each group.
+    Removed are images without content or face, likely label errors, and all but one row of each group of duplicates.
 
-    Of a group that also stands in validation or test, or whose labels differ without a majority, none is kept.
+    A group that also occurs in validation or test, or whose labels have no majority, is removed entirely.
     """
     trained = part == "train"
     doubtful = flags["single gray"] | flags["placeholder"] | flags["no face"] | flags["label error"]

@@ -1,7 +1,7 @@
-"""Confidence that means something: softmax with a temperature, the fit of that temperature, reliability bins.
+"""Confidence calibration: temperature scaling, calibration error and reliability diagrams.
 
-Fit a temperature on one set of faces (validation) and report calibration on another; measured on the set it
-was fitted on, it flatters.
+Fit the temperature on one set of faces (validation) and report calibration on another; on the set it was fitted on, the
+error is underestimated.
 """
 
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ import numpy as np
 from mien.errors import MienError
 from mien.inference.model import softmax
 
-COLDEST, HOTTEST = 0.05, 20.0  # a fitted temperature stays within these
+COLDEST, HOTTEST = 0.05, 20.0  # bounds of a fitted temperature
 HALVES = (
     (slice(0, None, 2), slice(1, None, 2)),
     (slice(1, None, 2), slice(0, None, 2)),
-)  # what is judged, what is fitted on
+)  # (rows that are judged, rows that are fitted on)
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Predictions in bins of equal width over their confidence.
+    """Predictions binned by confidence, in bins of equal width.
 
-    edges: (B + 1,) from 0 to 1. count: (B,) int64. confidence, accuracy: (B,) float64, means within a bin,
-    nan where it is empty. variance: (B,) float64, of the number of right ones in a bin, were each prediction right with
-    the probability that is its confidence. Bin i holds the confidences in (edges[i], edges[i + 1]].
+    edges: (B + 1,) from 0 to 1; bin i holds confidences in (edges[i], edges[i + 1]]. count: (B,) int64. confidence,
+    accuracy: (B,) float64, means within a bin, nan for empty bins. variance: (B,) float64, of the number of correct
+    predictions in a bin if each were correct with the probability given by its confidence.
     """
 
     edges: np.ndarray
@@ -35,7 +35,7 @@ class Reliability:
 
     @property
     def ece(self) -> float:
-        """Expected calibration error: |accuracy - confidence| averaged over the predictions, 0..1 (Guo et al.
+        """Expected calibration error (ECE), 0..1: |accuracy - confidence| averaged over the predictions (Guo et al.
         2017)."""
         filled = self.count > 0
         gaps = np.abs(self.accuracy[filled] - self.confidence[filled])
@@ -43,21 +43,20 @@ class Reliability:
 
     @property
     def ece_by_chance(self) -> float:
-        """The expected calibration error that perfectly calibrated predictions with these confidences would show, for
-        their number is limited, 0..1: what is not above it is no miscalibration.
+        """The ECE that perfectly calibrated predictions with these confidences would show because their number is
+        finite, 0..1: an ECE not above it is no evidence of miscalibration.
 
-        The mean over what such predictions get right (Bröcker and Smith 2007, "Increasing the reliability of
-        reliability diagrams"), each bin's number of right ones taken as normally distributed.
+        The expectation over the outcomes of such predictions (Bröcker and Smith 2007, "Increasing the reliability of
+        reliability diagrams"), with a normal approximation to the number of correct predictions in each bin.
         """
         return float(np.sqrt(2 / np.pi * self.variance).sum() / self.count.sum())
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature that minimizes the negative log-likelihood of the labels (Guo et al. 2017).
+    """The temperature that minimizes the negative log-likelihood of the labels (temperature scaling, Guo et al. 2017).
 
-    logits: (N, C) float, finite. labels: (N,) int, 0..C-1. Returns a float within COLDEST..HOTTEST; accuracy
-    does not change, only the confidences do. Raises MienError where shapes disagree or numbers are not
-    finite.
+    logits: (N, C) float, finite. labels: (N,) int, 0..C-1. Returns a float within COLDEST..HOTTEST; scaling changes
+    confidences but not accuracy. Raises MienError if shapes disagree or numbers are not finite.
     """
     logits = np.asarray(logits, dtype=np.float64)
     labels = np.asarray(labels)
@@ -75,7 +74,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     target = centered[np.arange(len(labels)), labels].mean()
 
     def slope(beta: float) -> float:
-        # d NLL / d beta at beta = 1 / temperature. The NLL is convex in beta, so the slope only rises.
+        # d NLL / d beta at beta = 1 / temperature. The NLL is convex in beta, so the slope increases.
         weights = np.exp(beta * centered)
         return float(((weights * centered).sum(axis=1) / weights.sum(axis=1)).mean() - target)
 
@@ -90,30 +89,29 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def cross_fitted(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Calibrated probabilities (N, C) of rows that played no part in their own temperature: that of even rows is fitted
-    on odd ones, and the other way round. A single row stays uncalibrated."""
+    """Calibrated probabilities (N, C) by two-fold cross-fitting: even rows use a temperature fitted on odd rows, and
+    vice versa. A single row stays uncalibrated."""
     if len(logits) < 2:
         return softmax(logits)
     p = np.empty(np.shape(logits))
-    for one, other in HALVES:
-        p[one] = softmax(logits[one], fit_temperature(logits[other], labels[other]))
+    for judged, fitted in HALVES:
+        p[judged] = softmax(logits[judged], fit_temperature(logits[fitted], labels[fitted]))
     return p
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> Reliability:
-    """Confidence against accuracy: the reliability curve, in `bins` bins of equal width.
+    """The reliability curve, accuracy against confidence, in `bins` bins of equal width.
 
-    probabilities: (N, C) float, 0..1. labels: (N,) int. The confidence of a prediction is its largest
-    probability.
+    probabilities: (N, C) float, 0..1. labels: (N,) int. The confidence of a prediction is its largest probability.
     """
     probabilities = np.asarray(probabilities, dtype=np.float64)
     return reliability_of(probabilities.max(axis=1), probabilities.argmax(axis=1) == np.asarray(labels), bins)
 
 
 def reliability_of(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> Reliability:
-    """The same from the confidence of each prediction, (N,) float, 0..1, and whether it is right, (N,) bool."""
+    """`reliability` from the confidence of each prediction, (N,) float, 0..1, and whether it is correct, (N,) bool."""
     edges = np.linspace(0, 1, bins + 1)
-    # Intervals open at the left, as Guo et al. have them; a confidence a hair above 1 counts as 1.
+    # Bins are open on the left, as in Guo et al.; a confidence slightly above 1 counts as 1.
     place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
     count = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):

@@ -1,9 +1,9 @@
-"""The claims of the earlier study, each confirmed, refuted or undecided by comparisons that were written down before
-the trainings were run.
+"""The earlier study's claims, each confirmed, refuted or undecided by comparisons defined before the trainings were
+run.
 
-A comparison is ruled by its 95 % interval (statistics.rule). A claim is refuted on a ground where one of its
-comparisons is, and confirmed where all are. Grounds: the seven networks trained the study's way, the same trained the
-modern way, and networks that differ in the one thing alone.
+A comparison is decided by its 95 % interval (statistics.rule). On a ground, a claim is refuted if one of its
+comparisons is, and confirmed if all are. Grounds: the seven networks trained the study's way, the same trained the
+modern way, and networks that differ in one change only.
 """
 
 import csv
@@ -22,14 +22,14 @@ GROUNDS: dict[Ground, str] = {
     "study": "the study's way", "modern": "the modern way", "alone": "one change alone"
 }  # fmt: skip
 NOT_RUN = "not yet run"
-MIN_SEEDS = 3  # seeds below which a ruling is of these trainings, not of the network
+MIN_SEEDS = 3  # with fewer seeds, a ruling is about these trainings, not the network
 BARE, FULL = "ablation-bare", "ablation-full"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is expected of a measure of the second training against the first, or of the second alone where first is
-    None. Trainings are named as their run folders, without the seed."""
+    """The expected sign of a measure of the second training minus the first, or of the second alone if first is None.
+    Trainings are named like their run folders, without the seed."""
 
     ground: Ground
     first: str | None
@@ -40,8 +40,8 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Ruled:
-    """A comparison with its effect and ruling; both None where a training is not finished. without_copies: the effect
-    on validation images that are no exact copies of training images, where the measure is validation accuracy."""
+    """A comparison with its effect and ruling; both None if a training is not finished. without_copies: the effect on
+    validation images without an exact copy in the training set, if the measure is validation accuracy."""
 
     claim: str
     comparison: Comparison
@@ -53,7 +53,7 @@ class Ruled:
 
 
 def _mended(ground: Ground, first: str, second: str) -> tuple[Comparison, ...]:
-    """Overfitting is mended where the gap shrinks and validation accuracy does not fall with it."""
+    """Overfitting is reduced if the gap shrinks and validation accuracy does not fall."""
     return (
         Comparison(ground, first, second, "gap", "decreases"),
         Comparison(ground, first, second, "validation", "does not decrease"),
@@ -118,7 +118,7 @@ CLAIMS = _claims()
 
 
 def judge(bootstrap: Bootstrap) -> list[Ruled]:
-    """All comparisons of all claims, ruled where their trainings are among the bootstrap's arms."""
+    """Rule on all comparisons of all claims whose trainings are among the bootstrap's arms."""
     judged = []
     for claim, comparisons in CLAIMS.items():
         for comparison in comparisons:
@@ -144,7 +144,7 @@ def judge(bootstrap: Bootstrap) -> list[Ruled]:
 
 
 def seeds_in_words(arms: Sequence[Arm]) -> str:
-    """How many seeds each arm has, and whether they are version 0.1's: "3", "3 and 1 (0.1)"."""
+    """Number of seeds of each arm, marked if from version 0.1: "3", "3 and 1 (0.1)"."""
     words = [f"{len(arm.seeds)}{' (0.1)' if arm.version == '0.1' else ''}" for arm in arms]
     return " and ".join(dict.fromkeys(words))
 
@@ -236,7 +236,7 @@ def comparisons_markdown(judged: Sequence[Ruled]) -> str:
 
 
 def write_claims(judged: Sequence[Ruled], folder: Path) -> None:
-    """claims.md, the table with its comparisons, and claims.csv, a line a comparison with effects as shares."""
+    """Write claims.md (the table), comparisons.md, and claims.csv (one line per comparison, effects as shares)."""
     with atomic_write(folder / "claims.md") as temporary:
         temporary.write_text(claims_markdown(judged))
     with atomic_write(folder / "comparisons.md") as temporary:
@@ -272,9 +272,8 @@ Pair = tuple[str, str, str]
 
 
 def forest_pairs(mends: Sequence[str], added: Sequence[str], removed: Mapping[str, str]) -> dict[str, list[Pair]]:
-    """What the forest plot compares. mends: names of line d's changes of the deep network. added: names of the
-    regularizers added alone to the bare hybrid. removed: what is taken from the full one -> the training that has
-    it."""
+    """The comparisons of the forest plot. mends: changes of the deep network in line d. added: regularizers added alone
+    to the bare hybrid. removed: regularizer removed from the full hybrid -> the training that has it."""
     networks: list[Pair] = []
     for label, first, second in (
         ("deep, not baseline", "baseline", "deep"), ("dropout, not deep", "deep", "dropout"),

@@ -1,4 +1,4 @@
-"""A trained classifier behind one face: a run folder, a model file, a shipped model, or several of them averaged."""
+"""One interface for trained classifiers: a run folder, a model file, a shipped model, or an average of several."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ class Trained(Protocol):
 
     @property
     def model_file(self) -> Path:
-        """Its trained model."""
+        """Path of its trained model."""
 
 
 # A trained model: a shipped one's name, a run folder, a model file, what mien.load_model or mien.train returned.
@@ -34,8 +34,8 @@ Sources: TypeAlias = Source | Sequence[Source]
 class Classifier:
     """One or more models with the same classes.
 
-    training: what each model file says of its training. fingerprint: of the data set they were trained on, "" where
-    that is unknown or not one and the same.
+    training: the training metadata of each model file. fingerprint: of the data set they were trained on, "" if it is
+    unknown or differs.
     """
 
     name: str
@@ -50,9 +50,9 @@ class Classifier:
         tta: str = "single",
         on_progress: Callable[[int], None] = lambda faces: None,
     ) -> NDArray[np.float64]:
-        """Faces (N, S, S) uint8 to probabilities (N, C): the mean over models and views, at temperature 1.
+        """Faces (N, S, S) uint8 -> probabilities (N, C): the mean over models and views, at temperature 1.
 
-        on_progress gets the number of faces classified since its last call, each view of each model counted.
+        on_progress: called with the number of faces classified since the last call, counting each view of each model.
         """
         result: NDArray[np.float64] = np.mean(
             [predict_with_tta(member.logits, faces, tta, on_progress=on_progress) for member in self.members], axis=0
@@ -60,10 +60,10 @@ class Classifier:
         return result
 
     def as_trained(self, dataset: Dataset) -> tuple[Dataset, NDArray[np.int64]]:
-        """The data set as the training had it, and its rows (M,) int64 in the one that is given: where a split file
-        lies beside the model file, and makes it the data that the model was trained on, by that file; else as it is.
+        """The data set as used in training, and its rows (M,) int64 in the given one: if a split file beside the model
+        file turns the given data into the training data, it is applied; otherwise the data set is returned unchanged.
 
-        Raises MienError where the split file is damaged.
+        Raises MienError if the split file is damaged.
         """
         whole = np.arange(len(dataset))
         if not self.fingerprint or dataset.fingerprint == self.fingerprint:
@@ -76,19 +76,19 @@ class Classifier:
         return dataset, whole
 
     def split(self, dataset: Dataset) -> Split:
-        """The data set split as the first model's training split it. Raises MienError where it cannot be split so."""
+        """Split a data set like the first model's training did. Raises MienError if that is not possible."""
         trained = self.training[0]
         duplicates = trained.get("duplicates", trained.get("copies", "warn"))  # "copies" until format 2
-        if duplicates == "warn":  # training has warned; an evaluation gives the figures without copies
+        if duplicates == "warn":  # training has already warned; evaluation also reports results without copies
             duplicates = "ignore"
         return split(dataset, trained.get("split", "official"), fold=trained.get("fold", 0), duplicates=duplicates)
 
 
 def open_classifier(source: Sources, threads: int = 1, input_normalization: str = "") -> Classifier:
-    """The classifier of a trained model; of several, their average.
+    """Open a trained model, or the average of several.
 
-    threads: of each model. input_normalization: in place of the one that the files name (a key of KINDS). Raises
-    MienError where one is none of these, or their classes differ.
+    threads: per model. input_normalization: overrides the files' (a key of KINDS). Raises MienError if a source is not
+    a model, or classes differ.
     """
     several = source if isinstance(source, Sequence) and not isinstance(source, str) else [source]
     require(len(several) > 0, "model", source, "one model or more")
@@ -116,7 +116,7 @@ def _opened(source: Source, threads: int) -> Model:
 
 
 def open_dataset(dataset: Dataset | str | Path) -> Dataset:
-    """A data set, or the one at a path. Raises MienError for anything else, and where it cannot be read."""
+    """A data set, or the one at a path. Raises MienError for anything else, and if it cannot be read."""
     if isinstance(dataset, Dataset):
         return dataset
     if not isinstance(dataset, str | Path):
@@ -128,7 +128,7 @@ def open_dataset(dataset: Dataset | str | Path) -> Dataset:
 
 
 def typed(source: object, name: str) -> str:
-    """How a model is called where it was typed: as typed, with its own name behind it where that is another one."""
+    """Display name of a model given on the command line: as typed, followed by its own name if that differs."""
     if not isinstance(source, str | Path):
         return name
     path = Path(source)
@@ -136,7 +136,7 @@ def typed(source: object, name: str) -> str:
 
 
 def refuse_repeated(sources: Sequence[str | Path]) -> None:
-    """Raise MienError where a model or run is named twice, which would count it twice."""
+    """Raise MienError if a model or run is given twice, because it would count twice."""
     places = [Path(source).resolve() for source in sources]
     for source, place in zip(sources, places, strict=True):
         if places.count(place) > 1:

@@ -1,10 +1,10 @@
-"""Split conformal prediction: sets of classes that hold the right one with a promised probability, and abstention.
+"""Split conformal prediction: sets of classes with guaranteed coverage, and selective classification.
 
-Adaptive prediction sets (Romano, Sesia & Candes 2020; Angelopoulos & Bates 2021): a class is in the set while the more
-probable ones sum to a threshold at most, and the threshold is fitted on images that were not trained on. Without the
-paper's random tie-breaking, so that a face always gets the same set; leaving the class's own probability out of the sum
-keeps the most probable class in every set and the coverage exact where it is above the accuracy. The promise holds for
-images of the same kind as those, on average over them, not for every class or group.
+Adaptive prediction sets (Romano, Sesia & Candes 2020; Angelopoulos & Bates 2021): a class is in the set while the
+probabilities of the more probable classes sum to at most a threshold, which is fitted on held-out images. Without the
+paper's randomized tie-breaking, so that a face always gets the same set; leaving the class's own probability out of the
+sum keeps the most probable class in every set and the coverage exact where it is above the accuracy. The guarantee
+holds for images of the same distribution, on average over them, not for every class or group.
 """
 
 from dataclasses import dataclass
@@ -26,22 +26,22 @@ COVERAGE = 0.9
 
 
 def fewest(coverage: float) -> int:
-    """How many images a threshold needs. Raises MienError as check_coverage."""
+    """The least number of images that a threshold can be fitted on. Raises MienError like check_coverage."""
     check_coverage(coverage)
     return ceil(coverage / (1 - coverage) - 1e-9)
 
 
 def check_coverage(coverage: float) -> None:
-    """Raises MienError for a share that no sets can promise."""
+    """Raise MienError unless 0 < coverage < 1."""
     fits = isinstance(coverage, int | float) and 0 < coverage < 1
     require(fits, "coverage", coverage, "a share above 0 and below 1")
 
 
 def fit_threshold(probabilities: Probabilities, labels: Labels, coverage: float = COVERAGE) -> float:
-    """The threshold with which sets hold the right class for a share `coverage` of further images, or more.
+    """The threshold with which sets cover the true class for a share `coverage` or more of further images.
 
-    probabilities: (N, C), of images that were not trained on. labels: (N,) int. Raises MienError for a coverage outside
-    0..1 and for fewer images than it needs.
+    probabilities: (N, C), of held-out images. labels: (N,) int. Raises MienError for a coverage outside 0..1 and for
+    too few images.
     """
     check_coverage(coverage)
     n = len(labels)
@@ -57,12 +57,12 @@ def fit_threshold(probabilities: Probabilities, labels: Labels, coverage: float 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Conformal sets measured: each half of the images with the threshold fitted on the other half.
+    """Evaluation of conformal sets: each half of the images with the threshold fitted on the other half.
 
-    promised, measured: share of images whose set holds the right class. interval: Wilson's, 95 %, of measured.
-    threshold: fitted on all images, for use on others. mean_size: classes a set. sizes: share of sets with 1, 2, ... C
-    classes.
-    single_accuracy: accuracy where the set has one class; nan where none has. by_class: measured, of each class.
+    promised: the requested coverage; measured: share of images whose set contains the true class. interval: Wilson's,
+    95 %, of measured. threshold: fitted on all images, for use on others. mean_size: mean number of classes per set.
+    sizes: share of sets with 1, 2, ... C classes. single_accuracy: accuracy on images whose set has one class; nan if
+    there are none. by_class: coverage of each class, nan for classes without images. n: number of images.
     """
 
     promised: float
@@ -76,7 +76,7 @@ class Coverage:
     n: int
 
     def to_dict(self) -> dict[str, object]:
-        """Plain numbers and lists, None for what was not measured."""
+        """Plain numbers and lists, None for nan."""
         return {
             "promised": self.promised, "measured": self.measured, "interval": list(self.interval), "n": self.n,
             "threshold": self.threshold, "mean_size": self.mean_size, "sizes": list(self.sizes),
@@ -86,7 +86,7 @@ class Coverage:
 
 
 def measure_coverage(probabilities: Probabilities, labels: Labels, coverage: float = COVERAGE) -> Coverage:
-    """Fit sets on one half of the images and measure them on the other, both ways. Raises MienError as
+    """Fit sets on one half of the images and evaluate them on the other, both ways. Raises MienError as
     fit_threshold."""
     probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
     sets = np.empty(probabilities.shape, bool)
@@ -123,8 +123,8 @@ def measure_coverage(probabilities: Probabilities, labels: Labels, coverage: flo
 def accuracy_by_coverage(
     probabilities: Probabilities, labels: Labels
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Selective classification (Geifman & El-Yaniv 2017): share of images answered, (N,) ascending, and the accuracy on
-    them, (N,), where those with the least confidence are left out."""
+    """Selective classification (Geifman & El-Yaniv 2017): the share of images answered, (N,) ascending, and the
+    accuracy on them, (N,), when images with the lowest confidence are left out."""
     confidence = probabilities.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
     correct = (probabilities.argmax(axis=1) == labels)[order]

@@ -1,6 +1,6 @@
-"""Corruptions of face images in five severities, to measure robustness, after ImageNet-C (Hendrycks & Dietterich 2019).
+"""Image corruptions in five severities, to measure robustness, after ImageNet-C (Hendrycks & Dietterich 2019).
 
-Strengths are chosen for faces of 48 pixels.
+Severities are chosen for faces of 48 pixels.
 """
 
 from collections.abc import Callable
@@ -32,31 +32,31 @@ def _noise(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
 
 
 def _contrast(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
-    """Differences from each picture's mean shrink to 0.7, 0.5, 0.35, 0.25, 0.15 of themselves."""
+    """Contrast reduced to 0.7, 0.5, 0.35, 0.25, 0.15."""
     mean = faces.mean(axis=(1, 2), keepdims=True)
     result: Faces = np.rint(mean + (faces - mean) * (0.7, 0.5, 0.35, 0.25, 0.15)[severity - 1]).astype(np.uint8)
     return result
 
 
 def _brightness(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
-    """Less light: 0.7, 0.5, 0.3, 0.2, 0.1 of it."""
+    """Brightness reduced to 0.7, 0.5, 0.3, 0.2, 0.1."""
     result: Faces = np.rint(faces * (0.7, 0.5, 0.3, 0.2, 0.1)[severity - 1]).astype(np.uint8)
     return result
 
 
 def _overexposure(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
-    """More light, clipped: 1.2, 1.5, 1.8, 2.2, 3 times as much."""
+    """Brightness times 1.2, 1.5, 1.8, 2.2, 3, clipped."""
     result: Faces = np.clip(np.rint(faces * (1.2, 1.5, 1.8, 2.2, 3.0)[severity - 1]), 0, 255).astype(np.uint8)
     return result
 
 
 def _gamma(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
-    """Gray levels to the power of 1.4, 1.8, 2.2, 2.6, 3: dark shadows."""
+    """Gamma of 1.4, 1.8, 2.2, 2.6, 3, which darkens shadows."""
     return np.rint(255 * (faces / 255) ** (1.4, 1.8, 2.2, 2.6, 3.0)[severity - 1]).astype(np.uint8)
 
 
 def _small(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
-    """Scaled down to 2/3, 1/2, 1/3, 1/4, 1/6 of the side (32 to 8 pixels of 48) and up again."""
+    """Downscaled to 2/3, 1/2, 1/3, 1/4, 1/6 of the side (32 to 8 pixels of 48) and upscaled again."""
     side = faces.shape[1]
     small = max(2, round(side / (1.5, 2, 3, 4, 6)[severity - 1]))
 
@@ -79,7 +79,7 @@ def _jpeg(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
 
 
 def _occlusion(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
-    """A gray square anywhere in the picture, its side 0.2 to 0.6 of the picture's."""
+    """A gray square at a random position, its side 0.2 to 0.6 of the image's."""
     side = round(faces.shape[1] * (0.1 + 0.1 * severity))
     shown = faces.copy()
     for face, (top, left) in zip(shown, rng.integers(0, faces.shape[1] - side + 1, (len(faces), 2)), strict=True):
@@ -88,7 +88,7 @@ def _occlusion(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
 
 
 def _tilt(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
-    """By 10 to 50 degrees to either side; what comes from outside repeats the border."""
+    """Rotation by 10 to 50 degrees to either side; the border is repeated outside."""
     angles = rng.choice([-10, 10], len(faces)) * severity
     pad = faces.shape[1] // 2
     wide = np.pad(faces, ((0, 0), (pad, pad), (pad, pad)), mode="edge")
@@ -106,9 +106,9 @@ KINDS: dict[str, Callable[[Faces, int, np.random.Generator], Faces]] = {
 
 
 def corrupt(faces: Faces, kind: str, severity: int, seed: int = 0) -> Faces:
-    """Faces (N, S, S) uint8 made worse, same shape and type. kind: a key of KINDS. severity: 1 (little) to 5 (much).
+    """Corrupt faces (N, S, S) uint8; same shape and dtype. kind: a key of KINDS. severity: 1 (weak) to 5 (strong).
 
-    The same seed makes the same pictures. Raises MienError for another kind or severity.
+    Deterministic for a given seed. Raises MienError for an unknown kind or severity.
     """
     if kind not in KINDS:
         raise MienError(f"no corruption '{kind}'; there are {', '.join(KINDS)}", parameter="kind")
@@ -118,7 +118,8 @@ def corrupt(faces: Faces, kind: str, severity: int, seed: int = 0) -> Faces:
 
 
 def table(accuracies: dict[str, dict[str, list[float]]]) -> str:
-    """Markdown: a row per classifier and corruption, accuracy in percent plain and at each severity, and their mean."""
+    """Markdown table: one row per classifier and corruption, accuracy in percent without corruption, at each severity,
+    and the mean over severities."""
     lines = [
         "| classifier | corruption | plain | " + " | ".join(map(str, SEVERITIES)) + " | mean of 1 to 5 |",
         "|---|---|" + "--:|" * (len(SEVERITIES) + 2),

@@ -1,4 +1,4 @@
-"""Learning curves as arrays: end levels, trend, noise and roughness of a series over the epochs."""
+"""Learning curves as arrays: final values, slope, noise and roughness of a series over epochs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,15 @@ from mien.errors import MienError
 
 Series = NDArray[np.float64]
 
-WIDE_GAP = 0.10  # training minus validation accuracy that is overfitting whatever the losses say
-CLIMB = 0.03  # validation accuracy gained in the second half of a run that is still improving
-SLIGHT_GAP = 0.05  # the gap from which it is moderate, and a rising validation loss is overfitting
+WIDE_GAP = 0.10  # training minus validation accuracy above which a run overfits, whatever the losses
+CLIMB = 0.03  # gain of validation accuracy in the second half of a run that still improves
+SLIGHT_GAP = 0.05  # gap from which it is moderate, and overfitting if the validation loss rises
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The history as arrays (n,), its end as means over the last epochs: one odd epoch decides nothing."""
+    """A training history as arrays (n,). Final values are means over the last epochs, so that one outlier decides
+    nothing."""
 
     epoch: Series
     train_loss: Series
@@ -27,7 +28,7 @@ class Curves:
     rate: Series
 
     def end(self, series: Series) -> float:
-        """The mean over the last fifth of the epochs, at most five."""
+        """Mean over the last fifth of the epochs, at most five."""
         return float(series[-max(1, min(5, len(series) // 5)) :].mean())
 
     @property
@@ -37,12 +38,12 @@ class Curves:
 
     @property
     def gap(self) -> float:
-        """Of the last epoch, as `levels` shows it."""
+        """Training minus validation accuracy in the last epoch."""
         return float(self.train[-1] - self.val[-1])
 
     @property
     def gap_words(self) -> str:
-        """What the gap at the end is called."""
+        """The final gap in words."""
         if self.gap > WIDE_GAP:
             return "the gap is wide"
         if self.gap > SLIGHT_GAP:
@@ -51,18 +52,18 @@ class Curves:
 
     @property
     def annealed(self) -> bool:
-        """Whether a schedule has taken the learning rate to its end."""
+        """Whether a schedule has reduced the learning rate to the end."""
         return bool(np.isfinite(self.rate).all() and self.rate[-1] <= 0.1 * self.rate.max())
 
     @property
     def levels(self) -> str:
-        """Training and validation accuracy of the last epoch, and their gap, as words."""
+        """Training and validation accuracy of the last epoch, and their gap, in words."""
         train, val = self.train[-1], self.val[-1]
         return f"training {train:.1%}, validation {val:.1%} (gap {100 * (train - val):+.1f} points)"
 
 
 def read_curves(history: Sequence[Mapping[str, float]]) -> Curves:
-    """Curves of a history, one row an epoch. Raises MienError where it lacks a column."""
+    """Curves from a history with one row per epoch. Raises MienError if a column is missing."""
 
     def column(name: str) -> Series:
         return np.array([row[name] for row in history], dtype=np.float64)
@@ -81,29 +82,30 @@ def read_curves(history: Sequence[Mapping[str, float]]) -> Curves:
 
 
 def slope(series: Series) -> float:
-    """Change from one epoch to the next: the median over all pairs of epochs (Theil 1950, Sen 1968)."""
+    """Change per epoch: the median over all pairs of epochs (Theil 1950, Sen 1968)."""
     first, second = np.triu_indices(len(series), k=1)
     return float(np.median((series[second] - series[first]) / (second - first)))
 
 
 def reach(n: int) -> int:
-    """How many epochs to each side a smoothed curve takes in, by the number of epochs."""
+    """Half-width of the smoothing window in epochs, by the number of epochs."""
     return 0 if n < 8 else 1 if n < 20 else min(5, 1 + n // 20)
 
 
 def smooth(series: Series) -> Series:
-    """Centered moving average over 1, 3 or more epochs by the length of the run; shorter at the ends."""
+    """Centered moving average over 1, 3 or more epochs depending on the run's length; shorter at the ends."""
     width = reach(len(series))
     return np.array([series[max(0, i - width) : i + width + 1].mean() for i in range(len(series))])
 
 
 def noise(series: Series) -> float:
-    """Standard deviation of the noise about the trend, from second differences; the median forgives jumps."""
+    """Standard deviation of the noise around the trend, from second differences; the median makes it robust to
+    jumps."""
     return float(np.median(np.abs(np.diff(series, 2))) / (0.6745 * np.sqrt(6)))
 
 
 def roughness(series: Series) -> float:
-    """The same with the root mean square, which counts single jumps in full."""
+    """Like `noise`, but with the root mean square, to which single jumps contribute in full."""
     return float(np.sqrt((np.diff(series, 2) ** 2).mean() / 6))
 
 

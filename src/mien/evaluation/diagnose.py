@@ -1,14 +1,13 @@
-"""Diagnosis of a training: underfit, overfit since an epoch, good fit, unstable, still improving, from its curves.
+"""Diagnose a training from its learning curves: underfit, overfit, good fit, unstable, still improving.
 
-The reading follows common practice (Goodfellow, Bengio & Courville 2016, chapters 5, 7.8 and 11; Prechelt 1998): a
-validation loss that turns upwards while training goes on is overfitting since its turning point, even while the
-accuracies still creep up; a wide gap between flat curves is overfitting, too; two low flat curves are underfitting.
-With augmentation and dropout, training accuracy is measured on harder images than validation accuracy and may lie below
-it: a negative gap is healthy. What counts as low depends on the data: on the share of its largest class, which guessing
-reaches, and for FER2013 on what networks and people are known to reach. A class that is never predicted rightly is said
-first, and is no good fit.
+The rules follow common practice (Goodfellow, Bengio & Courville 2016, chapters 5, 7.8 and 11; Prechelt 1998). A
+validation loss that turns upwards while the training loss falls is overfitting since the turning point, even if
+accuracies still creep up; a wide gap between flat curves is overfitting too; two low flat curves are underfitting. With
+augmentation and dropout, training accuracy is measured on harder images than validation accuracy and may be lower: a
+negative gap is healthy. What counts as low depends on the data: on the chance level, and for FER2013 on what networks
+and people are known to reach. A class with recall 0 comes first in the verdict, and such a run is no good fit.
 
-The gap of a run is that of its last epoch. Over WIDE_GAP it is overfitting (unless validation accuracy still climbs),
+The gap of a run is that of its last epoch: above WIDE_GAP it is overfitting (unless validation accuracy still climbs),
 from SLIGHT_GAP on it is moderate, below it is small.
 """
 
@@ -35,25 +34,25 @@ from mien.labels import EMOTIONS
 
 Kind = Literal["underfit", "overfit", "good fit", "unstable", "still improving", "too short"]
 
-MIN_EPOCHS = 4  # epochs below which a curve has no shape
-FEW_EPOCHS = 10  # epochs below which more of them are the first thing to try
-LOSS_RISE = 0.05  # rise of the validation loss over its lowest, as a share of that
-LOW_LEVEL = 0.5  # accuracy under which flat curves are underfitting, where the chance level is not known
-LOW_SKILL = 0.4  # the same as a share of the way from chance to perfect
+MIN_EPOCHS = 4  # fewer epochs are too short to judge
+FEW_EPOCHS = 10  # with fewer epochs, more epochs are the first advice
+LOSS_RISE = 0.05  # rise of the validation loss above its minimum, as a share of the minimum
+LOW_LEVEL = 0.5  # accuracy below which flat curves are underfitting, if the chance level is unknown
+LOW_SKILL = 0.4  # the same, as a share of the way from chance to 1
 FER2013_GOOD = 0.60  # validation accuracy of a good fit on FER2013: people agree with its labels on about 65 %
-SATURATED_ACCURACY = 0.995  # accuracy that leaves nothing to gain
-RARELY = 0.10  # recall under which a class is as good as not found
-JUMPY = 0.04  # epoch-to-epoch noise of the validation accuracy that hides everything else
-JUMPY_LOSS = 0.15  # the same for the validation loss, as a share of its median; JUMPY at least, for one near 0
-SIMILAR = 0.02  # largest difference of a class's share from FER2013's in data that is taken for FER2013
+SATURATED_ACCURACY = 0.995  # accuracy above which nothing is left to gain
+RARELY = 0.10  # recall below which a class is hardly found
+JUMPY = 0.04  # epoch-to-epoch noise of the validation accuracy that makes a run unstable
+JUMPY_LOSS = 0.15  # the same for the validation loss, as a share of its median, but at least JUMPY
+SIMILAR = 0.02  # largest difference of class shares from FER2013's for data taken to be FER2013
 
-# Advice names fields of a recipe as Python writes them; the command line prints them as its options.
+# Advice names recipe fields in Python syntax; the command line prints them as options.
 AUGMENT = "flip=True, rotate=12, translate=0.08, scale=0.12, brightness_contrast=0.25, random_erasing=0.25"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the curves say. `epoch`: since when it overfits, or where it became unstable, else None."""
+    """The diagnosis. epoch: since when it overfits, or where it became unstable, else None."""
 
     kind: Kind
     epoch: int | None
@@ -62,18 +61,18 @@ class Verdict:
 
     @property
     def title(self) -> str:
-        """The verdict in a few words: "overfit since epoch 6"."""
+        """The verdict in short: "overfit since epoch 6"."""
         if self.epoch is None:
             return self.kind
         return f"{self.kind} {'since' if self.kind == 'overfit' else 'at'} epoch {self.epoch}"
 
     def to_dict(self) -> dict[str, object]:
-        """As metrics.json keeps it."""
+        """As stored in metrics.json."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "Verdict":
-        """A verdict as metrics.json keeps it. Raises KeyError where it lacks something."""
+        """A verdict from metrics.json. Raises KeyError if a field is missing."""
         return cls(value["kind"], value["epoch"], str(value["evidence"]), str(value["advice"]))
 
     def __str__(self) -> str:
@@ -86,13 +85,13 @@ def diagnose(
     recall: Mapping[str, float] | None = None,
     good: float | None = None,
 ) -> Verdict:
-    """Read a history's curves.
+    """Diagnose a training from its history.
 
     history: a row per epoch with epoch, train_loss, train_accuracy, val_loss, val_accuracy (and learning_rate, if
-    known); accuracies 0..1. chance: accuracy of guessing, 0..1: the share of the largest class. recall: of each class
-    in validation, 0..1, of the weights that are kept. good: validation accuracy from which a fit is good on these data
-    (`good_level`); without it, 40 % of the way from chance to 1, or 0.5 where chance is not known. Raises MienError for
-    a history without those columns.
+    known); accuracies 0..1. chance: accuracy of always guessing the largest class, 0..1. recall: of each class in
+    validation, 0..1, with the kept weights. good: validation accuracy of a good fit on these data (`good_level`);
+    default: 40 % of the way from chance to 1, or 0.5 if chance is unknown. Raises MienError for a history without those
+    columns.
     """
     curves = read_curves(history)
     if verdict := _broken(curves):
@@ -113,7 +112,7 @@ def diagnose(
 
 
 def diagnose_record(history: Sequence[Mapping[str, float]], record: Mapping[str, Any]) -> Verdict:
-    """The verdict on a finished run: `diagnose` with the chance level, recalls and good level of its validation part.
+    """Diagnose a finished run, with the chance level, recalls and good level of its validation part.
 
     record: its metrics.json in format 2 (results.read_record). Raises MienError as `diagnose`.
     """
@@ -128,31 +127,31 @@ def diagnose_record(history: Sequence[Mapping[str, float]], record: Mapping[str,
 
 
 def chance_level(support: Mapping[str, int]) -> float:
-    """Accuracy of always guessing the largest class, 0..1. support: images of each class, at least one in all."""
+    """Accuracy of always guessing the largest class, 0..1. support: images per class, at least one in total."""
     return max(support.values()) / sum(support.values())
 
 
 def good_level(support: Mapping[str, int]) -> float | None:
-    """Validation accuracy from which a fit is good, where it is known for such data: FER2013, told by the names of its
-    classes and their shares. None for other data."""
+    """Validation accuracy of a good fit, if known for such data: FER2013, recognized by its class names and class
+    shares. None for other data."""
     if tuple(support) != EMOTIONS:
         return None
-    known, here = FER2013["Training"], sum(support.values())
-    total = sum(known.values())
-    alike = all(abs(support[name] / here - known[name] / total) <= SIMILAR for name in EMOTIONS)
-    return FER2013_GOOD if alike else None
+    training_counts, n_images = FER2013["Training"], sum(support.values())
+    total = sum(training_counts.values())
+    similar = all(abs(support[name] / n_images - training_counts[name] / total) <= SIMILAR for name in EMOTIONS)
+    return FER2013_GOOD if similar else None
 
 
 def _broken(c: Curves) -> Verdict | None:
-    """A loss, or an accuracy, that is no longer a number."""
+    """A loss or an accuracy that is not finite."""
     loss = ~np.isfinite(c.train_loss) | np.isinf(c.val_loss)
-    lost = loss | ~np.isfinite(c.train) | np.isinf(c.val)
+    broken = loss | ~np.isfinite(c.train) | np.isinf(c.val)
     if c.validated:
         loss |= np.isnan(c.val_loss)
-        lost |= loss | np.isnan(c.val)
-    if not lost.any():
+        broken |= loss | np.isnan(c.val)
+    if not broken.any():
         return None
-    at = int(np.flatnonzero(lost)[0])
+    at = int(np.flatnonzero(broken)[0])
     return Verdict(
         "unstable",
         int(c.epoch[at]),
@@ -173,7 +172,7 @@ def _too_short(c: Curves) -> Verdict:
 
 
 def _unstable(c: Curves) -> Verdict | None:
-    """Training that loses what it had learned, or validation that jumps too much to be trusted."""
+    """Training loss that rises again, or validation accuracy that jumps too much."""
     loss = smooth(c.train_loss)
     best = int(loss.argmin())
     lost, gained = c.end(c.train_loss) - loss[best], max(loss[0] - loss[best], 0.0)
@@ -186,7 +185,7 @@ def _unstable(c: Curves) -> Verdict | None:
             "a learning_rate 3 to 10 times smaller, or one that rises and falls (schedule='onecycle'); "
             "a larger batch_size",
         )
-    # What a high rate does early on may still settle: the second half counts.
+    # A high learning rate may settle later, so only the second half counts.
     start = max(0, len(c.val) - max(5, len(c.val) // 2))
     accuracy, losses = c.val[start:], c.val_loss[start:]
     jumpy_loss = max(JUMPY_LOSS * float(np.median(losses)), JUMPY)
@@ -214,7 +213,7 @@ def _unstable(c: Curves) -> Verdict | None:
 
 
 def _overfit(c: Curves) -> Verdict | None:
-    """Validation loss that has turned upwards, or a wide gap between curves that have come to rest."""
+    """Validation loss that has turned upwards, or a wide gap between flat curves."""
     loss, accuracy = smooth(c.val_loss), smooth(c.val)
     turn = int(loss.argmin())
     rise = c.end(c.val_loss) - loss[turn]
@@ -248,7 +247,7 @@ def _regularize() -> str:
 
 
 def _improving(c: Curves) -> Verdict | None:
-    """Validation accuracy that climbs to the end."""
+    """Validation accuracy that rises until the end."""
     gained = climb(c)
     if not gained:
         return None
@@ -267,13 +266,13 @@ def _improving(c: Curves) -> Verdict | None:
 
 
 def _low(c: Curves, chance: float | None, good: float) -> Verdict | None:
-    """Curves that end below what is good for the data. Which cure depends on what holds the network down."""
+    """Curves that end below a good fit. The advice depends on the cause."""
     train, val = max(c.end(c.train), c.train[-1]), max(c.end(c.val), c.val[-1])
     if val >= good:
         return None
     level = max(train, val)
-    guess = "" if chance is None else f", always guessing the largest class gives {chance:.1%}"
-    short = f"; a good fit reaches {good:.0%} here{guess}"
+    chance_note = "" if chance is None else f", always guessing the largest class gives {chance:.1%}"
+    good_note = f"; a good fit reaches {good:.0%} here{chance_note}"
     near_chance = chance is not None and level - chance < 0.05 * (1 - chance)
     if near_chance or c.end(c.train_loss) > 0.97 * c.train_loss[0]:
         loss = f"{c.train_loss[0]:.3f} to {c.train_loss[-1]:.3f}"
@@ -283,7 +282,7 @@ def _low(c: Curves, chance: float | None, good: float) -> Verdict | None:
         narrow = np.flatnonzero(smooth(c.train) - smooth(c.val) <= SLIGHT_GAP)
         since = int(c.epoch[min(narrow[-1] + 1, len(c.epoch) - 1) if len(narrow) else 0])
         evidence = f"training goes on where validation stays low, and {c.gap_words}; "
-        return Verdict("overfit", since, evidence + c.levels + short, _regularize())
+        return Verdict("overfit", since, evidence + c.levels + good_note, _regularize())
     elif len(c.epoch) < FEW_EPOCHS:
         evidence = f"{len(c.epoch)} epochs end low; "
         advice = f"more training first: epochs={max(20, 3 * len(c.epoch))}"
@@ -299,7 +298,7 @@ def _low(c: Curves, chance: float | None, good: float) -> Verdict | None:
             "a larger network (hybrid, globalpool, deep), a higher learning_rate, less dropout "
             "(conv_drop=0, fc_drop=0.2)"
         )
-    return Verdict("underfit", None, evidence + c.levels + short, advice)
+    return Verdict("underfit", None, evidence + c.levels + good_note, advice)
 
 
 def _good(c: Curves, chance: float | None) -> Verdict:
@@ -315,14 +314,14 @@ def _good(c: Curves, chance: float | None) -> Verdict:
     else:
         advice = "a rate that falls to 0 at the end (schedule='cosine') often wins a point or two"
     how = "the schedule has run out" if c.annealed else "validation gains little by now"
-    guess = "" if chance is None else f"; always guessing the largest class gives {chance:.1%}"
-    return Verdict("good fit", None, f"{how} and {c.gap_words}; {c.levels}{guess}", advice)
+    chance_note = "" if chance is None else f"; always guessing the largest class gives {chance:.1%}"
+    return Verdict("good fit", None, f"{how} and {c.gap_words}; {c.levels}{chance_note}", advice)
 
 
 def _with_recall(verdict: Verdict, recall: Mapping[str, float]) -> Verdict:
-    """The verdict with the classes that are never or hardly found in front. No such run is a good fit.
+    """Put classes with recall 0 or hardly found first in the verdict; a run with recall 0 is no good fit.
 
-    After too few epochs nearly all classes are such: then longer training is the only advice.
+    After too few epochs this is true of nearly all classes, and longer training is the only advice.
     """
     if verdict.kind == "too short":
         return verdict

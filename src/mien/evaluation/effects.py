@@ -1,10 +1,10 @@
-"""Effects between the trainings of a study: differences in validation accuracy and in the gap, with bootstrap
-intervals over seeds and images.
+"""Effects between the study's trainings: differences in validation accuracy and in the gap, with bootstrap intervals
+over seeds and images.
 
-Every sample draws the validation images once, the same for all trainings that were validated on them, and of each
-training its seeds (statistics.paired_bootstrap does the same for one pair). Training accuracy, of which no image's
-outcome is kept, is drawn from its binomial distribution; so is the validation accuracy of a run of mien 0.1, which kept
-no predictions, and that of an epoch before the last.
+Every sample draws the validation images once, shared by all trainings validated on them, and the seeds of each training
+(statistics.paired_bootstrap does the same for one pair). Training accuracy is drawn from its binomial distribution,
+because outcomes per image are not stored; so is the validation accuracy of runs of mien 0.1, which stored no
+predictions, and of epochs before the last.
 """
 
 import json
@@ -25,19 +25,19 @@ from mien.evaluation.record import read_record
 from mien.evaluation.report import final_validation
 from mien.evaluation.statistics import CHUNK, SAMPLES, Difference
 
-EARLY = 5  # the epoch whose training accuracy tells how fast a network learns
+EARLY = 5  # the epoch whose training accuracy measures how fast a network learns
 Measure = Literal["validation", "gap", "early training", "gap over 10 points", "later training", "later validation"]
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One training of a study with all its seeds.
+    """One training of the study with all its seeds.
 
     train, val: accuracies (S, E), 0..1, by seed and epoch; the last validation accuracy is the finished model's, single
-    view, where metrics.json has it. n_train, n_validation: images behind them. correct: (S, N) bool, of the
-    finished model, single view, in the order of rows (N,); both None where a seed kept no predictions. unique: the
-    finished model's accuracy (S,) on validation images that are no exact copies of training images, NaN where
-    metrics.json has none. version: "0.2", or "0.1" for records of that version.
+    view, if metrics.json has it. n_train, n_validation: numbers of images. correct: (S, N) bool, of the finished model,
+    single view, in the order of rows (N,); both None if a seed has no predictions. unique: the finished model's
+    accuracy (S,) on validation images without an exact copy in the training set, NaN if metrics.json lacks it. version:
+    "0.2", or "0.1" for records of that version.
     """
 
     seeds: tuple[int, ...]
@@ -52,8 +52,8 @@ class Arm:
 
 
 def read_arm(folders: Sequence[Path]) -> Arm:
-    """The arm of finished run folders that differ in their seed alone. Raises MienError where a folder is no finished
-    run, or where they differ in their epochs or in what they were validated on."""
+    """The arm of finished run folders that differ only in their seed. Raises MienError if a folder is not a finished
+    run, or they differ in epochs or validation images."""
     histories, records, predictions = [], [], []
     for folder in folders:
         histories.append(history.read(folder / "history.csv"))
@@ -86,7 +86,7 @@ def read_arm(folders: Sequence[Path]) -> Arm:
 
 
 def _of_finished_model(folder: Path, otherwise: float, without_copies: bool = False) -> float:
-    """Validation accuracy by metrics.json, as the study's table has it."""
+    """Validation accuracy from metrics.json, as in the study's table."""
     path = folder / "metrics.json"
     try:
         accuracy = final_validation(json.loads(path.read_text()), without_copies)[1] if path.is_file() else None
@@ -106,7 +106,7 @@ def _of_format_2(folder: Path) -> bool:
 
 
 class Bootstrap:
-    """Bootstrap samples of the accuracies of several arms, drawn together so that differences are paired."""
+    """Bootstrap samples of the accuracies of several arms, drawn jointly so that differences are paired."""
 
     def __init__(self, arms: Mapping[str, Arm], samples: int = SAMPLES, seed: int = 0) -> None:
         self.arms, self.samples, self.seed = dict(arms), samples, seed
@@ -117,11 +117,11 @@ class Bootstrap:
         }
 
     def _generator(self, *words: str) -> np.random.Generator:
-        """A generator of its own for each thing that is drawn: what else is among the arms changes nothing."""
+        """A separate generator for each quantity, so that it does not depend on which other arms are included."""
         return np.random.default_rng([self.seed, zlib.crc32(" ".join(words).encode())])
 
     def _validation_samples(self) -> dict[str, NDArray[np.float64]]:
-        """Accuracy (B, S) of each arm on resampled images; the same images for arms that share them."""
+        """Accuracy (B, S) of each arm on resampled images; the same resamples for arms that share images."""
         drawn = {name: self._binomial(name, "val", -1) for name, arm in self.arms.items() if arm.correct is None}
         by_images: dict[bytes, list[str]] = {}
         for name, arm in self.arms.items():
@@ -147,7 +147,7 @@ class Bootstrap:
         return accuracies
 
     def _binomial(self, name: str, part: Literal["train", "val"], epoch: int) -> NDArray[np.float64]:
-        """Accuracies of an arm's seeds in an epoch as they would come out on other images: (B, S)."""
+        """Accuracies (B, S) of an arm's seeds in an epoch, drawn from a binomial distribution over images."""
         arm = self.arms[name]
         accuracy, n = (arm.train, arm.n_train) if part == "train" else (arm.val, arm.n_validation)
         generator = self._generator(name, part, str(epoch))
@@ -155,8 +155,7 @@ class Bootstrap:
         return drawn
 
     def _over_seeds(self, name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Mean (B,) of values (B, S) over the seeds that each sample draws; the same for all that is asked of an
-        arm."""
+        """Mean (B,) of values (B, S) over the resampled seeds, which are the same for every measure of an arm."""
         mean: NDArray[np.float64] = np.take_along_axis(values, self._seeds[name], axis=1).mean(axis=1)
         return mean
 
@@ -190,7 +189,7 @@ class Bootstrap:
         return 1 - self._value(name, "validation")[1]
 
     def effect(self, first: str | None, second: str, measure: Measure) -> Difference:
-        """A measure of the second arm minus that of the first, or of the second alone where first is None."""
+        """A measure of the second arm minus that of the first, or of the second alone if first is None."""
         estimate, samples = self._value(second, measure)
         if first is not None:
             other, other_samples = self._value(first, measure)
@@ -199,8 +198,7 @@ class Bootstrap:
         return Difference(estimate, float(low), float(high))
 
     def effect_without_copies(self, first: str, second: str) -> float | None:
-        """The difference in validation accuracy on images that are no exact copies of training images; None where it is
-        not known."""
+        """Difference in validation accuracy on images without an exact copy in the training set; None if unknown."""
         means = [math.nan if arm.unique is None else float(arm.unique.mean())
                  for arm in (self.arms[second], self.arms[first])]  # fmt: skip
         return None if any(map(math.isnan, means)) else means[0] - means[1]

@@ -1,6 +1,6 @@
-"""Evaluation of a trained model on the parts of a data set: what training calls at its end and `mien evaluate` calls.
+"""Evaluate a trained model on the parts of a data set: `mien evaluate`, and the end of every training.
 
-The shape of what is measured, in memory and in files, is in results.py.
+The results and their file format are in results.py.
 """
 
 import warnings
@@ -33,19 +33,20 @@ def evaluate(
     threads: int = 1,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> EvaluationResult:
-    """Measure a trained model on labeled faces: accuracy with its 95 % interval, per class, calibration, confusion.
+    """Evaluate a trained model on labeled faces: accuracy with its 95 % interval, per-class scores, calibration,
+    confusion.
 
-    model: or several, whose probabilities are averaged. dataset: what load_dataset returned, or a path. parts: of the
-    model's own split of the data ("train", "validation", "test"), or "all" for every labeled image; of several, those
-    without labels are left out and named in the result. tta: test-time augmentation, "single", "flip", "shift10",
-    "rotate6". raise_recall: names of classes for further figures with their recall raised. on_progress gets the faces
-    classified so far and in all, each view of each model counted.
+    model: one, or several whose probabilities are averaged. dataset: from load_dataset, or a path. parts: of the
+    model's own split of the data ("train", "validation", "test"), or "all" for every labeled image; parts without
+    labels are left out and named in the result. tta: test-time augmentation, "single", "flip", "shift10", "rotate6".
+    raise_recall: classes for additional scores with their recall raised. on_progress: called with the number of faces
+    classified so far and in total, counting each view of each model.
 
-    A run that was trained by a split file is measured by it: its parts, its labels, the rows that it keeps.
+    A run that was trained with a split file is evaluated with its parts, labels and rows.
 
-    Where the data set has other classes than the model, the images of the classes that they share are scored and the
-    other classes are named in the result. Warns (MienWarning) where the data are not those that the model was trained
-    on, for images may be shared. Raises MienError where nothing is left to score, or a part, view or class is unknown.
+    If the data set has other classes than the model, only images of shared classes are scored, and the other classes
+    are named in the result. Warns (MienWarning) if the data are not those the model was trained on, because images may
+    be shared. Raises MienError if nothing is left to score, or a part, view or class is unknown.
     """
     parts, names, raise_recall = check_names(parts, tta, raise_recall)
     classifier = open_classifier(model, threads)
@@ -95,13 +96,13 @@ def evaluate(
 def check_names(
     parts: str | Sequence[str], tta: str | Sequence[str], raise_recall: Sequence[str] = ()
 ) -> tuple[list[str], list[str], list[str]]:
-    """The parts, views and classes that an evaluation is asked for, as lists, the views by today's names. Raises
-    MienError for an unknown part or view, and for what is no name."""
+    """Validate the requested parts, views and classes and return them as lists, with views by their current names.
+    Raises MienError for an unknown part or view, and for values that are not names."""
     lists = []
     for parameter, names, least in (("parts", parts, 1), ("tta", tta, 1), ("raise_recall", raise_recall, 0)):
         listed = [names] if isinstance(names, str) else list(names) if isinstance(names, Iterable) else [names]
-        fine = len(listed) >= least and all(isinstance(name, str) for name in listed)
-        require(fine, parameter, names, "a name or a list of names")
+        valid = len(listed) >= least and all(isinstance(name, str) for name in listed)
+        require(valid, parameter, names, "a name or a list of names")
         lists.append(listed)
     for name in lists[0]:
         if name not in PARTS:
@@ -110,8 +111,8 @@ def check_names(
 
 
 def model_labels(classifier: Classifier, dataset: Dataset) -> tuple[NDArray[np.int64], dict[str, str]]:
-    """Labels (N,) int64 of a data set as the classifier numbers its classes, -1 where it lacks the class, and what was
-    left out. Raises MienError where they share no class."""
+    """The data set's labels (N,) int64 in the classifier's class numbers, -1 for classes it lacks, and what was left
+    out. Raises MienError if they share no class."""
     shared = shared_classes(classifier.classes, dataset.classes)
     if not len(shared.names):
         raise MienError(
@@ -119,7 +120,7 @@ def model_labels(classifier: Classifier, dataset: Dataset) -> tuple[NDArray[np.i
             f"{', '.join(classifier.classes)}: they share none ({{parameter}} names the classes of the data)",
             parameter="classes",
         )
-    numbers = np.full(len(dataset.classes) + 1, -1, np.int64)  # the last is for the label -1
+    numbers = np.full(len(dataset.classes) + 1, -1, np.int64)  # the last entry is for label -1
     numbers[shared.in_dataset] = shared.in_model
     counts = dataset.counts()
     left_out = {name: f"{counts[name]:,} images of a class that the model lacks" for name in shared.dataset_only}
@@ -129,7 +130,7 @@ def model_labels(classifier: Classifier, dataset: Dataset) -> tuple[NDArray[np.i
 def part_rows(
     classifier: Classifier, dataset: Dataset, parts: Sequence[str], labels: NDArray[np.int64]
 ) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.int64]]:
-    """Rows with a label of each part, and the rows that the classifier was trained on (none of another data set)."""
+    """Labeled rows of each part, and the rows the classifier was trained on (none if the data set is another one)."""
     own = dataset.fingerprint == classifier.fingerprint
     if not own and classifier.fingerprint:
         warnings.warn(
@@ -155,22 +156,22 @@ def evaluate_votes(
     tta: Sequence[str] = ("single", "flip"),
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, dict[str, Any]]:
-    """Accuracy on FER+'s votes instead of the data's own labels, {tta: figures}.
+    """Accuracy by FER+'s votes instead of the data's own labels, {tta: figures}.
 
-    majority: of the faces that a majority of taggers agree on, the share that is given their emotion (contempt, which a
-    classifier of seven does not know, counts as missed), with its interval. soft: the mean share of the votes for the
-    given emotion, over all faces with votes for one of the seven. Raises MienError as `evaluate`, and without votes.
+    majority: accuracy on faces with a majority emotion, with its interval (contempt, which a seven-class model lacks,
+    counts as an error). soft: mean share of the votes for the predicted emotion, over all faces with votes for one of
+    the seven. Raises MienError as `evaluate`, and if there are no votes.
     """
     classifier = open_classifier(model)
     dataset, _ = classifier.as_trained(dataset)
     labels, _ = model_labels(classifier, dataset)
     index = part_rows(classifier, dataset, [part], labels)[0][part]
     try:
-        known, votes = ferplus.align(dataset, ferplus.find(dataset))
+        voted_rows, votes = ferplus.align(dataset, ferplus.find(dataset))
     except MienError as error:
         raise MienError(error.message, parameter="labels") from error
-    here = np.isin(known, index)
-    known, votes = known[here], votes[here]
+    in_part = np.isin(voted_rows, index)
+    voted_rows, votes = voted_rows[in_part], votes[in_part]
     label, share = ferplus.majority(votes), ferplus.shares(votes)
     clear, voted = label >= 0, share.sum(axis=1) > 0
     if not clear.any():
@@ -178,7 +179,7 @@ def evaluate_votes(
             f"the FER+ votes have no majority on any face of the {part} part of {dataset.source}", parameter="part"
         )
     names = [resolve_tta(name) for name in tta]
-    work, done = len(known) * sum(len(TTA[name]) for name in names) * len(classifier.members), 0
+    work, done = len(voted_rows) * sum(len(TTA[name]) for name in names) * len(classifier.members), 0
 
     def count(faces: int) -> None:
         nonlocal done
@@ -187,7 +188,7 @@ def evaluate_votes(
 
     result = {}
     for name in names:
-        predicted = classifier.probabilities(dataset.images[known], name, count).argmax(axis=1)
+        predicted = classifier.probabilities(dataset.images[voted_rows], name, count).argmax(axis=1)
         hits, n = int((predicted == label)[clear].sum()), int(clear.sum())
         result[name] = {
             "n": n, "majority": hits / n, "majority_interval": list(metrics.wilson(hits, n)),
@@ -204,10 +205,10 @@ def evaluate_corruptions(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     on_images: Callable[[int], None] = lambda n: None,
 ) -> dict[str, dict[str, list[float]]]:
-    """Accuracy, single view, of each model under each corruption: {model: {corruption: [severity 0, 1 .. 5]}}.
+    """Single-view accuracy of each model under each corruption: {model: {corruption: [severity 0, 1 .. 5]}}.
 
-    All models see the same corrupted images; severity 0 is the plain one. on_progress gets the faces classified so far
-    and in all, on_images how many images each model is measured on. Raises MienError as `evaluate`.
+    All models see the same corrupted images; severity 0 is uncorrupted. on_progress: called with the number of faces
+    classified so far and in total; on_images: with the number of images of each model. Raises MienError as `evaluate`.
     """
     result: dict[str, dict[str, list[float]]] = {}
     done, total = 0, 0

@@ -1,7 +1,7 @@
-"""Figures made of faces: the average face of each class, and contact sheets. In the look of style.py.
+"""Figures with faces: the average face of each class, and contact sheets.
 
-Averages over many people show nobody and may be published; contact sheets show faces and may not, unless
-their rights are known.
+Averages over many people show no individual and may be published; contact sheets show faces and may be published only
+if their rights allow it.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from mien.errors import MienError
 from mien.evaluation.style import SOFT, canvas, deep
 from mien.labels import color
 
-MIN_AVERAGED = 20  # images below which an average may still show a person, and is not drawn
+MIN_AVERAGED = 20  # with fewer images an average may still show a person, and is not drawn
 
 
 def class_averages(dataset: Dataset, path: str | Path, title: str = "The average face of each class") -> Path:
-    """The mean face of each class, and below how it differs from the mean of all: where each expression sits.
+    """Draw the mean face of each class, and below it the difference from the mean over classes.
 
-    Only classes of at least 20 labeled images are drawn, so that no single person can be made out. Stamped
-    where the data set is drawn. Raises MienError where no class has that many.
+    Only classes with at least 20 labeled images are drawn, so that no individual is recognizable. Marked as drawn if
+    the data set is. Raises MienError if no class has enough images.
     """
     names, means, counts = [], [], []
     for i, name in enumerate(dataset.classes):
@@ -32,11 +32,11 @@ def class_averages(dataset: Dataset, path: str | Path, title: str = "The average
             counts.append(len(rows))
     if not means:
         raise MienError(f"no class of {dataset.source or 'the data'} has {MIN_AVERAGED} labeled images to average")
-    # Brightness is set aside: it tells of the light. Each class weighs the same in the mean of all.
+    # Remove brightness, which depends on lighting. Each class has the same weight in the overall mean.
     faces = np.stack(means)
     faces -= faces.mean(axis=(1, 2), keepdims=True)
-    apart = faces - faces.mean(axis=0)
-    reach = max(float(np.percentile(np.abs(apart), 99.7)), 1.0)
+    differences = faces - faces.mean(axis=0)
+    reach = max(float(np.percentile(np.abs(differences), 99.7)), 1.0)
     low, high = np.percentile(faces, [0.5, 99.5])
     subtitle = (
         "Above: the mean of all images of a class, at equal brightness. Below: its difference from the "
@@ -46,7 +46,7 @@ def class_averages(dataset: Dataset, path: str | Path, title: str = "The average
         axes = figure.subplots(2, len(means), squeeze=False)
         for k, (i, name) in enumerate(names):
             axes[0, k].imshow(faces[k], cmap="gray", vmin=low, vmax=high, interpolation="bicubic")
-            axes[1, k].imshow(apart[k], cmap="RdBu_r", vmin=-reach, vmax=reach, interpolation="bicubic")
+            axes[1, k].imshow(differences[k], cmap="RdBu_r", vmin=-reach, vmax=reach, interpolation="bicubic")
             axes[0, k].set_title(name, loc="center", color=deep(color(name, i)), weight="bold", size=11.5, pad=6)
             axes[1, k].set_xlabel(f"{counts[k]:,} images", size=9, color=SOFT)
             for axis in axes[:, k]:
@@ -64,10 +64,9 @@ def contact_sheet(
     columns: int = 12,
     drawn: bool = False,
 ) -> Path:
-    """A row of images for each class, spread evenly over the data; unlabeled ones (-1) in a row of their
-    own.
+    """Draw one row of images per class, evenly spaced in the data; unlabeled ones (-1) in a row of their own.
 
-    images: (N, H, W) uint8. labels: (N,) int. At most `columns` images per class. Raises MienError for no
+    images: (N, H, W) uint8. labels: (N,) int. At most `columns` images per class. Raises MienError if there are no
     images.
     """
     if len(images) == 0:

@@ -1,7 +1,8 @@
-"""Bias report: accuracy, recall and calibration by group of people or by quality of the image, and a test of the gap.
+"""Bias report: accuracy, recall and calibration by group of people or image quality, with a permutation test of the
+gap.
 
-Groups come from a csv that the user has (`read_groups`), or from the images themselves (`quality_groups`). What such a
-report can and cannot show is in docs/bias.md.
+Groups come from a csv of the user (`read_groups`), or from the images themselves (`quality_groups`). docs/bias.md
+explains what such a report can and cannot show.
 """
 
 import csv
@@ -20,18 +21,18 @@ from mien.evaluation import metrics
 from mien.evaluation.statistics import holm, permutation_test, wilson
 from mien.inference.quality import measure_quality
 
-Groups = Mapping[str, NDArray[np.str_]]  # attribute -> the group of every row, "" where it is not known
+Groups = Mapping[str, NDArray[np.str_]]  # attribute -> group of every row, "" if unknown
 
-SMALL = 100  # images below which a group's figures are flagged
-MIN_GROUP_SIZE = 30  # images below which a group takes no part in the gap and its test
+SMALL = 100  # with fewer images a group's figures are flagged
+MIN_GROUP_SIZE = 30  # with fewer images a group is excluded from the gap and its test
 FILE_COLUMNS = ("file", "path", "image", "filename")
 QUALITIES = ("brightness", "contrast", "sharpness")
 
 
 @dataclass(frozen=True)
 class GroupFigures:
-    """One group: n images, accuracy with Wilson's 95 % interval, recall of each class and the images behind it,
-    calibration error and what chance alone would show; small: too few images for firm conclusions."""
+    """One group: n images, accuracy with Wilson's 95 % interval, recall and number of images of each class, calibration
+    error and its value by chance alone; small: too few images for firm conclusions."""
 
     name: str
     n: int
@@ -46,9 +47,9 @@ class GroupFigures:
 
 @dataclass(frozen=True)
 class GroupReport:
-    """The groups of one attribute, the worst first. gap: largest accuracy minus smallest, among groups of
-    MIN_GROUP_SIZE images or more. p: of that gap, were images dealt to groups by chance; adjusted: for the other
-    attributes (Holm). All three are None where fewer than two groups are that large."""
+    """The groups of one attribute, worst first. gap: largest minus smallest accuracy among groups with MIN_GROUP_SIZE
+    images or more. p: p value of the gap in a permutation test; adjusted: for the number of attributes (Holm). All
+    three are None if fewer than two groups are large enough."""
 
     attribute: str
     groups: tuple[GroupFigures, ...]
@@ -69,12 +70,12 @@ class GroupReport:
 
 
 def read_groups(path: str | Path, dataset: Dataset) -> dict[str, NDArray[np.str_]]:
-    """Groups of a data set's images, {attribute: (N,) str}, "" where the csv says nothing.
+    """Groups of a data set's images from a csv, {attribute: (N,) str}, "" if unknown.
 
-    path: a csv with a header and a column an attribute (age, skin, glasses, ...). A column `row` holds the number of
-    each image in the data set, from 0; or a column `file` its path, from the csv's folder or the data set's, matched by
-    pixels (of several such columns the first counts, and none is an attribute); without either, the csv has a line for
-    every image, in order. Raises MienError, naming file and line, where that fails.
+    path: a csv with a header and one column per attribute (age, skin, glasses, ...). A column `row` holds each image's
+    number in the data set, from 0; or a column `file` its path, relative to the csv's folder or the data set's, matched
+    by pixels (of several such columns the first counts, and none is an attribute); without either, the csv has one line
+    per image, in order. Raises MienError, naming file and line, if that fails.
     """
     path = Path(path)
     (_, header), *lines = read_lines(path)
@@ -126,8 +127,8 @@ def read_groups(path: str | Path, dataset: Dataset) -> dict[str, NDArray[np.str_
 
 
 def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
-    """The lines of a csv with groups and their numbers, its header first, those without a cell left out. Raises
-    MienError where it is not read."""
+    """The lines of a csv with groups and their numbers, its header first, without empty lines. Raises MienError if it
+    cannot be read."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             lines = csv.reader(file)
@@ -140,11 +141,10 @@ def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
 
 
 def quality_groups(images: NDArray[np.uint8]) -> dict[str, NDArray[np.str_]]:
-    """Groups of the images (N, S, S) by face.quality (mien.inference.quality), which need no labels of people.
+    """Groups of the images (N, S, S) uint8 by image quality (mien.inference.quality), which need no labels of people.
 
-    brightness, contrast, sharpness: thirds of the images, "low", "middle", "high". quality: "clear", or "flagged" where
-    one of the three is beyond what `face.quality.flags` calls dark, bright, low contrast or blurred; only where both
-    are there.
+    brightness, contrast, sharpness: terciles of the images, "low", "middle", "high". quality: "clear", or "flagged" if
+    one of `face.quality.flags` dark, bright, low contrast or blurred is raised; only if both groups occur.
     """
     side = images.shape[1]
     box, unknown = np.array([0.0, 0.0, side, side]), np.full((5, 2), np.nan)
@@ -167,10 +167,10 @@ def evaluate_groups(
     groups: Groups,
     samples: int = 2000,
 ) -> list[GroupReport]:
-    """A report an attribute, that with the smallest p first, those without a gap last.
+    """One report per attribute, sorted by p value; those without a gap last.
 
     probabilities: (N, C), calibrated for a meaningful calibration error. labels: (N,) int. groups: {attribute: (N,)
-    str}. Images whose group is "" are counted and left out. Raises MienError where an attribute has fewer than two
+    str}. Images with group "" are counted but not evaluated. Raises MienError if an attribute has fewer than two
     groups.
     """
     reports = []
@@ -212,9 +212,9 @@ def table(reports: Sequence[GroupReport]) -> str:
         )
         for group in report.groups:
             low, high = group.interval
-            known = {name: value for name, value in group.recall.items() if group.support[name]}
-            worst = min(known, key=lambda name: known[name])
-            note = f"{worst} {known[worst]:.0%} of {group.support[worst]:,}" + ("; few images" if group.small else "")
+            recalls = {name: value for name, value in group.recall.items() if group.support[name]}
+            worst = min(recalls, key=lambda name: recalls[name])
+            note = f"{worst} {recalls[worst]:.0%} of {group.support[worst]:,}" + ("; few images" if group.small else "")
             lines.append(f"{group.name:<{width}}  {group.n:>7,}  {group.accuracy:>8.1%}  "
                          f"{f'{low:.1%} to {high:.1%}':>15}  "
                          f"{group.ece:>6.3f}  {group.ece_by_chance:>9.3f}  {note}")  # fmt: skip
@@ -267,7 +267,7 @@ def _row(text: str, number: int, path: Path, n: int) -> int:
 
 
 def _by_file(cells: Sequence[tuple[int, str]], path: Path, dataset: Dataset) -> list[list[int]]:
-    """Rows of the data set with the pixels of each picture; its exact copies get the same group."""
+    """Rows of the data set with the pixels of each file; exact copies get the same group."""
     rows: dict[bytes, list[int]] = {}
     for i in range(len(dataset)):
         rows.setdefault(dataset.images[i].tobytes(), []).append(i)

@@ -1,7 +1,7 @@
-"""history.csv: one row per epoch, the record that every curve and verdict is made from.
+"""history.csv: the training history, one row per epoch, from which curves and verdicts are computed.
 
-test_loss and test_accuracy are val_loss and val_accuracy of the same epoch, under the names of the study that mien
-carries on: its "test" is the part that is held out while training. The figures of a third part stand in metrics.json.
+test_loss and test_accuracy repeat val_loss and val_accuracy under the names of the original study, whose "test" is the
+part held out during training. Results on a third part are in metrics.json.
 """
 
 import csv
@@ -32,11 +32,10 @@ _COLUMNS_1 = (  # of mien 0.1
 
 
 def write(rows: Sequence[Mapping[str, float]], path: str | Path) -> None:
-    """Write a history to history.csv, in one step: a reader sees the old file or the new one, never half of
-    one.
+    """Write a history to history.csv, atomically.
 
-    rows: dicts with exactly the names in COLUMNS. A number that is not known is nan, and is written as such.
-    Raises MienError for a missing or unknown column.
+    rows: dicts with exactly the names in COLUMNS. Unknown numbers are written as nan. Raises MienError for a missing or
+    unknown column.
     """
     for number, row in enumerate(rows, start=1):
         if set(row) != set(COLUMNS):
@@ -49,11 +48,9 @@ def write(rows: Sequence[Mapping[str, float]], path: str | Path) -> None:
 
 
 def read(path: str | Path) -> list[dict[str, float]]:
-    """Read history.csv back: a dict per epoch with the names in COLUMNS; `epoch` is an int, the others
-    floats.
+    """Read history.csv: a dict per epoch with the names in COLUMNS; `epoch` is an int, the others floats.
 
-    Raises MienError, naming file and row, where the header, a number or the order of the epochs is not as
-    written.
+    Raises MienError, naming file and row, for an unexpected header, number or order of epochs.
     """
     path = Path(path)
     try:
@@ -90,5 +87,5 @@ def read(path: str | Path) -> list[dict[str, float]]:
 
 
 def _text(value: float, name: str) -> str:
-    # Nine digits carry a float32 exactly and keep the file readable.
+    # Nine digits represent a float32 exactly and keep the file readable.
     return str(int(value)) if name == "epoch" else format(value, ".9g")

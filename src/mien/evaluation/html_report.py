@@ -1,7 +1,7 @@
-"""A report as one HTML file: curves, confusion, reliability, figures per class and plain sentences; no network, no
-scripts.
+"""A report as one self-contained HTML file: learning curves, confusion, reliability, per-class scores and plain
+sentences; no network, no scripts.
 
-Several runs or models give a table, a figure of their accuracies, and their differences with intervals and tests.
+For several runs or models it adds a table, a chart of their accuracies, and their differences with intervals and tests.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from mien.evaluation.tta import DESCRIPTIONS
 from mien.files import atomic_write
 from mien.labels import color
 
-OPEN = 3  # subjects up to which all sections are unfolded
+OPEN = 3  # with up to this many subjects all sections are unfolded
 PARTS = {"train": "training", "validation": "validation", "test": "test", "all": "labeled"}
 
 
@@ -34,9 +34,9 @@ def write_report(
     overwrite: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Subject]:
-    """Write the report of runs, studies or model files (see `subjects.read_subjects`) and return what it is about.
+    """Write the report of runs, studies or model files (see `subjects.read_subjects`) and return its subjects.
 
-    Raises MienError as `check_output` and as read_subjects.
+    Raises MienError as `check_output` and read_subjects.
     """
     output = Path(output)
     check_output(output, overwrite)
@@ -49,7 +49,7 @@ def write_report(
 
 
 def check_output(output: Path, overwrite: bool) -> None:
-    """Raises MienError where the output is not named as a page, or exists and `overwrite` is not given."""
+    """Raise MienError if the output is not an .html file, or exists and `overwrite` is not set."""
     if output.exists() and not overwrite:
         raise MienError(f"{output} exists; replace it with {{parameter=True}}", parameter="overwrite")
     if output.suffix.lower() not in (".html", ".htm"):
@@ -59,7 +59,7 @@ def check_output(output: Path, overwrite: bool) -> None:
 
 
 def render(subjects: Sequence[Subject], title: str = "") -> str:
-    """The whole page as text. title: in place of one made from the subjects."""
+    """The whole page as HTML. title: default: made from the subjects."""
     title = title or (subjects[0].name if len(subjects) == 1 else f"{len(subjects)} runs and models")
     drawn = any(subject.evaluation["data"].get("drawn") for subject in subjects)
     note = '<p class="note">Measured on faces that mien draws: a demo, not a result.</p>' if drawn else ""
@@ -86,7 +86,7 @@ def render(subjects: Sequence[Subject], title: str = "") -> str:
 
 
 def sentences(subject: Subject) -> list[str]:
-    """What the figures say, in plain sentences."""
+    """Plain sentences about the results."""
     figures, part = subject.figures, PARTS.get(subject.part, subject.part)
     low, high = figures["accuracy_interval"]
     scores = [score for score in figures["per_class"] if score["support"]]
@@ -102,7 +102,7 @@ def sentences(subject: Subject) -> list[str]:
     )
     calibrated = figures.get("calibrated_ece")
     after = "" if calibrated is None else f", {100 * calibrated:.1f} after its temperature is fitted on other images"
-    chance = figures.get("ece_by_chance")  # not in records of version 0.1
+    chance = figures.get("ece_by_chance")  # missing in records of version 0.1
     alone = "" if chance is None else f" ({100 * chance:.1f} of them by chance alone, with so many images)"
     said.append(f"Confidence and accuracy differ by {100 * figures['ece']:.1f} points on average{alone}{after}.")
     for view, others in subject.evaluation["evaluations"][subject.part].items():
@@ -181,7 +181,7 @@ def _calibration(subject: Subject) -> str:
     order = np.argsort(-confidence, kind="stable")
     answered = np.arange(1, len(order) + 1)
     points = list(zip((answered / len(order)).tolist(), (np.cumsum(correct[order]) / answered).tolist(), strict=True))
-    start = min(len(points) - 1, max(20, len(points) // 50))  # the first few images say nothing
+    start = min(len(points) - 1, max(20, len(points) // 50))  # skip the first few images, which are too noisy
     line = svg.Line("accuracy", points[start:], "var(--validation)")
     return charts + svg.line_chart(
         "Accuracy where it may abstain", [line], "share of images answered, the surest first", x_format="percent"
@@ -261,7 +261,7 @@ def _overview(subjects: Sequence[Subject]) -> str:
 
 
 def _differences(subjects: Sequence[Subject]) -> str:
-    """Each subject against the first that was measured on the same images, p values adjusted for being several."""
+    """Each subject against the first one evaluated on the same images, with Holm-adjusted p values."""
     bases: list[Subject] = []
     charts, words = "", []
     compared: dict[int, list[tuple[Subject, Difference]]] = {}

@@ -1,9 +1,9 @@
 """Label errors by confident learning (Northcutt, Jiang and Chuang, "Confident Learning", JAIR 70, 2021).
 
-An image is confidently of class j where its probability of j is at least the mean probability of j among the images
-labeled j. Counting those by given label estimates how many labels of each class are wrong, and in which way; as many
-images are flagged, those with the largest margin of j over the given label ("prune by noise rate"). The probabilities
-must come from models that did not see the labels, as those of cross-validation.
+An image confidently belongs to class j if its probability of j is at least the mean probability of j among the images
+labeled j. Counting these by given label estimates the number of wrong labels per pair of classes; as many images are
+flagged, those with the largest margin of j over the given label ("prune by noise rate"). The probabilities must be
+out-of-fold, from models that did not see the labels.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from mien.errors import MienError, require
 
 @dataclass(frozen=True)
 class LabelErrors:
-    """Rows whose label is likely wrong, the least believable first, (M,) int64, and the class suggested for each, (M,).
+    """Rows whose label is likely wrong, least probable label first, (M,) int64, and the class suggested for each, (M,).
 
     joint: (C, C) estimated number of images by given label (row) and true class (column).
     """
@@ -29,10 +29,10 @@ class LabelErrors:
 
 
 def find_label_errors(labels: NDArray[np.int64], probabilities: NDArray[np.floating]) -> LabelErrors:
-    """Rows whose given label is likely wrong.
+    """Find rows whose given label is likely wrong.
 
-    labels: (N,) in 0..C - 1. probabilities: (N, C), rows of which sum to 1, out of fold. Raises MienError where the
-    shapes do not fit, or a label or a probability is out of range.
+    labels: (N,) in 0..C - 1. probabilities: (N, C), out-of-fold, rows sum to 1. Raises MienError if shapes do not
+    match, or a label or probability is out of range.
     """
     chances = np.asarray(probabilities, dtype=np.float64)
     fits = chances.ndim == 2 and len(chances) == len(labels)
@@ -61,23 +61,24 @@ def find_label_errors(labels: NDArray[np.int64], probabilities: NDArray[np.float
 
 
 def confident_joint(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Estimated number of images by given label and true class, (C, C); rows sum to the number of images so labeled."""
+    """Estimated number of images by given label and true class, (C, C); rows sum to the number of images with that
+    label."""
     n_classes = probabilities.shape[1]
     counts = np.bincount(labels, minlength=n_classes)
-    # A class that nobody is labeled with has no threshold to pass.
+    # Classes without labeled images have no threshold.
     thresholds = np.array([probabilities[labels == j, j].mean() if counts[j] else np.inf for j in range(n_classes)])
     confident = probabilities >= thresholds - 1e-6
     believed = np.where(confident, probabilities, -1.0).argmax(axis=1)
-    sure = confident.any(axis=1)
+    is_confident = confident.any(axis=1)
     joint = np.zeros((n_classes, n_classes))
-    np.add.at(joint, (labels[sure], believed[sure]), 1)
+    np.add.at(joint, (labels[is_confident], believed[is_confident]), 1)
     np.fill_diagonal(joint, np.maximum(joint.diagonal(), 1))
     calibrated: NDArray[np.float64] = joint / joint.sum(axis=1, keepdims=True) * counts[:, None]
     return calibrated
 
 
 def read_probabilities(path: Path) -> NDArray[np.floating[Any]]:
-    """The array `probabilities` of an .npz file, or its only array. Raises MienError where there is none."""
+    """The array `probabilities` of an .npz file, or its only array. Raises MienError if there is none."""
     try:
         with np.load(path, allow_pickle=False) as file:
             names = list(getattr(file, "files", []))
@@ -89,7 +90,7 @@ def read_probabilities(path: Path) -> NDArray[np.floating[Any]]:
     except OSError as error:
         reason = error.strerror or "it is no .npz file"
         raise MienError(f"cannot read {path}: {reason}", parameter="probabilities") from error
-    except Exception as error:  # a damaged archive raises what zipfile, zlib or numpy like
+    except Exception as error:  # a damaged archive raises any exception of zipfile, zlib or numpy
         raise MienError(f"{path} is no .npz file of numbers", parameter="probabilities") from error
     if array.dtype.kind != "f":
         raise MienError(f"{path} holds {array.dtype}, not floating-point numbers", parameter="probabilities")

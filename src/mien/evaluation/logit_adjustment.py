@@ -1,8 +1,8 @@
-"""Classes that a classifier overlooks, lifted: constants added to their log-probabilities, bought with a little
-accuracy.
+"""Logit adjustment: raise the recall of selected classes by constants added to their log-probabilities, at a small cost
+in accuracy.
 
-The rarer a class and the softer its look, the seldomer it wins. A constant a class moves the decision without another
-training (after Menon et al. 2021, who derive it from the shares of the classes).
+Rare and subtle classes are predicted too seldom. A constant per class shifts the decision without retraining (after
+Menon et al. 2021, who derive it from the class shares).
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,15 @@ import numpy as np
 from mien.errors import MienError
 from mien.evaluation.calibration import HALVES
 
-COST = 0.0025  # accuracy that the lift may cost on the rows it is fitted on; on others it costs about twice that
-STEP, MOST = 0.05, 2.0  # of a constant
+COST = 0.0025  # accuracy that may be lost on the rows it is fitted on; on others the loss is about twice that
+STEP, MOST = 0.05, 2.0  # step size and maximum of a constant
 
 
 def fit(p: np.ndarray, labels: np.ndarray, classes: Sequence[int], cost: float = COST) -> np.ndarray:
-    """Constants (C,) float64, above zero for `classes` alone.
+    """Fit constants (C,) float64, nonzero only for `classes`.
 
-    p: probabilities (N, C). labels: (N,) int. Whichever of the classes has gained least recall goes up by a step, as
-    long as accuracy stays within `cost` of where it was. Raises MienError where a class to lift is not among the
-    labels.
+    p: probabilities (N, C). labels: (N,) int. Greedy: the class with the smallest gain in recall is raised by a step,
+    as long as accuracy loses at most `cost`. Raises MienError if a class does not occur in the labels.
     """
     counts = np.bincount(labels, minlength=p.shape[1])
     for c in classes:
@@ -41,26 +40,26 @@ def fit(p: np.ndarray, labels: np.ndarray, classes: Sequence[int], cost: float =
 
     while True:
         for c in sorted(classes, key=gained):
-            tried = constants.copy()
-            tried[c] += STEP
-            if tried[c] <= MOST and ((score + tried).argmax(axis=1) == labels).mean() >= least:
-                constants = tried
+            candidate = constants.copy()
+            candidate[c] += STEP
+            if candidate[c] <= MOST and ((score + candidate).argmax(axis=1) == labels).mean() >= least:
+                constants = candidate
                 break
         else:
             return constants
 
 
 def cross_fitted(p: np.ndarray, labels: np.ndarray, classes: Sequence[int], cost: float = COST) -> np.ndarray:
-    """Lifted probabilities (N, C) of rows that played no part in their own constants: even rows by those fitted on odd
-    ones, and the other way round. Raises MienError as `fit`."""
+    """Adjusted probabilities (N, C) by two-fold cross-fitting: even rows use constants fitted on odd rows, and vice
+    versa. Raises MienError as `fit`."""
     lifted = np.empty(p.shape)
-    for one, other in HALVES:
-        lifted[one] = apply(p[one], fit(p[other], labels[other], classes, cost))
+    for judged, fitted in HALVES:
+        lifted[judged] = apply(p[judged], fit(p[fitted], labels[fitted], classes, cost))
     return lifted
 
 
 def apply(p: np.ndarray, constants: np.ndarray) -> np.ndarray:
-    """Probabilities (N, C) with the constants (C,) added to their logarithms; each row sums to 1."""
+    """Probabilities (N, C) with constants (C,) added to their logarithms; each row sums to 1."""
     lifted = p * np.exp(constants)
     result: np.ndarray = lifted / lifted.sum(axis=1, keepdims=True)
     return result

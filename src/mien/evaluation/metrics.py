@@ -1,4 +1,5 @@
-"""How good is it: accuracy with its interval, per-class scores, likelihood, calibration, confusion."""
+"""Classification metrics: accuracy with its interval, per-class scores, log-likelihood, calibration, confusion
+matrix."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +13,12 @@ from mien.labels import EMOTIONS
 
 __all__ = ["ClassScore", "Evaluation", "ece", "evaluate", "table", "wilson"]
 
-BINS = 15  # of the expected calibration error, as in Guo et al. 2017
+BINS = 15  # bins of the expected calibration error, as in Guo et al. 2017
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class: precision, recall and F1 in 0..1 (0 where undefined), and how many images are of it."""
+    """Scores of one class: precision, recall and F1 in 0..1 (0 if undefined), and the number of its images."""
 
     name: str
     precision: float
@@ -28,11 +29,11 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything measured on one set of labeled faces.
+    """All metrics on one set of labeled faces.
 
-    accuracy, macro_f1, ece: 0..1. ece_by_chance: what a perfectly calibrated model would show with so few images.
+    accuracy, macro_f1, ece: 0..1. ece_by_chance: ECE of a perfectly calibrated model with as few images.
     accuracy_interval: Wilson's 95 % interval. nll: mean negative log-likelihood in nats. confusion: (C, C) int64, rows
-    are the true class, columns the predicted one.
+    are true classes, columns predicted ones.
     """
 
     n: int
@@ -47,11 +48,11 @@ class Evaluation:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Their names, in the order of the confusion matrix."""
+        """Class names, in the order of the confusion matrix."""
         return tuple(score.name for score in self.per_class)
 
     def to_dict(self) -> dict[str, object]:
-        """Plain numbers, lists and strings, as metrics.json keeps them."""
+        """Plain numbers, lists and strings, as stored in metrics.json."""
         return {
             "n": self.n,
             "accuracy": self.accuracy,
@@ -75,12 +76,11 @@ class Evaluation:
 
 
 def evaluate(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str] = EMOTIONS) -> Evaluation:
-    """Measure predictions against the truth.
+    """Compute the metrics of predictions.
 
-    probabilities: (N, C) float, rows sum to 1. labels: (N,) int, 0..C-1, none unknown. classes: C names.
-    macro_f1 averages over the classes that occur in the labels or the predictions, as scikit-learn does.
-    Raises MienError for shapes that disagree, rows that are no probabilities, unknown labels, and no images
-    at all.
+    probabilities: (N, C) float, rows sum to 1. labels: (N,) int, 0..C-1, all known. classes: C names. macro_f1 averages
+    over the classes that occur in the labels or the predictions, as in scikit-learn. Raises MienError for mismatched
+    shapes, rows that are not probabilities, unknown labels, and an empty set.
     """
     probabilities = np.asarray(probabilities, dtype=np.float64)
     labels = np.asarray(labels)
@@ -111,12 +111,12 @@ def evaluate(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[st
 
 
 def ece(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> float:
-    """Expected calibration error over bins of equal width, 0..1; 0 is honest (Guo et al. 2017)."""
+    """Expected calibration error with bins of equal width, 0..1 (Guo et al. 2017)."""
     return reliability(probabilities, labels, bins).ece
 
 
 def table(evaluation: Evaluation) -> str:
-    """The evaluation as lines for a terminal: the headline, then a row per class and what it is taken for."""
+    """The evaluation as lines for a terminal: a summary, then one row per class with its most frequent confusion."""
     low, high = evaluation.accuracy_interval
     lines = [
         f"accuracy {evaluation.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%}) on {evaluation.n:,} images",
@@ -131,7 +131,8 @@ def table(evaluation: Evaluation) -> str:
 
 
 def class_row(evaluation: Evaluation, number: int, width: int) -> str:
-    """A class as a line of a table: images, precision, recall, F1, and what it is most taken for. width: of names."""
+    """One class as a table row: images, precision, recall, F1, and its most frequent confusion. width: of the name
+    column."""
     score, row = evaluation.per_class[number], evaluation.confusion[number].copy()
     row[number] = 0
     taken = int(row.argmax())

@@ -1,8 +1,8 @@
-"""Figures of a training and an evaluation, in the look of style.py; of a study: study_figures.py, of faces:
-face_figures.py.
+"""Figures of a training and its evaluation, styled by style.py. The study's figures are in study_figures.py, those with
+faces in face_figures.py.
 
-Every function writes a PNG at `path`, in one step, and returns that path. `drawn=True` stamps it as made from
-mien's drawn faces. Nothing here shows a face.
+Every function writes a PNG to `path`, atomically, and returns the path. `drawn=True` marks it as made from mien's drawn
+faces. No figure here shows a face.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,9 +40,9 @@ def learning_curves(
     verdict: Verdict | None = None,
     drawn: bool = False,
 ) -> Path:
-    """Accuracy and loss over the epochs, training against validation, the gap shaded, the verdict above.
+    """Accuracy and loss over the epochs, training against validation, with the gap shaded and the verdict above.
 
-    history: rows as history.read returns them, at least one. Raises MienError for an empty history.
+    history: rows from history.read, at least one. Raises MienError for an empty history.
     """
     if not history:
         raise MienError("no epoch to draw: the history is empty; train at least one")
@@ -95,7 +95,8 @@ def _pair(axis: "Axes", epoch: np.ndarray, train: np.ndarray, val: np.ndarray, n
 
 
 def confusion(matrix: np.ndarray, classes: Sequence[str], path: str | Path, title: str, drawn: bool = False) -> Path:
-    """Confusion matrix, (C, C) int with true rows: shares of each true class (rows sum to 100 %), and counts."""
+    """Confusion matrix, (C, C) int with true classes as rows: shares of each true class (rows sum to 100 %), and
+    counts."""
     from matplotlib.colors import LinearSegmentedColormap
 
     matrix = np.asarray(matrix)
@@ -134,7 +135,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str], path: str | Path, titl
 
 
 def recall_bars(evaluation: Evaluation, path: str | Path, title: str, drawn: bool = False) -> Path:
-    """Recall of each class with its 95 % interval, its precision, and the accuracy as a line through all."""
+    """Recall of each class with its 95 % interval, its precision, and the accuracy as a line."""
     n = len(evaluation.per_class)
     subtitle = (
         f"Bars: share of each class that is found (recall), with 95 % intervals. Diamonds: precision. "
@@ -170,7 +171,8 @@ def recall_bars(evaluation: Evaluation, path: str | Path, title: str, drawn: boo
 
 
 def reliability(curves: Mapping[str, Reliability], path: str | Path, title: str, drawn: bool = False) -> Path:
-    """Confidence against accuracy, one panel per entry, and below how often each confidence is given.
+    """Reliability diagrams: accuracy against confidence, one panel per entry, with a histogram of the confidences
+    below.
 
     curves: name -> calibration.reliability(...), such as {"T = 1": before, "T = 1.43": after}; at least one.
     """
@@ -215,7 +217,7 @@ def reliability(curves: Mapping[str, Reliability], path: str | Path, title: str,
 def accuracy_by_coverage(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]], path: str | Path, title: str, drawn: bool = False
 ) -> Path:
-    """Accuracy on the images that a model is surest of, against their share: what abstaining on the others wins.
+    """Accuracy against coverage: accuracy on the most confident images, against their share.
 
     curves: name -> conformal.accuracy_by_coverage(...); at least one.
     """
@@ -231,7 +233,7 @@ def accuracy_by_coverage(
     ) as figure:
         axis = figure.subplots()
         for number, (name, (coverage, accuracy)) in enumerate(curves.items()):
-            start = min(len(coverage) - 1, max(20, len(coverage) // 50))  # the first few images say nothing
+            start = min(len(coverage) - 1, max(20, len(coverage) // 50))  # the first few images are too noisy
             shade = (TRAIN, VALIDATION, ACCENT, SOFT)[number % 4]
             axis.plot(coverage[start:], accuracy[start:], color=shade, label=name)
         axis.set(xlim=(0, 1.01))

@@ -1,4 +1,4 @@
-"""recipe.json, the record of a run: read in format 2, and in that of mien 0.1, whose names one table translates."""
+"""recipe.json, the record of a run: reads format 2, and converts the format of mien 0.1."""
 
 import json
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from mien.errors import MienError
 
 FORMAT = 2
 
-# What stands in recipe.json beside the fields of the recipe.
+# Keys of recipe.json besides the recipe's fields.
 KEYS = (
     "format", "seed", "pretrained", "stored_views", "classes", "group", "data", "runtime", "machine", "mien",
     "tracker", "trackers", "removed",
 )  # fmt: skip
 
-# Names of mien 0.1 -> today's.
+# Names of mien 0.1 -> current names.
 RENAMED = {
     "copies": "duplicates",
     "teacher_share": "distillation_weight",
@@ -33,16 +33,16 @@ VALUES = {
     "checkpoint_metric": {"best": "val_accuracy"},
     "teacher_input": {"picture": "clean", "view": "augmented"},
 }
-# Fields whose experiments failed and are gone, with the value that did nothing. A run that used one can be read, not
-# resumed.
+# Fields of failed experiments that were removed, with the value that had no effect. A run that used one can be read,
+# but not resumed.
 REMOVED = {"sam": 0.0, "self_share": 0.0, "class_weighting": 0.0}
 
-# Fields that 0.1 had from some day on, with what it did before.
+# Fields added during 0.1, with the behavior before they existed.
 _ADDED = {
     "labels": "own", "teacher": "", "distillation_weight": 0.5, "teacher_input": "clean", "bn_images": 0, "mixup": 0.0,
     "input_normalization": "none", "pretrained": "", "train_fraction": 1.0,
 }  # fmt: skip
-# How 0.1 built its networks: (batch norm, head), and the dropouts that a network had no place for.
+# Networks of 0.1: (batch norm, head), and the dropout fields that a network does not use.
 _BUILT: dict[str, tuple[bool, str]] = {
     "normal": (False, "dense"), "baseline": (False, "dense"), "deep": (False, "dense"), "dropout": (False, "dense"),
     "dropout_heavy": (False, "dense"), "globalpool": (False, "global_max"),
@@ -56,7 +56,7 @@ _WITHOUT = {
 
 
 def read_record(folder: str | Path) -> dict[str, Any]:
-    """The record of a run folder, in format 2. Raises MienError where there is none or it cannot be understood."""
+    """The record of a run folder, in format 2. Raises MienError if there is none or it is invalid."""
     path = Path(folder) / "recipe.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -79,9 +79,10 @@ def read_record(folder: str | Path) -> dict[str, Any]:
 
 
 def upgrade(record: Mapping[str, Any], source: str = "the record") -> dict[str, Any]:
-    """A record of format 1 or 2 in format 2. source: what messages call it. Raises MienError for a later format.
+    """Convert a record of format 1 to format 2; format 2 is returned unchanged. source: its name in messages. Raises
+    MienError for a later format.
 
-    What a run of 0.1 used and mien has no more stands under "removed", by its old name.
+    Features of a 0.1 run that mien no longer has are listed under "removed", by their old names.
     """
     number = record.get("format", 1)
     if number == FORMAT:
@@ -109,5 +110,5 @@ def upgrade(record: Mapping[str, Any], source: str = "the record") -> dict[str, 
 
 
 def recipe_fields(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of the recipe in a record of format 2."""
+    """The recipe's fields in a record of format 2."""
     return {key: value for key, value in record.items() if key not in KEYS}

@@ -1,15 +1,16 @@
-"""The shape of an evaluation's record, checked where a file is read: a damaged one is one line, not a wrong report."""
+"""Validate the structure of an evaluation record when it is read, so that a damaged file gives an error, not a wrong
+report."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
-MAX_COUNT = 2**53  # of a count
+MAX_COUNT = 2**53  # largest count
 _NESTED = ("without_duplicates", "logit_adjusted")
 
 
 def fault(record: Mapping[str, Any]) -> str:
-    """What is wrong with a record in the shape of format 2 (results.read_record); "" where nothing is."""
+    """What is invalid in a record of format 2 (results.read_record); "" if nothing is."""
     evaluations = record.get("evaluations")
     if not isinstance(evaluations, Mapping) or not evaluations:
         return "it evaluates no part"

@@ -1,4 +1,5 @@
-"""The study as a table: a row a network and training, the mean over its seeds, beside what the notebooks logged."""
+"""The study's results as a table: one row per network and training, averaged over seeds, beside the notebooks' logged
+values."""
 
 import csv
 import json
@@ -13,7 +14,7 @@ from mien.evaluation import history
 from mien.evaluation.metrics import wilson
 from mien.files import atomic_write
 
-# What the earlier notebook study logged: training, validation accuracy at the study/ recipes' protocol.
+# Logged by the earlier notebook study: training and validation accuracy with the protocol of the study/ recipes.
 LOGGED: dict[str, tuple[float | None, float | None]] = {
     "normal": (None, 0.524),
     "baseline": (0.626, 0.475),
@@ -24,7 +25,7 @@ LOGGED: dict[str, tuple[float | None, float | None]] = {
 }
 ORDER = ("normal", "baseline", "deep", "dropout", "dropout_heavy", "globalpool", "hybrid")
 SPLITS = {"official": "PublicTest", "study": "15 % of train.csv", "kfold": "one fold of five"}
-LARGE = 0.015  # a difference from the logged figure that wants an explanation
+LARGE = 0.015  # a difference from the logged value that needs an explanation
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,10 @@ class StudyRow:
     """One trained network.
 
     training: "study" for the study's own protocol, "modern", or the name of a variation. Accuracies are 0..1;
-    train_accuracy is measured while training (dropout and augmentation on), as the study did. n_validation:
-    images behind val_accuracy, for its interval; without_copies: the accuracy on those of them that are no exact copies
-    of training images, n_copies: how many are. split: what it was validated on, a key of SPLITS. seeds: those that
-    the accuracies are means over; spread: lowest and highest validation accuracy of them. version: of mien, by the
-    format of its records.
+    train_accuracy is measured during training (with dropout and augmentation), as in the study. n_validation: number of
+    images of val_accuracy, for its interval; without_copies: accuracy on those without an exact copy in the training
+    set, n_copies: number of images with one. split: the validation split, a key of SPLITS. seeds: the seeds averaged
+    over; spread: lowest and highest validation accuracy among them. version: of mien, from the format of its records.
     """
 
     network: str
@@ -58,7 +58,7 @@ class StudyRow:
 
     @property
     def gap(self) -> float | None:
-        """Training less validation accuracy, -1..1; None where the former is not known."""
+        """Training minus validation accuracy, -1..1; None if the former is unknown."""
         return None if self.train_accuracy is None else self.train_accuracy - self.val_accuracy
 
     @property
@@ -68,11 +68,11 @@ class StudyRow:
 
 
 def study_row(run: str | Path, training: str | None = None) -> StudyRow:
-    """The row of a finished run folder: its recipe's name gives the network and, unless told, the training.
+    """The row of a finished run folder: network and, by default, training come from the recipe's name.
 
-    Training accuracy is that of the epoch that the run kept; validation accuracy that of the finished model, single
-    view, as metrics.json has it (of a record without evaluations, the epoch's). Raises MienError where metrics.json,
-    recipe.json or history.csv is missing or not as a run writes it.
+    Training accuracy is that of the kept epoch; validation accuracy that of the finished model, single view, from
+    metrics.json (for a record without evaluations, the epoch's). Raises MienError if metrics.json, recipe.json or
+    history.csv is missing or invalid.
     """
     run = Path(run)
     try:
@@ -115,9 +115,9 @@ def study_row(run: str | Path, training: str | None = None) -> StudyRow:
 
 
 def final_validation(metrics: Mapping[str, Any], without_copies: bool = False) -> tuple[int | None, float | None]:
-    """Images and accuracy of a run's finished model on its validation part, single view, by its metrics.json, or on
-    those images of it that are no exact copies of training images; None where it has no such evaluation. Raises
-    ValueError for what is no number."""
+    """Number of images and accuracy of a run's finished model on the validation part, single view, from its
+    metrics.json, optionally only on images without an exact copy in the training set; None if it has no such
+    evaluation. Raises ValueError for values that are not numbers."""
     figures = metrics.get("evaluations", {}).get("validation", {}).get("single", {})
     if without_copies:
         figures = figures.get("without_duplicates") or {}
@@ -130,8 +130,9 @@ def final_validation(metrics: Mapping[str, Any], without_copies: bool = False) -
 
 
 def study_rows(runs: Iterable[tuple[str | Path, str | None]]) -> list[StudyRow]:
-    """Rows of several run folders, each with its training as in `study_row`, in the order of the study's story, its own
-    protocol first. Seeds of one training are one row, of means; those of mien 0.1 only where there are no others."""
+    """Rows of several run folders, each with its training as in `study_row`, in the order of the study, its own
+    protocol first. Seeds of one training are averaged into one row; seeds of mien 0.1 count only if there are no
+    others."""
     rank = {name: i for i, name in enumerate(ORDER)}
     groups: dict[tuple[str, str], list[StudyRow]] = {}
     for run, training in runs:
@@ -160,10 +161,10 @@ def _mean_over_seeds(rows: Sequence[StudyRow]) -> StudyRow:
 
 
 def study_markdown(rows: Sequence[StudyRow], missing: Sequence[str] = ()) -> str:
-    """The study as a Markdown table: a row per network and training, with the gap and the logged figures.
+    """The study as a Markdown table: one row per network and training, with the gap and the logged values.
 
-    missing: what is planned and not yet run, as words, for the line below. Differences from the logged validation
-    accuracy of over 1.5 points are in bold: they want an explanation.
+    missing: planned trainings that are not finished, for the line below. Differences of more than 1.5 points from the
+    logged validation accuracy are bold.
     """
     lines = [
         "| network | parameters | trained | epochs | seeds | train | validation (95 %) | on | copies excluded | gap "

@@ -46,18 +46,18 @@ from mien.files import atomic_write, write_json
 from mien.inference.model import softmax
 
 FORMAT = 2
-MIN_PROBABILITY = 1e-12  # the smallest probability that a logarithm is taken of
+MIN_PROBABILITY = 1e-12  # lower bound of probabilities before taking the logarithm
 COLUMNS = ("row", "label", "predicted", "confidence")  # of predictions-PART.csv
-_MOST_BYTES = 500_000_000  # of a file of predictions, unpacked
+_MOST_BYTES = 500_000_000  # size limit of a predictions file, decompressed
 
 
 @dataclass(frozen=True, repr=False)
 class PartResult:
-    """Probabilities of one part of a data set, and the figures that follow from them.
+    """Probabilities of one part of a data set, and the scores computed from them.
 
     rows: (N,) int64, rows of the data set. labels: (N,) int64, index into classes. duplicated: (N,) bool, whether an
-    exact copy of the image is among those trained on. probabilities: {tta: (N, C) float64}, uncalibrated. adjusted:
-    names of classes whose recall is raised in figures of their own. temperature: that in the file of the one model.
+    exact copy of the image is in the training part. probabilities: {tta: (N, C) float64}, uncalibrated. adjusted:
+    classes for the additional scores with raised recall. temperature: from the model file; None for several models.
     """
 
     classes: tuple[str, ...]
@@ -72,20 +72,19 @@ class PartResult:
         return f"PartResult({len(self.rows):,} images, views {', '.join(self.probabilities)})"
 
     def evaluation(self, tta: str) -> Evaluation:
-        """Figures of all images of the part."""
+        """Scores on all images of the part."""
         return metrics.evaluate(self.probabilities[tta], self.labels, self.classes)
 
     def without_duplicates(self, tta: str) -> Evaluation | None:
-        """Figures of the images without an exact copy among those trained on; None where no image or every one has
-        one."""
+        """Scores on the images without an exact copy in the training part; None if no image or every image has one."""
         keep = ~self.duplicated
         if keep.all() or not keep.any():
             return None
         return metrics.evaluate(self.probabilities[tta][keep], self.labels[keep], self.classes)
 
     def logit_adjusted(self, tta: str) -> Evaluation | None:
-        """Figures with the recall of the classes in `adjusted` raised, each half of the images by what the other half
-        chose (logit_adjustment.cross_fitted); None where no class is named."""
+        """Scores with the recall of the classes in `adjusted` raised, cross-fitted between two halves of the images
+        (logit_adjustment.cross_fitted); None if no class is named."""
         if not self.adjusted:
             return None
         chosen = [self.classes.index(name) for name in self.adjusted]
@@ -93,20 +92,19 @@ class PartResult:
         return metrics.evaluate(raised, self.labels, self.classes)
 
     def calibrated(self, tta: str) -> NDArray[np.float64]:
-        """Calibrated probabilities (N, C), those of each half of the images with a temperature fitted on the other
-        half."""
+        """Calibrated probabilities (N, C); each half of the images with a temperature fitted on the other half."""
         return calibration.cross_fitted(np.log(np.maximum(self.probabilities[tta], MIN_PROBABILITY)), self.labels)
 
     def ece_as_read(self, tta: str) -> float | None:
-        """The calibration error of what a reader gives, by the temperature in the model's file; None but for the single
-        view of one model."""
+        """ECE with the temperature in the model file, as `mien read` uses it; None except for the single view of one
+        model."""
         if self.temperature is None or tta != "single":
             return None
-        given = softmax(np.log(np.maximum(self.probabilities[tta], MIN_PROBABILITY)), self.temperature)
-        return metrics.ece(given, self.labels)
+        probabilities = softmax(np.log(np.maximum(self.probabilities[tta], MIN_PROBABILITY)), self.temperature)
+        return metrics.ece(probabilities, self.labels)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """{tta: figures} as the module's docstring has them."""
+        """{tta: figures}, as in the module's docstring."""
         result = {}
         for tta in self.probabilities:
             figures: dict[str, Any] = dict(self.evaluation(tta).to_dict())
@@ -124,7 +122,7 @@ class PartResult:
 
 @dataclass(frozen=True, repr=False)
 class EvaluationResult:
-    """What `evaluate` measured. to_dict gives the record of the module's docstring; parts have the arrays behind it."""
+    """Result of `evaluate`. to_dict gives the record described in the module's docstring; parts hold the arrays."""
 
     model: str
     classes: tuple[str, ...]
@@ -142,13 +140,13 @@ class EvaluationResult:
         return calibration.fit_temperature(np.log(np.maximum(probabilities, MIN_PROBABILITY)), part.labels)
 
     def read_at(self, temperature: float) -> "EvaluationResult":
-        """The same, for a model file whose temperature becomes this one."""
+        """The same result for a model file with this temperature."""
         parts = {name: replace(part, temperature=temperature) for name, part in self.parts.items()}
         return replace(self, parts=parts)
 
     def coverage(self, share: float = conformal.COVERAGE) -> Coverage | None:
-        """Conformal sets of the validation part, single view (or the first evaluated), calibrated by `temperature`, as
-        a reader of the model file gives them; None without that part or with fewer images than they need."""
+        """Conformal sets on the validation part, single view (or the first evaluated), calibrated by `temperature`, as
+        a reader of the model file computes them; None without that part or with too few images."""
         part = self.parts.get("validation")
         if part is None or len(part.rows) < 2 * conformal.fewest(share):
             return None
@@ -170,8 +168,8 @@ class EvaluationResult:
         }
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write evaluation-PART.json for every part into a run folder, and where its single view was evaluated
-        predictions-PART.csv (see `write_predictions`), which comparisons of runs read."""
+        """Write evaluation-PART.json for every part into a run folder, and predictions-PART.csv (see
+        `write_predictions`), which comparisons of runs read, for parts with a single view. Returns the paths."""
         paths = []
         record = self.to_dict()
         for name, part in self.parts.items():
@@ -183,7 +181,7 @@ class EvaluationResult:
         return paths
 
     def rows(self) -> list[dict[str, Any]]:
-        """One dict for every part and view: part, tta, n, accuracy, low, high (of its interval), macro_f1, nll, ece,
+        """One dict per part and view: part, tta, n, accuracy, low, high (of its interval), macro_f1, nll, ece,
         calibrated_ece; ready for pandas.DataFrame."""
         names = ("n", "accuracy", "macro_f1", "nll", "ece", "calibrated_ece")
         rows = []
@@ -221,9 +219,9 @@ class EvaluationResult:
 
 
 def write_predictions(part: PartResult, path: str | Path) -> None:
-    """One line an image: its row in the data set, the number of its class, the class that is predicted from the single
-    view, and the probability of that, uncalibrated: what paired tests between runs are made from. Raises KeyError where
-    that view was not evaluated."""
+    """Write a CSV with one line per image: row in the data set, label, predicted class (both as numbers) and
+    confidence, uncalibrated, of the single view, for paired tests between runs. Raises KeyError if that view was not
+    evaluated."""
     probabilities = part.probabilities["single"]
     predicted = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
@@ -235,11 +233,10 @@ def write_predictions(part: PartResult, path: str | Path) -> None:
 
 
 def upgrade(record: Mapping[str, Any]) -> dict[str, Any]:
-    """An evaluation record of format 1 in the shape of format 2; one of format 2 as it is.
+    """Convert an evaluation record of format 1 to format 2; format 2 is returned unchanged.
 
-    Takes metrics.json of mien 0.1 (`evaluations` without a format) and its evaluation-PART.json ({view: figures}),
-    whose
-    part is not in the file: it comes out as "all" of `evaluations`. Raises MienError for a newer format.
+    Format 1: metrics.json of mien 0.1 (`evaluations` without a format), or its evaluation-PART.json ({view: figures}),
+    which does not name its part: it becomes "all" of `evaluations`. Raises MienError for a newer format.
     """
     version = record.get("format", 1)
     if version == FORMAT:
@@ -279,9 +276,9 @@ def _upgraded_views(views: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
-    """A record in the shape of format 2 from metrics.json or evaluation-PART.json of any format.
+    """Read metrics.json or evaluation-PART.json of any format, as a record of format 2.
 
-    Raises MienError where the file cannot be read or holds no evaluation.
+    Raises MienError if the file cannot be read or holds no evaluation.
     """
     path = Path(path)
     try:
@@ -299,17 +296,17 @@ def read_record(path: str | Path) -> dict[str, Any]:
 
 
 def stored_predictions(folder: str | Path, part: str) -> Path | None:
-    """The file with the predictions for a part in a run's folder: predictions-PART.csv, or the same packed as .csv.xz,
-    as the study keeps it; None where there is neither."""
+    """Path of the predictions of a part in a run folder: predictions-PART.csv, or .csv.xz as the study stores it; None
+    if there is neither."""
     plain = Path(folder) / f"predictions-{part}.csv"
     return next((path for path in (plain, plain.with_suffix(".csv.xz")) if path.is_file()), None)
 
 
 def read_predictions(path: str | Path, most_bytes: int = _MOST_BYTES) -> dict[str, NDArray[Any]]:
-    """The columns of predictions-PART.csv (or .csv.xz) by name: row, label, predicted (int64) and, where the file has
-    it (some of the study's kept records do not), confidence (float64), each (N,).
+    """Read predictions-PART.csv (or .csv.xz): row, label, predicted (int64) and, if the file has it (some of the
+    study's records do not), confidence (float64), each (N,).
 
-    Raises MienError where the file is not one, or holds more than most_bytes when it is unpacked.
+    Raises MienError if the file is not one, or exceeds most_bytes when decompressed.
     """
     path = Path(path)
     try:

@@ -1,5 +1,5 @@
-"""How error falls with the number of training images: a power law, error = a * n^-b (Hestness et al. 2017), with an
-interval from bootstrap samples of the errors."""
+"""Power law of the validation error over the number of training images, error = a * n^-b (Hestness et al. 2017), with
+an interval from bootstrap samples of the errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from mien.errors import MienError
 
-MIN_SIZES = 3  # sizes that a law needs
+MIN_SIZES = 3  # fewest sizes for a fit
 
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """error(n) = factor * n ** -exponent; interval: 95 %, of the exponent. seeds: the fewest of a size. doubling: the
-    share of the error that twice the images take away."""
+    """error(n) = factor * n ** -exponent; interval: 95 %, of the exponent. seeds: the fewest of a size. doubling:
+    relative reduction of the error with twice the images."""
 
     factor: float
     exponent: float
@@ -24,16 +24,16 @@ class PowerLaw:
 
     @property
     def doubling(self) -> float:
-        """The share of the error, 0..1, that twice the images take away."""
+        """Relative reduction of the error, 0..1, with twice the images."""
         return 1 - float(2.0**-self.exponent)
 
     def error(self, n: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The error that the law gives for so many training images, 0..1."""
+        """The law's error for n training images, 0..1."""
         result: NDArray[np.float64] = self.factor * n**-self.exponent
         return result
 
     def sentence(self) -> str:
-        """The law and its interval in a sentence."""
+        """The law and its interval as a sentence."""
         low, high = self.interval
         one = "" if self.seeds > 1 else "; of a size with one seed, over images alone"
         return (
@@ -44,7 +44,7 @@ class PowerLaw:
 
 
 def fit_power_law(errors: Mapping[int, Sequence[float]], samples: Mapping[int, NDArray[np.float64]]) -> PowerLaw:
-    """Least squares on the logarithms of sizes and errors.
+    """Fit by least squares on the logarithms of sizes and errors.
 
     errors: number of training images -> validation error of each seed, 0..1. samples: for the same numbers, bootstrap
     samples of the mean error over seeds, (B,), drawn together. Raises MienError for fewer than three sizes, and for an

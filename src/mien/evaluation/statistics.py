@@ -1,6 +1,7 @@
-"""Statistics of comparisons: intervals, paired tests and bootstraps over images and seeds, several tests at once.
+"""Statistics for comparing classifiers: confidence intervals, paired tests, bootstrap over images and seeds, Holm's
+correction.
 
-Correctness is bool: (N,) for one training, (S, N) for S seeds of it, over the same N images in the same order.
+Correctness arrays are bool: (N,) for one training, (S, N) for S seeds of it, over the same N images in the same order.
 """
 
 from collections.abc import Sequence
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 
 from mien.errors import MienError
 
-SAMPLES = 10_000  # of a bootstrap or a permutation test
-CHUNK = 250  # bootstrap samples at once: memory stays flat
-NOTHING = 0.01  # an effect within one point counts as none
+SAMPLES = 10_000  # resamples of a bootstrap or permutation test
+CHUNK = 250  # bootstrap samples per block: bounds memory
+NOTHING = 0.01  # equivalence margin: an effect within one point counts as none
 Claim = Literal["increases", "decreases", "does nothing", "does not increase", "does not decrease"]
 Ruling = Literal["confirmed", "refuted", "undecided"]
 
@@ -24,7 +25,7 @@ Ruling = Literal["confirmed", "refuted", "undecided"]
 class Difference:
     """A difference between two trainings, second minus first, with its 95 % interval; all as shares, 0.01 is one point.
 
-    p: two-sided, of McNemar's exact test; None where several seeds are compared.
+    p: two-sided p value of McNemar's exact test; None if several seeds are compared.
     """
 
     estimate: float
@@ -34,7 +35,7 @@ class Difference:
 
     @property
     def significant(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the interval excludes 0."""
         return not self.low <= 0 <= self.high
 
     def to_dict(self) -> dict[str, float | None]:
@@ -43,7 +44,7 @@ class Difference:
 
 
 def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's score interval for a proportion, 95 % by default (Wilson 1927); (0, 1) where n is 0."""
+    """Wilson's score interval for a proportion, 95 % by default (Wilson 1927); (0, 1) if n is 0."""
     if n == 0:
         return 0.0, 1.0
     p = hits / n
@@ -54,10 +55,11 @@ def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
-    """Two-sided p of McNemar's exact test (McNemar 1947): are two classifiers right equally often on the same images?
+    """Two-sided p value of McNemar's exact test (McNemar 1947): do two classifiers have the same accuracy on the same
+    images?
 
-    first, second: (N,) bool, whether each image is classified rightly. 1.0 where they never differ. Raises MienError
-    for other shapes.
+    first, second: (N,) bool, whether each image is classified correctly. Returns 1.0 if they never differ. Raises
+    MienError for other shapes.
     """
     first, second = _pair(first, second)
     if first.ndim != 1:
@@ -73,13 +75,13 @@ def paired_bootstrap(
 ) -> Difference:
     """Accuracy of the second minus that of the first, with a percentile interval from resampling images and seeds.
 
-    first, second: (N,) or (S, N) bool, the numbers of seeds may differ. Every sample draws images with replacement, the
-    same for both, and seeds with replacement, of each apart (Efron & Tibshirani 1993; as in Bouthillier et al. 2021,
-    both sources of variance count). Raises MienError where the images are not as many.
+    first, second: (N,) or (S, N) bool; the numbers of seeds may differ. Every sample draws images with replacement, the
+    same for both, and seeds with replacement, independently for each (Efron & Tibshirani 1993; both sources of variance
+    are included as in Bouthillier et al. 2021). Raises MienError if the numbers of images differ.
     """
     a, b = _pair(first, second)
     if a.ndim == b.ndim == 1:
-        # Only how many images of each kind are drawn matters: that is multinomial.
+        # Only the numbers of discordant and concordant images matter: they are multinomial.
         n, counts = len(a), np.array([(a & ~b).sum(), (b & ~a).sum(), (a == b).sum()])
         drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=samples)
         return _interval((drawn[:, 1] - drawn[:, 0]) / n, float(b.mean() - a.mean()), level, mcnemar(a, b))
@@ -96,8 +98,7 @@ def paired_bootstrap(
 
 
 def newcombe(hits: int, n: int, other_hits: int, other_n: int) -> Difference:
-    """Second proportion minus the first, of independent images, with the 95 % interval of Newcombe (1998, method
-    10)."""
+    """Second proportion minus the first, for independent images, with Newcombe's 95 % interval (1998, method 10)."""
     first, second = hits / n, other_hits / other_n
     low, high = wilson(hits, n)
     other_low, other_high = wilson(other_hits, other_n)
@@ -111,9 +112,10 @@ def newcombe(hits: int, n: int, other_hits: int, other_n: int) -> Difference:
 def permutation_test(
     correct: NDArray[np.bool_], groups: NDArray[np.int64], samples: int = SAMPLES, seed: int = 0
 ) -> float:
-    """p of the largest difference in accuracy between groups, under random assignment of images to them.
+    """Permutation test of the largest difference in accuracy between groups: its p value under random assignment of
+    images.
 
-    correct: (N,) bool. groups: (N,) int, 0..G-1, each with one image or more.
+    correct: (N,) bool. groups: (N,) int, 0..G-1, each with at least one image.
     """
     rng = np.random.default_rng(seed)
     sizes = np.bincount(groups)
@@ -129,7 +131,8 @@ def permutation_test(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p values adjusted for being several, in the same order (Holm 1979): under 0.05 all claims hold with 95 %."""
+    """Holm's step-down adjusted p values (Holm 1979), in the same order; rejecting those below 0.05 keeps the
+    family-wise error rate at 5 %."""
     order = np.argsort(p_values)
     adjusted, largest = [0.0] * len(p_values), 0.0
     for rank, i in enumerate(order.tolist()):
@@ -139,11 +142,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def rule(difference: Difference, claim: Claim, nothing: float = NOTHING) -> Ruling:
-    """What an interval says of a claim, by a rule written down before.
+    """Decide a claim by a confidence interval, by a rule fixed in advance.
 
-    "increases", "decreases": confirmed where the interval lies on that side of 0, refuted where on the other. "does
-    nothing": confirmed where the interval lies within `nothing` of 0, refuted where it lies outside of that. "does not
-    increase", "does not decrease": the same, with the other side left free. Else undecided.
+    "increases", "decreases": confirmed if the interval lies on that side of 0, refuted if on the other. "does nothing":
+    confirmed if the interval lies within `nothing` of 0, refuted if it lies outside (equivalence test). "does not
+    increase", "does not decrease": the one-sided version. Otherwise undecided.
     """
     if claim in ("does not increase", "does not decrease"):
         low, high = (
@@ -173,7 +176,8 @@ def _interval(differences: NDArray[np.float64], estimate: float, level: float, p
 
 
 def _over_seeds(accuracies: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Accuracies (B, S) of each seed on each sample of images: their mean over seeds drawn with replacement, (B,)."""
+    """Mean accuracy (B,) over seeds drawn with replacement, from accuracies (B, S) of each seed on each sample of
+    images."""
     seeds = accuracies.shape[1]
     if seeds == 1:
         return accuracies[:, 0]

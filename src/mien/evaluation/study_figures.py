@@ -1,4 +1,4 @@
-"""Figures of a study: accuracy and gap of each network, learning curves of all seeds, and a forest plot of effects."""
+"""The study's figures: accuracy and gap of each network, learning curves of all seeds, and a forest plot of effects."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -25,10 +25,10 @@ OTHER_SHADES = ("#6a4c93", "#5b8c5a", "#8d99ae")
 def study_table(
     rows: Sequence[StudyRow], path: str | Path, title: str = "Seven small networks on FER2013", drawn: bool = False
 ) -> Path:
-    """Training and validation accuracy per network as dumbbells, one per training; the bar between them is the gap.
+    """Dumbbell plot of training and validation accuracy per network and training; the bar between them is the gap.
 
-    rows: as report.study_rows gives them; rows of one network are drawn together, in the order they come. Raises
-    MienError where there is none.
+    rows: from report.study_rows; rows of one network are grouped, in order of appearance. Raises MienError if there are
+    none.
     """
     if not rows:
         raise MienError("no row to draw: no network of the study has been trained; run mien study")
@@ -111,10 +111,10 @@ def _count(parameters: int) -> str:
 def study_curves(
     arms: Mapping[tuple[str, str], "Arm | None"], path: str | Path, title: str, drawn: bool = False
 ) -> Path:
-    """Accuracy over the epochs of every network, training and seed: a small panel each, one line a seed.
+    """Accuracy over the epochs, one small panel per network and training, one line per seed.
 
-    arms: (network, training) -> its training, None where it is not yet run; rows of panels are trainings, columns
-    networks. Raises MienError where there is none.
+    arms: (network, training) -> its arm, None if not yet run; rows of panels are trainings, columns networks. Raises
+    MienError if there are none.
     """
     if not any(arms.values()):
         raise MienError("no curve to draw: no network of the study has been trained; run mien study")
@@ -150,7 +150,7 @@ def study_curves(
 
 
 def scaling_curve(errors: Mapping[int, Sequence[float]], law: PowerLaw, path: str | Path, title: str) -> Path:
-    """Validation error over the number of training images, both as logarithms: a dot a seed, the law as a line.
+    """Validation error against the number of training images, log-log: one dot per seed, the law as a line.
 
     errors: number of training images -> error of each seed, 0..1.
     """
@@ -181,10 +181,11 @@ def forest(
     missing: int,
     drawn: bool = False,
 ) -> Path:
-    """Effects with 95 % intervals, left on validation accuracy, right on the gap; a heading over each group.
+    """Forest plot of effects with 95 % intervals, on validation accuracy (left) and on the gap (right), grouped by
+    heading.
 
-    effects: heading -> (label, effect on validation accuracy, effect on the gap, seeds), at least one in all. missing:
-    how many comparisons are not yet run, for the subtitle. Raises MienError where there is none.
+    effects: heading -> (label, effect on validation accuracy, effect on the gap, seeds), at least one in total.
+    missing: number of comparisons not yet run, for the subtitle. Raises MienError if there are none.
     """  # fmt: skip
     groups = {heading: rows for heading, rows in effects.items() if rows}
     if not groups:

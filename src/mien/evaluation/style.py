@@ -1,6 +1,6 @@
-"""One look for all figures: a canvas with a heading at the left, quiet axes, and a stamp on drawn faces.
+"""The common style of all figures: a canvas with a left-aligned heading, quiet axes, and a mark for drawn faces.
 
-matplotlib is imported when a figure is made, and only its Agg renderer: no window, no global state.
+matplotlib is imported when a figure is made, with the Agg renderer only: no window, no global state.
 """
 
 import io
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 INK, SOFT, GRID, PAPER = "#22223b", "#6b7080", "#e6e8ee", "#ffffff"
 TRAIN, VALIDATION, ACCENT = "#30638e", "#d1495b", "#edae49"
-DPI = 150  # at the 9 to 10 inches of a figure: sharp at twice the width of a README
+DPI = 150  # for figures of 9 to 10 inches: sharp at twice the width of a README
 
 _STYLE: Any = {
     "font.family": "sans-serif",
@@ -56,9 +56,9 @@ _STYLE: Any = {
 def canvas(
     path: str | Path, width: float, height: float, title: str, subtitle: str = "", drawn: bool = False
 ) -> Iterator["Figure"]:
-    """Yield a Figure of width x height inches (heading included), then write it to `path` as PNG in one step.
+    """Yield a Figure of width x height inches (heading included), then write it to `path` as PNG, atomically.
 
-    drawn: stamp it as made from drawn faces, so that its numbers are not taken for real ones.
+    drawn: mark it as made from drawn faces, so that its numbers are not mistaken for real results.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -86,19 +86,19 @@ def canvas(
         drawing = io.BytesIO()
         figure.savefig(drawing, format="png")
         with atomic_write(path) as temporary, Image.open(drawing) as picture:
-            # A palette: a third of the bytes, and no difference that an eye sees.
+            # A palette saves two thirds of the bytes without a visible difference.
             few = picture.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
             few.save(temporary, "PNG", optimize=True)
 
 
 def deep(shade: str, share: float = 0.3) -> str:
-    """A hex color mixed with ink, for letters on white: yellow text cannot be read."""
+    """A hex color darkened for text on white, where yellow would be illegible."""
     mixed = (round((1 - share) * int(shade[i : i + 2], 16) + share * int(INK[i : i + 2], 16)) for i in (1, 3, 5))
     return "#" + "".join(f"{level:02x}" for level in mixed)
 
 
 def percent(axis: "Axes", which: str = "y") -> None:
-    """Write an axis of shares 0..1 as percentages, with grid lines across it."""
+    """Format an axis of shares 0..1 as percentages, with grid lines."""
     from matplotlib.ticker import PercentFormatter
 
     (axis.yaxis if which == "y" else axis.xaxis).set_major_formatter(PercentFormatter(1, decimals=0))
@@ -106,7 +106,7 @@ def percent(axis: "Axes", which: str = "y") -> None:
 
 
 def separate(one: float, other: float, least: float) -> tuple[float, float]:
-    """Two values, moved apart about their middle where they are closer than `least`: places for two labels."""
+    """Two values, moved apart symmetrically if they are closer than `least`, to place two labels."""
     if abs(one - other) >= least:
         return one, other
     middle, half = (one + other) / 2, least / 2 if one >= other else -least / 2

@@ -1,4 +1,4 @@
-"""What a report is about: runs, studies and model files, with their curves, evaluations and predictions read in."""
+"""The subjects of a report: runs, studies and model files, with their curves, evaluations and predictions."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ from mien.evaluation.evaluate import evaluate
 from mien.evaluation.statistics import Difference, newcombe, paired_bootstrap
 from mien.inference.model_file import read_info, resolve
 
-DEEP = 3  # folders below a study's in which its runs are looked for
+DEEP = 3  # how many folder levels of a study are searched for runs
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,20 @@ class Subject:
 
     @property
     def part(self) -> str:
-        """The part that the report speaks of first: validation, where it was evaluated."""
+        """The main part of the report: validation, if it was evaluated."""
         parts = list(self.evaluation["evaluations"])
         return "validation" if "validation" in parts else parts[0]
 
     @property
     def figures(self) -> Mapping[str, Any]:
-        """Figures of that part, single view or the first that there is."""
+        """Metrics on that part, single view or the first one available."""
         views = self.evaluation["evaluations"][self.part]
         figures: Mapping[str, Any] = views.get("single") or next(iter(views.values()))
         return figures
 
     @property
     def ground(self) -> tuple[Any, ...]:
-        """What must be equal for two subjects to have been measured on the same images, as far as files tell."""
+        """What must be equal for two subjects to have been evaluated on the same images, as far as the files tell."""
         data = {**self.recipe.get("data", {}), **{k: v for k, v in self.evaluation["data"].items() if v}}
         return self.part, data.get("fingerprint"), self.figures["n"], self.recipe.get("split"), self.recipe.get("fold")
 
@@ -58,10 +58,10 @@ def read_subjects(
     dataset: Dataset | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Subject]:
-    """The runs and models of the sources: run folders, folders with runs below them, model files, shipped names.
+    """The runs and models of the sources: run folders, folders with runs in them, model files, shipped names.
 
-    dataset: with it everything that has a model file is evaluated now; without it runs are reported as their files have
-    them, and models cannot be. Raises MienError where a source is none of these, holds nothing finished, or lacks data.
+    dataset: evaluate everything that has a model file now; without it, runs are reported from their files, and models
+    are refused. Raises MienError if a source is none of these, holds nothing finished, or needs data.
     """
     subjects: list[Subject] = []
     for source, name in find_subjects(sources, dataset is not None):
@@ -73,9 +73,9 @@ def read_subjects(
 
 
 def find_subjects(sources: Sequence[str | Path], with_data: bool) -> list[tuple[str | Path, str | None]]:
-    """What the sources stand for, before anything is evaluated: (folder, name) of a run, (model, None) of a model.
+    """What the sources refer to, before any evaluation: (folder, name) for a run, (model, None) for a model.
 
-    Raises MienError where one is neither, or a model and there are no data to evaluate it on.
+    Raises MienError if a source is neither, or is a model and there are no data to evaluate it on.
     """
     found: list[tuple[str | Path, str | None]] = []
     for source in sources:
@@ -102,8 +102,8 @@ def find_subjects(sources: Sequence[str | Path], with_data: bool) -> list[tuple[
 
 
 def compare(first: Subject, other: Subject) -> Difference | str:
-    """Accuracy of the other minus that of the first: paired where the predictions of both are at hand, of independent
-    images else. Or why they cannot be compared."""
+    """Accuracy of the other minus that of the first: paired if the predictions of both are available, otherwise for
+    independent images. Or the reason why they cannot be compared."""
     a, b = first.predictions.get(first.part), other.predictions.get(other.part)
     if a is not None and b is not None and first.part == other.part:
         if not (np.array_equal(a["row"], b["row"]) and np.array_equal(a["label"], b["label"])):
@@ -116,7 +116,7 @@ def compare(first: Subject, other: Subject) -> Difference | str:
 
 
 def _model(source: str | Path, dataset: Dataset | None, on_progress: Callable[[int, int], None]) -> Subject:
-    assert dataset is not None  # find_subjects has seen to it
+    assert dataset is not None  # find_subjects has checked this
     result = evaluate(
         source, dataset, ("validation", "test") if _has_parts(dataset) else ("all",), on_progress=on_progress
     )

@@ -1,7 +1,7 @@
-"""submission.csv: predictions for test.csv, in its order, in the layout that is asked for.
+"""submission.csv: write and read predictions for test.csv, in its order, in several layouts.
 
-The hosts' own script scored one integer a line, no header, no id ("plain"). People also hand in `id,emotion`
-counted from 0 ("id0") or from 1 ("id1"), or whatever an example file shows ("like:FILE").
+The hosts' own script expects one integer per line, no header, no id ("plain"). Others use `id,emotion` counted from 0
+("id0") or from 1 ("id1"), or the layout of an example file ("like:FILE").
 """
 
 import csv
@@ -24,10 +24,10 @@ LABEL_NAMES = {"emotion", "label", "class", "prediction", "predicted", "expressi
 
 @dataclass(frozen=True)
 class Layout:
-    """How a submission is written.
+    """The layout of a submission.
 
-    header: column names, empty for none. ids: text of the id column, a row each; None for no such column.
-    label_column: 0 or 1, where there are ids. names: how each class is written; None is by its number.
+    header: column names, empty for none. ids: text of the id column, one per row; None for no id column. label_column:
+    0 or 1, if there are ids. names: how each class is written; None: as numbers.
     """
 
     header: tuple[str, ...] = ()
@@ -40,18 +40,18 @@ class Layout:
 
 @dataclass(frozen=True)
 class Match:
-    """Labels of the test rows, (N,) int64, -1 where unknown, and how many are known of each usage."""
+    """Labels of the test rows, (N,) int64, -1 if unknown, and the number of known labels per usage."""
 
     labels: np.ndarray
     known: dict[str, int]
 
 
 def write(predictions: np.ndarray, path: str | Path, format: str = "plain", classes: Sequence[str] = EMOTIONS) -> None:
-    """Write predictions in test.csv order, in one step.
+    """Write predictions in test.csv order, atomically.
 
-    predictions: (N,) int, 0..C-1. format: one of FORMATS; like:FILE copies header names, ids, order of the
-    columns, separator, line ends and label style (number or name) of an example file with as many rows.
-    Raises MienError for predictions that are no class numbers, an unknown format, an unfit example.
+    predictions: (N,) int, 0..C-1. format: one of FORMATS; like:FILE copies header names, ids, column order, separator,
+    line ends and label style (number or name) of an example file with the same number of rows. Raises MienError for
+    predictions that are not class numbers, an unknown format, an unsuitable example.
     """
     predictions = np.asarray(predictions)
     if predictions.ndim != 1 or not np.issubdtype(predictions.dtype, np.integer) or len(predictions) == 0:
@@ -77,26 +77,24 @@ def write(predictions: np.ndarray, path: str | Path, format: str = "plain", clas
 
 
 def check_format(format: str, rows: int, classes: Sequence[str] = EMOTIONS) -> None:
-    """Raise MienError unless `format` is one of FORMATS and, for like:FILE, the example has so many rows."""
+    """Raise MienError unless `format` is one of FORMATS and, for like:FILE, the example has `rows` rows."""
     _layout(format, rows, classes)
 
 
 def read(path: str | Path, classes: Sequence[str] = EMOTIONS) -> np.ndarray:
-    """Predictions of a submission in any of the layouts that `write` knows: (N,) int64, 0..C-1, in file
-    order.
+    """Predictions of a submission in any layout of `write`: (N,) int64, 0..C-1, in file order.
 
-    Raises MienError, naming file and row, where it is not one.
+    Raises MienError, naming file and row, if it is not a submission.
     """
     return _parse(Path(path), classes)[1]
 
 
 def match_test_rows(test: Dataset, labeled: Dataset) -> Match:
-    """Check that test.csv and the labeled files belong together, and label the test rows that are known.
+    """Check that test.csv and the labeled files belong together, and label the test rows whose labels are known.
 
-    test: rows of test.csv in its order. labeled: a Dataset with usages; its PublicTest and PrivateTest rows,
-    labeled or not, must all be in test, found by their pixels, each copy counted. Copies with different
-    labels are matched in their order. Raises MienError where a row is missing, or where test has rows that a
-    full set does not have.
+    test: rows of test.csv in order. labeled: a Dataset with usages; its PublicTest and PrivateTest rows, labeled or
+    not, must all occur in test, matched by their pixels, each copy counted. Copies with different labels are matched in
+    order. Raises MienError if a row is missing, or if test has rows that a full set does not have.
     """
     places: dict[bytes, list[int]] = defaultdict(list)
     for row in range(len(test) - 1, -1, -1):
@@ -201,7 +199,7 @@ def _label(cell: str, known: dict[str, int]) -> int:
 
 
 def _label_column(header: tuple[str, ...], rows: list[list[str]], known: dict[str, int]) -> int:
-    """Which of two columns holds the labels: by its name, else the one with fewer different values."""
+    """Which of two columns holds the labels: by its name, else the one with fewer distinct values."""
     for column, name in enumerate(header):
         if name.strip().lower() in LABEL_NAMES:
             return column
@@ -212,7 +210,7 @@ def _label_column(header: tuple[str, ...], rows: list[list[str]], known: dict[st
 
 
 def _names(cells: list[str], classes: Sequence[str]) -> tuple[str, ...]:
-    """Class names spelled as the example spells them: small letters, Capitalised, or CAPITALS."""
+    """Class names spelled as in the example: lower case, Capitalized, or UPPER CASE."""
     for style in (str, str.lower, str.title, str.upper):
         names = tuple(style(name) for name in classes)
         if set(cells) <= set(names):

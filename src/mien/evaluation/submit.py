@@ -1,4 +1,4 @@
-"""From trained models to submission.csv, with a note beside it that says how it was made. No torch."""
+"""Write submission.csv from trained models, with a JSON file beside it that records how it was made. No torch."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from mien.evaluation.classifier import Sources, open_classifier
 from mien.evaluation.tta import TTA, resolve_tta
 from mien.files import refuse_input, write_json
 
-EXAMPLE = "example_submission.csv"  # Kaggle's own, where it lies beside test.csv
+EXAMPLE = "example_submission.csv"  # Kaggle's example, if it is beside test.csv
 
 
 def submit(
@@ -28,14 +28,14 @@ def submit(
     input_normalization: str = "",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Write submission.csv, the emotion of every row of Kaggle's test.csv in its order; returns what OUTPUT.json keeps:
-    from what, how, and what came out.
+    """Write submission.csv, the emotion of every row of Kaggle's test.csv in its order; returns the record in
+    OUTPUT.json: sources, settings and results.
 
-    model: or several, whose probabilities are averaged. data: where test.csv is; labeled rows found there are matched
-    to the test rows by pixel content. format: "auto" (as an example_submission.csv beside test.csv, else plain),
-    "plain", "id0", "id1" or "like:FILE". tta: test-time augmentation, as mien.evaluate has it. overwrite: replace files
-    that exist. input_normalization: in place of the one that the model files name. on_progress gets the faces
-    classified so far and in all, each view counted. Raises MienError where the output exists, rows do not match, or
+    model: one, or several whose probabilities are averaged. data: folder of test.csv; labeled rows found there are
+    matched to the test rows by their pixels. format: "auto" (like an example_submission.csv beside test.csv, else
+    plain), "plain", "id0", "id1" or "like:FILE". tta: test-time augmentation, as in mien.evaluate. overwrite: replace
+    existing files. input_normalization: overrides the model files'. on_progress: called with the number of faces
+    classified so far and in total, counting each view. Raises MienError if the output exists, rows do not match, or
     classes differ.
     """
     for name, value in (("data", data), ("output", output)):
@@ -83,9 +83,9 @@ def submit(
         "test_rows_matched_to_labels": match.known,
         "predicted": {name: int(n) for name, n in zip(classes, counts, strict=True)},
     }
-    known = match.labels >= 0
-    if known.any():
-        evaluation = metrics.evaluate(probabilities[known], match.labels[known], classes)
+    is_labeled = match.labels >= 0
+    if is_labeled.any():
+        evaluation = metrics.evaluate(probabilities[is_labeled], match.labels[is_labeled], classes)
         record["on_the_labeled_rows"] = {
             "n": evaluation.n,
             "accuracy": evaluation.accuracy,
@@ -96,7 +96,7 @@ def submit(
 
 
 def find_example(data: str | Path) -> Path | None:
-    """Kaggle's example_submission.csv beside test.csv, if it is there."""
+    """Kaggle's example_submission.csv beside test.csv, if it exists."""
     data = Path(data)
     example = (data if data.is_dir() else data.parent) / EXAMPLE
     return example if example.is_file() else None

@@ -1,7 +1,7 @@
-"""Charts as SVG text for a page without scripts: lines, bars with intervals, reliability, a heat table. No matplotlib.
+"""SVG charts for a page without scripts: lines, intervals, reliability diagrams, confusion tables. No matplotlib.
 
-Colors are CSS variables of the page, so that a chart follows its light and dark look. Sizes are in units of the view
-box, which scales with the page.
+Colors are CSS variables of the page, so charts follow its light and dark themes. Sizes are in units of the view box,
+which scales with the page.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Line:
-    """A series of points (x, y); color: a CSS color; points that are not finite are left out."""
+    """A series of points (x, y); color: a CSS color; non-finite points are skipped."""
 
     name: str
     points: Points
@@ -33,7 +33,7 @@ def percent(value: float) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits of a number."""
+    """A number with three digits."""
     return f"{value:.3g}"
 
 
@@ -45,8 +45,8 @@ def line_chart(
     x_format: str = "number",
     mark: tuple[float, str] | None = None,
 ) -> str:
-    """Lines over a shared x, a legend below. y_format, x_format: "percent" or "number". mark: an x with a word at
-    it."""  # fmt: skip
+    """Lines over a shared x axis, with a legend below. y_format, x_format: "percent" or "number". mark: an x position
+    with a label."""  # fmt: skip
     shown = [(x, y) for line in lines for x, y in line.points if isfinite(x) and isfinite(y)]
     if not shown:
         return ""
@@ -77,7 +77,8 @@ def reliability_chart(
     title: str, confidence: NDArray[np.float64], accuracy: NDArray[np.float64], count: NDArray[np.int64],
     edges: NDArray[np.float64],
 ) -> str:  # fmt: skip
-    """Accuracy at each confidence as bars beside the diagonal of perfect calibration; pale where under 20 images."""
+    """Reliability diagram: accuracy per confidence bin as bars, with the diagonal; bins with under 20 images are
+    pale."""
     plot = _Plot((0, 1), (0, 1))
     parts = [plot.axes("confidence", percent, percent)]
     for i in np.flatnonzero(count):
@@ -95,7 +96,7 @@ def reliability_chart(
 
 
 def interval_chart(title: str, rows: Sequence[tuple[str, float, float, float, str]], zero: bool = False) -> str:
-    """Values with intervals, a row each: (name, value, low, high, words). zero: differences, with a line at 0."""
+    """Values with intervals, one row each: (name, value, low, high, words). zero: draw a line at 0, for differences."""
     low, high = min(row[2] for row in rows), max(row[3] for row in rows)
     low, high = (min(low, 0), max(high, 0)) if zero else (max(0, low), min(1, high))
     margin = 0.08 * max(high - low, 0.02)
@@ -124,7 +125,8 @@ def interval_chart(title: str, rows: Sequence[tuple[str, float, float, float, st
 
 
 def confusion_table(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
-    """The confusion matrix as an HTML table: shares of each true class, counts as titles, darker where more."""
+    """The confusion matrix as an HTML table: shares of each true class, counts as tooltips, darker for larger
+    shares."""
     head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in classes)
     rows = []
     for name, counts in zip(classes, matrix, strict=True):
@@ -145,7 +147,7 @@ def confusion_table(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> 
 
 
 class _Plot:
-    """The area of a chart: data coordinates to those of the view box."""
+    """The plot area: maps data coordinates to those of the view box."""
 
     def __init__(self, x: tuple[float, float], y: tuple[float, float]) -> None:
         self.low_x, self.high_x = x if x[1] > x[0] else (x[0] - 0.5, x[0] + 0.5)
@@ -191,7 +193,7 @@ def _padded(low: float, high: float) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float, about: int) -> list[float]:
-    """Round numbers within low..high, about so many."""
+    """About `about` round numbers within low..high."""
     raw = (high - low) / about
     unit = 10 ** floor(log10(raw))
     step = next(factor * unit for factor in (1, 2, 2.5, 5, 10) if factor * unit >= raw)

@@ -1,4 +1,4 @@
-"""Test-time augmentation: class probabilities averaged over several views of each face. NumPy alone, no torch."""
+"""Test-time augmentation (TTA): class probabilities averaged over several views of each face. NumPy only, no torch."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ Faces = NDArray[np.uint8]
 View = Callable[[Faces], Faces]
 LogitsFunction = Callable[[Faces], NDArray[np.float32]]
 
-CHUNK = 256  # faces augmented at once: memory stays flat however many there are, and progress is told each second
+CHUNK = 256  # faces per batch: bounds memory, and progress is reported often
 
 
 def _identity(faces: Faces) -> Faces:
@@ -26,7 +26,7 @@ def _mirror(faces: Faces) -> Faces:
 
 
 def _shift(dx: int, dy: int) -> View:
-    """Translation by whole pixels, the border repeated."""
+    """Translation by whole pixels; the border is repeated."""
 
     def view(faces: Faces) -> Faces:
         rows = np.clip(np.arange(faces.shape[1]) - dy, 0, faces.shape[1] - 1)
@@ -37,7 +37,7 @@ def _shift(dx: int, dy: int) -> View:
 
 
 def _rotate(degrees: float) -> View:
-    """Rotation about the center, bilinear, the border repeated.
+    """Rotation around the center, bilinear; the border is repeated.
 
     The same pixels as torch's affine_grid and grid_sample(mode="bilinear", padding_mode="border", align_corners=False).
     """
@@ -45,7 +45,7 @@ def _rotate(degrees: float) -> View:
     def view(faces: Faces) -> Faces:
         height, width = faces.shape[1:]
         cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-        # Centers of the pixels in -1..1, where the rotated grid is sampled, then back in pixels.
+        # Pixel centers in -1..1, rotated, then converted back to pixels.
         y, x = np.meshgrid(*((2 * np.arange(n) + 1) / n - 1 for n in (height, width)), indexing="ij")
         source_x = np.clip(((cos * x - sin * y + 1) * width - 1) / 2, 0, width - 1)
         source_y = np.clip(((sin * x + cos * y + 1) * height - 1) / 2, 0, height - 1)
@@ -62,7 +62,7 @@ def _rotate(degrees: float) -> View:
 
 
 def _with_mirrors(*views: View) -> tuple[View, ...]:
-    """The face, its mirror image, the given views, and the given views of the mirror image."""
+    """The face, its mirror image, the given views, and their mirror images."""
 
     def mirrored(view: View) -> View:
         return lambda faces: view(_mirror(faces))
@@ -70,7 +70,7 @@ def _with_mirrors(*views: View) -> tuple[View, ...]:
     return (_identity, _mirror, *views, *map(mirrored, views))
 
 
-# Each view takes faces (N, S, S) to as many of the same size; the identity is always the first.
+# Each view maps faces (N, S, S) to the same shape; the identity is always first.
 TTA: dict[str, tuple[View, ...]] = {
     "single": (_identity,),
     "flip": (_identity, _mirror),
@@ -83,13 +83,13 @@ DESCRIPTIONS = {
     "shift10": "ten views averaged (shifted by two pixels to the four corners, and mirrors)",
     "rotate6": "six views averaged (rotated by -4, 0 and 4 degrees, and mirrors)",
 }
-OLD_NAMES = {"ten": "shift10", "turned": "rotate6"}  # of version 0.1
+OLD_NAMES = {"ten": "shift10", "turned": "rotate6"}  # names of version 0.1
 
 
 def resolve_tta(name: str) -> str:
-    """A key of TTA. A name of version 0.1 gives today's, with a warning (MienWarning) that says which.
+    """A key of TTA. Names of version 0.1 are mapped to current ones, with a MienWarning.
 
-    Raises MienError for a name that is unknown.
+    Raises MienError for an unknown name.
     """
     if name in OLD_NAMES:
         warnings.warn(
@@ -108,11 +108,12 @@ def predict_with_tta(
     temperature: float = 1.0,
     on_progress: Callable[[int], None] = lambda faces: None,
 ) -> NDArray[np.float64]:
-    """Probabilities (N, C), the mean over the views of `tta`, of any function from faces to logits.
+    """Probabilities (N, C), averaged over the views of `tta`, of any function from faces to logits.
 
-    images: (N, S, S) uint8. tta: "single"; "flip", the image and its mirror; "shift10", those and four shifts by two
-    pixels with their mirrors; "rotate6", those and both rotated by four degrees to either side. on_progress gets the
-    number of faces classified since the last call, each view counted. Raises MienError for another name.
+    images: (N, S, S) uint8. tta: "single"; "flip", the image and its mirror image; "shift10", those and four shifts by
+    two pixels with their mirror images; "rotate6", those and both rotated by four degrees to either side. on_progress:
+    called with the number of faces classified since the last call, counting each view. Raises MienError for an unknown
+    name.
     """
     views = TTA[resolve_tta(tta)]
 
@@ -121,6 +122,6 @@ def predict_with_tta(
             yield softmax(logits_of(np.ascontiguousarray(view(chunk))), temperature)
             on_progress(len(chunk))
 
-    # An empty set makes one empty chunk, so that the result has its columns.
+    # An empty set gives one empty batch, so that the result has its columns.
     starts = range(0, max(len(images), 1), CHUNK)
     return np.concatenate([np.mean(list(averaged(images[start : start + CHUNK])), axis=0) for start in starts])

@@ -1,4 +1,4 @@
-"""Annotation: boxes, labels, and a card with a bar for every emotion, drawn onto a picture by Pillow."""
+"""Draw faces onto a picture with Pillow: boxes, labels, and a card with a bar for every emotion."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -14,10 +14,10 @@ from mien.inference.tracker import TrackedFace
 from mien.labels import color
 
 Box: TypeAlias = tuple[int, int, int, int]  # left, top, right, bottom
-MIN_SIDE = 640  # longer side of an annotated picture: smaller ones are enlarged, for the labels to be legible
-CHIP_FROM, CARD_FROM = 28, 72  # height in pixels of the face from which it gets them
+MIN_SIDE = 640  # longer side of an annotated picture: smaller ones are enlarged to keep labels legible
+CHIP_FROM, CARD_FROM = 28, 72  # face height in pixels from which a label or a card is drawn
 COLUMN_CARDS = 4
-FINE = 3  # chips and cards are drawn this much larger and then reduced, for smooth edges
+FINE = 3  # supersampling factor of labels and cards, for smooth edges
 
 INK, PALE = (255, 255, 255), (198, 204, 214)
 CARD, TRACK, COLUMN = (17, 20, 28, 215), (62, 67, 79, 255), (30, 33, 42)
@@ -32,14 +32,14 @@ def annotate(
 ) -> Image.Image:
     """A copy of a picture with its faces marked: `annotate(image, mien.read(image))`.
 
-    image: as `mien.read` takes it. faces: of that picture, or of a film's frame (mien.read_video), whose labels begin
-    with their ids.
+    image: as for `mien.read`. faces: of that picture, or of a video frame (mien.read_video), whose labels start with
+    their ids.
 
     Large faces get a box, a label and a card of bars, small ones a box and a label, tiny ones a box. A card never
-    covers a face: where there is no room for it, the picture gets a column at its right for up to COLUMN_CARDS of
-    them; with more, or with column=False (film, where the size must stay), the card is left out. explanations: of
-    the first faces, shown in their cards. names: one for each face, put before its label; where there are none, the ids
-    of a film's faces, or where there are several, their numbers. Small pictures are enlarged.
+    covers a face: if there is no room, a column is added at the right of the picture for up to COLUMN_CARDS of them; if
+    there are more, or with column=False (video, where the size must stay), the card is left out. explanations: of the
+    first faces, shown in their cards. names: one per face, before its label; default: the ids of tracked faces, or
+    numbers if there are several faces. Small pictures are enlarged.
     """
     if isinstance(faces, Face) or not hasattr(faces, "__iter__"):
         raise MienError(f"give a list of faces, such as mien.read(picture), not a {type(faces).__name__}")
@@ -87,7 +87,7 @@ def annotate(
 
 @lru_cache(maxsize=64)
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The font that comes with Pillow, at a size in pixels."""
+    """Pillow's own font, at a size in pixels."""
     return ImageFont.load_default(size)
 
 
@@ -97,7 +97,7 @@ def rgb(hexadecimal: str) -> tuple[int, int, int]:
 
 
 def ink_on(paint: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Black or white, whichever is read more easily on this color."""
+    """Black or white, whichever is more legible on this color."""
     light = 0.299 * paint[0] + 0.587 * paint[1] + 0.114 * paint[2]
     return (20, 22, 28) if light > 150 else INK
 
@@ -112,7 +112,7 @@ def _scaled(box: tuple[int, int, int, int], scale: float) -> Box:
 
 
 def _font_size(canvas: Image.Image, box: Box) -> int:
-    """In proportion to the face, but never tiny, and never a headline."""
+    """Proportional to the face, within limits."""
     return round(min(max(0.11 * (box[3] - box[1]), 12), max(12, 0.021 * max(canvas.size))))
 
 
@@ -146,7 +146,7 @@ def _chip(text: str, paint: tuple[int, int, int], size: int) -> Image.Image:
 
 
 def _chip_spot(size: tuple[int, int], box: Box, canvas: tuple[int, int]) -> Box:
-    """Above the box; under it where the picture ends above; inside it where it ends there too."""
+    """Above the box; below it if there is no room above; inside it if there is no room below either."""
     gap = max(3, size[1] // 5)
     x = min(max(box[0] - gap // 2, 0), max(0, canvas[0] - size[0]))
     y = box[1] - gap - size[1]
@@ -156,7 +156,7 @@ def _chip_spot(size: tuple[int, int], box: Box, canvas: tuple[int, int]) -> Box:
 
 
 def _card(face: Face, size: int, explanation: Explanation | None) -> Image.Image:
-    """Name, bar and percentage of every class, on a dark translucent card; the heat map above them."""
+    """Name, bar and percentage of every class on a dark translucent card, with the saliency map above them."""
     unit = size * FINE
     small = font(round(unit * 0.82))
     names = list(face.probabilities)
@@ -196,7 +196,7 @@ def _card(face: Face, size: int, explanation: Explanation | None) -> Image.Image
 
 
 def _card_spot(size: tuple[int, int], box: Box, taken: Iterable[Box], canvas: tuple[int, int]) -> Box | None:
-    """Where a card fits beside its face without covering any other; None where it does not."""
+    """Where a card fits beside its face without covering another; None if nowhere."""
     gap = max(6, (box[3] - box[1]) // 14)
     width, height = size
     middle_x = min(max((box[0] + box[2] - width) // 2, gap), max(gap, canvas[0] - width - gap))
@@ -223,7 +223,7 @@ def _card_spot(size: tuple[int, int], box: Box, taken: Iterable[Box], canvas: tu
 
 
 def _with_column(canvas: Image.Image, cards: Sequence[tuple[Image.Image, Image.Image]]) -> Image.Image:
-    """The picture with a dark column at its right, for cards and their labels; taller where they need it."""
+    """The picture with a dark column at its right for cards and their labels; taller if they need it."""
     gap = max(8, canvas.width // 60)
     inner = max(max(card.width, chip.width) for card, chip in cards)
     height = max(canvas.height, gap + sum(card.height + chip.height + gap + gap // 3 for card, chip in cards))

@@ -1,7 +1,7 @@
-"""Check sums of model files: SHA-256 in a file's own metadata, so that one flipped bit is noticed when it is opened.
+"""Checksums of model files: SHA-256 in the file's own metadata, checked when it is opened.
 
-An ONNX file is a protobuf message, whose fields may be appended: the last entry of the metadata is `mien_sha256`, the
-digest of all bytes before it. Files without it (of mien 0.1, or written by other programs) are taken as they are.
+An ONNX file is a protobuf message, to which fields can be appended: the last metadata entry is `mien_sha256`, the
+digest of all bytes before it. Files without one (from mien 0.1, or written by other programs) are not checked.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ _MARK = b"\x72" + bytes([len(_ENTRY) + _DIGITS]) + _ENTRY  # field 14 of ModelPr
 
 
 def with_checksum(content: bytes) -> bytes:
-    """The bytes of an ONNX file with its check sum as their end, in place of one that stands there."""
+    """The bytes of an ONNX file with its checksum appended, replacing an existing one."""
     content = _split(content)[0]
     return content + _MARK + hashlib.sha256(content).hexdigest().encode()
 
 
 def verify_checksum(content: bytes, path: Path) -> None:
-    """Raise MienError, naming the path, where an ONNX file's check sum is there and wrong."""
+    """Raise MienError, naming the path, if an ONNX file has a wrong checksum."""
     before, digits = _split(content)
     if digits and hashlib.sha256(before).hexdigest().encode() != digits:
         raise MienError(
@@ -31,7 +31,7 @@ def verify_checksum(content: bytes, path: Path) -> None:
 
 
 def _split(content: bytes) -> tuple[bytes, bytes]:
-    """What the check sum is of, and its digits; b"" where the file has none."""
+    """The bytes that the checksum covers, and its hex digits; b"" if the file has none."""
     end = len(content) - _DIGITS - len(_MARK)
     if end < 0 or content[end : end + len(_MARK)] != _MARK:
         return content, b""

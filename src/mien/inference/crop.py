@@ -1,4 +1,4 @@
-"""From a detected box to the gray square that the classifier was trained on: FER2013's framing."""
+"""Crop detected faces to the gray square that the classifier was trained on, with FER2013's framing."""
 
 import math
 
@@ -6,19 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-# Measured by benchmarks/crop_margin.py. In FER2013 the frame is 1.03 times the longer side of YuNet's box in the
-# middle, half of all frames between 1.00 and 1.09; but a crop that is too tight costs more than one that is a little
-# too wide: from 1.1 to 1.2 accuracy is that of FER2013's own frames.
+# Measured by benchmarks/crop_margin.py. In FER2013 the median frame is 1.03 times the longer side of YuNet's box, half
+# of all frames between 1.00 and 1.09; but a crop that is too tight costs more than one that is slightly too wide: from
+# 1.1 to 1.2 accuracy equals that of FER2013's own frames.
 MARGIN = 1.15  # side of the frame over the longer side of the box
-# Turning faces until their eyes are level gains nothing, however far they are tilted: the network learned from tilted
-# ones, and a second look at every face costs a third of a photo's time. Frames lie on eighths of a pixel, so that the
-# last digits of a box, in which processors and browsers differ, do not move them: one level in one pixel is enough to
-# move a probability of an 8-bit model by 0.01.
+# Aligning the eyes horizontally gains nothing, however tilted the face: the network was trained on tilted faces, and a
+# second detection per face costs a third of a photo's time. Frames are rounded to eighths of a pixel, because rounding
+# errors in a box differ between processors and browsers, and one gray level in one pixel can change a probability of an
+# 8-bit model by 0.01.
 GRID = 8
 
 
 def frame(box: NDArray[np.float64], margin: float = MARGIN) -> tuple[float, float, float]:
-    """The square (left, top, side) around a box (x, y, width, height), in pixels; it may leave the picture.
+    """The square (left, top, side) around a box (x, y, width, height), in pixels; it may extend beyond the picture.
 
     All three are multiples of an eighth of a pixel.
     """
@@ -35,12 +35,11 @@ def crop_face(
     margin: float = MARGIN,
     turn: int = 0,
 ) -> NDArray[np.uint8]:
-    """Cut one face out of an RGB or gray image. Returns (size, size) uint8 gray.
+    """Crop one face from an RGB or gray image. Returns (size, size) uint8 gray.
 
-    box: x, y, width, height. Where the frame leaves the picture, it is moved back inside. A frame larger than the
-    picture shrinks to its longer side (a tight square crop is taken as it is), and what is missing at the shorter one
-    are its edge pixels, repeated. turn: 0, 90, 180 or 270, degrees by which the crop is turned counterclockwise in the
-    end.
+    box: x, y, width, height. If the frame extends beyond the picture, it is moved inside. A frame larger than the
+    picture shrinks to its longer side (so a tight square crop is kept as it is), and the shorter side is padded by
+    repeating edge pixels. turn: 0, 90, 180 or 270, degrees by which the crop is finally rotated counterclockwise.
     """
     crop = _cut(image, box, size, margin)
     return np.ascontiguousarray(np.rot90(crop, turn // 90)) if turn else crop
@@ -58,14 +57,14 @@ def _cut(image: Image.Image, box: NDArray[np.float64], size: int, margin: float)
 
 
 def _inside(start: float, side: float, length: int) -> float:
-    """Move a stretch of `side` that begins at `start` into 0..length; center it where it does not fit."""
+    """Move an interval of length `side` starting at `start` into 0..length; center it if it does not fit."""
     if side >= length:
         return (length - side) / 2
     return min(max(start, 0.0), length - side)
 
 
 def _region(image: Image.Image, left: float, top: float, side: float) -> tuple[Image.Image, tuple[int, int]]:
-    """The gray pixels under a square, edges repeated outside the picture; and where the region begins."""
+    """The gray pixels in a square, with edges repeated outside the picture; and where the region starts."""
     x0, y0 = math.floor(left), math.floor(top)
     x1, y1 = max(x0 + 1, math.ceil(left + side)), max(y0 + 1, math.ceil(top + side))
     a0, b0 = min(max(x0, 0), image.width - 1), min(max(y0, 0), image.height - 1)
@@ -78,5 +77,5 @@ def _region(image: Image.Image, left: float, top: float, side: float) -> tuple[I
 
 
 def _clamped(box: tuple[float, float, float, float], region: Image.Image) -> tuple[float, float, float, float]:
-    # Pillow refuses a box that leaves the image by a rounding error.
+    # Pillow rejects a box that exceeds the image by a rounding error.
     return max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(region.width)), min(box[3], float(region.height))

@@ -1,4 +1,4 @@
-"""Detections: the faces found in one picture, as arrays of boxes, landmarks and scores."""
+"""Detections: boxes, landmarks and scores of the faces in one picture, as arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ LANDMARKS = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")  # ri
 class Detections:
     """N faces, all in pixels of the picture.
 
-    boxes: (N, 4) float64, x, y, width, height. landmarks: (N, 5, 2) float64, x and y of LANDMARKS; NaN where unknown.
-    scores: (N,) float64, 0..1; NaN where the detector gives none. turns: (N,) int64, 0, 90, 180 or 270: degrees by
-    which the picture must be turned counterclockwise for the face to stand upright.
+    boxes: (N, 4) float64, x, y, width, height. landmarks: (N, 5, 2) float64, x and y of LANDMARKS; NaN if unknown.
+    scores: (N,) float64, 0..1; NaN if the detector gives none. turns: (N,) int64, 0, 90, 180 or 270: degrees by which
+    the picture must be rotated counterclockwise for the face to be upright.
     """
 
     boxes: NDArray[np.float64]
@@ -31,7 +31,7 @@ class Detections:
         scores: NDArray[np.float64] | None = None,
         turn: int = 0,
     ) -> "Detections":
-        """Faces with these boxes; what is not given is unknown, or for turn the same for all."""
+        """Create detections from boxes; landmarks and scores default to unknown, and turn is shared by all."""
         count = len(boxes)
         return cls(
             boxes,
@@ -47,7 +47,7 @@ class Detections:
 
     @classmethod
     def concatenate(cls, parts: Sequence["Detections"]) -> "Detections":
-        """The detections of several, one after the other."""
+        """Concatenate several detections."""
         return cls(
             np.concatenate([part.boxes for part in parts]),
             np.concatenate([part.landmarks for part in parts]),
@@ -59,36 +59,37 @@ class Detections:
         return len(self.boxes)
 
     def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> "Detections":
-        """The faces under a mask or at indices."""
+        """Select faces by mask or indices."""
         return Detections(self.boxes[which], self.landmarks[which], self.scores[which], self.turns[which])
 
     @property
     def short_sides(self) -> NDArray[np.float64]:
-        """The shorter side of each box, in pixels: (N,)."""
+        """Shorter side of each box, in pixels: (N,)."""
         sides: NDArray[np.float64] = self.boxes[:, 2:].min(axis=1, initial=np.inf)
         return sides
 
     def above(self, min_score: float) -> "Detections":
-        """Those with at least this score."""
+        """Faces with at least this score."""
         return self[self.scores >= min_score]
 
     def largest_first(self) -> "Detections":
-        """In the order of their area."""
+        """Sorted by area, largest first."""
         return self[np.argsort(-self.boxes[:, 2] * self.boxes[:, 3], kind="stable")]
 
     def shifted(self, dx: float, dy: float) -> "Detections":
-        """Moved by dx pixels to the right and dy down."""
+        """Translated by dx pixels to the right and dy down."""
         by = np.array([dx, dy])
         boxes = np.concatenate([self.boxes[:, :2] + by, self.boxes[:, 2:]], axis=1)
         return Detections(boxes, self.landmarks + by, self.scores, self.turns)
 
     def scaled(self, to: float, size: float) -> "Detections":
-        """From a picture of which a side is `size` pixels to one where it is `to`."""
+        """Rescaled from a picture with a side of `size` pixels to one with a side of `to`."""
         scale = size / to
         return Detections(self.boxes / scale, self.landmarks / scale, self.scores, self.turns)
 
     def turned_back(self, turn: int, width: int, height: int) -> "Detections":
-        """From a picture turned counterclockwise by 90, 180 or 270 degrees to the one before, of this size."""
+        """Mapped from a picture rotated counterclockwise by 90, 180 or 270 degrees back to the original of this
+        size."""
         x, y, w, h = self.boxes.T
         u, v = self.landmarks[..., 0], self.landmarks[..., 1]
         boxes, marks = {

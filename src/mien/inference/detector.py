@@ -1,8 +1,8 @@
-"""The face detector: YuNet, run by onnxruntime, at the sizes and ways up at which it sees best.
+"""The face detector: YuNet in onnxruntime, applied at several scales and orientations.
 
-YuNet: Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 20, 2023.
-The weights are OpenCV Zoo's face_detection_yunet_2023mar with free height and width (weights/yunet-LICENSE.txt).
-onnxruntime takes less than half of the time of OpenCV's FaceDetectorYN for them, and may be called from many threads.
+YuNet: Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 20, 2023. The
+weights are OpenCV Zoo's face_detection_yunet_2023mar with free height and width (weights/yunet-LICENSE.txt).
+onnxruntime takes less than half the time of OpenCV's FaceDetectorYN and is thread-safe.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,30 +30,30 @@ __all__ = [
 
 YUNET = Path(__file__).parent / "weights" / "yunet.onnx"
 
-MIN_SCORE = 0.65  # of 48x48 faces of FER2013 98.5 % score above it; crowds of machine parts stay below
-HINT_SCORE = 0.3  # something that may be a small face: worth a closer look
-SMALL = 32  # pixels, shorter side: below this a closer look finds more faces
+MIN_SCORE = 0.65  # 98.5 % of FER2013's 48x48 faces score above it; crowds of machine parts stay below
+HINT_SCORE = 0.3  # a possible small face: run at a larger scale
+SMALL = 32  # pixels, shorter side: for faces below this a larger scale finds more
 
-# Of upright 48x48 faces of FER2013 85 % score 0.9 or more. Where a picture has a large face below that, or none, it is
-# looked at turned, too: that mends nine of ten upside-down faces, and turns 1 in 100 upright ones wrongly, of which
-# nearly all are not found upright (measured on every ninth face of PublicTest).
+# Of FER2013's upright 48x48 faces, 85 % score 0.9 or more. If a picture has a large face below that, or none, it is
+# also searched rotated: that corrects nine of ten upside-down faces and rotates 1 in 100 upright ones wrongly, nearly
+# all of which are not found upright (measured on every ninth face of PublicTest).
 SURE_SCORE = 0.9
-TURN_MARGIN = 0.02  # by which a face must score higher when turned
-TURNED_SCORE = 0.8  # least score of a face that is seen only when turned
+TURN_MARGIN = 0.02  # how much higher a face must score when rotated
+TURNED_SCORE = 0.8  # lowest score of a face that is found only when rotated
 
-# Longer side of the picture at each look. YuNet sees faces of about 12 to 400 pixels.
+# Longer side of the picture at each scale. YuNet detects faces of about 12 to 400 pixels.
 FIRST, CLOSE_UP, DETAIL = 640, 256, 1920
-ENOUGH = 480  # from here to FIRST a picture is looked at as it is
-OVERLAP = 192  # of neighboring tiles: wider than any face that only the tiles can show
+ENOUGH = 480  # pictures from this size to FIRST are not resized
+OVERLAP = 192  # overlap of tiles in pixels: wider than any face that only tiles can show
 STRIDES = (8, 16, 32)
 
 
 @dataclass(frozen=True)
 class Detector:
-    """YuNet with its options. Called with an RGB Pillow image, it gives its Detections, largest face first.
+    """YuNet with its options. Call it with an RGB Pillow image to get Detections, largest face first.
 
-    min_score: least score, 0..1. find_turned: where it is unsure, look at the picture turned by 90, 180 and 270
-    degrees too.
+    min_score: lowest score, 0..1. find_turned: if the detector is unsure, also search the picture rotated by 90, 180
+    and 270 degrees.
     """
 
     session: Any
@@ -73,9 +73,9 @@ def open_detector(
     min_score: float = MIN_SCORE,
     find_turned: bool = True,
 ) -> Detector:
-    """Open YuNet, or another file with its inputs and outputs and free height and width.
+    """Open YuNet, or another file with the same inputs and outputs and free height and width.
 
-    Raises MienError where the file is missing or is no such detector.
+    Raises MienError if the file is missing or is not such a detector.
     """
     session = open_session(Path(path), threads)
     names = {output.name for output in session.get_outputs()}
@@ -89,13 +89,14 @@ def open_detector(
 def checked_detector(
     detector: Callable[[NDArray[np.uint8]], Any], min_score: float | None = None
 ) -> Callable[[Image.Image], Detections]:
-    """A caller's own detector, what it gives checked: rows x, y, width, height, then none, a score, or landmarks and
-    score. min_score: leave out what scores less; what has no score stays."""
+    """Wrap a caller's own detector and check its output: rows x, y, width, height, then nothing, a score, or landmarks
+    and score. min_score: drop detections below it; those without a score are kept. The wrapper raises MienError for
+    invalid output."""
 
     def detect_with_it(image: Image.Image) -> Detections:
-        answer = detector(np.asarray(image))
+        output = detector(np.asarray(image))
         try:
-            rows = np.asarray([] if answer is None else answer, np.float64)
+            rows = np.asarray([] if output is None else output, np.float64)
         except (TypeError, ValueError) as error:
             raise MienError("the detector gave no array of numbers: rows x, y, width, height[, score]") from error
         if rows.size == 0:
@@ -115,11 +116,11 @@ def checked_detector(
 
 
 def detect(session: Any, image: Image.Image, min_score: float = MIN_SCORE) -> Detections:
-    """Find the faces in an RGB image that stand more or less upright; largest first, in pixels of `image`.
+    """Detect the more or less upright faces in an RGB image; largest first, in pixels of `image`.
 
-    A first look at 640 pixels is enough for most pictures. Where it shows nothing, one face may fill the picture, and
-    it is looked at from further away. Where it shows nothing or very small faces, it is looked at closer up: at 1920
-    pixels, then in full, in overlapping tiles.
+    Most pictures need one pass at 640 pixels. If it finds nothing, a face may fill the picture, so it is searched at a
+    smaller scale. If it finds nothing or very small faces, it is searched at 1920 pixels, then at full size, in
+    overlapping tiles.
     """
     longest = max(image.size)
     size = _first_size(longest)
@@ -131,33 +132,33 @@ def detect(session: Any, image: Image.Image, min_score: float = MIN_SCORE) -> De
         if closer < 1.25 * size or (len(closer_faces) and not any_small):
             continue
         if not len(closer_faces) and size > FIRST:
-            break  # not even a hint of a face in a detailed look: there is none
+            break  # not even a weak detection at a large scale: there is no face
         size = closer
         closer_faces = _detect_at(session, image, size)
-        # Faces that are large here were seen better from further away; large patches up close are often no face.
+        # Large faces are detected better at smaller scales; large detections here are often false.
         closer_faces = closer_faces[closer_faces.short_sides * size / longest <= OVERLAP]
         faces = non_max_suppression(Detections.concatenate([faces, closer_faces]))
     return faces.above(min_score).largest_first()
 
 
 def _is_unsure(detections: Detections) -> bool:
-    """Whether the picture may show faces that do not stand upright."""
+    """Whether the picture may contain faces that are not upright."""
     return not len(detections) or bool(((detections.scores < SURE_SCORE) & (detections.short_sides >= SMALL)).any())
 
 
 def _with_turned(session: Any, image: Image.Image, upright: Detections, min_score: float) -> Detections:
-    """The faces found, each the way up in which it scores best, and those that are seen only when turned."""
+    """Detections in the orientation with the best score, including faces found only when rotated."""
     size = _first_size(max(image.size))
     parts, ranks = [upright], [np.where(upright.scores >= SURE_SCORE, 2.0, upright.scores + TURN_MARGIN)]
-    for turn, how in (
+    for turn, transpose in (
         (90, Image.Transpose.ROTATE_90),
         (180, Image.Transpose.ROTATE_180),
         (270, Image.Transpose.ROTATE_270),
     ):
-        turned = image.transpose(how)
-        faces = _detect_at(session, turned, size)
+        rotated = image.transpose(transpose)
+        faces = _detect_at(session, rotated, size)
         if size > CLOSE_UP and not len(faces.above(min_score)):
-            faces = _detect_at(session, turned, CLOSE_UP)
+            faces = _detect_at(session, rotated, CLOSE_UP)
         faces = faces.above(max(min_score, TURNED_SCORE)).turned_back(turn, *image.size)
         parts.append(faces)
         ranks.append(faces.scores)
@@ -167,12 +168,12 @@ def _with_turned(session: Any, image: Image.Image, upright: Detections, min_scor
 
 
 def _first_size(longest: int) -> int:
-    # Small pictures are enlarged: YuNet misses a quarter of 48x48 faces as they are, and 1 in 60 at 256 pixels.
+    # Small pictures are enlarged: YuNet misses a quarter of 48x48 faces unscaled, and 1 in 60 at 256 pixels.
     return longest if ENOUGH <= longest <= FIRST else min(FIRST, max(CLOSE_UP, 2 * longest))
 
 
 def _detect_at(session: Any, image: Image.Image, size: int) -> Detections:
-    """All that may be a face with the longer side scaled to `size`; in pixels of `image`."""
+    """All candidates with the picture's longer side scaled to `size`, in pixels of `image`."""
     longest = max(image.size)
     scale = size / longest
     width, height = (max(1, round(side * scale)) for side in image.size)
@@ -189,14 +190,14 @@ def _detect_at(session: Any, image: Image.Image, size: int) -> Detections:
 
 
 def _starts(length: int) -> Iterator[int]:
-    """Where tiles begin along a side: one tile where it fits, else evenly spread with at least OVERLAP."""
+    """Where tiles start along a side: one tile if it fits, else evenly spaced with at least OVERLAP."""
     count = 1 if length <= DETAIL else -(-(length - OVERLAP) // (DETAIL - OVERLAP))
     for i in range(count):
         yield round(i * (length - DETAIL) / max(1, count - 1)) if count > 1 else 0
 
 
 def _infer(session: Any, image: Image.Image) -> Detections:
-    """One run of YuNet on an RGB image as it is; all above HINT_SCORE, overlaps included."""
+    """One run of YuNet on an RGB image without resizing; all candidates above HINT_SCORE, overlapping ones included."""
     width, height = image.size
     coarsest = STRIDES[-1]
     padded = np.zeros((1, 3, -(-height // coarsest) * coarsest, -(-width // coarsest) * coarsest), np.float32)
@@ -206,8 +207,8 @@ def _infer(session: Any, image: Image.Image) -> Detections:
     outputs = session.run(names, {session.get_inputs()[0].name: padded})
     boxes, landmarks, scores = [], [], []
     for stride, level in zip(STRIDES, zip(*[iter(outputs)] * 4, strict=True), strict=True):
-        face, there, box, marks = (array[0] for array in level)  # (A, 1), (A, 1), (A, 4), (A, 10)
-        score = np.sqrt(np.clip(face[:, 0], 0, 1) * np.clip(there[:, 0], 0, 1))
+        face, objectness, box, marks = (array[0] for array in level)  # (A, 1), (A, 1), (A, 4), (A, 10)
+        score = np.sqrt(np.clip(face[:, 0], 0, 1) * np.clip(objectness[:, 0], 0, 1))
         keep = np.flatnonzero(score > HINT_SCORE)
         rows, columns = np.divmod(keep, padded.shape[3] // stride)
         cell = np.stack([columns, rows], axis=1)
@@ -220,22 +221,22 @@ def _infer(session: Any, image: Image.Image) -> Detections:
 
 
 def non_max_suppression(detections: Detections, ranks: NDArray[np.float64] | None = None) -> Detections:
-    """Greedy non-maximum suppression, best score first; a box mostly inside a better one goes too.
+    """Greedy non-maximum suppression, best score first; also drops boxes mostly inside a better one.
 
-    ranks: (N,) to go by instead of the scores.
+    ranks: (N,) used instead of the scores.
     """
-    left = np.argsort(-(detections.scores if ranks is None else ranks), kind="stable")
+    remaining = np.argsort(-(detections.scores if ranks is None else ranks), kind="stable")
     kept = []
-    while len(left):
-        best, left = left[0], left[1:]
+    while len(remaining):
+        best, remaining = remaining[0], remaining[1:]
         kept.append(best)
         corner, size = detections.boxes[best, :2], detections.boxes[best, 2:]
-        corners, sizes = detections.boxes[left, :2], detections.boxes[left, 2:]
+        corners, sizes = detections.boxes[remaining, :2], detections.boxes[remaining, 2:]
         low = np.maximum(corners, corner)
         high = np.minimum(corners + sizes, corner + size)
         shared = np.clip(high - low, 0, None).prod(axis=1)
         area, of_best = sizes.prod(axis=1), size.prod()
         overlap = shared / (area + of_best - shared)
         inside = shared / np.minimum(area, of_best)
-        left = left[(overlap <= 0.3) & (inside <= 0.6)]
+        remaining = remaining[(overlap <= 0.3) & (inside <= 0.6)]
     return detections[np.array(kept, np.int64)]

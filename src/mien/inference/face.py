@@ -1,4 +1,4 @@
-"""Face: one face of a picture, what it shows, and how it shows itself in a notebook and in a table."""
+"""The Face: emotion, probabilities, box and quality of one face, with its notebook and table views."""
 
 import base64
 import html
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Face:
-    """One face and what it shows.
+    """One face and its predicted emotion.
 
-    emotion: the likeliest class. confidence: its probability, 0..1, calibrated by the model's temperature.
-    probabilities: every class, in the model's order. box: x, y, width, height in pixels of the upright picture.
-    score: the detector's, 0..1; None where the whole picture was taken as the face. landmarks: (x, y) of both eyes,
-    the nose and both corners of the mouth, where known. crop: (S, S) uint8, the gray face as it was cut out, upright,
-    before the model's input normalization. model: the model's file. quality: size, sharpness, light, tilt and more.
-    set_threshold: of the model's conformal sets, None where its file has none.
+    emotion: the most probable class. confidence: its probability, 0..1, calibrated by the model's temperature.
+    probabilities: of every class, in the model's order. box: x, y, width, height in pixels of the upright picture.
+    score: the detector's, 0..1; None if the whole picture was treated as the face. landmarks: (x, y) of both eyes, the
+    nose and both corners of the mouth, if known. crop: (S, S) uint8, the cropped gray face, upright, before the model's
+    input normalization. model: the model file. quality: size, sharpness, brightness, tilt and more. set_threshold: of
+    the model's conformal sets, None if its file has none.
     """
 
     emotion: str
@@ -45,8 +45,8 @@ class Face:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The classes that the face may show, most probable first: a conformal set, which holds the right one as often
-        as the model's file promises (model.info.conformal). () where the file has no threshold."""
+        """The classes in the face's conformal prediction set, most probable first; it contains the true class with the
+        probability promised in the model file (model.info.conformal). () if the file has no threshold."""
         if self.set_threshold is None:
             return ()
         names = sorted(self.probabilities, key=lambda name: -self.probabilities[name])
@@ -56,7 +56,7 @@ class Face:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """All but crop, model and set_threshold, as plain numbers, lists and strings that json can write."""
+        """All fields except crop, model and set_threshold, JSON-serializable."""
         return {
             "emotion": self.emotion,
             "confidence": digits(self.confidence),
@@ -68,7 +68,7 @@ class Face:
         }
 
     def _repr_html_(self) -> str:
-        """The face beside a bar for every class; notebooks call this."""
+        """The face beside a bar for every class, for notebooks."""
         rows = "".join(
             f'<tr><td style="text-align:right">{html.escape(name)}</td><td style="text-align:left">'
             f'<div style="display:inline-block;height:0.8em;width:{100 * share:.0f}px;'
@@ -85,15 +85,14 @@ class Face:
 
 
 def to_frame(faces: Iterable[Any]) -> "pandas.DataFrame":
-    """Faces as a pandas DataFrame, a row a face.
+    """Faces as a pandas DataFrame, one row per face.
 
-    faces: Face values (those of `read` or of film frames), or an iterable of such lists as `read_many` gives, which
-    adds a column `picture`, counted from 0; or of what `stream` gives, which adds a column `source`. Columns: emotion,
-    confidence, p_CLASS for each class, x, y, w, h, score, and size, sharpness, brightness, contrast, tilt,
-    turned, cut; of films, id, of their frames, time, and where a baseline was taken, change_CLASS for each class behind
-    those of p_CLASS.
-    Without any face the table is empty, and its columns are emotion, confidence, x, y, w, h, score. Raises MienError
-    for other values, and where pandas is not installed.
+    faces: Face values (from `read` or video frames); or an iterable of lists as `read_many` yields, which adds a column
+    `picture`, counted from 0; or of `stream` results, which adds a column `source`. Columns: emotion, confidence,
+    p_CLASS for each class, x, y, w, h, score, and size, sharpness, brightness, contrast, tilt, turned, cut; for videos,
+    id, for their frames, time, and with a baseline, change_CLASS for each class after p_CLASS. Without any face the
+    table is empty, with columns emotion, confidence, x, y, w, h, score. Raises MienError for other values, and if
+    pandas is not installed.
     """
     try:
         import pandas
@@ -151,12 +150,12 @@ def _row(face: Face) -> dict[str, Any]:
 
 
 def png_base64(array: NDArray[np.uint8]) -> str:
-    """(H, W) or (H, W, 3) uint8 as a PNG in base64, for HTML."""
+    """(H, W) or (H, W, 3) uint8 -> PNG in base64, for HTML."""
     file = io.BytesIO()
     Image.fromarray(array).save(file, format="PNG", compress_level=1)
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def digits(value: float) -> float:
-    """Seven significant digits: short in a file, and never rounded to nothing."""
+    """Round to seven significant digits: short in a file, and small values do not become 0."""
     return float(f"{value:.7g}")

@@ -1,4 +1,4 @@
-"""The sound of a film on its way into another one: copied as it is where the container holds it, else encoded."""
+"""Copy the sound of a film to another one: unchanged if the container supports its codec, otherwise re-encoded."""
 
 import io
 import warnings
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import OutputContainer
 
-AVI_CODECS = ("mp3", "mp2", "ac3", "pcm_s16le", "pcm_u8")  # what players expect there
-ENCODERS = {"mp3": "libmp3lame"}  # where they are called otherwise than the codec
+AVI_CODECS = ("mp3", "mp2", "ac3", "pcm_s16le", "pcm_u8")  # what players expect in AVI
+ENCODERS = {"mp3": "libmp3lame"}  # encoders whose name differs from the codec
 LAYOUTS = (
     "mono",
     "stereo",
@@ -31,18 +31,18 @@ LAYOUTS = (
     "5.1",
     "6.1",
     "7.1",
-)  # by number of channels, where a file tells no more
-HOLE = 0.05  # seconds; what decoders and containers round off is less
+)  # by number of channels, if the file does not name a layout
+HOLE = 0.05  # seconds; smaller gaps are rounding errors of decoders and containers
 
 
 class Sound:
-    """The best audio track of a film, packet by packet, on the clock of its pictures.
+    """The best audio track of a film, packet by packet, on the clock of its video.
 
-    It is copied as it is where the container can hold it, else encoded as AAC with the same channels, and the rate
-    that is nearest. An AVI has no times, but so many samples in a second: there it is always encoded, in its own codec
-    where players expect that in an AVI, else as MP3 (AC-3 for more than two channels), with silence where it is silent,
-    and without what comes before the picture. What the encoder puts before it takes the place of as many samples.
-    Warns (MienWarning) of further tracks, which are not kept.
+    It is copied if the container supports it, otherwise encoded as AAC with the same channels and the nearest sample
+    rate. AVI stores no timestamps, only samples per second: there the sound is always encoded, in its own codec if
+    players expect that in AVI, otherwise as MP3 (AC-3 for more than two channels), with silence in gaps, and without
+    what precedes the video. The encoder's own padding replaces as many samples. Warns (MienWarning) about additional
+    tracks, which are not kept.
     """
 
     def __init__(self, output: "OutputContainer", video: Video) -> None:
@@ -55,9 +55,9 @@ class Sound:
         self._target: Any = None
         self._encodes = False
         self._resampler: AudioResampler | None = None
-        self._setup: tuple[str, int, str] | None = None  # what it takes
-        self._samples: int | None = None  # on the film's clock, where what is encoded next begins
-        self._padding = 0  # samples that the encoder puts before the first one
+        self._setup: tuple[str, int, str] | None = None  # input format of the resampler
+        self._samples: int | None = None  # sample position, on the film's clock, of what is encoded next
+        self._padding = 0  # samples that the encoder inserts before the first one
 
     def start(self) -> None:
         """Add the stream to the output, before its first packet of any kind."""
@@ -89,14 +89,14 @@ class Sound:
             self._waiting = None
 
     def finish(self) -> None:
-        """Write what the encoder holds."""
+        """Flush the encoder."""
         if self._target is not None and self._encodes:
             self._resample(None)
             self._mux(self._target.encode(None))
 
     def close(self) -> None:
         """Close the file that the sound comes from."""
-        self._packets.close()  # or a generator that waits in the middle keeps the file's packets
+        self._packets.close()  # otherwise a suspended generator keeps the file's packets
         self._waiting = None
         self._input.close()
 
@@ -112,11 +112,11 @@ class Sound:
                 self._output.mux(packet)
 
     def _resample(self, frame: "AudioFrame | None") -> None:
-        """Encode a decoded frame in the layout, rate and format of the target; None: what the resampler holds."""
+        """Encode a decoded frame in the target's layout, rate and format; None: flush the resampler."""
         import av
 
         setup = (frame.layout.name, frame.sample_rate, frame.format.name) if frame else None
-        if self._resampler and setup != self._setup:  # other channels from here on, as in recorded television
+        if self._resampler and setup != self._setup:  # the channels change, as in recorded television
             for rest in self._resampler.resample(None):
                 self._encode(rest)
             self._resampler = None
@@ -135,7 +135,7 @@ class Sound:
             self._encode(each)
 
     def _fill(self, seconds: float) -> None:
-        """Write silence, where the sound begins late or was left out."""
+        """Write silence, if the sound starts late or has a gap."""
         import av
 
         context = self._target.codec_context
@@ -169,19 +169,19 @@ class Sound:
 
     def _mux(self, packets: "list[Packet[Any]]") -> None:
         for packet in packets:
-            if self._padding and packet.pts is not None:  # or the muxer moves the picture back
+            if self._padding and packet.pts is not None:  # otherwise the muxer shifts the video
                 packet.pts += round(Fraction(self._padding, self._target.codec_context.sample_rate) / packet.time_base)
                 packet.dts = packet.pts
             self._output.mux(packet)
 
     def _read(self) -> "Generator[tuple[float, Packet[Any]]]":
-        """Each packet with its time in seconds, its timestamps counted from the film's start and growing."""
+        """Yield each packet with its time in seconds, with increasing timestamps counted from the film's start."""
         import av
 
         tick: Any = self._source.time_base
         shift = -round(Fraction(self._video.start) / tick)
         longest = round(MAX_JUMP / tick)
-        # The short packets of some codecs have equal stamps in Matroska, which counts milliseconds.
+        # Short packets of some codecs get equal timestamps in Matroska, which counts milliseconds.
         step = 0 if self._encodes or self._output.format.name == "matroska" else 1
         picture = self._input.streams.best("video")
         splices = Splices(self._input, picture)
@@ -205,7 +205,7 @@ class Sound:
 
 
 def _holds(container: str, source: "AudioStream") -> bool:
-    """Whether a container takes this stream as it is, by its muxer's own word. PCM in .mp4 is played by few."""
+    """Whether a container's muxer accepts this stream unchanged. Few players support PCM in .mp4."""
     import av
 
     if container == "mp4" and source.codec.canonical_name.startswith("pcm"):
@@ -220,7 +220,7 @@ def _holds(container: str, source: "AudioStream") -> bool:
 
 
 def _avi_codec(source: "AudioStream") -> str:
-    """The encoder of an AVI's sound."""
+    """The encoder for the sound of an AVI."""
     import av
 
     own = source.codec.canonical_name
@@ -232,20 +232,20 @@ def _avi_codec(source: "AudioStream") -> str:
 
 
 def _rate(codec: str, wanted: int) -> int:
-    """Of the rates that an encoder knows, the nearest; any where it knows all."""
+    """The nearest sample rate that an encoder supports."""
     import av
 
-    known = av.Codec(codec, "w").audio_rates
-    return min(known, key=lambda rate: abs(rate - wanted)) if known else wanted
+    supported_rates = av.Codec(codec, "w").audio_rates
+    return min(supported_rates, key=lambda rate: abs(rate - wanted)) if supported_rates else wanted
 
 
 def _layout(codec: str, rate: int, source: "AudioStream") -> str:
-    """The channels of the source, or what comes nearest of those that an encoder takes."""
+    """The source's channel layout, or the nearest one that the encoder accepts."""
     import av
 
     by_count = LAYOUTS[min(source.channels, len(LAYOUTS)) - 1]
-    told, formats = source.layout.name, av.Codec(codec, "w").audio_formats
-    for layout in (by_count if told.endswith("channels") else told, by_count, "5.1"):
+    layout_name, formats = source.layout.name, av.Codec(codec, "w").audio_formats
+    for layout in (by_count if layout_name.endswith("channels") else layout_name, by_count, "5.1"):
         trial: Any = av.CodecContext.create(codec, "w")
         trial.sample_rate, trial.layout, trial.format = rate, layout, formats[0].name if formats else "s16"
         with suppress(av.FFmpegError, ValueError):
@@ -255,7 +255,7 @@ def _layout(codec: str, rate: int, source: "AudioStream") -> str:
 
 
 def _padding(codec: str, rate: int, layout: str) -> int:
-    """How many samples an encoder puts before the first one, by the time of its first packet."""
+    """Number of samples that an encoder inserts before the first one, from the time of its first packet."""
     import av
 
     formats = av.Codec(codec, "w").audio_formats

@@ -1,7 +1,7 @@
-"""Models from a model hub: hf:OWNER/NAME@REVISION, fetched by huggingface_hub, their SHA-256 kept and compared.
+"""Models from a model hub: hf:OWNER/NAME@REVISION, downloaded by huggingface_hub, with SHA-256 verification.
 
-Nothing is fetched unless a model is named like that. A revision is a branch, a tag or a commit. What a commit brought
-once it must bring again: the sums stand in `hub.json` in the cache folder.
+Nothing is downloaded unless a model is named like that. A revision is a branch, a tag or a commit. The same commit must
+always give the same file: digests are stored in `hub.json` in the cache folder.
 """
 
 import hashlib
@@ -29,9 +29,9 @@ _NAME = re.compile(r"hf:([\w.-]+/[\w.-]+)@([\w./-]+)")
 def fetch_model(source: str | Path) -> Path:
     """The file of hf:OWNER/NAME@REVISION, from the hub or from huggingface_hub's cache.
 
-    Raises MienError for another spelling, a repository, revision or file that is not there, a hub that cannot be
-    reached, and a file whose SHA-256 is not that of its config.json, or not the one that the same commit had before.
-    Needs the package huggingface_hub.
+    Raises MienError for an invalid name, a missing repository, revision or file, an unreachable hub, and a file whose
+    SHA-256 differs from its config.json or from an earlier download of the same commit. Needs the package
+    huggingface_hub.
     """
     text = str(source).replace("\\", "/")
     match = _NAME.fullmatch(text)
@@ -50,7 +50,7 @@ def fetch_model(source: str | Path) -> Path:
 
 
 def _download(repository: str, revision: str, name: str, source: str, needed: bool = True) -> Path | None:
-    """A file of the hub, from the cache where its commit is there; None where it is not needed and not there."""
+    """Path of a file of the hub, from the cache if its commit is there; None if it is missing and not `needed`."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import (
         EntryNotFoundError,
@@ -62,7 +62,7 @@ def _download(repository: str, revision: str, name: str, source: str, needed: bo
         RevisionNotFoundError,
     )
 
-    endpoint = os.environ.get("HF_ENDPOINT")  # read now, so that programs may set it after huggingface_hub is imported
+    endpoint = os.environ.get("HF_ENDPOINT")  # read here, so that programs can set it after importing huggingface_hub
     offline = not _has_address(endpoint or "https://huggingface.co")
     try:
         with _quiet():
@@ -88,8 +88,8 @@ def _download(repository: str, revision: str, name: str, source: str, needed: bo
 
 
 def _has_address(endpoint: str) -> bool:
-    """Whether the hub's name can be looked up: without a network the cache is asked at once, not after five tries."""
-    if getproxies():  # which look it up themselves
+    """Whether the hub's name resolves: without a network the cache is used at once, not after five tries."""
+    if getproxies():  # proxies resolve names themselves
         return True
     try:
         return bool(socket.getaddrinfo(urlsplit(endpoint).hostname, None))
@@ -99,7 +99,7 @@ def _has_address(endpoint: str) -> bool:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without huggingface_hub's lines about each try: what came of them is told in one."""
+    """Suppress huggingface_hub's message about each attempt."""
     logger = logging.getLogger("huggingface_hub")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -110,7 +110,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _promised(config: Path) -> str | None:
-    """The SHA-256 of the model file that a config.json of mien tells, None where it tells none."""
+    """The model file's SHA-256 in mien's config.json, None if there is none."""
     try:
         sums = json.loads(config.read_text(encoding="utf-8")).get("sha256", {})
         return sums.get(MODEL) if isinstance(sums, dict) else None
@@ -119,7 +119,7 @@ def _promised(config: Path) -> str | None:
 
 
 def _compare_sum(key: str, digest: str, source: str) -> None:
-    """Keep the SHA-256 of a commit's model, or raise MienError where another one was kept before."""
+    """Store the SHA-256 of a commit's model, or raise MienError if a different one is stored."""
     folder = cache.own_folder(create=True)
     if folder is None:
         return
@@ -134,5 +134,5 @@ def _compare_sum(key: str, digest: str, source: str) -> None:
             f"do not use it unless you know why; {folder / SUMS} keeps the sums"
         )
     if kept is None:
-        with suppress(MienError):  # a full or read-only disk is no reason to do without the model
+        with suppress(MienError):  # a full or read-only disk should not prevent using the model
             write_json(folder / SUMS, {**(sums if isinstance(sums, dict) else {}), key: digest})

@@ -1,4 +1,4 @@
-"""The classifier: a model file run by onnxruntime. Cropped gray faces in, probabilities out; and softmax."""
+"""The classifier: a model file in onnxruntime, from cropped gray faces to probabilities; ensembles and softmax."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ from mien.inference.model_file import ModelInfo, read_info, resolve
 from mien.inference.normalization import normalize_input
 from mien.inference.session import open_session
 
-CHUNK = 256  # faces in one run: enough to be fast, and memory stays flat however many there are
+CHUNK = 256  # faces per run: large enough to be fast, and memory is bounded
 
 
 @dataclass(frozen=True)
 class Model:
-    """A classifier ready to run; made by `open_model`. Safe to use from many threads.
+    """A classifier ready to run, created by `open_model`. Thread-safe.
 
-    info: what its file says. session: onnxruntime's; takes `faces` (N, S, S) uint8, gives `logits` (N, C) float32.
+    info: metadata of its file. session: onnxruntime's; `faces` (N, S, S) uint8 -> `logits` (N, C) float32.
     """
 
     info: ModelInfo
@@ -31,12 +31,12 @@ class Model:
 
     @property
     def path(self) -> Path:
-        """Its file."""
+        """The model file."""
         return self.info.path
 
     @property
     def name(self) -> str:
-        """Its name, as records and results show it."""
+        """The model's name, as shown in records and results."""
         return self.info.name
 
     @property
@@ -46,24 +46,24 @@ class Model:
 
     @property
     def input_size(self) -> int:
-        """Side of the face that the network takes, in pixels."""
+        """Side of the network's input, in pixels."""
         return self.info.input_size
 
     @property
     def temperature(self) -> float:
-        """What its logits are divided by (Guo et al. 2017)."""
+        """Calibration temperature: divides the logits (Guo et al. 2017)."""
         return self.info.temperature
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """All that the file says of itself, as text."""
+        """The file's metadata, as text."""
         return self.info.metadata
 
     def logits(self, faces: ArrayLike) -> NDArray[np.float32]:
-        """(N, H, W) or (H, W) uint8 gray faces, resized where they are not of input_size -> (N, C) float32.
+        """(N, H, W) or (H, W) uint8 gray faces, resized if they are not of input_size -> (N, C) float32 logits.
 
-        Their light is normalized first, as the model file says. Raises MienError for other arrays, and for logits that
-        are not finite.
+        Applies the input normalization of the model file. Raises MienError for other arrays, and if logits are not
+        finite.
         """
         checked = check_faces(faces, self.input_size)
         if len(checked) <= CHUNK:
@@ -79,8 +79,8 @@ class Model:
     def classify(self, faces: ArrayLike, flip: bool = False, temperature: float | None = None) -> NDArray[np.float64]:
         """(N, H, W) or (H, W) uint8 gray faces -> (N, C) float64 probabilities; each row sums to 1.
 
-        flip: the mean over each face and its mirror image; a little more accurate, twice the work. temperature: None
-        for the file's, which calibrates; 1 for the plain softmax.
+        flip: average over each face and its mirror image; slightly more accurate, twice the work. temperature: None:
+        the file's calibrated one; 1: plain softmax. Raises MienError as `logits`.
         """
         temperature = self.temperature if temperature is None else temperature
         if not flip:
@@ -99,7 +99,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Several models with the same classes, whose probabilities are averaged. Raises MienError where classes differ."""
+    """Several models with the same classes, whose probabilities are averaged. Raises MienError if classes differ."""
 
     members: tuple[Model, ...]
 
@@ -122,16 +122,16 @@ class Ensemble:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names, which all members share."""
+        """Class names, shared by all members."""
         return self.members[0].classes
 
     @property
     def input_size(self) -> int:
-        """Side in pixels of the faces that its largest member takes; each resizes them for itself."""
+        """Largest input size among the members, in pixels; each member resizes faces for itself."""
         return max(model.input_size for model in self.members)
 
     def classify(self, faces: ArrayLike, flip: bool = False, temperature: float | None = None) -> NDArray[np.float64]:
-        """As Model.classify, the mean over the members; temperature None: each member's own."""
+        """Like Model.classify, averaged over the members; temperature None: each member's own."""
         mean: NDArray[np.float64] = np.mean(
             [model.classify(faces, flip, temperature) for model in self.members], axis=0
         )
@@ -141,8 +141,8 @@ class Ensemble:
 def open_model(source: str | Path = "default", threads: int = 1) -> Model:
     """Open a classifier: the name of a shipped model, a run folder, or a model file.
 
-    threads: of onnxruntime for one call. The model is run on a few faces, so that a file that breaks the contract is
-    refused here. Raises MienError where there is no such model, or it is not sound.
+    threads: of onnxruntime per call. Runs the model on a few faces, so that an invalid file is refused here. Raises
+    MienError if there is no such model, or it is invalid.
     """
     path = resolve(source)
     session = open_session(path, threads)
@@ -152,10 +152,10 @@ def open_model(source: str | Path = "default", threads: int = 1) -> Model:
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
-    """(..., C) logits -> (..., C) float64 probabilities, softmax(logits / temperature): above 1 softens, below
-    sharpens.
+    """(..., C) logits -> (..., C) float64 probabilities, softmax(logits / temperature); temperatures above 1 soften,
+    below 1 sharpen.
 
-    Raises MienError for a temperature that is not above 0.
+    Raises MienError unless temperature > 0.
     """
     if not temperature > 0:
         raise MienError(f"temperature {temperature} makes no probabilities; it must be above 0")
@@ -167,9 +167,9 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
 
 
 def check_faces(faces: ArrayLike, size: int) -> NDArray[np.uint8]:
-    """Check gray faces and bring them to (N, size, size) uint8, C-contiguous.
+    """Validate gray faces and convert them to (N, size, size) uint8, C-contiguous.
 
-    Takes uint8 (N, H, W), (N, H, W, 1) or (H, W); where they are not square, their middle square is taken. Raises
+    Accepts uint8 (N, H, W), (N, H, W, 1) or (H, W); crops faces that are not square to their central square. Raises
     MienError for anything else.
     """
     try:
@@ -198,7 +198,8 @@ def check_faces(faces: ArrayLike, size: int) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=8)
 def _check_contract(session: Any, path: Path, classes: tuple[str, ...], size: int) -> None:
-    """Raise MienError unless a session takes and gives what a model file must, by its shapes and by a trial run."""
+    """Raise MienError unless a session's inputs and outputs are those of a model file, by their shapes and a trial
+    run."""
     inputs = {item.name: (item.type, item.shape) for item in session.get_inputs()}
     outputs = {item.name: (item.type, item.shape) for item in session.get_outputs()}
     kind, shape = inputs.get("faces", ("", []))
@@ -221,13 +222,13 @@ def _check_contract(session: Any, path: Path, classes: tuple[str, ...], size: in
 
 
 def _trial(session: Any, classes: int, size: int) -> str:
-    """What goes wrong when a session is run on one face and on three; empty where nothing does."""
+    """Run a session on one face and on three; returns the error message, "" if there is none."""
     ramp = np.linspace(0, 255, size * size).reshape(size, size).astype(np.uint8)
     faces = np.stack([ramp, ramp.T, 255 - ramp])
     for count in (1, 3):
         try:
             logits = session.run(["logits"], {"faces": np.ascontiguousarray(faces[:count])})[0]
-        except Exception as error:  # onnxruntime has a dozen classes of its own
+        except Exception as error:  # onnxruntime raises a dozen exception classes
             return f"it fails on {count} faces: {' '.join(str(error).split())[-160:]}"
         if logits.shape != (count, classes):
             return f"it gives logits {logits.shape} for {count} faces and {classes} classes"

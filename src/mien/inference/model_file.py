@@ -1,7 +1,7 @@
-"""Model files: where one is found, what its metadata say, the weights inside. After training, the model is its file.
+"""Model files: find them, read their metadata, and load the weights inside.
 
-A model file is ONNX: input `faces` uint8 (N, S, S) gray, output `logits` float32 (N, C), the scaling of pixels inside
-the graph, and metadata beside it (`ModelInfo`). This version writes format 2; format 1 is that of version 0.1, without
+A model file is ONNX: input `faces` uint8 (N, S, S) gray, output `logits` float32 (N, C), with pixel scaling in the
+graph and metadata (`ModelInfo`). This version writes format 2; format 1 is that of version 0.1, without
 `input_normalization`.
 """
 
@@ -21,25 +21,25 @@ from mien.inference.normalization import KINDS
 from mien.inference.session import open_session
 
 WEIGHTS = Path(__file__).parent / "weights"
-DEFAULT = "champion-fast"  # of the shipped models, the one that reads when none is named
+DEFAULT = "champion-fast"  # the shipped model that is used when none is named
 FORMAT = "2"
 READABLE = ("1", "2")
-PREFIX = "network."  # of the initializers that hold a network's weights
+PREFIX = "network."  # of initializers with the network's weights
 TEMPERATURES = (1e-3, 1e3)
 SIZES = (8, 1024)
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model file says of itself.
+    """The metadata of a model file.
 
     classes: names, in the order of the logits. input_size: side of the square faces, in pixels. temperature:
-    probabilities are softmax(logits / temperature). input_normalization: what is done to the light of a face before the
-    network sees it (mien.inference.normalization). mean, std: of pixels in 0..1, as the graph applies them; None where
-    not told. parameters: their number, None where not told. training: recipe, network, seed, split, data,
-    validation_accuracy and more, as the run told it. quantization: "", "int8 weights" (computed in float32) or "int8".
-    cascade: first, second and below, of two networks in one file. conformal: coverage and threshold of its prediction
-    sets (mien.inference.prediction_sets), {} where it has none. metadata: the file's own strings.
+    probabilities are softmax(logits / temperature). input_normalization: preprocessing of each face before the network
+    (mien.inference.normalization). mean, std: of pixels in 0..1, as the graph applies them; None if unknown.
+    parameters: their number, None if unknown. training: recipe, network, seed, split, data, validation_accuracy and
+    more, as written by training. quantization: "", "int8 weights" (computed in float32) or "int8". cascade: first,
+    second and below, for two networks in one file. conformal: coverage and threshold of its prediction sets
+    (mien.inference.prediction_sets), {} if it has none. metadata: the file's raw strings.
     """
 
     path: Path
@@ -61,29 +61,29 @@ class ModelInfo:
 
     @property
     def validation_accuracy(self) -> float | None:
-        """Share of the validation faces that the training got right, 0..1; None where the file does not tell."""
+        """Accuracy on the validation faces, 0..1; None if the file does not say."""
         value = self.training.get("validation_accuracy")
         return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
     @property
     def fingerprint(self) -> str:
-        """Of the data set that the network was trained on; "" where the file does not tell."""
+        """Fingerprint of the training data set; "" if the file does not say."""
         data = self.training.get("data")
         return str(data.get("fingerprint", "")) if isinstance(data, Mapping) else ""
 
 
 def shipped() -> tuple[str, ...]:
-    """Names of the classifiers that come with mien, the default first."""
+    """Names of the classifiers that ship with mien, the default first."""
     names = sorted(path.stem for path in WEIGHTS.glob("*.onnx") if path.stem != "yunet")
     return tuple(sorted(names, key=lambda name: name != DEFAULT))
 
 
 def resolve(source: str | Path = "default", parameter: str | None = "model") -> Path:
     """The file of a trained model: a shipped model's name ("default", "hybrid", ...), a run folder, an .onnx file, or
-    hf:OWNER/NAME@REVISION, which is fetched from a hub (mien.inference.hub).
+    hf:OWNER/NAME@REVISION, which is downloaded from a hub (mien.inference.hub).
 
-    A shipped name comes before a file or folder of that name; write ./hybrid for those. Raises MienError, about the
-    parameter, where there is none.
+    Shipped names take precedence over files and folders; write ./hybrid for those. Raises MienError, about `parameter`,
+    if there is no such model.
     """
     if not isinstance(source, (str, Path)):
         raise MienError(f"a model is a name or a path, not {source!r}", parameter=parameter)
@@ -113,9 +113,9 @@ def resolve(source: str | Path = "default", parameter: str | None = "model") -> 
 
 
 def read_info(source: str | Path = "default", threads: int = 1) -> ModelInfo:
-    """What the metadata of a model file say; source as in `resolve`.
+    """Read the metadata of a model file; source as in `resolve`.
 
-    Raises MienError where there is none, it is no ONNX file, not one of mien's, or its metadata are not sound.
+    Raises MienError if there is no such file, it is not ONNX or not a mien model, or its metadata are invalid.
     """
     path = resolve(source)
     session = open_session(path, threads)
@@ -127,7 +127,7 @@ def read_info(source: str | Path = "default", threads: int = 1) -> ModelInfo:
 
 
 def parse_info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
-    """Metadata as a ModelInfo, checked. Raises MienError, naming the path, where they are not sound."""
+    """Parse and check metadata. Raises MienError, naming the path, if they are invalid."""
     version = metadata.get("mien_format")
     if version not in READABLE:
         what = f"of mien format {version}, newer than this mien" if version else "an ONNX file, but not a mien model"
@@ -160,14 +160,14 @@ def parse_info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
 
 
 def trainable(info: ModelInfo) -> bool:
-    """Whether the weights can be read back and trained on: in float, of one network, its pixel scaling known."""
+    """Whether the weights can be loaded for training: float, a single network, known pixel scaling."""
     return not info.quantization and not info.cascade and info.mean is not None and info.std is not None
 
 
 def state_dict(source: str | Path) -> dict[str, NDArray[np.float32]]:
-    """The weights in a model file that training wrote, by their names in the network; source as in `resolve`.
+    """The weights in a model file that training wrote, by parameter name; source as in `resolve`.
 
-    Needs the package onnx, but no torch. Raises MienError where the file holds none to train on (8 bits, cascades).
+    Needs the package onnx, but not torch. Raises MienError if the file has no trainable weights (8 bits, cascades).
     """
     import onnx
 
@@ -199,7 +199,7 @@ def _quantization(metadata: Mapping[str, str]) -> str:
 
 
 def _fault(info: ModelInfo) -> str:
-    """What makes the metadata unsound; empty where nothing does."""
+    """What is invalid in the metadata; "" if nothing is."""
     classes = info.classes
     if not all(isinstance(c, str) and c for c in classes) or len(classes) < 2 or len(set(classes)) < len(classes):
         return f"its classes are {list(classes)}"
@@ -220,5 +220,5 @@ def _conformal_fault(conformal: Mapping[str, Any]) -> str:
     if not conformal:
         return ""
     values = [conformal.get(name) for name in ("coverage", "threshold")]
-    sound = all(isinstance(value, (int, float)) and 0 <= value <= 1 for value in values)
-    return "" if sound else f"its conformal sets have {dict(conformal)}"
+    valid = all(isinstance(value, (int, float)) and 0 <= value <= 1 for value in values)
+    return "" if valid else f"its conformal sets have {dict(conformal)}"

@@ -1,7 +1,7 @@
-"""Input normalization: what is done to the light of a face before a network sees it, in training and in reading alike.
+"""Input normalization of faces: contrast and brightness correction, the same in training and reading.
 
-Each kind is a look-up table of 256 entries per face, made from the face's histogram, so that it costs little and any
-language can repeat it exactly.
+Each kind is a look-up table of 256 entries per face, computed from the face's histogram, so that it is cheap and can be
+reproduced exactly in any language.
 """
 
 import math
@@ -15,10 +15,10 @@ from mien.errors import MienError
 InputNormalization = Literal["none", "percentile", "standardize", "equalize", "adaptive"]
 KINDS: tuple[str, ...] = get_args(InputNormalization)
 
-# adaptive: faces whose levels span less are stretched; faces whose mean is lower then are brightened to it (0..1).
+# adaptive: stretch faces whose levels span less than LOW_SPAN; then brighten faces whose mean is below LOW_MEAN (0..1).
 LOW_SPAN = 128
 LOW_MEAN = 0.44
-BLACK_MEAN = 0.02  # below which there is nothing to brighten
+BLACK_MEAN = 0.02  # below this mean a face is not brightened
 
 _LEVELS = np.arange(256)
 _SAME = np.arange(256, dtype=np.uint8)
@@ -46,7 +46,7 @@ def normalize_input(faces: NDArray[np.uint8], kind: str) -> NDArray[np.uint8]:
     if kind == "none" or not len(faces):
         return faces
     table_of = _TABLES[kind]
-    # A few faces at a time, one by one is faster than all at once.
+    # Faces usually come a few at a time: then one by one is faster than all at once.
     tables = [table_of(np.bincount(face.ravel(), minlength=256), face.size) for face in faces]
     if all(table is _SAME for table in tables):
         return faces
@@ -57,20 +57,20 @@ def normalize_input(faces: NDArray[np.uint8], kind: str) -> NDArray[np.uint8]:
 
 
 def _limits(counts: NDArray[np.int64], pixels: int) -> tuple[int, int]:
-    """The levels at which the cumulative count reaches 1 % and 99 % of the pixels; counts: the histogram, (256,)."""
+    """Gray levels at which the cumulative count reaches 1 % and 99 % of the pixels; counts: the histogram, (256,)."""
     low, high = counts.cumsum().searchsorted((-(-pixels // 100), -(-99 * pixels // 100))).tolist()
     return low, high
 
 
 def _stretched(low: int, high: int) -> NDArray[np.uint8]:
     span = max(high - low, 1)
-    # Rounded half up in whole numbers: (2 * 255 * x + span) // (2 * span).
+    # Integer arithmetic, rounding half up: (2 * 255 * x + span) // (2 * span).
     table: NDArray[np.uint8] = ((510 * (_LEVELS - low) + span) // (2 * span)).clip(0, 255).astype(np.uint8)
     return table
 
 
 def _percentile(counts: NDArray[np.int64], pixels: int) -> NDArray[np.uint8]:
-    """The table (256,) from the histogram (256,)."""
+    """The look-up table (256,) for the histogram (256,)."""
     return _stretched(*_limits(counts, pixels))
 
 

@@ -1,7 +1,7 @@
-"""Occlusion saliency: cover a face piece by piece, measure the drop in the probability of its class.
+"""Occlusion saliency: mask patches of a face, measure the drop in the probability of its class.
 
-Occlusion sensitivity after Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014.
-It asks nothing of the network but its answers, so it works for every model file.
+Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014. It needs only the network's
+outputs, so it works for every model file.
 """
 
 import html
@@ -17,8 +17,8 @@ from mien.errors import MienError
 from mien.inference.face import png_base64
 from mien.inference.model import Model
 
-STEPS = 12  # covers along each side: 144 covered faces are classified together
-SPREAD = 0.11  # of a cover, standard deviation as a fraction of the face's side: about an eye or half a mouth
+STEPS = 12  # masks along each side: 144 masked faces are classified together
+SPREAD = 0.11  # standard deviation of a mask, relative to the face's side: about an eye or half a mouth
 OVERLAY = 288  # side of the overlay in pixels
 
 # Colors of the overlay from cold to hot: dark violet, magenta, orange, pale yellow; the hotter, the more opaque.
@@ -27,11 +27,11 @@ RAMP = ((20, 11, 52), (132, 32, 107), (229, 92, 48), (246, 215, 70), (252, 255, 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Which pixels raise the probability of `emotion` in one face.
+    """Saliency of one face: which pixels raise the probability of `emotion`.
 
-    probability: of the emotion with nothing covered, 0..1. probability_drop: how much of it goes when the most
-    important spot is covered. saliency: (S, S) float32, 0..1, where 1 is that spot; all 0 where covering costs nothing
-    anywhere. overlay: (288, 288, 3) uint8 RGB, the saliency laid over the gray face.
+    probability: of the emotion without occlusion, 0..1. probability_drop: largest drop, at the most important spot.
+    saliency: (S, S) float32, 0..1, 1 at that spot; all 0 if occlusion lowers the probability nowhere. overlay: (288,
+    288, 3) uint8 RGB, the saliency over the gray face.
     """
 
     emotion: str
@@ -41,14 +41,14 @@ class Explanation:
     overlay: NDArray[np.uint8] = field(repr=False)
 
     def _repr_html_(self) -> str:
-        """The overlay with its figures; notebooks call this."""
+        """The overlay with its numbers, for notebooks."""
         words = f"{html.escape(self.emotion)} {self.probability:.0%}, {self.probability_drop:.0%} less where hottest"
         return f'<img alt="saliency" src="data:image/png;base64,{png_base64(self.overlay)}"><div>{words}</div>'
 
 
 def explain_crop(model: Model, crop: NDArray[Any], emotion: str, flip: bool = False) -> Explanation:
-    """Explain one gray face (S, S) uint8, as the model sees it. flip: by the mean over the face and its mirror image,
-    as Model.classify. Raises MienError for a class it does not know."""
+    """Explain the prediction for one gray face (S, S) uint8. flip: average over the face and its mirror image, as in
+    Model.classify. Raises MienError for an unknown class."""
     if emotion not in model.classes:
         message = f"the model {model.name} has no class {emotion!r}; it knows {', '.join(model.classes)}"
         raise MienError(message, parameter="emotion")
@@ -59,7 +59,7 @@ def explain_crop(model: Model, crop: NDArray[Any], emotion: str, flip: bool = Fa
         )
     index = model.classes.index(emotion)
     covers = _covers(size)
-    # What is covered turns into a blur of its surroundings: a hard patch would be a feature of its own.
+    # Masked pixels are replaced by a blur of their surroundings: a hard patch would be a feature itself.
     blurred = np.asarray(Image.fromarray(crop).filter(ImageFilter.GaussianBlur(size * SPREAD * 1.5)), np.float32)
     covered = crop + covers * (blurred - crop)
     faces = np.concatenate([crop[None], np.rint(covered).astype(np.uint8)])
@@ -68,7 +68,7 @@ def explain_crop(model: Model, crop: NDArray[Any], emotion: str, flip: bool = Fa
         mirrored = _log_probabilities(model, np.ascontiguousarray(faces[:, :, ::-1]))
         shares = np.logaddexp(shares, mirrored) - np.log(2)
     probabilities = np.exp(shares[:, index])
-    # Log-odds: near certainty the probability itself hardly moves.
+    # Log-odds, because near 1 the probability itself hardly changes.
     odds = shares[:, index] - np.logaddexp.reduce(np.delete(shares, index, axis=1), axis=1)
     falls = np.maximum(odds[0] - odds[1:], 0)
     heat = np.tensordot(falls, covers, axes=1) / covers.sum(axis=0)
@@ -98,7 +98,7 @@ def lay_over(crop: NDArray[Any], heat: NDArray[Any], size: int = OVERLAY) -> NDA
 
 @lru_cache(maxsize=4)
 def _covers(size: int) -> NDArray[Any]:
-    """(STEPS * STEPS, size, size) float32: soft round covers, 0..1, on a grid over the face."""
+    """Soft round masks, (STEPS * STEPS, size, size) float32, 0..1, on a grid over the face."""
     centers = (np.arange(STEPS) + 0.5) * size / STEPS
     pixels = np.arange(size) + 0.5
     along = np.exp(-((pixels[None] - centers[:, None]) ** 2) / (2 * (SPREAD * size) ** 2))  # (STEPS, size)

@@ -1,4 +1,4 @@
-"""Faces cut out of photographs for training: one picture a face, in the folders of their classes."""
+"""Crop faces from photographs for training: one image per face, in class folders."""
 
 import csv
 import json
@@ -18,7 +18,7 @@ from mien.inference.crop import MARGIN, crop_face, frame
 from mien.inference.face import Face
 from mien.inference.reader import Reader
 
-MAX_FACE_SIDE = 192  # pixels of a side of a cut face; smaller ones keep their size, down to MIN_FACE_SIDE
+MAX_FACE_SIDE = 192  # largest side of a cropped face in pixels; smaller ones keep their size, down to MIN_FACE_SIDE
 MIN_FACE_SIDE = 48
 _FIELDS = ("photo", "faces_found", "files", "note")
 _TILE, _COLUMNS, _ROWS = 64, 12, 40  # of the contact sheet
@@ -26,10 +26,10 @@ _TILE, _COLUMNS, _ROWS = 64, 12, 40  # of the contact sheet
 
 @dataclass
 class CropReport:
-    """What became of the photos. files: faces written, relative to the output, with those of a run before.
+    """Result of cropping a folder of photos. files: faces written, relative to the output, including an earlier run's.
 
-    no_face, several, small, unreadable: photos without a face, with more than one, whose largest face has fewer than 48
-    pixels a side, and that cannot be read, relative to the folder of photos.
+    no_face, several, small, unreadable: photos without a face, with more than one, whose largest face is smaller than
+    48 pixels, and that cannot be read, relative to the folder of photos.
     """
 
     photos: int = 0
@@ -41,7 +41,8 @@ class CropReport:
 
 
 def find_photos(photos: Path, leave_out: Path | None = None) -> list[str]:
-    """The pictures in a folder and below, as paths relative to it, without those in `leave_out`. Raises MienError."""
+    """Pictures in a folder and its subfolders, as relative paths, except those in `leave_out`. Raises MienError if
+    there are none or the folder cannot be read."""
     if not photos.exists():
         raise MienError(f"there is nothing at {photos}; give a folder of photos")
     if not photos.is_dir():
@@ -67,14 +68,14 @@ def crop_photos(
     resume: bool = False,
     advance: Callable[[], None] = lambda: None,
 ) -> CropReport:
-    """Find the faces in all photos of a folder and write each as a gray square picture (PNG) under `output`.
+    """Detect the faces in all photos of a folder and write each as a gray square PNG under `output`.
 
-    A photo's place within `photos`, its class folder, is kept. Of several faces the largest is taken; every_face: all.
-    The frame is the one that reading takes, so a model trained on these faces sees what it will see later. A list lies
-    beside `output` (see `list_of`): a row for each photo, written when its faces are. resume: skip the photos listed
-    there. advance: called after each photo.
+    The class folder of each photo is kept. If a photo has several faces, the largest is taken; every_face: all. The
+    framing is the same as in reading, so a model trained on these faces sees the same kind of input later. A list is
+    written beside `output` (see `list_of`), one row per photo, as soon as its faces are. resume: skip photos in that
+    list. advance: called after each photo.
 
-    Raises MienError where `output` holds something and resume is not set, or nothing can be written.
+    Raises MienError if `output` is not empty and resume is not set, or nothing can be written.
     """
     names = find_photos(photos, output)
     finished = _finished(output) if resume else {}
@@ -111,19 +112,18 @@ def crop_photos(
 
 
 def list_of(output: Path) -> Path:
-    """The csv file that says what became of each photo: beside the folder of faces, not among them."""
+    """The csv file with the result of each photo: beside the folder of faces, not in it."""
     return output.with_name(f"{output.name}-crops.csv")
 
 
 def faces_by_photo(output: Path) -> dict[str, list[str]]:
-    """The faces that were cut out of each photo, relative to `output`, by its list."""
+    """The faces cropped from each photo, relative to `output`, from its list."""
     return {photo: _names(row) for photo, row in _finished(output).items()}
 
 
 def contact_sheet(output: Path, files: Sequence[str], path: Path) -> Path:
-    """A picture to check the faces by: a row for each class folder, up to twelve faces spread evenly. Raises
-    MienError.
-    """
+    """Write a contact sheet to check the faces: one row per class folder, up to twelve evenly chosen faces. Raises
+    MienError if it cannot be written."""
     rows: dict[str, list[str]] = {}
     for file in files:
         rows.setdefault(os.path.dirname(file) or ".", []).append(file)
@@ -169,7 +169,7 @@ def _count(report: CropReport, name: str, row: dict[str, str]) -> None:
 
 
 def _place(name: str, number: int, used: set[str]) -> str:
-    """Where a face of a photo goes: its name as .png, numbered from the second face and the second of one name on."""
+    """Path of a face: the photo's name as .png, numbered from the second face and the second photo of one name on."""
     stem = os.path.splitext(name)[0]
     file = f"{stem}.png" if number == 0 else f"{stem}_{number + 1}.png"
     again = 2
@@ -188,7 +188,7 @@ def _write(picture: Image.Image, face: Face, path: Path) -> None:
 
 
 def _finished(output: Path) -> dict[str, dict[str, str]]:
-    """The rows of photos that a run before has finished: those whose faces are all there."""
+    """Rows of the photos that an earlier run finished: those whose faces all exist."""
     path = list_of(output)
     if not path.is_file():
         return {}
@@ -198,7 +198,7 @@ def _finished(output: Path) -> dict[str, dict[str, str]]:
 
 
 def _names(row: dict[str, str]) -> list[str]:
-    """The faces of a row; none where the row is not whole."""
+    """The faces of a row; empty if the row is incomplete."""
     try:
         return [str(name) for name in json.loads(row["files"])]
     except ValueError:
@@ -206,7 +206,7 @@ def _names(row: dict[str, str]) -> list[str]:
 
 
 class _Rows:
-    """The open list; each row reaches the file at once."""
+    """The open list; each row is flushed to the file at once."""
 
     def __init__(self, path: Path, rows: dict[str, dict[str, str]]) -> None:
         try:

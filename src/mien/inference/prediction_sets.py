@@ -1,6 +1,6 @@
-"""Prediction sets: the classes that a face may show, by a threshold that split conformal prediction has fitted.
+"""Conformal prediction sets: the classes a face may show, by the threshold in the model file.
 
-The fit and its measure are in mien.evaluation.conformal; the model file carries the threshold.
+mien.evaluation.conformal fits and evaluates the threshold.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def more_probable(probabilities: ArrayLike) -> NDArray[np.float64]:
-    """(N, C) -> (N, C): for each class the sum of the probabilities of all more probable ones; 0 for the most
+    """(N, C) -> (N, C): for each class the sum of the probabilities of all more probable classes; 0 for the most
     probable."""
     values = np.asarray(probabilities, np.float64)
     order = np.argsort(-values, axis=1, kind="stable")

@@ -1,7 +1,6 @@
-"""Quality of a face in a picture: size, sharpness, light, tilt, and what the border cuts off. Needs no labels.
+"""Quality of a face image: size, sharpness, brightness, contrast, tilt and truncation, measured without labels.
 
-Each is a plain measure, and `flags` names those in which faces are read less reliably; nothing is left out because of
-them.
+`flags` names the measures with values at which faces are read less reliably; no face is dropped because of them.
 """
 
 import math
@@ -11,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Where a flag goes up: PublicTest's faces, made worse in that way alone, lose some five points of accuracy or more
-# there (results/benchmarks/quality.md); of these faces as they are, at most 4 in 100 get it.
+# Thresholds of the flags: PublicTest's faces, degraded in that way alone, lose about five points of accuracy or more
+# there (results/benchmarks/quality.md); at most 4 in 100 of the undegraded faces are flagged.
 SMALL = 40
 BLURRED = 0.16
 DARK, BRIGHT = 0.2, 0.75
@@ -23,14 +22,15 @@ CUT = 0.1
 
 @dataclass(frozen=True)
 class Quality:
-    """What may make a face hard to read.
+    """Measures of how hard a face is to read.
 
-    size: shorter side of its box, in pixels of the picture. sharpness: from 0 (none); mean change from pixel to pixel
-    of the cropped face over its standard deviation, so that it does not depend on the light; FER2013's faces have 0.15
-    to 0.5. brightness: mean of the cropped face, 0..1. contrast: between the darkest and the brightest 1 % of its
-    pixels, 0..1, before input normalization. tilt: degrees by which the eyes are from level, clockwise, -180..180; None
-    without landmarks, and rough for faces under 150 pixels. turned: 0, 90, 180 or 270, degrees by which the picture was
-    turned counterclockwise to read the face upright. cut: share of its box that lies outside of the picture, 0..1.
+    size: shorter side of its box, in pixels of the picture. sharpness: from 0 (none); mean absolute difference of
+    neighboring pixels in the cropped face divided by their standard deviation, so that it does not depend on brightness
+    or contrast; 0.15 to 0.5 for FER2013's faces. brightness: mean of the cropped face, 0..1. contrast: between the
+    darkest and the brightest 1 % of its pixels, 0..1, before input normalization. tilt: angle of the eyes from
+    horizontal in degrees, clockwise, -180..180; None without landmarks, and imprecise for faces under 150 pixels.
+    turned: 0, 90, 180 or 270, degrees by which the picture was rotated counterclockwise to read the face upright. cut:
+    share of its box outside the picture, 0..1.
     """
 
     size: int
@@ -43,7 +43,8 @@ class Quality:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What stands out: "small", "blurred", "dark", "bright", "low contrast", "tilted", "turned", "cut"."""
+        """Names of the measures that are out of range: "small", "blurred", "dark", "bright", "low contrast", "tilted",
+        "turned", "cut"."""
         flags = {
             "small": self.size < SMALL,
             "blurred": self.sharpness < BLURRED,
@@ -57,7 +58,7 @@ class Quality:
         return tuple(name for name, raised in flags.items() if raised)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and a list of strings that json can write."""
+        """JSON-serializable numbers and a list of strings."""
         return {
             "size": self.size,
             "sharpness": round(self.sharpness, 3),
@@ -81,7 +82,7 @@ def measure_quality(
     """The quality of one face.
 
     crop: (S, S) uint8, upright. box: x, y, width, height in pixels of a picture of width x height. landmarks: (5, 2),
-    NaN where unknown. turn: degrees by which the picture was turned for it.
+    NaN if unknown. turn: degrees by which the picture was rotated for it.
     """
     pixels = crop.astype(np.float32)
     deviation = float(pixels.std())
@@ -103,7 +104,7 @@ def measure_quality(
 
 
 def tilt_of(landmarks: NDArray[np.float64]) -> float | None:
-    """Degrees, clockwise, from level to the line from the right eye to the left one, -180..180; None without
+    """Angle of the line from the right to the left eye, in degrees clockwise from horizontal, -180..180; None without
     landmarks."""
     (right_x, right_y), (left_x, left_y) = landmarks[:2].tolist()
     angle = math.degrees(math.atan2(left_y - right_y, left_x - right_x))

@@ -1,4 +1,4 @@
-"""Pictures in, faces with emotions out: one at a time, or many in order with all their faces classified together."""
+"""The Reader: find the faces in pictures and classify their emotions, one picture at a time or in batches."""
 
 import math
 import os
@@ -26,15 +26,15 @@ from mien.inference.quality import measure_quality
 from mien.inference.session import CORES
 
 S = TypeVar("S", bound=Source)
-KEPT_PIXELS = 32_000_000  # of pictures that wait for their batch, where the caller wants the pictures too
+KEPT_PIXELS = 32_000_000  # of decoded pictures in one batch, if the caller asked to keep them
 
 
 @dataclass(frozen=True)
 class ReadResult(Generic[S]):
-    """What became of one source: its faces, or the error that kept it from being read.
+    """The result of one source: its faces, or the error that kept it from being read.
 
-    width, height: of the upright picture; 0 where it could not be read. picture: kept only when asked for. note: what
-    its decoder warned of, where that was another process.
+    width, height: of the upright picture, in pixels; 0 if it could not be read. picture: only if requested. note: a
+    warning of the decoder, if that was another process.
     """
 
     source: S
@@ -48,7 +48,7 @@ class ReadResult(Generic[S]):
 
 @dataclass(frozen=True)
 class PreparedImage(Generic[S]):
-    """A picture whose faces are found and cut out, but not yet classified. crops: F arrays (S, S) uint8."""
+    """A picture whose faces are detected and cropped, but not yet classified. crops: F arrays (S, S) uint8."""
 
     result: ReadResult[S]
     detections: Detections
@@ -56,15 +56,15 @@ class PreparedImage(Generic[S]):
 
 
 class Reader:
-    """Finds and reads faces. Make one and reuse it, from as many threads as you like.
+    """Detects and classifies faces. Create one and reuse it; it is thread-safe.
 
     model: the name of a shipped model, or the path of one made by `mien export`. detector: "yunet"; the path of another
     YuNet; or a function from an RGB array (H, W, 3) uint8 to rows x, y, width, height[, score], in pixels. threads: for
-    one picture, the threads of onnxruntime; for `read_many` and `stream`, pictures worked on at a time; never more than
-    the machine has cores. flip: average over the mirrored face too (slower, a little more accurate). max_pixels: refuse
-    larger pictures. min_score: least score of a face, 0..1; None: 0.65 of YuNet, any of a function. margin: see
-    mien.inference.crop. untrusted: refuse formats that let a small file work for minutes. find_turned: where the
-    detector is unsure, look for faces that lie or stand on their heads, too, and read them upright.
+    one picture, the threads of onnxruntime; for `read_many` and `stream`, pictures processed in parallel; at most the
+    machine's cores. flip: average with the mirrored face (slower, slightly more accurate). max_pixels: refuse larger
+    pictures. min_score: lowest detection score of a face, 0..1; None: 0.65 for YuNet, no limit for a function. margin:
+    see mien.inference.crop. untrusted: refuse formats in which a small file can take minutes to decode. find_turned: if
+    the detector is unsure, also look for sideways and upside-down faces, and read them upright.
     """
 
     def __init__(
@@ -112,14 +112,14 @@ class Reader:
             "untrusted": untrusted,
             "find_turned": find_turned,
         }
-        # Many pictures at a time with one thread each do more than one picture with many threads.
+        # Many pictures in parallel, one thread each, are faster than one picture with many threads.
         self._one = self if self.threads == 1 else Reader(model, detector, 1, **options)
 
     def read(self, source: Source, already_cropped: bool = False) -> list[Face]:
-        """The faces in one picture, largest first; an empty list where there are none.
+        """The faces in one picture, largest first; an empty list if there are none.
 
-        source: see mien.data.image.open_picture. already_cropped: take the whole picture as one face.
-        Raises MienError, naming the source, where it is not a picture that can be read.
+        source: see mien.data.image.open_picture. already_cropped: treat the whole picture as one face. Raises
+        MienError, naming the source, if it is not a readable picture.
         """
         _require_bool("already_cropped", already_cropped)
         image = self.detect_and_crop(source, already_cropped)
@@ -128,10 +128,10 @@ class Reader:
         return list(self.classify_batch([image])[0].faces)
 
     def read_many(self, sources: Iterable[S], batch: int = 64, already_cropped: bool = False) -> Iterator[list[Face]]:
-        """The faces of each picture, in the order of `sources`, which is read as it is needed.
+        """The faces of each picture, in the order of `sources`, which is consumed lazily.
 
-        batch: faces classified together. Memory does not grow with the number of pictures. The first source that
-        cannot be read raises its MienError; `stream` goes on past it.
+        batch: faces classified together. Memory does not grow with the number of pictures. The first source that cannot
+        be read raises its MienError; use `stream` to continue past it.
         """
         for result in self.stream(sources, batch, already_cropped):
             if result.error:
@@ -141,9 +141,9 @@ class Reader:
     def stream(
         self, sources: Iterable[S], batch: int = 64, already_cropped: bool = False, keep: bool = False
     ) -> Iterator[ReadResult[S]]:
-        """As read_many, but gives a ReadResult for every source: with its error where it could not be read.
+        """Like read_many, but yields a ReadResult for every source, with its error if it could not be read.
 
-        keep: give the decoded pictures too (ReadResult.picture).
+        keep: include the decoded pictures (ReadResult.picture).
         """
         if _is_one_picture(sources) or not hasattr(sources, "__iter__"):
             raise MienError(
@@ -160,25 +160,25 @@ class Reader:
         )
         for image in prepared:
             waiting.append(image)
-            faces = sum(len(each.crops) for each in waiting)
-            pixels = sum(each.result.width * each.result.height for each in waiting) if keep else 0
+            faces = sum(len(item.crops) for item in waiting)
+            pixels = sum(item.result.width * item.result.height for item in waiting) if keep else 0
             if faces >= batch or len(waiting) >= batch or pixels >= KEPT_PIXELS:
                 yield from self._one.classify_batch(waiting)
                 waiting = []
         yield from self._one.classify_batch(waiting)
 
     def classify(self, crops: ArrayLike) -> NDArray[np.float64]:
-        """(N, 48, 48) uint8 gray faces already cropped -> (N, C) float64 probabilities."""
+        """(N, 48, 48) uint8 gray, cropped faces -> (N, C) float64 probabilities."""
         return self.model.classify(crops, self.flip)
 
     def explain(self, face: Face, emotion: str | None = None) -> Explanation:
-        """Which pixels of a face spoke for its emotion, or for another one. See mien.inference.occlusion."""
+        """Occlusion saliency: which pixels raise the probability of a face's emotion, or of another one. See
+        mien.inference.occlusion."""
         require_face(face)
         return explain_crop(self.model, face.crop, emotion or face.emotion, self.flip)
 
     def detect_and_crop(self, source: S, already_cropped: bool = False, keep: bool = False) -> PreparedImage[S]:
-        """First half of reading, a picture at a time: decode, find, cut. `classify_batch` is the second, many at a
-        time.
+        """First step of reading, per picture: decode, detect, crop. The second is `classify_batch`, for many at a time.
 
         keep: keep the decoded picture. A source that cannot be read gives a PreparedImage with its error.
         """
@@ -200,7 +200,7 @@ class Reader:
         return PreparedImage(result, detections, crops)
 
     def classify_batch(self, images: Sequence[PreparedImage[S]]) -> list[ReadResult[S]]:
-        """Classify the faces of several pictures together and put them where they belong."""
+        """Classify the faces of several pictures together; one ReadResult per picture."""
         crops = [crop for image in images for crop in image.crops]
         probabilities = iter(self.classify(np.array(crops))) if crops else iter(())
         return [
@@ -217,14 +217,14 @@ class Reader:
         box, score = faces.boxes[i], float(faces.scores[i])
         left, top = max(0, round(box[0])), max(0, round(box[1]))
         right, bottom = min(width, round(box[0] + box[2])), min(height, round(box[1] + box[3]))
-        known = [] if np.isnan(faces.landmarks[i]).any() else faces.landmarks[i].tolist()
+        landmarks = [] if np.isnan(faces.landmarks[i]).any() else faces.landmarks[i].tolist()
         return Face(
             emotion=classes[best],
             confidence=float(probabilities[best]),
             probabilities={name: float(p) for name, p in zip(classes, probabilities, strict=True)},
             box=(left, top, max(1, right - left), max(1, bottom - top)),
             score=None if math.isnan(score) else score,
-            landmarks={name: (float(x), float(y)) for name, (x, y) in zip(LANDMARKS, known, strict=False)},
+            landmarks={name: (float(x), float(y)) for name, (x, y) in zip(LANDMARKS, landmarks, strict=False)},
             crop=image.crops[i],
             model=str(self.model.path),
             set_threshold=self.model.info.conformal.get("threshold"),
@@ -233,12 +233,11 @@ class Reader:
 
 
 def read(source: Source, *, already_cropped: bool = False, model: str | Path = "default", **options: Any) -> list[Face]:
-    """The faces in one picture and their emotions, largest face first; an empty list where there are none.
+    """The faces in one picture and their emotions, largest face first; an empty list if there are none.
 
-    source: a path, the bytes of a picture file, an open file, a Pillow image, or an array (H, W), (H, W, 3) RGB or
-    (H, W, 4) of uint8, uint16 or floats in 0..1 (OpenCV's arrays are BGR: give array[..., ::-1]).
-    already_cropped: take the picture as one face. options: those of Reader.
-    Raises MienError for what is not a readable picture.
+    source: a path, the bytes of a picture file, an open file, a Pillow image, or an array (H, W), (H, W, 3) RGB or (H,
+    W, 4) of uint8, uint16 or floats in 0..1 (OpenCV's arrays are BGR: pass array[..., ::-1]). already_cropped: treat
+    the picture as one face. options: those of Reader. Raises MienError if the source is not a readable picture.
     """
     if "whole" in options:
         already_cropped = bool(options.pop("whole"))
@@ -247,15 +246,16 @@ def read(source: Source, *, already_cropped: bool = False, model: str | Path = "
 
 
 def classify(crops: ArrayLike, *, model: str | Path = "default", flip: bool = False) -> NDArray[np.float64]:
-    """(N, 48, 48) uint8 gray faces already cropped -> (N, C) float64 probabilities, C = 7 for the shipped models."""
+    """(N, 48, 48) uint8 gray, cropped faces -> (N, C) float64 probabilities, C = 7 for the shipped models."""
     _require_bool("flip", flip)
     return open_model(model).classify(crops, flip)
 
 
 def explain(face: Face, emotion: str | None = None, *, flip: bool = False) -> Explanation:
-    """Which pixels of a face spoke for its emotion, or for another one. See mien.inference.occlusion.
+    """Occlusion saliency: which pixels raise the probability of a face's emotion, or of another one. See
+    mien.inference.occlusion.
 
-    flip: as it was read; a Reader's own `explain` knows it.
+    flip: whether the face was read with flip; a Reader's own `explain` knows.
     """
     require_face(face)
     _require_bool("flip", flip)
@@ -272,7 +272,7 @@ def _require_bool(parameter: str, value: object) -> None:
 
 
 def _is_one_picture(sources: Any) -> bool:
-    """Whether this is a single source, which would be iterated over by its rows, lines or letters."""
+    """Whether this is a single source, which would otherwise be iterated by rows, lines or characters."""
     if isinstance(sources, np.ndarray) and sources.dtype != object:
         return sources.ndim < 3 or (sources.ndim == 3 and sources.shape[2] in (1, 3, 4))
     one = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
@@ -284,7 +284,7 @@ R = TypeVar("R")
 
 
 def _in_order(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
-    """`map` over `threads` threads, in order, never more than two items a thread ahead of the consumer."""
+    """`map` over `threads` threads, in order, at most two items per thread ahead of the consumer."""
     if threads == 1:
         yield from map(work, items)
         return

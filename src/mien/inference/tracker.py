@@ -1,5 +1,4 @@
-"""Tracking: the same id for a face from frame to frame, its probabilities smoothed, its change against its own
-baseline."""
+"""Face tracking in videos: stable ids, smoothed probabilities, and change from each face's own baseline."""
 
 import math
 from collections.abc import Sequence
@@ -8,32 +7,33 @@ from typing import Any
 
 from mien.inference.face import Face
 
-SMOOTHING_SECONDS = 0.5  # in which a smoothed probability makes up 63 % of a change
-MAX_GAP_SECONDS = 1.5  # after which a face that is gone is forgotten; a later one there gets a new id
-MAX_MOVE = 0.7  # of a face's size: how far its center may move between two frames that are read
-MAX_SIZE_RATIO = 1.8  # how much its size may change
+SMOOTHING_SECONDS = 0.5  # time constant of the smoothing: after it, 63 % of a change is visible
+MAX_GAP_SECONDS = 1.5  # after which a lost face is forgotten; a later one there gets a new id
+MAX_MOVE = 0.7  # in face sizes: how far its center may move between two frames that are read
+MAX_SIZE_RATIO = 1.8  # largest ratio of its sizes in two frames that are read
 
 
 @dataclass(frozen=True)
 class TrackedFace(Face):
-    """A face of a film. id: the same from frame to frame. Emotion, confidence and probabilities are smoothed over time.
+    """A face in a video frame. id: the same in all frames. Emotion, confidence and probabilities are smoothed over
+    time.
 
-    change: with a baseline, how far each probability is from this face's own in its first seconds, -1..1; None while
-    those last.
+    change: with a baseline, the difference of each probability from this face's mean in its first seconds, -1..1; None
+    during those seconds.
     """
 
     id: int = field(default=0, kw_only=True)
     change: dict[str, float] | None = field(default=None, hash=False, kw_only=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """As Face.to_dict, with "id" before it, and "change" behind it where there is one."""
+        """Like Face.to_dict, with "id" first, and "change" last if there is one."""
         change = {} if self.change is None else {"change": {name: round(c, 6) for name, c in self.change.items()}}
         return {"id": self.id, **super().to_dict(), **change}
 
 
 @dataclass(frozen=True)
 class _Track:
-    """A face and when it was last seen. time: of the frame. until: when the next one was to be read."""
+    """A tracked face. time: of the frame it was last seen in. until: when the next frame was due."""
 
     face: TrackedFace
     time: float
@@ -42,7 +42,7 @@ class _Track:
 
 @dataclass
 class _Baseline:
-    """The probabilities of one face in its first seconds, weighted by time."""
+    """Probabilities of one face in its first seconds, weighted by time."""
 
     started: float
     sums: dict[str, float]
@@ -50,10 +50,11 @@ class _Baseline:
 
 
 class Tracker:
-    """Follows faces by where they are: by the overlap of their boxes, and by nearness where they moved fast.
+    """Tracks faces by position: by the overlap of their boxes, or by distance if they moved fast.
 
-    It follows places, not persons: who leaves and comes back gets a new id. baseline: seconds from the first sight of a
-    face over which its probabilities are averaged; from then on its change against them is given. 0: none is.
+    It tracks places, not persons: a person who leaves and returns gets a new id. baseline: seconds after a face's first
+    appearance over which its probabilities are averaged; afterwards its change from that mean is reported. 0: no
+    baseline.
     """
 
     def __init__(self, baseline: float = 0.0) -> None:
@@ -63,9 +64,10 @@ class Tracker:
         self._next = 1
 
     def update(self, faces: Sequence[Face], time: float, duration: float = 0.0) -> list[TrackedFace]:
-        """Take in the faces of the frame at `time` (seconds, growing). duration: seconds until the next one is read.
+        """Process the faces of the frame at `time` (seconds, increasing). duration: seconds until the next frame that
+        is read.
 
-        Returns them with their ids, in the order of ids.
+        Returns the tracked faces in the order of their ids.
         """
         tracks = [track for track in self._tracks if time - track.until <= MAX_GAP_SECONDS]
         pairs = sorted(
@@ -80,29 +82,29 @@ class Tracker:
                 matched.add(t)
         current = []
         for f, face in enumerate(faces):
-            before = continues.get(f)
-            if before is None:
+            previous = continues.get(f)
+            if previous is None:
                 tracked = _tracked(face, self._next)
                 self._next += 1
             else:
-                tracked = _tracked(_smooth(before.face, face, time - before.time), before.face.id)
-            tracked = replace(tracked, change=self._change(tracked, before, time))
+                tracked = _tracked(_smooth(previous.face, face, time - previous.time), previous.face.id)
+            tracked = replace(tracked, change=self._change(tracked, previous, time))
             current.append(_Track(tracked, time, time + duration))
         lost = [track for t, track in enumerate(tracks) if t not in matched]
         self._tracks = current + lost
-        kept = {track.face.id for track in self._tracks}
-        self._baselines = {id: baseline for id, baseline in self._baselines.items() if id in kept}
+        active_ids = {track.face.id for track in self._tracks}
+        self._baselines = {id: baseline for id, baseline in self._baselines.items() if id in active_ids}
         return sorted((track.face for track in current), key=lambda face: face.id)
 
-    def _change(self, face: TrackedFace, before: _Track | None, time: float) -> dict[str, float] | None:
+    def _change(self, face: TrackedFace, previous: _Track | None, time: float) -> dict[str, float] | None:
         if not self._baseline_seconds:
             return None
-        if before is None:
+        if previous is None:
             self._baselines[face.id] = _Baseline(time, dict.fromkeys(face.probabilities, 0.0))
         baseline = self._baselines[face.id]
         end = baseline.started + self._baseline_seconds
-        if before is not None and before.time < end:  # what was seen before lasted until now
-            _add(baseline, before.face, min(time, end) - before.time)
+        if previous is not None and previous.time < end:  # the previous probabilities held until now
+            _add(baseline, previous.face, min(time, end) - previous.time)
         if time < end:
             return None
         return {name: p - baseline.sums[name] / baseline.weight for name, p in face.probabilities.items()}
@@ -120,7 +122,7 @@ def _tracked(face: Face, id: int) -> TrackedFace:
 
 
 def _likeness(old: Face, new: Face) -> float:
-    """Above 0 where `new` may be `old` a moment later; overlapping boxes before merely near ones."""
+    """Matching score: above 0 if `new` may be `old` a moment later; overlapping boxes rank above merely near ones."""
     (ax, ay, aw, ah), (bx, by, bw, bh) = old.box, new.box
     wide = min(ax + aw, bx + bw) - max(ax, bx)
     high = min(ay + ah, by + bh) - max(ay, by)
@@ -134,12 +136,12 @@ def _likeness(old: Face, new: Face) -> float:
     return 1 - moved / MAX_MOVE if moved < MAX_MOVE and size_ratio < MAX_SIZE_RATIO else 0.0
 
 
-def _smooth(before: Face, now: Face, elapsed: float) -> Face:
-    """Exponential averaging, by time and not by frames: the same film gives the same curve at every frame rate."""
+def _smooth(previous: Face, now: Face, elapsed: float) -> Face:
+    """Exponential smoothing over time, not frames: a film gives the same curve at every frame rate."""
     weight = 1 - math.exp(-max(elapsed, 1e-3) / SMOOTHING_SECONDS)
-    mixed = {
-        name: weight * share + (1 - weight) * before.probabilities.get(name, share)
+    smoothed = {
+        name: weight * share + (1 - weight) * previous.probabilities.get(name, share)
         for name, share in now.probabilities.items()
     }
-    emotion = max(mixed, key=lambda name: mixed[name])
-    return replace(now, emotion=emotion, confidence=mixed[emotion], probabilities=mixed)
+    emotion = max(smoothed, key=lambda name: smoothed[name])
+    return replace(now, emotion=emotion, confidence=smoothed[emotion], probabilities=smoothed)

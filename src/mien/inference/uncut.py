@@ -1,4 +1,5 @@
-"""Photographs among pictures that should be cut-out faces: the face finder looks at a sample."""
+"""Check that a data set of cropped faces contains no uncropped photographs, by running the face detector on a
+sample."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +12,16 @@ from mien.errors import MienError
 from mien.inference.crop import MARGIN
 from mien.inference.detector import Detector, open_detector
 
-SAMPLE = 40  # pictures that are looked at
-WARN_SHARE = 0.2  # share of them from which on they are worth a warning
-FILLS = 0.6  # share of the picture's shorter side that the frame of a cut-out face takes at least
-CUT = 64  # pixels: pictures no larger hold no photograph
-ODD = 256  # pixels, longer side: larger ones without any face are photographs too
+SAMPLE = 40  # pictures in the sample
+WARN_SHARE = 0.2  # share of uncropped pictures from which there is a warning
+FILLS = 0.6  # smallest share of the picture's shorter side for the frame of a cropped face
+CUT = 64  # pixels: pictures up to this size are not photographs
+ODD = 256  # pixels, longer side: larger pictures without any face count as photographs
 
 
 @dataclass(frozen=True)
 class UncutReport:
-    """How many of the pictures looked at are photographs that were never cut. example: one of them."""
+    """How many of the sampled pictures are uncropped photographs. example: one of them."""
 
     n: int
     uncut: int
@@ -28,11 +29,11 @@ class UncutReport:
 
     @property
     def many(self) -> bool:
-        """Whether so many are photographs that were never cut that a warning is due."""
+        """Whether the share of uncropped photographs is large enough for a warning."""
         return self.uncut > WARN_SHARE * self.n
 
     def warning(self, path: str | Path) -> str:
-        """A sentence for people who train on the pictures at `path`; "" where nothing is wrong."""
+        """The warning for the pictures at `path`; "" if there is none."""
         if not self.many:
             return ""
         cut = Path(path).with_name(f"{Path(path).resolve().name}-cut")
@@ -43,10 +44,10 @@ class UncutReport:
 
 
 def check_uncut(path: str | Path, sample: int = SAMPLE) -> UncutReport:
-    """Look at a sample of the pictures of a data set, spread evenly, with the face finder.
+    """Run the face detector on an evenly spaced sample of a data set's pictures.
 
-    A picture was never cut where its largest face is framed by less than 0.6 of its shorter side, or where it is large
-    and no face is found. Data sets without pictures, or whose faces have boxes, give an empty report.
+    A picture is uncropped if the frame of its largest face is less than 0.6 of its shorter side, or if it is large and
+    no face is found. Data sets without picture files, or with face boxes, give an empty report.
     """
     try:
         pictures = find(Path(path)).pictures
@@ -62,7 +63,7 @@ def check_uncut(path: str | Path, sample: int = SAMPLE) -> UncutReport:
 def _is_uncut(file: str, detector: Detector) -> bool:
     try:
         picture = open_picture(file)
-    except MienError:  # broken pictures are told of elsewhere
+    except MienError:  # broken pictures are reported elsewhere
         return False
     if max(picture.size) <= CUT:
         return False

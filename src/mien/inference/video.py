@@ -1,6 +1,6 @@
-"""Video decoding by PyAV (ffmpeg): a film or a camera as a stream of frames with their real timestamps.
+"""Video decoding by PyAV (ffmpeg): a video file or camera as a stream of frames with their real timestamps.
 
-Memory does not grow with the length of a film: two decoded frames are held at a time.
+Memory does not grow with the length of the video: at most two decoded frames are held.
 """
 
 import math
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-MISSING_SECONDS = 1.0  # a film that lacks less than this at its end is not called cut short
-MAX_LATE_START = 0.5  # seconds that the picture may begin after the sound and still begin at 0
-MAX_CAMERA_DELAY = 0.2  # seconds: older frames of a camera are skipped
-MAX_STILL = 86_400.0  # seconds that the last picture may stay
+MISSING_SECONDS = 1.0  # a film missing less than this at its end is not reported as truncated
+MAX_LATE_START = 0.5  # if video starts more than so many seconds after the sound, time 0 is the sound's start
+MAX_CAMERA_DELAY = 0.2  # seconds: camera frames older than this are skipped
+MAX_STILL = 86_400.0  # longest duration of the last frame, in seconds
 HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273
 
 
@@ -38,10 +38,10 @@ HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273
 class Video:
     """An open film or camera.
 
-    fps: frames per second on average. length: seconds of picture, 0 where unknown (a camera, some recordings).
-    start: the timestamp, in seconds, that is called 0: that of the first frame, or where sound begins more than
-    MAX_LATE_START before it, that of the sound, so that times are those on a player's clock.
-    claimed_end: the timestamp at which the picture ends by the file's header, 0 where it does not say.
+    fps: mean frames per second. length: seconds of video, 0 if unknown (a camera, some recordings). start: the
+    timestamp, in seconds, that counts as time 0: that of the first frame, or, if sound begins more than MAX_LATE_START
+    earlier, that of the sound, so that times match a player's. claimed_end: the timestamp of the video's end in the
+    file's header, 0 if it has none.
     """
 
     name: str
@@ -57,12 +57,12 @@ class Video:
 
     @property
     def base_rate(self) -> float:
-        """Frames per second where they follow each other fastest, on films whose rate varies."""
+        """Highest frame rate, for films with a variable rate, in frames per second."""
         rate = float(self.stream.guessed_rate or 0)
         return rate if 1 <= rate <= 1000 else self.fps
 
     def missing(self) -> str | None:
-        """After the last frame: what the film lacks, in a sentence, or None where it is whole."""
+        """After the last frame: a sentence on what is missing from the film, or None if it is complete."""
         tally, rate = self.tally, max(self.fps, 1.0)
         if tally.undecodable / rate > MISSING_SECONDS:
             return f"{self.name}: {tally.undecodable:,} frames are damaged and cannot be decoded"
@@ -74,13 +74,13 @@ class Video:
         own_length = bool(self.stream.duration) or "DURATION" in self.stream.metadata
         end = (tally.picture_end if own_length else tally.end) - self.start
         claimed = self.claimed_end - self.start
-        longest = max(MISSING_SECONDS, 1.5 / self.fps)  # the last frame's own duration may not be known
+        longest = max(MISSING_SECONDS, 1.5 / self.fps)  # the last frame's duration may be unknown
         if end + longest >= claimed * (0.9 if kind in ROUGH_LENGTH else 1):
             return None
         return f"{self.name} ends after {end:.1f} of {claimed:.1f} s: the rest cannot be decoded"
 
     def has_all_packets(self) -> bool:
-        """After the last frame: whether the file is known to have ended where it was meant to end."""
+        """After the last frame: whether the file is known to be complete."""
         kind, frames = kind_of(self.container), self.stream.frames
         if kind == "avi" and self.claimed_end and frames > self.tally.packets:
             frames -= stills(self.name, self.stream.index)
@@ -89,13 +89,12 @@ class Video:
 
 @contextmanager
 def open_video(name: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Iterator[Video]:
-    """Open a film's file, or a camera: "camera:0".
+    """Open a video file, or a camera: "camera:0".
 
-    max_pixels: width times height of a frame above which the film is refused before it is decoded.
-    Raises MienError where there is no such file or camera, where it is no film, where its codec has no decoder (the
-    message names the codec and the ffmpeg command that converts it), and where not one frame can be decoded. Warns
-    (MienWarning) of HDR, whose brightness is not mapped, of further video streams, and of a film without any times
-    whose rate is assumed.
+    max_pixels: refuse films whose frames have more pixels (width times height), before decoding. Raises MienError if
+    there is no such file or camera, it is not a film, its codec has no decoder (the message names the codec and the
+    ffmpeg command that converts it), or no frame can be decoded. Warns (MienWarning) about HDR, whose brightness is not
+    tone-mapped, about additional video streams, and about a film without timestamps whose rate is assumed.
     """
     if not isinstance(name, (str, os.PathLike)) or not isinstance(os.fspath(name), str):
         hint = "; write bytes to a file first" if isinstance(name, bytes) or hasattr(name, "read") else ""
@@ -120,10 +119,10 @@ def open_video(name: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> It
 
 
 def read_frames(video: Video, every: float = 0) -> Iterator[tuple[Frame, bool]]:
-    """The frames in order, each with whether it is due to be read. To be called once for an open film.
+    """Yield the frames in order, each with whether it is due to be read. Call it once per open film.
 
-    every: seconds; a frame is due that is on the screen at a multiple of it. 0: each frame is due.
-    Warns (MienWarning) where the film lacks frames: its file was cut short or is damaged.
+    every: seconds; a frame is due if it is on screen at a multiple of it. 0: every frame is due. Warns (MienWarning) if
+    frames are missing because the file is truncated or damaged.
     """
     due_at = 0.0
     for frame in _live_frames(video) if video.live else _film_frames(video):
@@ -138,7 +137,7 @@ def read_frames(video: Video, every: float = 0) -> Iterator[tuple[Frame, bool]]:
 
 
 def require_seconds(parameter: str, seconds: float) -> None:
-    """Raise MienError unless `seconds` is a finite number of 0 or more."""
+    """Raise MienError unless `seconds` is a finite number >= 0."""
     ok = isinstance(seconds, Real) and math.isfinite(seconds) and seconds >= 0
     require(ok, parameter, seconds, "a number of seconds, 0 or more")
 
@@ -164,7 +163,7 @@ def _picture_stream(container: "InputContainer", name: str, max_pixels: int) -> 
 
 
 def track(stream: Any) -> str:
-    """How a stream of a film is named: its number, codec and language."""
+    """Name of a stream in messages: its number, codec and language."""
     codec = stream.codec_context.codec.canonical_name if stream.codec_context else ""
     return " ".join(filter(None, (f"#{stream.index}", codec, stream.metadata.get("language", ""))))
 
@@ -191,14 +190,14 @@ def _described(
 
 
 def _frame_rate(name: str, container: "InputContainer", stream: "VideoStream") -> float:
-    """Frames per second on average."""
+    """Mean frames per second."""
     from av.format import Flags
 
     without_times = bool(Flags(container.format.flags) & Flags.no_timestamps)
-    # ffmpeg's own figures are 25 there, for want of any.
-    told = stream.codec_context.framerate if without_times else stream.average_rate or stream.guessed_rate
-    rate = float(told or 0)
-    if 1 / 86_400 < rate <= (100_000 if told == stream.average_rate else 1000):  # a guess so high is no rate
+    # ffmpeg reports 25 there as a default.
+    reported_rate = stream.codec_context.framerate if without_times else stream.average_rate or stream.guessed_rate
+    rate = float(reported_rate or 0)
+    if 1 / 86_400 < rate <= (100_000 if reported_rate == stream.average_rate else 1000):  # a higher guess is wrong
         return rate
     if without_times:
         text = f"{name} says neither times nor a rate: read as 25 frames per second"
@@ -207,11 +206,11 @@ def _frame_rate(name: str, container: "InputContainer", stream: "VideoStream") -
 
 
 def _film_frames(video: Video) -> Iterator[Frame]:
-    """A frame is given when the next one is known, and with it how long this one stays on the screen."""
+    """Yield each frame once the next one is known, because that determines its duration."""
     from av.video.reformatter import VideoReformatter
 
     clock = Clock(video.start, 1 / video.fps)
-    aspect, reformatter = _aspect(video), VideoReformatter()  # one for all frames: each keeps tables
+    aspect, reformatter = _aspect(video), VideoReformatter()  # shared by all frames: each keeps tables
     pending: Frame | None = None
     step = 0.0
     for index, decoded in enumerate(video.decoded):
@@ -227,18 +226,18 @@ def _film_frames(video: Video) -> Iterator[Frame]:
 
 
 def _last_duration(video: Video, last: Frame, step: float) -> float:
-    """Seconds that the last frame stays on the screen. step: seconds between the two last frames, 0 if there is one."""
-    left, own = video.claimed_end - video.start - last.time, own_duration(last.decoded)
+    """Duration of the last frame, in seconds. step: seconds between the two last frames, 0 if there is one."""
+    remaining, own = video.claimed_end - video.start - last.time, own_duration(last.decoded)
     alone = len(video.container.streams) == 1 or kind_of(video.container) not in ROUGH_LENGTH
-    if alone and left > 1e-4 and video.has_all_packets():  # until the end that the header says
-        return min(left, MAX_STILL)
-    if own:  # where it is the average rate's, and frames come faster at the end, the header knows better
-        return min(own, left if left > 1e-4 else MAX_STILL)
+    if alone and remaining > 1e-4 and video.has_all_packets():  # until the end given in the header
+        return min(remaining, MAX_STILL)
+    if own:  # may be the mean rate's; if frames are faster at the end, the header is more accurate
+        return min(own, remaining if remaining > 1e-4 else MAX_STILL)
     return step if 0 < step <= 1 else 1 / video.base_rate
 
 
 def _live_frames(video: Video) -> Iterator[Frame]:
-    """A camera's frames by this machine's clock; those that waited too long in the driver are skipped."""
+    """A camera's frames, timed by this machine's clock; frames that waited too long in the driver are skipped."""
     from av.video.reformatter import VideoReformatter
 
     started, aspect, reformatter = time.monotonic(), _aspect(video), VideoReformatter()
@@ -260,6 +259,6 @@ def _chain(first: "VideoFrame", rest: "Iterator[VideoFrame]") -> "Iterator[Video
 
 
 def _aspect(video: Video) -> float:
-    """Width of a pixel over its height, as the file says: 1.07 for a DVD in PAL."""
+    """Pixel aspect ratio, width over height, from the file: 1.07 for a PAL DVD."""
     ratio = float(video.stream.sample_aspect_ratio or 1)
     return ratio if 0.2 < ratio < 5 else 1.0

@@ -1,12 +1,12 @@
-"""The clock of a film: seconds that always grow, from the timestamps in its file."""
+"""The clock of a film: strictly increasing seconds from the timestamps in its file."""
 
-MAX_JUMP = 86_400.0  # seconds: a longer step forward is no picture that was held, but a damaged timestamp
+MAX_JUMP = 86_400.0  # seconds: a longer step forward is a damaged timestamp, not a frame held on screen
 
 
 class Clock:
-    """Timestamps in, seconds out: from 0, growing with every frame, without the jumps that recorders leave.
+    """Converts timestamps to seconds: from 0, increasing with every frame, without the jumps that recorders leave.
 
-    step: seconds to the next frame where a timestamp is missing.
+    step: seconds to the next frame if a timestamp is missing.
     """
 
     def __init__(self, start: float, step: float) -> None:

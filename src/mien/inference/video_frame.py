@@ -1,4 +1,4 @@
-"""A decoded frame as a picture: RGB, upright, with square pixels, as a player shows it."""
+"""A decoded video frame as an image: RGB, upright, with square pixels, as players show it."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame. index: counted from 0. time: seconds from the start. duration: seconds until the next one, 0 for a
+    """One frame. index: counted from 0. time: seconds from the start. duration: seconds until the next frame, 0 for a
     camera."""
 
     index: int
@@ -28,7 +28,7 @@ class Frame:
 
     @cached_property
     def image(self) -> Image.Image:
-        """The picture as a player shows it: RGB, upright, with square pixels. Made when it is asked for."""
+        """The image as players show it: RGB, upright, with square pixels. Computed on access."""
         import av
 
         frame = self.decoded
@@ -42,15 +42,15 @@ class Frame:
 
 
 def _upright(image: Image.Image, frame: "VideoFrame") -> Image.Image:
-    """Turn and mirror as the display matrix of the frame says: telephones film lying on their side."""
+    """Rotate and mirror by the frame's display matrix, because phones film sideways."""
     matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return image
     a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
-    if not any((a, b, c, d)):  # left empty: it says nothing
+    if not any((a, b, c, d)):  # empty matrix
         return image
     turns = Image.Transpose
-    if abs(a) + abs(d) >= abs(b) + abs(c):  # x stays x
+    if abs(a) + abs(d) >= abs(b) + abs(c):  # no quarter turn
         method = {(True, True): None, (False, False): turns.ROTATE_180, (False, True): turns.FLIP_LEFT_RIGHT}.get(
             (a > 0, d > 0), turns.FLIP_TOP_BOTTOM
         )

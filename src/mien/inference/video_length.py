@@ -1,4 +1,4 @@
-"""How long a film's picture is: what its header says, and whether its file is all there."""
+"""The length of a film according to its header, and whether its file is complete."""
 
 import re
 from typing import IO, TYPE_CHECKING
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-# Containers whose header says how long the film is. ffmpeg computes the length of others from what is in the file.
+# Containers whose header states the length. For others ffmpeg computes it from the file.
 EXACT_LENGTH = ("mov", "matroska", "avi")
 ROUGH_LENGTH = ("flv", "asf", "mxf")
-INDEX_ENTRY = [("id", "S4"), ("flags", "<u4"), ("begin", "<u4"), ("length", "<u4")]  # of an AVI
-MOST_CHUNKS, MOST_INDEX = 1000, 1 << 26  # chunks looked at before an AVI's list, and bytes of it
+INDEX_ENTRY = [("id", "S4"), ("flags", "<u4"), ("begin", "<u4"), ("length", "<u4")]  # of an AVI's index
+MOST_CHUNKS, MOST_INDEX = 1000, 1 << 26  # most chunks read before an AVI's index, and most bytes of the index
 ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
@@ -23,12 +23,12 @@ def kind_of(container: "InputContainer") -> str:
 
 
 def claimed_end(name: str, container: "InputContainer", stream: "VideoStream") -> float:
-    """The timestamp at which the picture ends, in seconds, by the file's header; 0 where that does not say."""
+    """The end of the video in seconds, according to the file's header; 0 if it does not say."""
     kind = kind_of(container)
     if kind == "avi":
         if not _is_closed(name) or not stream.average_rate:
             return 0.0
-        if stream.frames:  # its duration is no more than the file can hold
+        if stream.frames:  # its duration may be only a limit of the file
             return float(stream.frames / stream.average_rate)
     match = re.match(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
     if match and kind == "matroska":
@@ -37,19 +37,20 @@ def claimed_end(name: str, container: "InputContainer", stream: "VideoStream") -
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
     if container.duration is None:
         return 0.0
-    known = sum(getattr(each, "bit_rate", None) or 0 for each in container.streams)
-    if known and known == container.bit_rate:  # no header says so: ffmpeg divided the file's size by the bit rate
+    stream_bit_rate = sum(getattr(each, "bit_rate", None) or 0 for each in container.streams)
+    # Equal: not from a header, ffmpeg divided the file's size by the bit rate.
+    if stream_bit_rate and stream_bit_rate == container.bit_rate:
         return 0.0
-    # The headers of these count from 0, wherever the film begins.
-    begin = 0 if kind in ("matroska", *ROUGH_LENGTH) else container.start_time or 0
-    return (begin + container.duration) / 1e6
+    # The headers of these count from 0, wherever the film starts.
+    start = 0 if kind in ("matroska", *ROUGH_LENGTH) else container.start_time or 0
+    return (start + container.duration) / 1e6
 
 
 def ends_whole(name: str, kind: str) -> bool:
-    """Whether the bytes of a film's file say that nothing was cut off its end. False too where they cannot say so.
+    """Whether the bytes of a film's file show that its end is not missing. False if they cannot tell.
 
-    kind: as by `kind_of`; known are "flv" and "asf". There a picture that is held until the end leaves no trace but in
-    the header's length, which is a cut film's too.
+    kind: from `kind_of`; supported are "flv" and "asf". In these a frame held until the end leaves no trace except in
+    the header's length, just like a truncated film.
     """
     check = {"flv": _flv_is_whole, "asf": _asf_is_whole}.get(kind)
     if check is None:
@@ -62,13 +63,13 @@ def ends_whole(name: str, kind: str) -> bool:
 
 
 def stills(name: str, index: int) -> int:
-    """How many frames of an AVI are empty ("the same picture still"), by the list at its end: these ffmpeg leaves out.
+    """Number of empty frames in an AVI ("the same picture still"), from the index at its end; ffmpeg omits them.
 
-    index: of the picture's stream. 0 too where there is no list, as in a film that was cut.
+    index: of the video stream. Also 0 if there is no index, as in a truncated film.
     """
     try:
         with open(name, "rb") as file:
-            at = 12  # behind "RIFF", its length, "AVI "
+            at = 12  # after "RIFF", its length, "AVI "
             for _ in range(MOST_CHUNKS):
                 file.seek(at)
                 head = file.read(8)
@@ -87,7 +88,7 @@ def stills(name: str, index: int) -> int:
 
 
 def _is_closed(name: str) -> bool:
-    """Whether an AVI's header was filled in at its end. Written to a pipe or cut off, it holds placeholders."""
+    """Whether an AVI's header was completed. If written to a pipe or truncated, it holds placeholders."""
     try:
         with open(name, "rb") as file:
             return file.read(8)[4:] not in (bytes(4), b"\xff" * 4)
@@ -96,7 +97,7 @@ def _is_closed(name: str) -> bool:
 
 
 def _flv_is_whole(file: IO[bytes], size: int) -> bool:
-    """It ends with the length of its last tag, and there such a tag begins."""
+    """The file ends with the length of its last tag, and a tag of that length starts there."""
     file.seek(max(0, size - 4))
     length = int.from_bytes(file.read(4), "big")
     if not 11 < length < size - 4:
@@ -107,10 +108,10 @@ def _flv_is_whole(file: IO[bytes], size: int) -> bool:
 
 
 def _asf_is_whole(file: IO[bytes], size: int) -> bool:
-    """It is as long as its header says, and its end was written, not only made room for."""
+    """The file is as long as its header says, and its end is not only allocated but written."""
     file.seek(0)
     head = file.read(65_536)
-    at = head.find(ASF_FILE_PROPERTIES) + 40  # behind its name, length and the file's name
-    told = int.from_bytes(head[at : at + 8], "little") if at >= 40 else 0
+    at = head.find(ASF_FILE_PROPERTIES) + 40  # after its name, length and the file's name
+    stated_size = int.from_bytes(head[at : at + 8], "little") if at >= 40 else 0
     file.seek(max(0, size - 4096))
-    return 0 < told <= size and any(file.read(4096))
+    return 0 < stated_size <= size and any(file.read(4096))

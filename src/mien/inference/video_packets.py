@@ -1,4 +1,4 @@
-"""From a film's packets to its frames: one clock through recordings put together, frames in the order of display."""
+"""Decode a film's packets to frames: one clock across spliced recordings, frames in display order."""
 
 import heapq
 import time
@@ -16,21 +16,20 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-MAX_HOLD = 10.0  # seconds without a stamp in any stream, after which a recorder's clock began anew
-MAX_DELAY = 60.0  # seconds from the decoding of a frame to its display: what says more is damaged
-MAX_BACK = 1.0  # seconds that a stamp may lie before its stream's last one
-STEP = 0.04  # seconds that a packet without a duration lasts
-REORDERED = ("h264", "hevc", "vvc")  # ffmpeg finds the times of other codecs' frames in AVI
-LOOKAHEAD = 32  # packets among which those in the order of decoding are put in the order of display
+MAX_HOLD = 10.0  # seconds without a timestamp in any stream after which a recorder's clock has restarted
+MAX_DELAY = 60.0  # seconds from decoding to display of a frame: larger values are damaged
+MAX_BACK = 1.0  # seconds that a timestamp may lie before its stream's last one
+STEP = 0.04  # duration in seconds of a packet that states none
+REORDERED = ("h264", "hevc", "vvc")  # for other codecs ffmpeg determines the frame times in AVI
+LOOKAHEAD = 32  # packets that are buffered to sort decoding order into display order
 
 
 @dataclass
 class Tally:
-    """What was met while a film was decoded. picture_end, end: timestamps in seconds, of the picture and of all
-    streams.
+    """Statistics of decoding a film. picture_end, end: timestamps in seconds, of the video and of all streams.
 
-    broken: the file could not be taken apart to its end. shown_until: seconds from the start at which the frame given
-    last leaves the screen.
+    broken: the file could not be demuxed to its end. shown_until: seconds from the start at which the last yielded
+    frame leaves the screen.
     """
 
     packets: int = 0
@@ -43,11 +42,11 @@ class Tally:
 
 
 class Splices:
-    """Stamps of picture and sound that go on where recordings were put together: transport streams and DVDs.
+    """Continuous timestamps for video and audio across spliced recordings, in transport streams and DVDs.
 
-    A picture that is held looks like a new recording in its own stamps, but not in the sound's: those go on meanwhile.
-    The stamps of both begin anew together, and both are shifted by the same, so they keep their sync. Where there is
-    no sound, MAX_HOLD alone decides.
+    A frame held on screen looks like a new recording in the video's timestamps, but not in the audio's, which continue.
+    At a real splice the timestamps of both restart together, and both are shifted by the same amount, so they stay in
+    sync. Without audio, only MAX_HOLD decides.
     """
 
     def __init__(self, container: "InputContainer", picture: Any) -> None:
@@ -56,23 +55,23 @@ class Splices:
         sound = container.streams.best("audio")
         self._picture = picture.index if picture is not None else -1
         self._known = {self._picture} | ({sound.index} if sound else set())
-        self.needed = bool(Flags(container.format.flags) & Flags.ts_discont)  # others cannot be put together so
+        self.needed = bool(Flags(container.format.flags) & Flags.ts_discont)  # only these containers can be spliced
         if not self.needed:
             self._known = set()
         self._shift = 0.0  # seconds, of the newest recording
-        self._shifts: dict[int, float] = {}  # of each stream: its last packets may come when others are in the next one
+        self._shifts: dict[int, float] = {}  # per stream: its last packets may follow the first of the next recording
         self._last: dict[int, float] = {}
         self._begin = self._end = 0.0  # seconds, of the newest recording so far
 
     def join(self, packet: "Packet[Any]") -> None:
-        """Shift the packet's stamps. To be called for each packet, in the order of the file."""
+        """Shift the packet's timestamps. Call it for each packet, in the order of the file."""
         index, tick = packet.stream.index, packet.time_base
         decoded = packet.dts if packet.dts is not None else packet.pts
         if index not in self._known or decoded is None or not tick:
             return
         if packet.pts is not None and abs(float((packet.pts - decoded) * tick)) > MAX_DELAY:
             packet.pts = decoded
-        # The times of decoding always grow; those of display say where a recording begins.
+        # Decoding times always increase; display times tell where a recording starts.
         now, shown = float(decoded * tick), float((packet.pts if packet.pts is not None else decoded) * tick)
         shift = self._shifts.get(index, self._shift)
         if index in self._last:
@@ -80,11 +79,11 @@ class Splices:
         else:
             goes_on = not self._last or self._is_near(shown + shift)
         if not goes_on and shift != self._shift and self._is_near(shown + self._shift):
-            shift = self._shift  # the other stream is in the next recording already
+            shift = self._shift  # the other stream is already in the next recording
         elif not goes_on and index in self._last:
             shift = self._shift = self._end - shown
             self._begin = self._end
-        elif not goes_on:  # sound and picture have nothing to do with each other
+        elif not goes_on:  # audio and video are unrelated
             self._known = {self._picture}
             self._last.clear()
             if index != self._picture:
@@ -98,19 +97,19 @@ class Splices:
         packet.pts = packet.pts + ticks if packet.pts is not None else None
 
     def _is_near(self, time: float) -> bool:
-        """Whether a time lies in the newest recording, as far as it is known."""
+        """Whether a time lies within the newest recording as far as it is known."""
         return self._begin - MAX_HOLD < time <= self._end + MAX_HOLD
 
 
 class _DisplayOrder:
-    """Stamps of an AVI's frames: it keeps the times of decoding alone, and its frames come in the order of display."""
+    """Timestamps for the frames of an AVI, which stores decoding times only, while its frames come in display order."""
 
     def __init__(self) -> None:
-        self._stamps: list[int] = []  # of the packets whose frames are not out yet
-        self._keys: dict[int, int] = {}  # of those that need no others: by what ffmpeg takes for their frames' time
+        self._stamps: list[int] = []  # of packets whose frames are not decoded yet
+        self._keys: dict[int, int] = {}  # of keyframes: by the time that ffmpeg assigns to their frame
 
     def add(self, packet: "Packet[Any]") -> None:
-        """Take in a packet that is decoded next."""
+        """Add the next packet to be decoded."""
         if packet.dts is not None:
             heapq.heappush(self._stamps, packet.dts)
             if packet.is_keyframe and packet.pts is not None:
@@ -123,16 +122,16 @@ class _DisplayOrder:
             heapq.heapify(self._stamps)
 
     def stamp(self, frame: "VideoFrame") -> None:
-        """Give a frame its stamp: the earliest that is left."""
+        """Assign a frame the earliest remaining timestamp."""
         if frame.key_frame and frame.pts is not None:
             own = self._keys.pop(frame.pts, 0)
-            while self._stamps and self._stamps[0] < own:  # of frames that were lost
+            while self._stamps and self._stamps[0] < own:  # of lost frames
                 heapq.heappop(self._stamps)
         frame.pts = heapq.heappop(self._stamps) if self._stamps else None
 
 
 def decode(container: "InputContainer", stream: "VideoStream", tally: Tally, live: bool) -> "Iterator[VideoFrame]":
-    """The frames that can be decoded. Packets of the other streams are looked at for their time alone."""
+    """Yield the frames that can be decoded. Packets of other streams are used only for their times."""
     import av
 
     splices = Splices(container, stream)
@@ -147,7 +146,7 @@ def decode(container: "InputContainer", stream: "VideoStream", tally: Tally, liv
                     tally.end = max(tally.end, end)
                 if packet.stream.index != stream.index:
                     continue
-                if not packet.size and packet.dts is not None:  # "the same picture still"; to a decoder, the end
+                if not packet.size and packet.dts is not None:  # "same picture still"; a decoder takes it as the end
                     continue
                 tally.packets += bool(packet.size)
                 if order:
@@ -155,7 +154,7 @@ def decode(container: "InputContainer", stream: "VideoStream", tally: Tally, liv
                 try:
                     frames = stream.decode(packet)
                 except av.FFmpegError:
-                    tally.undecodable += bool(tally.frames)  # recordings may begin in the middle of a group of pictures
+                    tally.undecodable += bool(tally.frames)  # recordings may start within a group of pictures
                     if order:
                         order.lost(packet)
                     continue
@@ -168,21 +167,21 @@ def decode(container: "InputContainer", stream: "VideoStream", tally: Tally, liv
             time.sleep(0.005)
         except (av.FFmpegError, OSError):
             tally.broken = True
-            with suppress(av.FFmpegError, ValueError):  # damaged here: what the decoder holds is good still
+            with suppress(av.FFmpegError, ValueError):  # damaged here: the decoder's buffered frames are still good
                 for frame in stream.decode(None):
                     yield _counted(frame, tally, order)
             return
 
 
 def own_duration(frame: "VideoFrame") -> float:
-    """Seconds that a frame stays on the screen by its packet, or by the film's rate; 0 where neither is known."""
+    """Duration of a frame in seconds, from its packet or the film's rate; 0 if neither is known."""
     return max(0.0, float((frame.duration or 0) * frame.time_base)) if frame.time_base else 0.0
 
 
 def fastest_rate(name: str, slowest: float) -> float:
-    """Frames per second of a film where they follow each other fastest, from all its stamps: 1 to 1000.
+    """Highest frame rate of a film, from all its timestamps: 1 to 1000 frames per second.
 
-    slowest: what it is at least, as the header says. A few frames in a hundred may lie closer together: those are
+    slowest: lower bound, from the header. A few frames in a hundred may be closer together: their timestamps are
     inexact.
     """
     import av

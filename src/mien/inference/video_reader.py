@@ -1,4 +1,4 @@
-"""Faces of a film or a camera, frame by frame, each with the id that it keeps."""
+"""Read the faces of a film or a camera, frame by frame, with stable ids."""
 
 import os
 from collections.abc import Iterator
@@ -19,11 +19,10 @@ EVERY = 0.2  # seconds between two frames that are read
 
 @dataclass(frozen=True)
 class VideoFrame:
-    """One frame of a film and its faces.
+    """One frame of a video and its faces.
 
-    index: of the frame, counted from 0. time: seconds from the start of the film. duration: seconds that it stays on
-    the screen; 0 for a camera. faces: in the order of their ids. was_read: whether faces were looked for in this frame;
-    if not, they are those of the frame read last.
+    index: counted from 0. time: seconds from the start. duration: seconds on screen; 0 for a camera. faces: sorted by
+    id. was_read: whether faces were detected in this frame; if not, they are those of the last frame that was read.
     """
 
     index: int
@@ -35,7 +34,7 @@ class VideoFrame:
 
     @property
     def image(self) -> Image.Image:
-        """The picture, RGB and upright. Made when it is asked for."""
+        """The image, RGB and upright. Computed on access."""
         return self._frame.image
 
 
@@ -49,13 +48,14 @@ def read_video(
     model: str | Path | None = None,
     **options: Any,
 ) -> Iterator[VideoFrame]:
-    """Read the faces of a film, or of a camera ("camera:0"), frame by frame. Memory does not grow with its length.
+    """Read the faces of a video file, or of a camera ("camera:0"), frame by frame. Memory does not grow with its
+    length.
 
-    every: seconds of film between two frames that are read; 0 reads every frame. baseline: seconds in which each face's
-    own mean is taken; then `face.change` says how far it is from it. every_frame: give the frames between those too (to
-    draw on, say). reader: one that is there already; without it, model and options are those of Reader. Raises
-    MienError for what is no film that can be decoded. Warns (MienWarning) at the end where frames are missing, and as
-    open_video does.
+    every: seconds of video between two frames that are read; 0 reads every frame. baseline: seconds over which each
+    face's own mean is taken; afterwards `face.change` is its difference from it. every_frame: also yield the frames in
+    between (for example to draw on). reader: an existing Reader; without it, model and options are those of Reader.
+    Raises MienError if the source is not a film that can be decoded. Warns (MienWarning) at the end if frames are
+    missing, and as open_video does.
     """
     require_seconds("every", every)
     require_seconds("baseline", baseline)
@@ -73,7 +73,7 @@ def read_video(
 def read_faces(
     reader: Reader, video: Video, every: float = EVERY, baseline: float = 0.0, every_frame: bool = False
 ) -> Iterator[VideoFrame]:
-    """As read_video, for a film that is open. To be called once for it."""
+    """Like read_video, for an open film. Call it once per film."""
     tracker = Tracker(baseline)
     faces: tuple[TrackedFace, ...] = ()
     for frame, due in read_frames(video, every):

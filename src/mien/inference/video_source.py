@@ -1,4 +1,4 @@
-"""Where video comes from: which files are films, and how files and cameras are opened by PyAV."""
+"""Video sources: recognize video files, and open files and cameras with PyAV."""
 
 import os
 import re
@@ -20,11 +20,11 @@ SUFFIXES = frozenset((
     ".flv", ".f4v", ".ogv", ".ogm", ".ogx", ".3gp", ".3g2", ".insv", ".lrv", ".360", ".dv", ".rm", ".rmvb", ".wtv",
     ".dav", ".nut", ".mjpg", ".mjpeg", ".y4m", ".ivf", ".obu", ".h264", ".264", ".h265", ".265", ".hevc", ".av1",
 ))  # fmt: skip
-AMBIGUOUS = frozenset((".ts", ".mod", ".tp", ".360"))  # TypeScript, music, ...: in folders their contents decide
-IN_BOXES = frozenset((".heic", ".heif", ".hif", ".avif", ".avifs"))  # pictures in the boxes of MP4
-PICTURES = (b"\xff\xd8", b"GIF8", b"\x89PNG", b"BM")  # beginnings that may pass for a transport stream's
+AMBIGUOUS = frozenset((".ts", ".mod", ".tp", ".360"))  # TypeScript, music, ...: in folders the contents decide
+IN_BOXES = frozenset((".heic", ".heif", ".hif", ".avif", ".avifs"))  # pictures in MP4-like containers
+PICTURES = (b"\xff\xd8", b"GIF8", b"\x89PNG", b"BM")  # picture headers that can be mistaken for a transport stream
 
-# ffmpeg's demuxers for single films. Others open further files or addresses that a film names: playlists, lists.
+# ffmpeg's demuxers for single films. Others (playlists, lists) open further files or addresses named in a film.
 DEMUXERS = (
     "mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "live_flv", "asf", "ogg", "mxf",
     "dv", "rm", "wtv", "dhav", "nut", "mjpeg", "yuv4mpegpipe", "ivf", "obu", "av1", "h264", "hevc", "m4v", "gif", "vc1",
@@ -32,7 +32,7 @@ DEMUXERS = (
 
 
 def is_video(name: str) -> bool:
-    """Whether an argument names a film or a camera, by its suffix, or by its contents."""
+    """Whether an argument names a video file or a camera, by its suffix or its contents."""
     suffix = Path(name).suffix.lower()
     if name.startswith(CAMERA) or (suffix in SUFFIXES and not os.path.isdir(name)):
         return True
@@ -40,7 +40,7 @@ def is_video(name: str) -> bool:
 
 
 def looks_like_video(path: str | os.PathLike[str]) -> bool:
-    """Whether a file begins as films do: MP4, Matroska, AVI, MPEG, ASF, Flash, Ogg, MXF or RealMedia."""
+    """Whether a file starts like a video: MP4, Matroska, AVI, MPEG, ASF, Flash, Ogg, MXF or RealMedia."""
     try:
         with open(path, "rb") as file:
             head = file.read(400)
@@ -59,7 +59,7 @@ def looks_like_video(path: str | os.PathLike[str]) -> bool:
 
 
 def open_container(name: str) -> "InputContainer":
-    """Open a film's file. Raises MienError, naming it, where it is missing or no film."""
+    """Open a video file. Raises MienError, naming it, if it is missing or not a video."""
     import av
 
     if not name:
@@ -68,7 +68,7 @@ def open_container(name: str) -> "InputContainer":
         raise MienError(f"cannot open {shortened(name)}: no such file")
     if os.path.isdir(name):
         raise MienError(f"{name} is a folder; read the films in it with: mien read {name}")
-    if not os.path.isfile(name):  # reading a pipe or a device would block or never end
+    if not os.path.isfile(name):  # reading a pipe or device could block or never end
         raise MienError(f"{name} is not a regular file")
     try:
         with open(name, "rb") as file:
@@ -76,8 +76,7 @@ def open_container(name: str) -> "InputContainer":
                 raise MienError(f"{name} is empty (0 bytes)")
     except OSError as error:
         raise MienError(f"cannot open {name}: {error.strerror}") from error
-    # "file:" and an absolute path: no name is taken for a protocol.
-    # Motion JPEG without a container would be taken for one picture.
+    # "file:" and an absolute path, so that no name is taken for a protocol.
     forced = "mjpeg" if Path(name).suffix.lower() in (".mjpeg", ".mjpg") else None
     options = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file"}
     try:
@@ -87,7 +86,7 @@ def open_container(name: str) -> "InputContainer":
 
 
 def open_camera(name: str) -> "InputContainer":
-    """Open "camera:0" by the system's own interface: v4l2, avfoundation or dshow. Raises MienError."""
+    """Open "camera:0" by the system's interface: v4l2, avfoundation or dshow. Raises MienError if that fails."""
     import av
 
     number = name.removeprefix(CAMERA)
@@ -103,13 +102,13 @@ def open_camera(name: str) -> "InputContainer":
 
 
 def source_command(name: str) -> str:
-    """The ffmpeg command that turns a film into one that can be read everywhere."""
+    """The ffmpeg command that converts a film to a format readable everywhere."""
     target = str(Path(name).with_name(f"{Path(name).stem}-h264.mp4"))
     return f"ffmpeg -i {shlex.quote(name)} -c:v libx264 -c:a aac {shlex.quote(target)}"
 
 
 def codec_in(path: str) -> str:
-    """The codec of the picture as the file names it, for one that ffmpeg does not know: 'braw', 'V_QUICKTIME', ..."""
+    """The video codec's name in the file, for codecs that ffmpeg does not know: 'braw', 'V_QUICKTIME', ..."""
     size, window = os.path.getsize(path), 2_000_000
     with open(path, "rb") as file:
         data = file.read(window)
@@ -122,7 +121,7 @@ def codec_in(path: str) -> str:
 def _camera_sources(number: int) -> list[tuple[str, str, dict[str, str]]]:
     """What to try, in order: device, ffmpeg's input format, its options."""
     if sys.platform == "darwin":
-        # Its default of 29.97 frames per second is refused by most cameras.
+        # Most cameras refuse its default of 29.97 frames per second.
         return [(f"{number}:none", "avfoundation", options) for options in ({"framerate": "30"}, {})]
     if sys.platform == "win32":
         from av.device import enumerate_input_devices

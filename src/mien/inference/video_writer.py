@@ -1,4 +1,4 @@
-"""Video encoding by PyAV (ffmpeg): pictures with their times in, a film with the sound of another one out."""
+"""Video encoding by PyAV (ffmpeg): images with timestamps to a video file, with the sound of another one."""
 
 import errno
 import io
@@ -22,21 +22,20 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
 
 WRITABLE = (".mp4", ".m4v", ".mov", ".mkv", ".avi")
-# Of the clock of a written film: 24, 25, 30, 50 and 60 frames per second are whole numbers of it.
+# Ticks per second of a written film: a multiple of 24, 25, 30, 50 and 60 frames per second.
 TICK = Fraction(1, 60_000)
 QUALITY = {"libx264": {"crf": "20", "preset": "veryfast"}, "mpeg4": {"q:v": "3"}, "mjpeg": {"q:v": "3"}}
-BT709 = 1  # ITU-T H.273's number of its matrix, primaries and transfer
+BT709 = 1  # ITU-T H.273 code of its matrix, primaries and transfer
 
 
 @contextmanager
 def open_video_writer(path: Path, fps: float = 25.0, sound_of: Video | None = None) -> "Iterator[VideoWriter]":
-    """A film at `path`, which takes its name when it is complete.
+    """A writer for a video at `path`; the file appears when it is complete.
 
-    .mp4, .m4v, .mov and .mkv hold H.264 with a time for each frame (MPEG-4 where this PyAV has no encoder for H.264);
-    .avi holds Motion JPEG at `fps` frames per second, for that container knows no times. sound_of: an open film whose
-    sound is kept, see mien.inference.film_sound.
-    Raises MienError where it cannot be written, a full disk included. Warns (MienWarning) of subtitles, which are not
-    kept.
+    .mp4, .m4v, .mov and .mkv use H.264 with a timestamp for each frame (MPEG-4 if this PyAV has no H.264 encoder); .avi
+    uses Motion JPEG at `fps` frames per second, because it stores no timestamps. sound_of: an open film whose sound is
+    kept, see mien.inference.film_sound. Raises MienError if it cannot be written, including a full disk. Warns
+    (MienWarning) about subtitles, which are not kept.
     """
     import av
 
@@ -64,15 +63,15 @@ def open_video_writer(path: Path, fps: float = 25.0, sound_of: Video | None = No
 
 
 class _Disk(io.FileIO):
-    """A file that keeps what the system says of a full disk until `check` raises it.
+    """A file that remembers write errors such as a full disk until `check` raises them.
 
-    Raised while ffmpeg writes, it would come out as an error of PyAV's, or as a traceback on standard error.
+    Raised while ffmpeg writes, they would become an error of PyAV's, or a traceback on standard error.
     """
 
     fault: OSError | None = None
 
     def write(self, data: Any) -> int:
-        """Write all of it, or nothing more once something could not be written."""
+        """Write all data, or nothing after a write has failed."""
         left = memoryview(data)
         try:
             while left and not self.fault:
@@ -82,37 +81,37 @@ class _Disk(io.FileIO):
         return len(data)
 
     def check(self) -> None:
-        """Raise the OSError of the first write that failed."""
+        """Raise the OSError of the first failed write."""
         if self.fault:
             raise self.fault
 
 
 class VideoWriter:
-    """Takes pictures in the order of their times; made by `open_video_writer`."""
+    """Encodes images in order of their times; created by `open_video_writer`."""
 
     def __init__(
         self, container: "OutputContainer", fps: float, sound_of: Video | None, check: Callable[[], None]
     ) -> None:
         self._container = container
-        self._check = check  # raises OSError where something could not be written
+        self._check = check  # raises OSError if something could not be written
         self._fps = fps
         self._avi = container.format.name == "avi"
         self._stream: Any = None
         self._sound = Sound(container, sound_of) if sound_of and sound_of.container.streams.audio else None
-        self._durations: dict[int, int] = {}  # of the frames in the encoder, by timestamp
+        self._durations: dict[int, int] = {}  # of frames in the encoder, by timestamp
         self._last = -1
         self._end = 0.0
         self._whole_sound = False
 
     def write(self, image: Image.Image, time: float, duration: float = 0.0) -> None:
-        """Add an RGB picture that is shown from `time` for `duration` seconds. The first one's size is the film's."""
+        """Add an RGB image shown from `time` for `duration` seconds. The first image's size is the video's."""
         import av
 
         if self._stream is None:
             self._start(image)
         stream, tick = self._stream, self._stream.codec_context.time_base
         stamp = round(time / tick)
-        if stamp <= self._last:  # in AVI, a frame that comes sooner than the next place for one
+        if stamp <= self._last:  # in AVI, a frame before the next frame slot
             return
         pixels = np.asarray(_fitted(image, (stream.width, stream.height)))
         frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
@@ -127,11 +126,11 @@ class VideoWriter:
         self._check()
 
     def keep_whole_sound(self) -> None:
-        """Say that the film was read to its end: its sound is kept to the end too, and not to that of the picture."""
+        """Declare that the film was read to its end: keep its sound to the end, not only to that of the video."""
         self._whole_sound = True
 
     def finish(self) -> None:
-        """Write what the encoder holds, and the rest of the sound."""
+        """Flush the encoder and write the rest of the sound."""
         if self._stream is not None:
             self._mux(self._stream.encode(None))
         if self._sound:
@@ -149,7 +148,7 @@ class VideoWriter:
         stream: Any = self._container.add_stream(codec, rate=rate, options=QUALITY[codec])
         stream.width, stream.height = (max(2, side - side % 2) for side in image.size)
         stream.pix_fmt = pixels
-        if not self._avi:  # say which matrix made them, or players guess by the size
+        if not self._avi:  # state the matrix, or players guess it from the size
             stream.codec_context.colorspace = stream.codec_context.color_primaries = BT709
             stream.codec_context.color_trc = BT709
         stream.codec_context.time_base = 1 / rate if self._avi else TICK
@@ -175,8 +174,8 @@ def _available(encoder: str, other: str) -> str:
 
 
 def _fitted(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """An RGB picture of just this size: a missing or odd last row or column is cut off, other sizes get a black
-    frame."""
+    """An RGB image of exactly this size: a missing or odd last row or column is cut off, other sizes are
+    letterboxed."""
     if image.size == size:
         return image
     if image.width - size[0] in (0, 1) and image.height - size[1] in (0, 1):

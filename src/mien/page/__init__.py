@@ -1,1 +1,1 @@
-"""A page without a server: a static site that reads faces in the visitor's browser."""
+"""A static page without a server that reads faces in the visitor's browser."""

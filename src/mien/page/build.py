@@ -1,5 +1,4 @@
-"""Building the static page: the look of `mien serve`, and a module that reads faces with onnxruntime-web in its
-stead."""
+"""Build the static page: the look of `mien serve`, with faces read in the browser by onnxruntime-web."""
 
 import gzip
 import hashlib
@@ -23,9 +22,9 @@ HERE = Path(__file__).parent / "static"
 LOOK = Path(__file__).parents[1] / "server" / "static"
 SAMPLE = Path(__file__).parents[1] / "inference" / "sample" / "astronaut.jpg"
 DEFAULT_MODELS = ("nano", "champion")
-MARKER = "mien-page.json"  # says that a folder was built by `mien page`, and may be built anew
+MARKER = "mien-page.json"  # marks a folder built by `mien page`, which may be rebuilt
 
-# Of the served page's files, what a page without a server has no use for.
+# Files of the served page that a static page does not need.
 SERVED_ONLY = frozenset((
     "answers.js", "api.js", "charts.js", "compare.js", "confusion.js", "docs.css", "docs.html", "docs.js",
     "index.html", "run.js", "run_words.js", "studies.css", "studies.js",
@@ -45,8 +44,8 @@ Its face detector is YuNet:
 
 @dataclass(frozen=True)
 class Site:
-    """What was built. bytes_to_first_face: over the wire, packed, until the first face is read, with the sample
-    photo."""
+    """The result of a build. bytes_to_first_face: transferred bytes, compressed, until the first face is read, with the
+    sample photo."""
 
     folder: Path
     models: tuple[str, ...]
@@ -55,11 +54,11 @@ class Site:
 
 
 def build_site(folder: str | Path, models: Sequence[str | Path] = (), runtime: str | Path | None = None) -> Site:
-    """Write the static page into `folder`, which must be new, empty, or an earlier page.
+    """Write the static page into `folder`, which must be new, empty, or an earlier build.
 
-    models: names of shipped models, run folders or model files; the first one reads until the visitor chooses
-    another; nano and the champion where none is given. runtime: a folder with onnxruntime-web; from npm where None.
-    Raises MienError for a folder that holds something else, a model that cannot be opened, and a missing runtime.
+    models: names of shipped models, run folders or model files; the first is the default; nano and the champion if
+    None. runtime: a folder with onnxruntime-web; None: from npm. Raises MienError for a folder with other contents, a
+    model that cannot be opened, and a missing runtime.
     """
     target = Path(folder)
     _check_target(target)
@@ -69,7 +68,7 @@ def build_site(folder: str | Path, models: Sequence[str | Path] = (), runtime: s
         raise MienError(f"two of the models are called the same: {', '.join(names)}", parameter="model")
     files = _files(opened, find_runtime(runtime))
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Built beside the target and put in its place when it is whole.
+    # Built beside the target and moved into place when complete.
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         for path, content in files.items():
@@ -94,7 +93,7 @@ def _check_target(target: Path) -> None:
 
 
 def _files(models: Sequence[Model], runtime: Runtime) -> dict[str, bytes]:
-    """Every file of the site, by its path from the site's folder."""
+    """Every file of the site, by its path relative to the site's folder."""
     look = {path.name: path.read_bytes() for path in sorted(LOOK.iterdir()) if path.is_file()}
     files = {f"static/{name}": content for name, content in look.items() if name not in SERVED_ONLY}
     for path in sorted(HERE.glob("*.js")):
@@ -112,7 +111,7 @@ def _files(models: Sequence[Model], runtime: Runtime) -> dict[str, bytes]:
     version = _digest({**files, **large})
     data = _page_data(models, large, version)
     files["static/page_data.js"] = _module(data).encode()
-    # Other models than the first come when they are asked for.
+    # Models other than the first are loaded on demand.
     first = [
         path for path in large if not path.startswith("models/") or path in ("models/yunet.onnx.gz", _model_path(0))
     ]
@@ -138,7 +137,7 @@ def _page_data(models: Sequence[Model], large: dict[str, bytes], version: str) -
 
 
 def _card(model: Model) -> dict[str, Any]:
-    """What the page says of a model, and needs to read with it."""
+    """What the page shows about a model, and needs to run it."""
     info = model.info
     return {
         "name": info.name,
@@ -165,7 +164,8 @@ def _module(data: dict[str, Any]) -> str:
 
 
 def _index(html: str) -> str:
-    """The served page's HTML without what only a server answers, with a policy that lets nothing leave the page."""
+    """The served page's HTML without the parts that need a server, with a content security policy that lets nothing
+    leave the page."""
     html = re.sub(r" *<!-- served: -->.*?<!-- :served -->\n", "", html, flags=re.DOTALL)
     html = re.sub(r"<!-- static: (.*?) -->", r"\1", html)
     policy = f'<meta http-equiv="Content-Security-Policy" content="{CSP}">'

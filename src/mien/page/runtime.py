@@ -1,5 +1,4 @@
-"""onnxruntime-web, the runtime of the static page: taken from a folder, or from npm, in the one version that is
-tested."""
+"""Find onnxruntime-web, the runtime of the static page: from a folder or from npm, in the one tested version."""
 
 import json
 import shutil
@@ -15,7 +14,7 @@ VERSION = "1.30.0"
 PACKAGE = f"onnxruntime-web@{VERSION}"
 SCRIPT = "ort.wasm.bundle.min.mjs"  # the build for WebAssembly alone, everything in one module
 BINARY = "ort-wasm-simd-threaded.wasm"  # the plain build: neither WebGPU nor asyncify
-MAX_RUNTIME_BYTES = 40_000_000  # bytes of one of the two
+MAX_RUNTIME_BYTES = 40_000_000  # largest size of each file, in bytes
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,9 @@ class Runtime:
 
 
 def find_runtime(folder: str | Path | None = None) -> Runtime:
-    """onnxruntime-web from a folder (the package's, or its dist/), else from npm.
+    """onnxruntime-web from a folder (the package's, or its dist/), otherwise from npm.
 
-    Raises MienError where the folder lacks it, and where neither a folder nor npm is there.
+    Raises MienError if the folder lacks it, or neither a folder nor npm is available.
     """
     if folder is not None:
         return _from_folder(Path(folder))

@@ -31,7 +31,7 @@ _BINARY: dict[str, Any] = {"type": "string", "contentMediaType": "application/oc
 
 
 def _body(what: str, most: int, media: str = "image", field: str = "pictures") -> dict[str, Any]:
-    """What the OpenAPI document says of a body that the route reads itself. most: files in a form."""
+    """The OpenAPI description of a body that the route reads itself. most: files in a form."""
     files = {"type": "array", "items": _BINARY, "minItems": 1, "maxItems": most}
     form = {"type": "object", "properties": {field: files}, "required": [field]}
     parts = {"schema": form, "encoding": {field: {"contentType": f"{media}/*"}}}
@@ -40,7 +40,7 @@ def _body(what: str, most: int, media: str = "image", field: str = "pictures") -
 
 
 def problems(*kinds: str) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that may end in these problems."""
+    """The `responses` of a route that may fail with these problems."""
     responses: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
         status, title, _ = KINDS[kind]
@@ -56,7 +56,7 @@ UPLOAD = (*ALWAYS, "too-slow", "too-large", "wrong-type", "unreadable-picture", 
 
 
 def routes(settings: Settings) -> APIRouter:
-    """The router; its routes find the Batcher in `request.app.state.batcher`."""
+    """The router of /v1; its routes use the Batcher in `request.app.state.batcher`."""
     router = APIRouter(prefix="/v1", dependencies=[Depends(check_query)])
     _add_read_and_classify(router, settings)
     _add_explain_and_videos(router, settings)
@@ -232,7 +232,8 @@ def _add_model_and_runs(router: APIRouter, settings: Settings) -> None:
 
 
 def in_reading_order(faces: Sequence[Face]) -> list[Face]:
-    """Faces line by line, from left to right: those belong to a line whose middle lies within its first face."""
+    """Sort faces into lines, each from left to right: a face belongs to a line if its center is within the line's first
+    face."""
     left = sorted(faces, key=lambda face: face.box[1] + face.box[3] / 2)
     ordered: list[Face] = []
     while left:
@@ -244,7 +245,7 @@ def in_reading_order(faces: Sequence[Face]) -> list[Face]:
 
 
 def card(batcher: Batcher, settings: Settings) -> dict[str, Any]:
-    """What /v1/model answers."""
+    """The answer of /v1/model."""
     model = batcher.reader.model
     metadata = model.metadata
     training = _object(metadata.get("training", ""))
@@ -275,14 +276,14 @@ def png(array: np.ndarray) -> str:
 
 
 async def _set_when_left(request: Request, gone: threading.Event) -> None:
-    """Set the event when the client has closed its connection. Its body has been read."""
+    """Set the event when the client disconnects. Its body must have been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
     gone.set()
 
 
 async def check_query(request: Request) -> None:
-    """Raise Problem bad-request for a name in the query that the route does not know, or one given twice."""
+    """Raise Problem bad-request for an unknown or repeated name in the query."""
     known = {each.alias: each.field_info.annotation for each in request.scope["route"].dependant.query_params}
     names = [name for name, _ in request.query_params.multi_items()]
     for name in names:
@@ -305,7 +306,7 @@ def _json(value: dict[str, Any]) -> JSONResponse:
 
 
 def _tagged(request: Request, value: dict[str, Any]) -> Response:
-    """With an ETag: who asks again and again is sent nothing while nothing has changed."""
+    """The answer with an ETag: repeated requests get no content while nothing has changed."""
     body = json.dumps(runs.plain(value), allow_nan=False).encode()
     headers = {"ETag": f'"{hashlib.sha256(body).hexdigest()[:20]}"', "Cache-Control": "no-cache"}
     if request.headers.get("if-none-match") == headers["ETag"]:

@@ -1,4 +1,4 @@
-"""The app: routes, page and lifespan put together."""
+"""The FastAPI app of `mien serve`: routes, page and lifespan."""
 
 import asyncio
 import os
@@ -27,14 +27,14 @@ ABOUT = (
     "Faces and their emotions, read on this machine. Pictures are worked on in memory, and neither stored nor logged. "
     "Errors are problem details (RFC 9457)."
 )
-BODIES = 8  # times the largest request: bytes of request bodies that are kept in memory at once
+BODIES = 8  # limit of request bodies in memory, as a multiple of the largest request
 REVALIDATE = {"Cache-Control": "no-cache"}
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The server as an ASGI app. It opens its model when it starts up.
+    """The server as an ASGI app. Opens its model on startup.
 
-    Raises MienError for settings that make no sense.
+    Raises MienError for invalid settings.
     """
     settings = check(settings or Settings())
     metrics = Metrics(Path(settings.metrics) if settings.metrics else None)
@@ -43,7 +43,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         app.state.batcher = batcher = Batcher(open_reader(settings), settings, metrics)
         app.state.intake = Intake(BODIES * settings.max_bytes + 2 * settings.max_video_bytes, metrics)
-        # The first picture takes longest: better before anybody waits for it.
+        # Warm up: the first picture takes longest.
         await asyncio.wrap_future(batcher.pool.submit(batcher.warm_up, SAMPLE.read_bytes()))
         try:
             yield {"stopping": batcher.stopping}
@@ -69,12 +69,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def from_environment() -> FastAPI:
-    """The app in a worker process: its settings come in an environment variable."""
+    """The app in a worker process, with settings from an environment variable."""
     return create_app(from_json(os.environ.get(VARIABLE, "{}")))
 
 
 def open_reader(settings: Settings) -> Reader:
-    """The reader that a server with these settings uses. Raises MienError for a model that cannot be opened."""
+    """The reader for these settings. Raises MienError for a model that cannot be opened."""
     return Reader(settings.model, flip=settings.flip, max_pixels=settings.max_pixels)
 
 
@@ -117,7 +117,7 @@ def _add_pages(app: FastAPI) -> None:
 
 
 class _Static(StaticFiles):
-    """Files that browsers ask for again after an update."""
+    """Static files that browsers revalidate."""
 
     def file_response(self, *args: Any, **options: Any) -> Response:
         response = super().file_response(*args, **options)
@@ -126,7 +126,7 @@ class _Static(StaticFiles):
 
 
 def _openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
-    """The OpenAPI document: FastAPI's, with problems, the model's classes, and the token where there is one."""
+    """The OpenAPI document: FastAPI's, plus problems, the model's classes, and the token if there is one."""
     from fastapi.openapi.utils import get_openapi
 
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
@@ -136,7 +136,7 @@ def _openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
         components.pop(name, None)
     for operation in (each for path in document["paths"].values() for each in path.values()):
         if "HTTPValidationError" in str(operation["responses"].get("422")):
-            del operation["responses"]["422"]  # FastAPI's own; here such a request is answered 400
+            del operation["responses"]["422"]  # FastAPI's default; here such a request is answered 400
     emotion = document["paths"]["/v1/explain"]["post"]["parameters"][0]["schema"]
     emotion["enum"] = ["", *app.state.batcher.reader.model.classes]
     if settings.token:
@@ -147,7 +147,7 @@ def _openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
                     operation["security"] = [{"token": []}]
     if settings.root_path:
         document["servers"] = [{"url": settings.root_path}]
-    # The kinds of problems, for the page that explains them.
+    # Kinds of problems, for the page that documents them.
     document["x-problems"] = {
         kind: {"status": status, "title": title, "about": about}
         for kind, (status, title, about) in problems.KINDS.items()

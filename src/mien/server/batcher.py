@@ -1,8 +1,8 @@
-"""Dynamic batching: faces of concurrent requests are classified together, and the number of requests is bounded.
+"""Dynamic batching: faces of concurrent requests are classified together, and the number of requests is limited.
 
-Each picture is decoded in a process of its own and searched for faces in a pool of threads. The faces found are
-classified together with those of other requests: the first waits a moment for others, but only while others are on
-their way, so that a single client never waits.
+Each picture is decoded in a separate process and searched for faces in a thread pool. Detected faces are classified
+together with those of other requests: the first request waits briefly for others, but only while others are in
+progress, so a single client never waits.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ from mien.server.problems import Problem
 from mien.server.settings import Settings
 from mien.server.video import read_video
 
-CLOSING_SECONDS = 3.0  # that closing waits for work at hand
+CLOSING_SECONDS = 3.0  # how long closing waits for running work
 
 
 @dataclass(frozen=True)
 class _Request:
-    """Pictures of one request whose faces wait to be classified. answer: gets a ReadResult for each picture."""
+    """Pictures of one request whose faces wait to be classified. answer: a future for one ReadResult per picture."""
 
     pictures: Sequence[Any]
     answer: "Future[list[ReadResult[Any]]]"
@@ -52,8 +52,8 @@ class Batcher:
         self.pool = DaemonPool(self.threads, "mien-detect")
         self.video_threads = max(1, self.threads // 2)
         self.videos = DaemonPool(self.video_threads, "mien-video")
-        self.files = DaemonPool(2, "mien-files")  # run folders and forms: never behind pictures
-        self.stopping = threading.Event()  # set when the server is told to end; what was taken in is finished
+        self.files = DaemonPool(2, "mien-files")  # for run folders and forms, which must not queue behind pictures
+        self.stopping = threading.Event()  # set on shutdown; requests already accepted are finished
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._workers = [
             threading.Thread(target=self._work, name="mien-classify", daemon=True)
@@ -62,16 +62,16 @@ class Batcher:
         for worker in self._workers:
             worker.start()
         self.closing = False
-        self.inside = 0  # requests that are worked on or wait for it
-        self._coming = 0  # requests whose pictures are still being searched
-        self._videos = 0  # videos that are being read
-        self._seconds = 0.1  # a request takes, lately
+        self.inside = 0  # requests running or waiting
+        self._coming = 0  # requests in face detection
+        self._videos = 0  # videos being read
+        self._seconds = 0.1  # moving average of seconds per request
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """A place for one request, from when its body is there until its answer is ready.
+        """Reserve a place for one request, from when its body has arrived until its answer is ready.
 
-        Raises Problem busy, with Retry-After, where all are taken, and not-ready when the server is closing.
+        Raises Problem busy, with Retry-After, if all are taken, and not-ready if the server is closing.
         """
         if self.closing:
             raise Problem("not-ready", "the server is stopping", {"Retry-After": "5"})
@@ -95,9 +95,9 @@ class Batcher:
         return min(30, max(1, round(self._seconds)))
 
     async def read(self, pictures: Sequence[bytes], already_cropped: bool = False) -> list[ReadResult[Any]]:
-        """What each picture shows; a picture that cannot be read has its error. already_cropped: each is one face.
+        """One result per picture; a picture that cannot be read has its error. already_cropped: each is one face.
 
-        Raises Problem too-many-faces, and took-too-long where the time limit passes.
+        Raises Problem too-many-faces, and took-too-long after the time limit.
         """
         searches = [self.pool.submit(self._detect, data, already_cropped) for data in pictures]
         self._coming += 1
@@ -121,8 +121,8 @@ class Batcher:
         return readings
 
     async def explain(self, picture: bytes, emotion: str) -> tuple[Explanation, str | None]:
-        """Which pixels of one cropped face raise the probability of an emotion; of its likeliest where it is empty. And
-        what the picture's decoder warned of.
+        """Occlusion saliency of one cropped face for an emotion (its most probable if empty), and the decoder's
+        warning.
 
         Raises MienError for an unreadable picture or an unknown emotion, Problem took-too-long.
         """
@@ -155,7 +155,8 @@ class Batcher:
         self.reader.read(self.decoder.decode(picture))
 
     def close(self) -> None:
-        """Finish what was taken in, then end threads and processes; what takes longer than a moment is left behind."""
+        """Finish accepted requests, then end threads and processes; work that takes longer than CLOSING_SECONDS is
+        abandoned."""
         self.closing = True
         self.stopping.set()
         until = time.monotonic() + CLOSING_SECONDS
@@ -183,7 +184,7 @@ class Batcher:
             raise Problem("too-many-faces", f"the picture shows {faces} faces, the limit is {limit}; send a part of it")
         reading: ReadResult[Any] = prepared.result
         note = own_words("; ".join(notes), data) or None
-        return replace(prepared, result=replace(reading, source=None, note=note))  # its pixels are not needed any more
+        return replace(prepared, result=replace(reading, source=None, note=note))  # its pixels are no longer needed
 
     def _explain(self, data: bytes, emotion: str) -> tuple[Explanation, str | None]:
         notes: list[str] = []
@@ -195,7 +196,7 @@ class Batcher:
         return explanation, own_words("; ".join(notes), data) or None
 
     def _submit(self, pictures: Sequence[Any]) -> "Future[list[ReadResult[Any]]]":
-        """Have the faces classified: in a batch with others', or here and now where batches are off."""
+        """Classify the faces: in a batch with others', or immediately if batching is off."""
         if not any(picture.crops for picture in pictures) or not self._workers:
             return self.pool.submit(self._classify, pictures)
         answer: Future[list[ReadResult[Any]]] = Future()
@@ -209,19 +210,19 @@ class Batcher:
         return list(self.reader.classify_batch(list(pictures)))
 
     def _work(self) -> None:
-        """A worker's life: take the requests that have come, classify their faces in one run, hand them out."""
+        """Worker loop: collect waiting requests, classify their faces in one run, set their results."""
         while first := self._requests.get():
             requests = [first, *self._others(first)]
             try:
                 readings = iter(self._classify([picture for request in requests for picture in request.pictures]))
                 for request in requests:
                     _set(request.answer, [next(readings) for _ in request.pictures])
-            except Exception as error:  # it belongs to the requests, and the thread must live on
+            except Exception as error:  # the error belongs to the requests, and the thread must survive
                 for request in requests:
                     _set(request.answer, error)
 
     def _others(self, first: _Request) -> Iterator[_Request]:
-        """What else is there or comes within the delay, up to a full batch."""
+        """Further requests that are waiting or arrive within the delay, up to a full batch."""
         faces = first.faces
         until = time.monotonic() + self.settings.max_batch_delay_ms / 1000
         while faces < self.settings.batch:
@@ -232,7 +233,7 @@ class Batcher:
             except queue.Empty:
                 return
             if request is None:
-                self._requests.put(None)  # the end, for the loop outside
+                self._requests.put(None)  # tells the outer loop to end
                 return
             faces += request.faces
             yield request
@@ -240,7 +241,7 @@ class Batcher:
 
 def _set(future: "Future[Any]", outcome: Any) -> None:
     if not future.set_running_or_notify_cancel():
-        return  # its request gave up waiting
+        return  # its request has timed out
     if isinstance(outcome, Exception):
         future.set_exception(outcome)
     else:
@@ -248,16 +249,16 @@ def _set(future: "Future[Any]", outcome: Any) -> None:
 
 
 def unreadable(error: MienError, data: bytes) -> str:
-    """A picture's error as a client should see it: without the server's words for the source."""
+    """A picture's error for clients: without the server's name for the source."""
     return for_client(own_words(str(error), data))
 
 
 def for_client(text: str) -> str:
-    """An error without the advice that only who runs the server can follow."""
+    """An error message without the advice that only the server's operator can follow."""
     what, found, _ = text.partition("; raise max_pixels")
     return f"{what}; send a smaller one" if found else text
 
 
 def own_words(text: str, data: bytes) -> str:
-    """What was said of a picture's bytes, without the server's words for them."""
+    """A message about a picture's bytes, without the server's name for them."""
     return text.replace(f"{len(data)} bytes", "this", 1)

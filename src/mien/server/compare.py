@@ -1,7 +1,7 @@
-"""Runs against each other: differences in validation accuracy with intervals and tests, where they saw the same images.
+"""Compare runs: differences in validation accuracy with intervals and tests, if they were evaluated on the same images.
 
-Where both runs have their predictions stored the comparison is paired: a bootstrap over the images (Efron & Tibshirani
-1993) and McNemar's exact test (McNemar 1947). Else the interval is that of two independent proportions (Newcombe 1998).
+If both runs have stored predictions, the comparison is paired: a bootstrap over the images (Efron & Tibshirani 1993)
+and McNemar's exact test (McNemar 1947). Otherwise the interval is for two independent proportions (Newcombe 1998).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,14 @@ from mien.server.run_files import MAX_FILE_BYTES, Run, check_file, find_runs, re
 from mien.server.runs import as_integer, as_object, figures_of, summary
 
 PART, VIEW = "validation", "single"
-SAMPLES = 2000  # of the bootstrap
+SAMPLES = 2000  # bootstrap samples
 
 
 @dataclass(frozen=True)
 class _Evaluated:
-    """A run and what it was evaluated on. data: what must be equal for two runs to be comparable.
+    """A run and the data it was evaluated on. data: must be equal for two runs to be comparable.
 
-    predictions: columns of predictions-validation.csv(.gz), sorted by row; None where it has none.
+    predictions: columns of predictions-validation.csv(.xz), sorted by row; None if there are none.
     """
 
     row: Mapping[str, Any]
@@ -46,7 +46,7 @@ class _Evaluated:
 
 
 def compare_runs(folder: Path, names: Sequence[str]) -> dict[str, Any] | None:
-    """What /v1/compare answers: each run, and its difference from the first. None where a run is not there."""
+    """The answer of /v1/compare: each run, and its difference from the first. None if a run does not exist."""
     all_runs = find_runs(folder)
     if not all(name in all_runs for name in names):
         return None
@@ -86,7 +86,7 @@ def _compared(first: _Evaluated, run: _Evaluated) -> dict[str, Any]:
 
 
 def _reason(first: _Evaluated, run: _Evaluated) -> str | None:
-    """Why the two are not comparable; None where they are."""
+    """Why two runs are not comparable; None if they are."""
     for each in (first, run):
         if not each.n or each.row["accuracy"] is None:
             return f"{each.row['name']} has not been evaluated on its {PART} part"
@@ -102,7 +102,7 @@ def _reason(first: _Evaluated, run: _Evaluated) -> str | None:
 
 
 def _same_images(first: _Evaluated, run: _Evaluated) -> bool | None:
-    """Whether the stored predictions are of the same images; None where not both are stored."""
+    """Whether the stored predictions are of the same images; None unless both are stored."""
     a, b = first.predictions, run.predictions
     if a is None or b is None:
         return None
@@ -132,7 +132,7 @@ def _difference(first: _Evaluated, run: _Evaluated) -> dict[str, Any]:
 
 @lru_cache(maxsize=1000)
 def _paired(only_first: int, only_this: int, n: int) -> statistics.Difference:
-    """The difference on n images: it depends on how many one alone has right, not on which."""
+    """The paired difference on n images, from the numbers that only one of the two classifies correctly."""
     first, this = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     first[:only_first] = True
     this[only_first : only_first + only_this] = True

@@ -1,8 +1,8 @@
-"""HTTP connections with limits of time and number: uvicorn's h11 protocol, which lacks them.
+"""HTTP connections with limits on time and number, as a subclass of uvicorn's h11 protocol, which has none.
 
-A connection has so many seconds for a request's headers, for its body, for the answer, and to take the answer in. When
-more connections come than there may be, the one that has been idle or half sent for longest makes room, so that many
-who only hold theirs open keep nobody else out.
+A connection has limited seconds to send a request's headers and body, for the answer, and to receive the answer. If
+there are too many connections, the one that has been idle or incomplete for longest is closed, so that clients who hold
+connections open cannot block others.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mien.server.problems import KINDS, MEDIA_TYPE
 
-KEEP_ALIVE = 15  # seconds that uvicorn keeps an idle connection
+KEEP_ALIVE = 15  # seconds that uvicorn keeps an idle connection open
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Times in seconds. connections: open at once."""
+    """Times in seconds. connections: the most that may be open at once."""
 
     connections: int
     headers: float
@@ -31,7 +31,7 @@ class Limits:
 
 
 class Phase(Enum):
-    """What a connection waits for."""
+    """What a connection is waiting for."""
 
     IDLE = "the next request"
     HEADERS = "the rest of a request's headers"
@@ -41,13 +41,13 @@ class Phase(Enum):
 
 
 class BoundedProtocol(H11Protocol):
-    """One connection. limits: of all; the other arguments are uvicorn's."""
+    """One connection. limits: shared by all; the other arguments are uvicorn's."""
 
     def __init__(self, *, limits: Limits, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.limits = limits
         self.phase = Phase.HEADERS
-        self.since = 0.0  # when the phase began
+        self.since = 0.0  # start of the phase
         self.closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._timed_cycle: object = None
@@ -92,7 +92,7 @@ class BoundedProtocol(H11Protocol):
         super().shutdown()
 
     def _watch(self) -> None:
-        """Begin the phase that the connection is in, unless it was in it before."""
+        """Start the timer of the connection's current phase, if it has just begun."""
         phase = self._current()
         if not self.closed and (phase is not self.phase or self.cycle is not self._timed_cycle):
             self._begin(phase)
@@ -125,12 +125,13 @@ class BoundedProtocol(H11Protocol):
         self.drop()
 
     def drop(self) -> None:
-        """Close the connection at once, whatever was to be sent."""
+        """Close the connection at once, discarding unsent data."""
         self.closed = True
         self.transport.abort()
 
     def _make_room(self, others: "list[BoundedProtocol]") -> None:
-        """Close the connection that waits for its client for longest; where all wait for the server, this new one."""
+        """Close the connection that has waited longest for its client; if all wait for the server, close this new
+        one."""
         order = (Phase.IDLE, Phase.HEADERS, Phase.TAKING, Phase.BODY)
         waiting = [each for each in others if each.phase in order and each is not self]
         if waiting:
@@ -140,7 +141,7 @@ class BoundedProtocol(H11Protocol):
             self.drop()
 
     def _refuse(self, kind: str, detail: str) -> None:
-        """Answer with a problem before there is a request that the app could answer."""
+        """Answer with a problem before the app has received a request."""
         status, title, _ = KINDS[kind]
         body = json.dumps({"type": f"/docs#{kind}", "title": title, "status": status, "detail": detail}).encode()
         head = (

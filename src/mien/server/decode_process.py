@@ -1,11 +1,11 @@
-"""The child process that decodes pictures of strangers, within limits of CPU time and memory.
+"""Child process that decodes untrusted pictures within limits on CPU time and memory.
 
-A decoder that takes for ever, crashes or asks for gigabytes ends this process and not the server. It reads jobs from
-standard input and answers on standard output, one after the other:
+A decoder that hangs, crashes or requests gigabytes ends this process, not the server. It reads jobs from standard input
+and answers on standard output, one after the other:
 
     job      8 bytes: length of the file; the file
-    answer   12 bytes: width, height, length; then width * height * 3 bytes RGB, and so many bytes of UTF-8: where width
-             is 0 what is wrong, else what a careful reader should know
+    answer   12 bytes: width, height, length; then width * height * 3 bytes RGB, and `length` bytes of UTF-8: an error
+             if width is 0, otherwise warnings
 """
 
 import contextlib
@@ -23,15 +23,16 @@ from mien.errors import MienError, MienWarning
 
 JOB = struct.Struct("<Q")
 ANSWER = struct.Struct("<III")
-SLACK = 128_000_000  # bytes of memory beyond what the pixels need
-BYTES_PER_PIXEL = 24  # the most that decoding, turning and flattening a picture takes, with all copies
+SLACK = 128_000_000  # bytes of memory in addition to the pixels
+BYTES_PER_PIXEL = 24  # peak memory for decoding, rotating and flattening a picture, all copies included
 TOO_MUCH = "decoding it takes more memory than a picture of its size should"
 
 
 def main() -> None:
-    """Decode until standard input ends. Arguments: the most pixels of a picture, seconds of CPU time for one."""
+    """Decode until standard input ends. Arguments: largest number of pixels per picture, seconds of CPU time per
+    picture."""
     max_pixels, seconds = int(sys.argv[1]), float(sys.argv[2])
-    for name in ("SIGINT", "SIGTERM"):  # the server ends this process, by closing its input, when all is answered
+    for name in ("SIGINT", "SIGTERM"):  # the server ends this process by closing its input, after all answers
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     Image.init()
@@ -59,7 +60,7 @@ def main() -> None:
 
 
 def decode(data: bytes, max_pixels: int) -> Image.Image:
-    """The picture, upright, RGB. Raises MienError where it cannot be decoded, MemoryError where there is not enough."""
+    """The picture, upright, RGB. Raises MienError if it cannot be decoded, MemoryError if memory is insufficient."""
     try:
         return open_picture(data, max_pixels, untrusted=True)
     except MienError as error:
@@ -69,25 +70,25 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
 
 
 def notes(caught: "list[warnings.WarningMessage]") -> str:
-    """What mien warned of, each once, in one line; "" where it did not."""
+    """mien's warnings, each once, as one line; "" if there are none."""
     texts = [str(each.message) for each in caught if issubclass(each.category, MienWarning)]
     return "; ".join(dict.fromkeys(texts))
 
 
 def write_error(answers: BinaryIO, text: str) -> None:
-    """Answer with what is wrong."""
+    """Answer with an error message."""
     message = text.encode("utf-8", "replace") or b"?"
     answers.write(ANSWER.pack(0, 0, len(message)) + message)
 
 
 def start_clock(seconds: float) -> None:
-    """End this process when it has used so many seconds of CPU time from now on; 0: do not."""
+    """End this process after so many further seconds of CPU time; 0: no limit."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def limit_memory(more: int) -> None:
-    """Refuse memory beyond what is in use now and `more` bytes, where the system can."""
+    """Limit memory to what is in use now plus `more` bytes, if the system supports it."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -1,4 +1,4 @@
-"""Decoding in child processes: a picture that takes too long, or too much memory, costs the server nothing."""
+"""Decode pictures in child processes, so that a picture needing too much time or memory cannot harm the server."""
 
 import contextlib
 import os
@@ -17,13 +17,13 @@ import mien
 from mien.errors import MienError
 from mien.server.decode_process import ANSWER, JOB, TOO_MUCH
 
-PIPE_BYTES = 1_048_576  # a pipe of this size passes a small photo in one go
+PIPE_BYTES = 1_048_576  # with a pipe of this size a small photo is passed in one go
 
 
 class Decoder:
-    """Decodes pictures in processes of their own, started as they are needed and used again.
+    """Decodes pictures in child processes, started on demand and reused.
 
-    max_pixels: of one picture. seconds: of CPU time for one; three times as long by the clock ends it too.
+    max_pixels: per picture. seconds: of CPU time per picture; three times as much wall-clock time also ends it.
     """
 
     def __init__(self, max_pixels: int, seconds: float) -> None:
@@ -32,9 +32,9 @@ class Decoder:
         self._all: set[_Process] = set()
 
     def decode(self, data: bytes, notes: list[str] | None = None) -> Image.Image:
-        """The upright RGB picture in the bytes of a file. Raises MienError where it cannot be decoded.
+        """The upright RGB picture in the bytes of a file. Raises MienError if it cannot be decoded.
 
-        notes: gets what a careful reader should know, where there is something.
+        notes: a list to which the decoder's warnings are appended.
         """
         process = self._take()
         try:
@@ -49,7 +49,7 @@ class Decoder:
                 self._all.discard(process)
 
     def close(self) -> None:
-        """End all processes, those at work too."""
+        """End all processes, including busy ones."""
         with contextlib.suppress(queue.Empty):
             while True:
                 process = self._idle.get_nowait()
@@ -94,18 +94,18 @@ class _Process:
             width, height, length = ANSWER.unpack(read_exactly(self._answers, ANSWER.size))
             pixels = read_exactly(self._answers, 3 * width * height)
             text = read_exactly(self._answers, length).decode("utf-8", "replace")
-        except (OSError, EOFError, ValueError):  # ValueError: a pipe that was closed meanwhile
+        except (OSError, EOFError, ValueError):  # ValueError: the pipe was closed meanwhile
             raise MienError(self._last_words()) from None
         finally:
             clock.cancel()
         if width:
             return Image.frombuffer("RGB", (width, height), pixels, "raw", "RGB", 0, 1), text  # type: ignore[arg-type]
         if text == TOO_MUCH:
-            self.end()  # the next picture gets a process with its memory in order
+            self.end()  # after running out of memory, use a fresh process for the next picture
         raise MienError(text)
 
     def kill(self) -> None:
-        """End the process, at work or not; from any thread."""
+        """End the process, busy or not; from any thread."""
         self._process.kill()
         self._process.wait()
 
@@ -113,11 +113,11 @@ class _Process:
         """End the process; from the thread that uses it."""
         self.kill()
         for pipe in (self._jobs, self._answers):
-            with contextlib.suppress(OSError):  # bytes that it did not take any more
+            with contextlib.suppress(OSError):  # bytes that it has not read
                 pipe.close()
 
     def _last_words(self) -> str:
-        """Why the process has ended."""
+        """The reason why the process ended."""
         limited = killed_by_limit(self._process)
         self.end()
         if limited:
@@ -126,16 +126,16 @@ class _Process:
 
 
 def start_child(module: str, arguments: Sequence[str]) -> tuple["subprocess.Popen[bytes]", IO[bytes], IO[bytes]]:
-    """Run a module of mien in a child process. Returns it, its standard input and its standard output."""
+    """Run a module of mien in a child process. Returns the process, its standard input and its standard output."""
     root = str(Path(mien.__file__).parents[1])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", module, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # libtiff and others write of strangers' pictures there
+        stderr=subprocess.DEVNULL,  # libtiff and others print messages about untrusted pictures
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        start_new_session=True,  # Ctrl-C is for the server alone
+        start_new_session=True,  # Ctrl-C goes to the server only
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -145,14 +145,14 @@ def start_child(module: str, arguments: Sequence[str]) -> tuple["subprocess.Pope
 
 
 def killed_by_limit(process: "subprocess.Popen[bytes]") -> bool:
-    """Whether a child that ended was killed: by its clock of CPU time, or from outside."""
+    """Whether a child process was killed by its CPU time limit or from outside."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(1)
     return process.poll() in (-getattr(signal, "SIGPROF", 27), -getattr(signal, "SIGKILL", 9))
 
 
 def read_exactly(file: IO[bytes], count: int) -> bytearray:
-    """So many bytes. Raises EOFError where there are fewer."""
+    """Read `count` bytes. Raises EOFError if there are fewer."""
     data = bytearray(count)
     view = memoryview(data)
     while view:
@@ -164,7 +164,7 @@ def read_exactly(file: IO[bytes], count: int) -> bytearray:
 
 
 def _widen(pipe: IO[bytes]) -> None:
-    with contextlib.suppress(ImportError, AttributeError, OSError):  # smaller pipes only take a little longer
+    with contextlib.suppress(ImportError, AttributeError, OSError):  # smaller pipes are only slightly slower
         import fcntl
 
         fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)

@@ -1,4 +1,4 @@
-"""Counters for Prometheus, kept in one table of numbers that all workers may share through a file."""
+"""Prometheus counters in one table of numbers that all workers can share through a file."""
 
 import mmap
 import os
@@ -30,7 +30,7 @@ HELP = {
 
 
 def _layout() -> Iterator[str]:
-    """Every series, as Prometheus names it, in the order of the table's columns."""
+    """Every series, by its Prometheus name, in the order of the table's columns."""
     for route in ROUTES:
         for status in STATUSES:
             yield f'mien_requests_total{{route="{route}",status="{status or "other"}"}}'
@@ -59,14 +59,14 @@ COLUMN = {name: i for i, name in enumerate(SERIES)}
 
 
 def make_file(path: Path, workers: int) -> None:
-    """Make the table that `workers` processes share: a row for each."""
+    """Create the table shared by `workers` processes: one row each."""
     path.write_bytes(bytes(8 * len(SERIES) * workers))
 
 
 class Metrics:
-    """The counts of one process, and with a file those of its fellow workers too.
+    """The counters of one process, and with a file those of the other workers too.
 
-    A worker holds its row by a lock that ends with it; the one started in its place goes on counting there.
+    A worker locks its row for its lifetime; its replacement continues the same row.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -82,7 +82,7 @@ class Metrics:
             row = self._claim(path)
         self._row = self._table[row]
         for gauge in ("mien_inside", "mien_receiving"):
-            self._row[COLUMN[gauge]] = 0  # a worker that was killed did not count down
+            self._row[COLUMN[gauge]] = 0  # a killed worker did not count down
 
     def add(self, series: str, amount: float = 1) -> None:
         """Add to a counter or a gauge. series: as in SERIES."""
@@ -90,7 +90,7 @@ class Metrics:
             self._row[COLUMN[series]] += amount
 
     def observe(self, name: str, label: str, edges: tuple[float, ...], value: float) -> None:
-        """Take one value into a histogram."""
+        """Add a value to a histogram."""
         comma = "," if label else ""
         edge = next((f"{edge:g}" for edge in edges if value <= edge), "+Inf")
         braces = f"{{{label}}}" if label else ""
@@ -100,7 +100,7 @@ class Metrics:
             self._row[COLUMN[f"{name}_count{braces}"]] += 1
 
     def request(self, route: str, status: int, seconds: float) -> None:
-        """Count a request that has been answered."""
+        """Count an answered request."""
         route = route if route in ROUTES else "other"
         shown = status if status in STATUSES else "other"
         self.add(f'mien_requests_total{{route="{route}",status="{shown}"}}')
@@ -112,7 +112,7 @@ class Metrics:
         return float(self._table[:, COLUMN[series]].sum())
 
     def render(self) -> str:
-        """All that has been counted, in Prometheus' text format; series of requests that never came are left out."""
+        """All counters in Prometheus' text format; series of requests that never occurred are omitted."""
         sums = self._table.sum(axis=0)
         lines: list[str] = []
         above = 0.0
@@ -126,7 +126,7 @@ class Metrics:
                 lines += [f"# HELP {family} {text}", f"# TYPE {family} {kind}"]
                 described.add(family)
             if base.endswith("_bucket"):
-                above += number  # the table counts each bucket on its own, Prometheus wants all up to it
+                above += number  # the table's buckets are separate, Prometheus wants cumulative ones
                 number = above
             else:
                 above = 0.0
@@ -144,7 +144,7 @@ class Metrics:
         try:
             import fcntl
         except ModuleNotFoundError:
-            return os.getpid() % len(self._table)  # Windows has no such locks: two workers may meet in a row
+            return os.getpid() % len(self._table)  # Windows has no such locks: two workers may share a row
 
         for row in range(len(self._table)):
             file = os.open(f"{path}.{row}", os.O_RDWR | os.O_CREAT, 0o600)
@@ -159,7 +159,7 @@ class Metrics:
 
 
 def resident_bytes() -> int:
-    """Memory of this process that is in RAM, in bytes; 0 where the system does not say."""
+    """Resident memory of this process, in bytes; 0 if the system does not report it."""
     try:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

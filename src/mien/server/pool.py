@@ -1,4 +1,4 @@
-"""A pool of daemon threads: one that hangs does not keep the process from ending, as ThreadPoolExecutor's do."""
+"""A pool of daemon threads: unlike ThreadPoolExecutor's, a hanging thread does not keep the process from ending."""
 
 import queue
 import threading
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class DaemonPool:
-    """Runs jobs in `threads` threads, in the order in which they come."""
+    """Runs jobs in `threads` threads, in order of submission."""
 
     def __init__(self, threads: int, name: str) -> None:
         self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
@@ -20,13 +20,13 @@ class DaemonPool:
             thread.start()
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> "Future[T]":
-        """Have `function(*arguments)` run; its result or exception is that of the future."""
+        """Run `function(*arguments)`; returns a future."""
         future: Future[T] = Future()
         self._jobs.put((future, lambda: function(*arguments)))
         return future
 
     def close(self, seconds: float) -> bool:
-        """Finish what was submitted, then end the threads. Whether they ended within so many seconds."""
+        """Finish submitted jobs, then end the threads. Returns whether they ended within `seconds`."""
         for _ in self._threads:
             self._jobs.put(None)
         until = time.monotonic() + seconds
@@ -38,9 +38,9 @@ class DaemonPool:
         while job := self._jobs.get():
             future, function = job
             if not future.set_running_or_notify_cancel():
-                continue  # nobody waits for it any more
+                continue  # cancelled
             try:
                 future.set_result(function())
             except BaseException as error:
                 future.set_exception(error)
-            del job, future, function  # a result must not be kept until the next job comes
+            del job, future, function  # do not keep a result alive until the next job

@@ -1,4 +1,4 @@
-"""Errors on their way out: problem details by RFC 9457, one short object, never a traceback."""
+"""Error responses: problem details by RFC 9457, one short object, never a traceback."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -35,7 +35,7 @@ _BY_STATUS = {400: "bad-request", 401: "no-token", 403: "not-allowed-here", 404:
 
 
 class Problem(Exception):
-    """What is wrong with a request, or with the server. kind: a key of KINDS."""
+    """An error of a request or of the server. kind: a key of KINDS."""
 
     def __init__(self, kind: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -47,19 +47,19 @@ class Problem(Exception):
         return KINDS[self.kind][0]
 
     def to_dict(self, root_path: str = "") -> dict[str, Any]:
-        """The object of RFC 9457."""
+        """The problem object of RFC 9457."""
         status, title, _ = KINDS[self.kind]
         return {"type": f"{root_path}/docs#{self.kind}", "title": title, "status": status, "detail": self.detail}
 
 
 def respond(problem: Problem, root_path: str = "") -> JSONResponse:
-    """The problem as a response."""
+    """The problem as an HTTP response."""
     headers = {"Cache-Control": "no-store", **problem.headers}
     return JSONResponse(problem.to_dict(root_path), problem.status, headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI, root_path: str) -> None:
-    """Make the errors that routes end in problems; faults of the server itself are the SecurityMiddleware's."""
+    """Turn errors of routes into problem responses; errors of the server itself are handled by SecurityMiddleware."""
 
     def of_problem(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Problem)
@@ -87,6 +87,6 @@ def install(app: FastAPI, root_path: str) -> None:
 
 
 def _shown(path: str) -> str:
-    """A path as an error may quote it."""
+    """A path, safe to quote in an error."""
     clean = "".join(c if c.isprintable() else "?" for c in path)
     return clean if len(clean) <= 80 else clean[:77] + "..."

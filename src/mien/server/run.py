@@ -1,4 +1,4 @@
-"""Running the server: one listening socket, one process or several, an end that finishes what was begun."""
+"""Run the server: one listening socket, one or several processes, graceful shutdown."""
 
 import contextlib
 import inspect
@@ -21,16 +21,16 @@ from mien.server.connections import KEEP_ALIVE, BoundedProtocol, Limits
 from mien.server.metrics import make_file
 from mien.server.settings import VARIABLE, Settings, check
 
-SPARE_FILES = 64  # descriptors for everything but connections
+SPARE_FILES = 64  # file descriptors for everything except connections
 
 
 def serve(settings: Settings, access_log: bool = False, ready: Callable[[str], None] = lambda address: None) -> None:
-    """Serve until Ctrl-C or SIGTERM. ready: called with the page's address when the socket listens.
+    """Serve until Ctrl-C or SIGTERM. ready: called with the page's address once the socket listens.
 
-    Raises MienError for settings that make no sense, a model that cannot be opened, and an address in use.
+    Raises MienError for invalid settings, a model that cannot be opened, and an address in use.
     """
     settings = check(settings)
-    name = open_reader(settings).model.name  # before anything listens: a missing model is one line
+    name = open_reader(settings).model.name  # before the socket listens, so that a missing model is a one-line error
     listening = _listen(settings.host, settings.port)
     if not settings.local and not settings.token:
         warnings.warn(
@@ -72,7 +72,7 @@ def serve(settings: Settings, access_log: bool = False, ready: Callable[[str], N
 
 
 def protocol(settings: Settings) -> Callable[..., BoundedProtocol]:
-    """What uvicorn calls for each connection. Warns where the system allows too few open files for their number."""
+    """The protocol class of uvicorn's connections. Warns if the limit on open files is too low for the connections."""
     connections = settings.max_connections
     with contextlib.suppress(ImportError, OSError):
         import resource
@@ -97,16 +97,16 @@ def protocol(settings: Settings) -> Callable[..., BoundedProtocol]:
 
 
 def _supervise(config: uvicorn.Config, server: uvicorn.Server, listening: socket.socket) -> None:
-    """Several workers, restarted where they die. What uvicorn.run does, with a socket of our own."""
+    """Run several workers and restart those that die, like uvicorn.run but with our own socket."""
     from uvicorn.supervisors import Multiprocess
 
-    # Older versions of uvicorn ask for the function that a worker runs.
+    # Older versions of uvicorn require the function that a worker runs.
     older = {"target": server.run} if "target" in inspect.signature(Multiprocess).parameters else {}
     Multiprocess(config, sockets=[listening], **older).run()
 
 
 def _logging(access: bool) -> dict[str, Any]:
-    """What uvicorn says, on standard error: errors, but not those of clients; with access, a line for each request."""
+    """uvicorn's logging to standard error: errors, except those of clients; with access, one line per request."""
     line = {"()": "uvicorn.logging.AccessFormatter", "use_colors": False,
             "fmt": '%(asctime)s %(client_addr)s "%(request_line)s" %(status_code)s'}  # fmt: skip
     handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
@@ -123,7 +123,7 @@ def _logging(access: bool) -> dict[str, Any]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises MienError where there can be none."""
+    """A listening socket. Raises MienError if it cannot be opened."""
     bare = host.strip("[]")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -148,7 +148,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _address(settings: Settings, listening: socket.socket) -> str:
-    """The page's address, as a browser on this machine takes it."""
+    """The page's address for a browser on this machine."""
     port = listening.getsockname()[1]
     host = settings.host.strip("[]")
     if host in ("0.0.0.0", "::", ""):

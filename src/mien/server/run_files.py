@@ -1,7 +1,7 @@
-"""The files of run folders, read with care: regular files only, of limited size, inside the folder.
+"""Safe reading of run folders: regular files only, of limited size, inside the folder.
 
-A run folder may hold anything: pipes, devices, links out of it, files of gigabytes, folders that may not be entered.
-Each such oddity is the error of that run, told in its row; the others are shown.
+A run folder may contain anything: pipes, devices, links leading outside, huge files, unreadable folders. Each such
+problem becomes the error of that run, shown in its row; the other runs are shown as usual.
 """
 
 import contextlib
@@ -17,17 +17,17 @@ from mien.errors import MienError
 from mien.evaluation import history
 
 FILES = ("recipe.json", "history.csv", "metrics.json")
-DEEP = 3  # folders below the given one in which runs are looked for
-MAX_RUNS = 2000  # runs shown
-MOST_ENTRIES = 20_000  # of one folder that are looked at
-MAX_FILE_BYTES = 4_000_000  # bytes of a file that is read
-NESTED = 32  # levels of lists and objects in a JSON file
+DEEP = 3  # how many folder levels are searched for runs
+MAX_RUNS = 2000  # most runs that are listed
+MOST_ENTRIES = 20_000  # most entries of one folder that are examined
+MAX_FILE_BYTES = 4_000_000  # largest file that is read, in bytes
+NESTED = 32  # deepest nesting of lists and objects in a JSON file
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder. name: its path below the run folder, with slashes, every character printable. error: why it
-    cannot be looked into."""
+    """A run's folder. name: its path below the run folder, with slashes and only printable characters. error: why it
+    cannot be read."""
 
     name: str
     path: Path
@@ -35,17 +35,17 @@ class Run:
     error: str | None = None
 
     def stamps(self) -> tuple[tuple[int, int], ...]:
-        """When each of FILES was changed, and its size; (0, -1) for one that is not there."""
+        """Modification time and size of each of FILES; (0, -1) for a missing one."""
         return tuple(_stamp(self.path / file) for file in FILES)
 
 
 def find_runs(folder: Path) -> dict[str, Run]:
-    """Every run under a folder by name, sorted. Empty where there is no folder."""
+    """Every run under a folder, sorted by name. Empty if the folder does not exist."""
     runs: dict[str, Run] = {}
     for path, error in _run_folders(folder, DEEP):
         name = shown = _printable(path.relative_to(folder).as_posix())
         number = 2
-        while name in runs:  # names that differ in characters that cannot be shown
+        while name in runs:  # different names can look equal once unprintable characters are escaped
             name, number = f"{shown} ({number})", number + 1
         runs[name] = Run(name, path, folder, error)
         if len(runs) == MAX_RUNS:
@@ -54,7 +54,7 @@ def find_runs(folder: Path) -> dict[str, Run]:
 
 
 def read_json(run: Run, name: str) -> tuple[dict[str, Any], str | None]:
-    """The object in a JSON file of a run, empty where there is none, and what is wrong with it."""
+    """The object in a run's JSON file, empty if there is none, and the error, if any."""
     try:
         text = _read_text(run, name)
         value = json.loads(text) if text is not None else {}
@@ -69,7 +69,7 @@ def read_json(run: Run, name: str) -> tuple[dict[str, Any], str | None]:
 
 
 def read_history(run: Run) -> tuple[list[dict[str, float]], str | None]:
-    """The rows of a run's history.csv, none where there is none, and what is wrong with it."""
+    """The rows of a run's history.csv, empty if there is none, and the error, if any."""
     path = run.path / "history.csv"
     try:
         if _read_text(run, "history.csv") is None:
@@ -81,7 +81,7 @@ def read_history(run: Run) -> tuple[list[dict[str, float]], str | None]:
 
 
 def check_file(run: Run, name: str) -> bool:
-    """Whether a run has a file of that name. Raises MienError where it is not one to be read."""
+    """Whether a run has a file of that name. Raises MienError if it must not be read."""
     return _read_bytes(run, name) is not None
 
 
@@ -94,7 +94,7 @@ def _run_folders(folder: Path, deep: int) -> Iterator[tuple[Path, str | None]]:
                 if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
             )
     except OSError as error:
-        if deep < DEEP:  # the folder of runs itself need not be there
+        if deep < DEEP:  # the folder of runs itself may be missing
             yield folder, f"the folder cannot be opened: {error.strerror}"
         return
     for name in names:
@@ -111,7 +111,7 @@ def _read_text(run: Run, name: str) -> str | None:
 
 
 def _read_bytes(run: Run, name: str) -> bytes | None:
-    """A regular file of limited size, not a link out of the run folder. None where there is none."""
+    """Contents of a regular file of limited size that is not a link leading outside. None if it does not exist."""
     path = run.path / name
     try:
         resolved = path.resolve(strict=True)
@@ -119,11 +119,11 @@ def _read_bytes(run: Run, name: str) -> bytes | None:
         if path.is_symlink():
             raise MienError(f"{name} is a link to nothing") from None
         return None
-    except RuntimeError:  # links in a circle, up to Python 3.12
+    except RuntimeError:  # circular links, up to Python 3.12
         raise MienError(f"{name} is a link in a circle") from None
     if not resolved.is_relative_to(run.root.resolve()):
         raise MienError(f"{name} is a link out of the run folder")
-    # A pipe would block without O_NONBLOCK, and what lies there may be another file by now.
+    # Without O_NONBLOCK opening a pipe would block; the file may also have been replaced.
     handle = os.open(resolved, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
     with os.fdopen(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -137,7 +137,7 @@ def _read_bytes(run: Run, name: str) -> bytes | None:
 def _stamp(path: Path) -> tuple[int, int]:
     try:
         status = path.lstat()
-        with contextlib.suppress(OSError):  # a link to nothing is there all the same
+        with contextlib.suppress(OSError):  # a dangling link counts as existing
             status = path.stat()
     except OSError:
         return 0, -1
@@ -152,5 +152,5 @@ def _too_deep(value: Any, levels: int) -> bool:
 
 
 def _printable(text: str) -> str:
-    """The text with escapes for line breaks, control characters and bytes that are no UTF-8."""
+    """The text with escapes for line breaks, control characters and bytes that are not UTF-8."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

@@ -1,6 +1,6 @@
-"""Training runs as JSON for the Studies tab: recipe.json, history.csv and metrics.json, also while a training runs.
+"""Training runs as JSON for the Studies tab, from recipe.json, history.csv and metrics.json, also while training.
 
-A run is asked for by a name that is looked up in the folder's listing; no path comes from a request.
+A requested run is looked up by name in the folder's listing; no path comes from a request.
 """
 
 import math
@@ -19,18 +19,18 @@ from mien.labels import EMOTIONS
 from mien.server.run_files import MAX_RUNS, Run, find_runs, read_history, read_json
 
 QUIET = 900.0  # seconds without a new epoch after which an unfinished run counts as stopped
-SPARKS = 48  # points of the small curve in the table
-MAX_TEXT_LENGTH = 2000  # characters of a text that is shown
-EXACT = 2**53  # integers beyond it are no numbers of JavaScript
+SPARKS = 48  # points of the sparkline in the table
+MAX_TEXT_LENGTH = 2000  # longest text that is shown, in characters
+EXACT = 2**53  # JavaScript numbers represent integers exactly up to this
 
 
 def summaries(folder: Path) -> list[dict[str, Any]]:
-    """One row a run, for the table. A run that cannot be read is a row with its error."""
+    """One row per run, for the table. A run that cannot be read is a row with its error."""
     return [summary(run) for run in find_runs(folder).values()]
 
 
 def summary(run: Run) -> dict[str, Any]:
-    """What the table says of a run. Numbers that are not known are None."""
+    """A run's row in the table. Unknown numbers are None."""
     stamps = run.stamps()
     row, done, pace = _cached_row(run, stamps)
     newest = max(stamp[0] / 1e9 for stamp in stamps)
@@ -42,9 +42,9 @@ def summary(run: Run) -> dict[str, Any]:
 
 
 def detail(folder: Path, name: str) -> dict[str, Any] | None:
-    """All that the Studies tab shows of one run: the summary, its history by column, evaluations, recipe, verdict.
+    """Everything the Studies tab shows about one run: summary, history by column, evaluations, recipe, verdict.
 
-    None where there is no run of that name.
+    None if there is no run of that name.
     """
     run = find_runs(folder).get(name)
     if run is None:
@@ -68,7 +68,7 @@ def detail(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON and JavaScript have it: None for nan, the infinities and integers that have no exact number."""
+    """The value as JSON and JavaScript can represent it: None for nan, infinities and integers that are not exact."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, float):
@@ -86,7 +86,7 @@ def plain(value: Any) -> Any:
 
 @lru_cache(maxsize=MAX_RUNS)
 def _cached_row(run: Run, stamps: tuple[tuple[int, int], ...]) -> tuple[dict[str, Any], bool, float]:
-    """The row of a run while its files stay as they are; whether it is done; its slowest epoch in seconds."""
+    """The row of a run, cached until its files change; whether it is done; its slowest epoch in seconds."""
     recipe, rows, metrics, error = _files(run)
     verdict = _verdict(rows, metrics)
     last = rows[-1] if rows else {}
@@ -120,13 +120,13 @@ def _cached_row(run: Run, stamps: tuple[tuple[int, int], ...]) -> tuple[dict[str
         "curve": _thinned([row["val_accuracy"] for row in rows], SPARKS),
         "error": error,
     }
-    # metrics.json is written last; copies of runs have any dates.
+    # metrics.json is written last; file dates of copied runs are not reliable.
     done = bool(metrics) and metrics.get("epochs", len(rows)) == len(rows)
     return row, done, max(seconds, default=0.0)
 
 
 def _files(run: Run) -> tuple[dict[str, Any], list[dict[str, float]], dict[str, Any], str | None]:
-    """recipe, history and metrics of a run, empty where missing, and what is wrong with them."""
+    """recipe, history and metrics of a run, empty if missing, and the error, if any."""
     if run.error:
         return {}, [], {}, run.error
     recipe, first = read_json(run, "recipe.json")
@@ -137,12 +137,12 @@ def _files(run: Run) -> tuple[dict[str, Any], list[dict[str, float]], dict[str, 
         recipe = record.upgrade(recipe, "recipe.json") if recipe else recipe
         metrics = results.upgrade(metrics) if "evaluations" in metrics else metrics
     except (MienError, TypeError, AttributeError, KeyError, ValueError) as fault:
-        error = error or str(fault)[:160]  # of other types than mien writes, or of a later format
+        error = error or str(fault)[:160]  # of unexpected types, or of a later format
     return recipe, rows, metrics, error
 
 
 def _wrong_types(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> str | None:
-    """What is not of the type that mien writes, of what the table shows."""
+    """Which values in the table do not have the type that mien writes."""
     single = figures_of(metrics, "validation")
     for file, values, names, check in (
         ("recipe.json", recipe, ("seed", "epochs"), as_integer),
@@ -165,7 +165,7 @@ def _wrong_types(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> str |
 
 
 def _verdict(rows: Sequence[Mapping[str, float]], metrics: Mapping[str, Any]) -> Verdict | None:
-    """As it was written down at the end of the training; before that, what the curves say so far."""
+    """The stored verdict of a finished run; before that, a verdict on the curves so far."""
     written = metrics.get("verdict")
     if isinstance(written, dict) and metrics.get("epochs") == len(rows):
         kind, epoch = as_text(written.get("kind")), as_integer(written.get("epoch"))
@@ -188,7 +188,7 @@ def _classes(recipe: Mapping[str, Any]) -> list[str]:
 
 
 def _evaluations(metrics: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Figures by part and view; what is no object is left out."""
+    """Figures by part and view; invalid entries are left out."""
     return {
         part: {view: figures for view, figures in views.items() if isinstance(figures, dict)}
         for part, views in as_object(metrics.get("evaluations")).items()
@@ -197,12 +197,12 @@ def _evaluations(metrics: Mapping[str, Any]) -> dict[str, dict[str, dict[str, An
 
 
 def figures_of(metrics: Mapping[str, Any], part: str) -> dict[str, Any]:
-    """The figures of one part of the data, of the single view; empty where there are none."""
+    """The single-view figures of one part of the data; empty if there are none."""
     return as_object(as_object(as_object(metrics.get("evaluations")).get(part)).get("single"))
 
 
 def _thinned(values: Sequence[float], most: int) -> list[float]:
-    """At most so many of the values, evenly spread, the first and the last among them."""
+    """At most `most` of the values, evenly spaced, including the first and the last."""
     if len(values) <= most:
         return list(values)
     return [values[round(i * (len(values) - 1) / (most - 1))] for i in range(most)]
@@ -211,7 +211,7 @@ def _thinned(values: Sequence[float], most: int) -> list[float]:
 def _iso(seconds: float) -> str:
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    except (OverflowError, ValueError, OSError):  # file systems hold any date
+    except (OverflowError, ValueError, OSError):  # file dates may be out of range
         return "1970-01-01T00:00:00Z"
 
 
@@ -221,22 +221,22 @@ def _val_accuracy(row: Mapping[str, float]) -> float:
 
 
 def as_number(value: Any) -> float | None:
-    """The value where it is a finite number, else None."""
+    """The value if it is a finite number, else None."""
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300 else None
 
 
 def as_integer(value: Any) -> int | None:
-    """The value where it is a whole number that JavaScript has exactly, else None."""
+    """The value if it is an integer that JavaScript represents exactly, else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= EXACT else None
 
 
 def as_text(value: Any) -> str | None:
-    """The value where it is a text, shortened, else None."""
+    """The value if it is a string, truncated, else None."""
     return value[:MAX_TEXT_LENGTH] if isinstance(value, str) else None
 
 
 def as_interval(value: Any) -> list[float] | None:
-    """The value where it is a list of two numbers, else None."""
+    """The value if it is a list of two numbers, else None."""
     if isinstance(value, list) and len(value) == 2 and all(as_number(each) is not None for each in value):
         return value
     return None
@@ -247,5 +247,5 @@ def _scalars(value: Any) -> dict[str, Any]:
 
 
 def as_object(value: Any) -> dict[str, Any]:
-    """The value where it is an object, else an empty one."""
+    """The value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""Around the app: who may ask, what browsers may do with the answers, and what is counted."""
+"""Security middleware: which requests are accepted, security headers, and request counts."""
 
 import hashlib
 import hmac
@@ -32,7 +32,8 @@ LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class SecurityMiddleware:
-    """ASGI middleware: tidies the path under a prefix, refuses what may not be asked, adds headers, counts."""
+    """ASGI middleware: normalizes the path under a prefix, rejects forbidden requests, adds headers, counts
+    requests."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self.app, self.settings, self.metrics = app, settings, metrics
@@ -45,7 +46,7 @@ class SecurityMiddleware:
             await self.app(scope, receive, send)
             return
         root = self.settings.root_path
-        # A proxy may take the prefix off or leave it on: the app sees it on.
+        # A proxy may strip the prefix or not: the app always sees it.
         if root and not (scope["path"] + "/").startswith(root + "/"):
             scope["path"] = root + scope["path"]
         scope["root_path"] = root
@@ -67,7 +68,7 @@ class SecurityMiddleware:
                 if status == 401:
                     headers["WWW-Authenticate"] = "Bearer"
             elif not message.get("more_body", False):
-                count()  # before it is sent: who has the answer may rely on the count
+                count()  # before sending, so that whoever has the answer can rely on the count
             await send(message)
 
         try:
@@ -77,20 +78,20 @@ class SecurityMiddleware:
             else:
                 await self.app(scope, receive, send_with_headers)
         except Exception:
-            # Its traceback is for the log; who asked learns that it was not their fault.
+            # The traceback goes to the log; the client only learns that the request was not at fault.
             logging.getLogger("uvicorn.error").exception("an error while answering %s", scope["method"])
             if status:
-                raise  # half an answer is out: the connection must not look whole
+                raise  # part of the answer is sent: the connection must not look complete
             fault = Problem("failed", "an error in the server; its log has the details")
             await respond(fault, root)(scope, receive, send_with_headers)
         finally:
             count()
 
     def reject_reason(self, scope: Scope) -> Problem | None:
-        """Why a request is not answered; None where it is."""
+        """Why a request is rejected; None if it is accepted."""
         headers = Headers(scope=scope)
         if not self._is_own_name(_host(headers.get("host", ""))):
-            # A page elsewhere can point its own name at this machine; it must not get in that way.
+            # DNS rebinding: another site's page can point its own name at this machine.
             return Problem("not-allowed-here", "the name in Host is none of this server (its setting: allow_host)")
         if scope["method"] not in ("GET", "HEAD", "OPTIONS") and self._from_elsewhere(headers):
             return Problem("not-allowed-here", "pages of other origins may not ask (but for the setting: cors)")
@@ -102,10 +103,10 @@ class SecurityMiddleware:
         return None
 
     def _is_own_name(self, host: str) -> bool:
-        """Whether the server may be called so.
+        """Whether a Host header may name this server.
 
-        On an open address any IP address, name without a dot and name of this machine is: nobody's page can point
-        those here. With a token any name is: such a page would lack it.
+        On a non-local address, accept any IP address, name without a dot and name of this machine: no other site's page
+        can point those here. With a token, accept any name, because such a page would lack the token.
         """
         names = (*LOCAL_NAMES, self.settings.host.lower(), *(name.lower() for name in self.settings.hosts))
         if host in names or host.endswith(".localhost"):
@@ -126,14 +127,14 @@ class SecurityMiddleware:
 
 
 def is_guarded(path: str) -> bool:
-    """Whether an address asks for the token, where the server has one: all but pages, their files and health."""
+    """Whether an address requires the token, if the server has one: all except pages, their files and health."""
     return path.startswith("/v1/") or path == "/metrics"
 
 
 def _same_origin(origin: str, host: str) -> bool:
-    """Whether a page's origin is the server that Host names: the same name and the same port.
+    """Whether a page's origin is the server named by Host: same name and same port.
 
-    The scheme is the browser's own: behind a proxy that adds TLS, the server sees another one.
+    The scheme is not compared: behind a proxy that adds TLS, the server sees a different one.
     """
     scheme, mark, address = origin.lower().partition("://")
     default = {"http": ":80", "https": ":443"}.get(scheme)
@@ -158,12 +159,12 @@ def _is_address(host: str) -> bool:
 
 
 def _digest(text: str) -> bytes:
-    # Equal lengths, so that the comparison tells nothing of the token's.
+    # Equal lengths, so that the comparison does not leak the token's length.
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _route(scope: Scope, root: str) -> str:
-    """The address as the metrics name it."""
+    """The address as named in the metrics."""
     template: Any = getattr(scope.get("route"), "path", None)
     path = template if isinstance(template, str) else scope["path"].removeprefix(root)
     if path in ("/", "/docs", "/sample.jpg") or path.startswith("/static"):

@@ -1,4 +1,4 @@
-"""The server's settings: one frozen value, checked once, sent to every worker process as JSON."""
+"""The server's settings: one frozen value, validated once, sent to every worker process as JSON."""
 
 import json
 import warnings
@@ -12,10 +12,10 @@ from mien.errors import MienError, MienWarning
 
 VARIABLE = "MIEN_SERVE"  # environment variable that carries the settings to worker processes
 
-# Names of 0.1, read for one more release.
+# Names of 0.1, accepted for one more release.
 RENAMED = {"places": "max_concurrent", "window_ms": "max_batch_delay_ms"}
 
-# name -> lowest and highest value.
+# name -> (lowest, highest) value.
 RANGES: dict[str, tuple[float, float]] = {
     "port": (0, 65535),
     "workers": (1, 1024),
@@ -39,34 +39,34 @@ RANGES: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything `mien serve` can be given. Sizes in bytes, times in seconds unless the name says otherwise."""
+    """Everything that `mien serve` can be given. Sizes in bytes, times in seconds unless the name says otherwise."""
 
     model: str = "default"
     runs: str = "runs"  # folder whose runs the Studies tab shows
     host: str = "127.0.0.1"
     port: int = 8000
-    root_path: str = ""  # the prefix under which a proxy shows the server: "/faces"
-    token: str = ""  # what a client must send as `Authorization: Bearer ...`; empty: no token is asked for
+    root_path: str = ""  # URL prefix behind a proxy: "/faces"
+    token: str = ""  # clients must send `Authorization: Bearer TOKEN`; empty: no token
     cors: tuple[str, ...] = ()  # origins whose pages may call the API
-    hosts: tuple[str, ...] = ()  # further names by which the server may be called
+    hosts: tuple[str, ...] = ()  # additional host names of the server
     workers: int = 1  # processes
-    threads: int = 0  # of each worker, finding faces; 0: as many as there are cores for it
-    flip: bool = False  # average over the mirrored face: a little more accurate, slower
-    batch: int = 32  # faces of concurrent requests classified together; 1: each request on its own
-    max_batch_delay_ms: float = 0.0  # how long the first request of a batch waits for others on their way
-    max_concurrent: int = 64  # requests worked on or waiting at once, in each worker; one more is answered 503
-    max_connections: int = 256  # open at once, in each worker; beyond them the idlest is closed
-    max_bytes: int = 32_000_000  # of one request
-    max_pixels: int = 40_000_000  # of one picture
-    max_pictures: int = 32  # in one request
-    max_faces: int = 500  # in one picture
-    max_video_bytes: int = 100_000_000  # of one video; 0: videos are refused
-    max_video_seconds: float = 600.0  # of one video that are read
+    threads: int = 0  # face detection threads per worker; 0: as many as there are cores for it
+    flip: bool = False  # average with the mirrored face: slightly more accurate, slower
+    batch: int = 32  # faces of concurrent requests classified together; 1: no batching
+    max_batch_delay_ms: float = 0.0  # how long the first request of a batch waits for others
+    max_concurrent: int = 64  # requests running or waiting, per worker; further ones are answered 503
+    max_connections: int = 256  # open connections per worker; beyond that the idlest is closed
+    max_bytes: int = 32_000_000  # per request
+    max_pixels: int = 40_000_000  # per picture
+    max_pictures: int = 32  # per request
+    max_faces: int = 500  # per picture
+    max_video_bytes: int = 100_000_000  # per video; 0: videos are refused
+    max_video_seconds: float = 600.0  # seconds that are read per video
     header_timeout: float = 10.0  # until a request's headers are complete
-    timeout: float = 30.0  # until an answer is there, and for the request's body to arrive
+    timeout: float = 30.0  # for the answer, and for the request's body to arrive
     decode_timeout: float = 10.0  # CPU time for decoding one picture
-    video_timeout: float = 120.0  # for reading one video; what is read until then is answered
-    metrics: str = ""  # file in which the workers count together; set by `serve`
+    video_timeout: float = 120.0  # for reading one video; frames read by then are returned
+    metrics: str = ""  # file of the workers' shared counters; set by `serve`
 
     @property
     def local(self) -> bool:
@@ -74,14 +74,14 @@ class Settings:
         return is_loopback(self.host)
 
     def to_json(self) -> str:
-        """As `from_json` reads it."""
+        """As JSON, for `from_json`."""
         return json.dumps(asdict(self))
 
 
 def from_json(text: str) -> Settings:
-    """Read back what `Settings.to_json` wrote; names of mien 0.1 are read with a warning.
+    """Read `Settings.to_json`; names of mien 0.1 are accepted with a warning.
 
-    Raises MienError for unknown fields and bad values.
+    Raises MienError for unknown fields and invalid values.
     """
     try:
         values: Mapping[str, object] = json.loads(text)
@@ -103,7 +103,7 @@ def from_json(text: str) -> Settings:
 
 
 def check(settings: Settings) -> Settings:
-    """The settings, sound and with a tidy root_path. Raises MienError for a value out of its range."""
+    """The settings, validated and with a normalized root_path. Raises MienError for a value out of its range."""
     for name, (low, high) in RANGES.items():
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
@@ -116,7 +116,7 @@ def check(settings: Settings) -> Settings:
             message = f"{{parameter}} takes origins such as https://example.org, not {origin!r}"
             raise MienError(message, parameter="cors")
     for host in settings.hosts:
-        if not host or set(host) & set("/?#@* ") or host.count(":") == 1:  # IPv6 has more of them
+        if not host or set(host) & set("/?#@* ") or host.count(":") == 1:  # IPv6 addresses have more colons
             message = f"{{parameter}} takes names such as faces.example.org, without http:// and port, not {host!r}"
             raise MienError(message, parameter="hosts")
     if settings.token and (not settings.token.isascii() or not settings.token.isprintable() or " " in settings.token):
@@ -126,7 +126,7 @@ def check(settings: Settings) -> Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address or name means this machine itself."""
+    """Whether an address or name is this machine itself."""
     try:
         return ip_address(host.strip("[]").split("%")[0]).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""The pictures and videos in a request: read into memory within limits, taken apart there. Nothing touches the disk."""
+"""Pictures and videos in requests: read into memory within limits and parsed there. Nothing is written to disk."""
 
 import asyncio
 import re
@@ -15,25 +15,25 @@ from mien.server.metrics import Metrics
 from mien.server.problems import Problem
 from mien.server.settings import Settings
 
-DRAIN = 4  # times the limit: how much of a body that is too large is still taken, and thrown away
-MAX_HEADER = 8_192  # bytes of the headers of one part
-MAX_FIELDS = 256  # parts of a form that are no files
+DRAIN = 4  # how much of an oversized body is still read and discarded, as a multiple of the limit
+MAX_HEADER = 8_192  # largest headers of one part, in bytes
+MAX_FIELDS = 256  # most parts of a form that are not files
 CLOSE = {"Connection": "close"}
-LARGE = 1_000_000  # bytes of a body that is taken apart in a thread of its own
+LARGE = 1_000_000  # bodies above this size, in bytes, are parsed in a thread
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One picture or video as it was sent. name: the file's, as the client has it; repeated, never opened."""
+    """One uploaded picture or video. name: the client's file name; quoted, never opened."""
 
     name: str
     data: bytes
 
 
 class Intake:
-    """The bytes of request bodies that are in memory, of all requests together, and how many are still coming.
+    """Bytes of all request bodies in memory, and how many bodies are still arriving.
 
-    most: bytes; a body that would go beyond is answered 503, so that many slow senders cannot fill the memory.
+    most: bytes; a body that would exceed it is answered 503, so that many slow senders cannot fill the memory.
     """
 
     def __init__(self, most: int, metrics: Metrics) -> None:
@@ -42,7 +42,7 @@ class Intake:
 
     @contextmanager
     def body(self) -> Iterator["Body"]:
-        """A body that is let go of at the end."""
+        """Context with a body that is released at the end."""
         body = Body(self)
         try:
             yield body
@@ -51,14 +51,14 @@ class Intake:
 
 
 class Body:
-    """What has come of one request's body. size: bytes."""
+    """The received part of one request's body. size: bytes."""
 
     def __init__(self, intake: Intake) -> None:
         self.intake, self.size = intake, 0
         self._chunks: list[bytes] = []
 
     def add(self, chunk: bytes) -> None:
-        """Take in what has come. Raises Problem busy where all bodies together are too large."""
+        """Add received bytes. Raises Problem busy if all bodies together are too large."""
         if self.intake.size + len(chunk) > self.intake.most:
             raise Problem("busy", "too much is being sent at once; try again in 2 s", {"Retry-After": "2"})
         self._chunks.append(chunk)
@@ -66,28 +66,29 @@ class Body:
         self.intake.size += len(chunk)
 
     def clear(self) -> None:
-        """Let go of it."""
+        """Release the memory."""
         self._chunks.clear()
         self.intake.size -= self.size
         self.size = 0
 
     def join(self) -> bytes:
-        """All of it."""
+        """The whole body."""
         whole = b"".join(self._chunks)
         self._chunks = [whole]
         return whole
 
 
 async def pictures_of(request: Request, settings: Settings, batcher: Batcher, body: Body) -> list[Upload]:
-    """The pictures of a request: its body as one, or the parts of multipart/form-data that hold files.
+    """The pictures of a request: its body as one, or the file parts of multipart/form-data.
 
-    Raises Problem: wrong-type, too-large, too-slow, busy, bad-request for no or too many pictures and broken multipart.
+    Raises Problem: wrong-type, too-large, too-slow, busy, bad-request for no or too many pictures and invalid
+    multipart.
     """
     return await _files_of(request, "image", settings.max_bytes, settings.max_pictures, settings, batcher, body)
 
 
 async def video_of(request: Request, settings: Settings, batcher: Batcher, body: Body) -> Upload:
-    """The one video of a request, sent as pictures are. Raises Problem as pictures_of does."""
+    """The single video of a request, sent like pictures. Raises Problem as pictures_of does."""
     if not settings.max_video_bytes:
         raise Problem("wrong-type", "this server reads no videos: its setting max_video_bytes is 0")
     (video,) = await _files_of(request, "video", settings.max_video_bytes, 1, settings, batcher, body)
@@ -116,7 +117,7 @@ async def _files_of(
         raise Problem("bad-request", "multipart/form-data without a boundary in Content-Type")
     if len(data) < LARGE:
         files = split_parts(data, boundary, most, media)
-    else:  # this takes a while: other requests go on meanwhile
+    else:  # parsing takes a while: other requests continue meanwhile
         files = await asyncio.wrap_future(batcher.files.submit(split_parts, data, boundary, most, media))
     if not files:
         raise Problem("bad-request", "no file in the form; send each file as a part with a filename")
@@ -124,16 +125,16 @@ async def _files_of(
 
 
 async def read_body(request: Request, body: Body, limit: int, settings: Settings) -> bytes:
-    """The whole body, at most `limit` bytes, within the time limit and without a pause as long as that for headers.
+    """The whole body, at most `limit` bytes, within the time limit and without a pause longer than header_timeout.
 
-    Raises Problem too-large, too-slow or busy, after taking in a part of what is still coming: a client that is cut
-    off in the middle of sending would not see the answer.
+    Raises Problem too-large, too-slow or busy, after reading part of what is still arriving: a client whose connection
+    is closed while it sends would not see the answer.
     """
     declared = request.headers.get("content-length", "")
     detail = f"the body is larger than {limit:,} bytes; send fewer or smaller files"
     too_large = Problem("too-large", detail, CLOSE)
     if declared.isdecimal() and int(declared) > limit and "expect" in request.headers:
-        raise too_large  # the client asks before it sends
+        raise too_large  # the client sent Expect: 100-continue and waits
     size, pause = 0, settings.header_timeout
     loop = asyncio.get_running_loop()
     body.intake.metrics.add("mien_receiving")
@@ -174,7 +175,7 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
 def split_parts(body: bytes, boundary: bytes, most: int, media: str = "image") -> list[Upload]:
     """The files in a multipart body (RFC 7578), without parts that have no filename. Raises Problem bad-request."""
     mark = b"\r\n--" + boundary
-    first = -2 if body.startswith(mark[2:]) else body.find(mark)  # no line break stands before the first one
+    first = -2 if body.startswith(mark[2:]) else body.find(mark)  # the first boundary has no line break before it
     if first == -1:
         raise Problem("bad-request", "the multipart body does not hold its boundary")
     at = first + len(mark)
@@ -211,7 +212,7 @@ def _filename(headers: bytes) -> str | None:
 
 
 def _clean(raw: bytes, charset: str = "utf-8") -> str:
-    """A file's name fit to be repeated: the last part of a path, printable, at most 120 characters."""
-    known = charset.lower() if charset.lower() in ("utf-8", "iso-8859-1") else "utf-8"  # what RFC 8187 knows
+    """A file name safe to quote: the last part of a path, printable, at most 120 characters."""
+    known = charset.lower() if charset.lower() in ("utf-8", "iso-8859-1") else "utf-8"  # the charsets of RFC 8187
     text = raw.decode(known, "replace").replace("\\", "/").rsplit("/", 1)[-1]
     return "".join(c if c.isprintable() else "?" for c in text)[:120]

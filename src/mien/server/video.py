@@ -1,4 +1,4 @@
-"""Videos in requests: frames from a child process, faces followed from frame to frame, a timeline out."""
+"""Videos in requests: frames from a child process, face tracking, a timeline as the result."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from mien.server.decoder import killed_by_limit, read_exactly, start_child
 from mien.server.settings import Settings
 from mien.server.video_process import FRAME
 
-MOST_FACES = 50_000  # in one answer
+MOST_FACES = 50_000  # most faces in one answer
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ def read_video(
 ) -> dict[str, Any]:
     """The timeline of a video: its size and length, and the faces of the frames that were read.
 
-    every: seconds between two of them. Raises MienError for what is no video. What comes after the limits of seconds,
-    time and faces is left out, and `note` says so. stopping: set when the server ends. gone: set when the client has
-    left; then nothing more is read.
+    every: seconds between two frames that are read. Raises MienError if it is not a video. Whatever exceeds the limits
+    on seconds, time and faces is left out, and `note` says so. stopping: set when the server shuts down. gone: set when
+    the client has disconnected; then reading stops.
     """
     until = time.monotonic() + settings.video_timeout
     process = _VideoProcess(data, every, settings)
@@ -82,18 +82,18 @@ def read_video(
 
 
 class _Cut(Exception):
-    """Why no more frames come."""
+    """Why no more frames are read."""
 
 
 class _VideoProcess:
-    """The child that decodes. length, warning: known when all frames were taken."""
+    """The decoding child process. length, warning: known after the last frame."""
 
     def __init__(self, data: bytes, every: float, settings: Settings) -> None:
         self.length: float | None = None
         self.warning: str | None = None
         self._settings = settings
         arguments = [str(settings.max_pixels), str(every), str(settings.video_timeout)]
-        # Where a film cannot be kept in memory it is a file of this process, which outlives a child that is killed.
+        # If a film cannot be kept in memory, this process owns its file, which outlives a killed child.
         self._folder = None if hasattr(os, "memfd_create") else tempfile.TemporaryDirectory(prefix="mien-")
         if self._folder:
             path = Path(self._folder.name) / "video"
@@ -103,12 +103,12 @@ class _VideoProcess:
         self._clock = threading.Timer(settings.video_timeout + settings.decode_timeout, self._process.kill)
         self._clock.daemon = True
         self._clock.start()
-        with suppress(OSError), jobs:  # it has ended: what it says of that comes with its frames
+        with suppress(OSError), jobs:  # the child has ended: its error comes with its frames
             if not self._folder:
                 jobs.write(data)
 
     def frames(self) -> Iterator[VideoFrame]:
-        """The frames in order. Raises MienError for what is no video, _Cut where the child was ended by a limit."""
+        """The frames in order. Raises MienError if it is not a video, _Cut if a limit ended the child."""
         try:
             while True:
                 at, duration, width, height, length = FRAME.unpack(read_exactly(self._answers, FRAME.size))

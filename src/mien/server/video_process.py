@@ -1,10 +1,10 @@
-"""The child process that decodes one video of a stranger, within limits of CPU time and memory.
+"""Child process that decodes one untrusted video within limits on CPU time and memory.
 
-The film is a file that the parent made and deletes, or on Linux comes on standard input and stays in memory. The frames
-to be read go to standard output, each when the one before was taken:
+The film is a file that the parent creates and deletes, or on Linux comes on standard input and stays in memory. Frames
+to be read are written to standard output, each once the previous one was taken:
 
     frame    time and duration in seconds, width, height, 0; then width * height * 3 bytes RGB
-    end      0, 0, 0, 0, length; then so many bytes of JSON: {"error"} or {"length", "warning"}
+    end      0, 0, 0, 0, length; then `length` bytes of JSON: {"error"} or {"length", "warning"}
 """
 
 import json
@@ -25,7 +25,8 @@ FRAME = struct.Struct("<ddIII")
 
 
 def main() -> None:
-    """Arguments: the most pixels of a frame, seconds of video between two frames, seconds of CPU time; a path."""
+    """Arguments: largest number of pixels per frame, seconds of video between two frames, seconds of CPU time; a
+    path."""
     max_pixels, every, seconds = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
     for name in ("SIGINT", "SIGTERM"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -41,7 +42,7 @@ def main() -> None:
         text = json.dumps(end).encode()
         answers.write(FRAME.pack(0, 0, 0, 0, len(text)) + text)
         answers.flush()
-        os._exit(0)  # ffmpeg's threads may hang where the file is damaged
+        os._exit(0)  # ffmpeg's threads may hang in a damaged file
 
 
 def send_frames(answers: BinaryIO, path: str, max_pixels: int, every: float) -> dict[str, object]:
@@ -67,7 +68,7 @@ def send_frames(answers: BinaryIO, path: str, max_pixels: int, every: float) -> 
 
 @contextmanager
 def stored_input() -> Iterator[str]:
-    """A name under which ffmpeg finds what comes on standard input, in memory; only on Linux."""
+    """A file name with which ffmpeg reads standard input from memory; Linux only."""
     handle = os.memfd_create("video")
     with os.fdopen(handle, "wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)

@@ -1,4 +1,4 @@
-"""Batch norm: statistics over all processes while training, and measured anew with the weights that are kept."""
+"""Batch norm: synchronized statistics over processes in training, and recalibration of the kept weights."""
 
 import torch
 import torch.distributed as dist
@@ -12,14 +12,14 @@ from mien.training.seeds import generator
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
-    """nn.BatchNorm2d whose statistics are those of the whole batch, of which each process has some rows.
+    """nn.BatchNorm2d with statistics over the whole batch, of which each process has some rows.
 
-    As torch's nn.SyncBatchNorm (Ioffe and Szegedy 2015 over all processes), which works on GPUs only. In evaluation,
-    in recalibration and in a single process it is nn.BatchNorm2d; its weights and state always are.
+    Like torch's nn.SyncBatchNorm (Ioffe and Szegedy 2015 over all processes), which works on GPUs only. In evaluation,
+    in recalibration and in a single process it behaves as nn.BatchNorm2d; weights and state are the same.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W), the rows of this process -> the same shape."""
+        """x (N, C, H, W), the rows of this process -> the same shape."""
         if not (self.training and torch.is_grad_enabled() and dist.is_initialized() and dist.get_world_size() > 1):
             return super().forward(x)
         axes = (0, 2, 3)
@@ -44,7 +44,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 
 
 def synchronize_batch_norm(model: nn.Module) -> None:
-    """Make every nn.BatchNorm2d of a network a SyncBatchNorm2d, in place; weights and state stay."""
+    """Convert every nn.BatchNorm2d of a network to SyncBatchNorm2d, in place, keeping weights and state."""
     for module in model.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = SyncBatchNorm2d
@@ -52,10 +52,10 @@ def synchronize_batch_norm(model: nn.Module) -> None:
 
 @torch.no_grad()
 def recalibrate_batch_norm(model: nn.Module, images: Tensor, recipe: Recipe, n: int, seed: int, fabric: Fabric) -> None:
-    """Give batch norms the statistics of these very weights on n plain training images (0: leave them).
+    """Recompute batch-norm statistics with the current weights on n unaugmented training images (0: keep them).
 
-    Those gathered in training belong to weights that have changed since, all the more where weights are averaged
-    (Izmailov et al. 2018), and to augmented and blended images. images: (N, 48, 48) uint8. Each process does the same.
+    Statistics gathered in training belong to earlier weights, the more so for averaged weights (Izmailov et al. 2018),
+    and to augmented and blended images. images: (N, 48, 48) uint8. Every process computes the same.
     """
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     if not n or not norms or len(images) < 2:
@@ -64,7 +64,7 @@ def recalibrate_batch_norm(model: nn.Module, images: Tensor, recipe: Recipe, n: 
     momentum = norms[0].momentum
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over all batches
+        norm.momentum = None  # cumulative mean over all batches
         norm.train()
     rows = torch.randperm(len(images), generator=generator(seed, 0))[:n]
     for part in rows.tensor_split(-(-len(rows) // 256)):

@@ -1,6 +1,7 @@
-"""Two networks in one model file: a small one answers, and a large one is asked too where the small one is unsure.
+"""Cascade of two networks in one model file: a small one predicts, and a large one as well where the small one is
+unsure.
 
-Most faces are easy, so on average a face costs little more than the small network, while accuracy stays near the large
+Most faces are easy, so the average cost is little more than the small network's, while accuracy stays near the large
 one's (Wang et al. 2022, "Wisdom of committees: an overlooked approach to faster and more accurate models").
 """
 
@@ -15,19 +16,18 @@ from mien.training.onnx_export import describe, rename_inputs, save
 
 
 def top2_margin(model: Model, faces: np.ndarray) -> np.ndarray:
-    """How sure a model is of each face: (N, S, S) uint8 -> (N,) float64, 0..1, its best probability less its second
-    best."""
+    """Top-2 margin, the best probability minus the second best: faces (N, S, S) uint8 -> (N,) float64, 0..1."""
     best = np.sort(model.classify(faces), axis=1)
     return best[:, -1] - best[:, -2]
 
 
 def join(first: Path, second: Path, output: Path, below: float) -> None:
-    """Write the model file that asks `second` for the faces whose margin in `first` is under `below`; atomically.
+    """Write, atomically, a model file that runs `second` on the faces whose top-2 margin in `first` is under `below`.
 
-    Its logits are those of `first` over that network's temperature; for faces that both see, the mean with those of
-    `second`, which count twice: on the faces that are hard for `first`, `second` alone is too sure. So its own
-    temperature is 1. Metadata but for name and number of parameters are those of `second`. Raises MienError where the
-    two do not take the same faces and know the same classes.
+    Logits are those of `first` divided by its temperature; for faces that both see, a weighted mean in which `second`
+    counts twice, because on the faces that are hard for `first`, `second` alone is overconfident. The cascade's own
+    temperature is therefore 1. Metadata are those of `second`, except name and number of parameters. Raises MienError
+    if the two differ in face size, normalization or classes, or one is a cascade already.
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -63,7 +63,7 @@ def join(first: Path, second: Path, output: Path, below: float) -> None:
         ],
         "ask", [], [helper.make_tensor_value_info("both", TensorProto.FLOAT, ["n", classes])], list(asked.initializer),
     )  # fmt: skip
-    # A graph of its own, for a convolution of no faces at all is an error.
+    # A separate graph, because a convolution of zero faces is an error.
     leave = helper.make_graph(
         [node("Identity", ["guess"], ["alone"])], "leave", [],
         [helper.make_tensor_value_info("alone", TensorProto.FLOAT, ["n", classes])],

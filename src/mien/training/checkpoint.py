@@ -1,6 +1,6 @@
-"""Checkpoints: the full state of a training in one file with a check sum, and the one before it.
+"""Checkpoints: the full training state in one file with a checksum, and the one before it.
 
-A kill at any moment leaves a whole file; a damaged one is noticed, and the checkpoint before it takes its place.
+Files are written atomically, so a kill leaves a whole one; a damaged file is detected and the previous one used.
 """
 
 import dataclasses
@@ -20,17 +20,17 @@ from mien.training.recipes import Recipe
 FORMAT = 2
 NAME = "checkpoint.pt"
 PREVIOUS = "checkpoint-previous.pt"
-_MARK = b"mien-sha256:"  # stands at the end of the file, before the digest
+_MARK = b"mien-sha256:"  # at the end of the file, before the digest
 
 
 def exists(folder: Path) -> bool:
-    """Whether a folder holds a checkpoint, whole or not."""
+    """Whether a folder has a checkpoint, even a damaged one."""
     return (folder / NAME).is_file() or (folder / PREVIOUS).is_file()
 
 
 def save(folder: Path, state: dict[str, Any]) -> None:
-    """Write tensors, numbers, strings, lists and dicts to folder/checkpoint.pt; the one there becomes the previous
-    one."""
+    """Write tensors, numbers, strings, lists and dicts to folder/checkpoint.pt; the existing file becomes
+    checkpoint-previous.pt."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     payload = buffer.getbuffer()
@@ -44,10 +44,9 @@ def save(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load(folder: Path) -> dict[str, Any]:
-    """Read the newest whole checkpoint (no code is run from the file), with a warning where it is the one before the
-    last.
+    """Read the newest undamaged checkpoint, with a MienWarning if it is the previous one. Runs no code from the file.
 
-    Raises MienError where there is none or none is whole.
+    Raises MienError if there is none, or only damaged ones.
     """
     faults = []
     for name in (NAME, PREVIOUS):
@@ -71,13 +70,13 @@ def load(folder: Path) -> dict[str, Any]:
 
 
 def told(recipe: Recipe, seed: int, images: int) -> dict[str, Any]:
-    """What a checkpoint says of the training that writes it."""
+    """What a checkpoint records about its training: format, recipe, seed and number of training images."""
     return {"format": FORMAT, "recipe": {**dataclasses.asdict(recipe), "seed": seed, "images": images}}
 
 
 def check(state: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
-    """Raise MienError where a checkpoint is of mien 0.1, or of another recipe or seed or number of training images than
-    the run goes on with (see `told`)."""
+    """Raise MienError if a checkpoint is from mien 0.1, or if its recipe, seed or number of training images differ from
+    those of the resumed run (`now`, from `told`)."""
     if state.get("format") != FORMAT:
         raise MienError(
             f"{folder / NAME} is of mien 0.1, whose random numbers were others; train anew under another {{parameter}}",
@@ -116,6 +115,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise MienError(f"{path} is not a whole checkpoint") from error
     if not isinstance(state, dict):
         raise MienError(f"{path} holds no checkpoint")
-    if not whole and "format" in state:  # those of mien 0.1 have neither a format nor a check sum
+    if not whole and "format" in state:  # checkpoints of mien 0.1 have neither format nor checksum
         raise MienError(f"{path} is damaged: its check sum is cut off")
     return state

@@ -1,7 +1,7 @@
-"""3x3 convolutions that train about twice as fast on a CPU in float32: Winograd's way, in C, compiled at first use.
+"""3x3 convolutions by Winograd's algorithm, in C, compiled at first use: training on a CPU in float32 is about twice as
+fast.
 
-The source is conv3x3.c beside this file. Where the kernels cannot be used (see kernels.py) `Conv3x3` is torch's own
-nn.Conv2d.
+The source is conv3x3.c in this folder. Where the kernels cannot be used (see kernels.py), `Conv3x3` is nn.Conv2d.
 """
 
 import functools
@@ -18,7 +18,7 @@ FULL = "not enough memory for a convolution; close other programs or lower {para
 
 
 class Conv3x3(nn.Conv2d):
-    """nn.Conv2d(c_in, c_out, 3, padding=1) that uses the kernels while it trains on a CPU in float32."""
+    """nn.Conv2d(c_in, c_out, 3, padding=1) that uses the C kernels when training on a CPU in float32."""
 
     def __init__(self, c_in: int, c_out: int, bias: bool = True) -> None:
         super().__init__(c_in, c_out, kernel_size=3, padding=1, bias=bias)
@@ -57,7 +57,7 @@ class _Convolution(torch.autograd.Function):
 
 
 def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, back: bool) -> Tensor:
-    """The convolution, or with `back` the one that takes a gradient of its result to its input."""
+    """The convolution, or with `back` its transpose: from the gradient of the output to the gradient of the input."""
     n, c_in, h, w = x.shape
     c_out = weight.shape[1 if back else 0]
     kernels: Any = library()
@@ -74,7 +74,7 @@ def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, back: bool) -> Tens
 
 
 def _gradient(x: Tensor, g: Tensor) -> Tensor:
-    """Gradient of the weights. Each thread sums over its pictures, and the sums are added in order."""
+    """Gradient of the weights. Each thread sums over its images; the sums are added in a fixed order."""
     n, c_in, h, w = x.shape
     c_out = g.shape[1]
     kernels: Any = library()
@@ -87,5 +87,5 @@ def _gradient(x: Tensor, g: Tensor) -> Tensor:
 
 
 def _tile(h: int, w: int) -> int:
-    """Which of the two tilings takes fewer multiplications."""
+    """Tile size (6 or 4) that needs fewer multiplications."""
     return min((6, 4), key=lambda m: -(-h // m) * -(-w // m) * (m + 2) ** 2)

@@ -1,4 +1,4 @@
-"""`mien export`: a run as a model file, float32 or smaller, checked against torch."""
+"""Convert a run to a model file (`mien export`): float32 or smaller, checked against torch."""
 
 import json
 import tempfile
@@ -20,9 +20,9 @@ from mien.training.onnx_export import describe, description, save
 from mien.training.quantize import quantize_static, quantize_weights, to_float16
 from mien.training.run import Run, load_run
 
-LOGIT_TOLERANCE = 1e-4  # of float32 logits against torch's
-DRAWN = 32  # faces that mien draws to compare on where no data are given
-CALIBRATION = 512  # training images that set the ranges of int8 activations
+LOGIT_TOLERANCE = 1e-4  # largest difference of float32 logits from torch's
+DRAWN = 32  # synthetic faces to compare on when no data are given
+CALIBRATION = 512  # training images for the ranges of int8 activations
 
 Kind = Literal["float32", "float16 weights", "int8 weights", "int8"]
 
@@ -36,13 +36,13 @@ def convert(
     escalation_rate: float = 0.2,
     on_phase: Callable[[str], None] = lambda phase: None,
 ) -> list[str]:
-    """Write a run's model file and return lines that say how it compares with torch, on validation or drawn faces.
+    """Write a run's model file and return lines that compare it with torch, on validation images or drawn faces.
 
-    dataset: the run's data, of the same classes; needed to calibrate int8, and for `fast_model`. kind: how
-    numbers are stored, and for int8 also computed with. fast_model: a smaller model that answers first, so that this
-    one is asked only about the share `escalation_rate` of the validation images, those of which the smaller is least
-    sure (`cascade.join`). on_phase: told what is being done. Raises MienError where float32 logits differ from torch's
-    by more than 1e-4 or a prediction changes.
+    dataset: the run's data, with the same classes; required for int8 calibration and for `fast_model`. kind: how
+    weights are stored, and for int8 also how the network computes. fast_model: a smaller model that predicts first, so
+    that this one runs only on the share `escalation_rate` of the validation images with the smallest top-2 margins
+    (`cascade.join`). on_phase: called with the name of each phase. Raises MienError if float32 logits differ from
+    torch's by more than 1e-4 or a prediction changes, and for missing or unsuitable data.
     """
     run = load_run(folder)
     if kind == "int8" and dataset is None:
@@ -115,7 +115,7 @@ def _accuracy(path: Path, faces: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _note_accuracy(path: Path, faces: np.ndarray, labels: np.ndarray) -> None:
-    """Let a file that was made from another say its own accuracy."""
+    """Store a converted file's own validation accuracy in its metadata."""
     import onnx
 
     model = onnx.load(str(path))

@@ -1,4 +1,4 @@
-"""Knowledge distillation (Hinton et al. 2015): teachers, which are model files, and what they say of a batch."""
+"""Knowledge distillation (Hinton et al. 2015): the predictions of teachers, which are model files."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,19 +20,18 @@ from mien.training.onnx_export import weights
 from mien.training.pixels import to_input
 from mien.training.recipes import RECIPES, Recipe
 
-_FACES = 4096  # asked about together
+_FACES = 4096  # faces per batch
 
 
 def make_teacher(
     recipe: Recipe, threads: int = 1, device: torch.device | None = None, compiled: bool = False
 ) -> Callable[[Tensor], Tensor] | None:
-    """A function to the teachers' calibrated probabilities (N, C) of each batch (N, 1, H, W) float32 as the network
-    gets it, augmented and blended (Beyer et al. 2022, "A good teacher is patient and consistent"); None where no
-    teacher sees it.
+    """A function from batches (N, 1, H, W) float32, augmented and blended as the network receives them, to the
+    teachers' mean calibrated probabilities (N, C) (Beyer et al. 2022, "A good teacher is patient and consistent"). None
+    if the recipe has no teacher that sees augmented images.
 
-    On a GPU (device) a teacher whose file can be read back into torch, any but an int8 one or a cascade, runs there in
-    bfloat16;
-    compiled: by torch.compile.
+    device: on a GPU, a teacher that can be loaded into torch (not int8, not a cascade) runs there in bfloat16;
+    compiled: with torch.compile.
     """
     if not recipe.teacher or recipe.teacher_input != "augmented":
         return None
@@ -55,33 +54,33 @@ def make_teacher(
 
 
 def _by_onnxruntime(teacher: Model, pixels: Tensor) -> Tensor:
-    """pixels (N, S, S) uint8 -> probabilities (N, C) float32, on the same device."""
+    """Teacher in onnxruntime: pixels (N, S, S) uint8 -> probabilities (N, C) float32, on the device of pixels."""
     return torch.from_numpy(teacher.classify(pixels.cpu().numpy())).float().to(pixels.device)
 
 
 def network_in(teacher: Model) -> str:
-    """Which network a model file holds, for torch to build; "" where it cannot be read back: in int8, a cascade, or not
-    known."""
-    about = teacher.info.training
-    known = RECIPES.get(about.get("recipe", ""))
-    named = about.get("network") or (known.network if known else "")
-    return named if trainable(teacher.info) else ""
+    """Name of the network in a model file, for torch to build; "" if it cannot be loaded: int8, a cascade, or
+    unknown."""
+    training_info = teacher.info.training
+    recipe = RECIPES.get(training_info.get("recipe", ""))
+    network = training_info.get("network") or (recipe.network if recipe else "")
+    return network if trainable(teacher.info) else ""
 
 
 def teacher_in_torch(
     teacher: Model, batch: int, device: torch.device, compiled: bool = False
 ) -> Callable[[Tensor], Tensor]:
-    """The same by torch, in bfloat16: pixels (N, S, S) uint8 -> probabilities (N, C) float32. compiled: where N is
-    `batch`.
+    """A teacher in torch, in bfloat16: pixels (N, S, S) uint8 -> probabilities (N, C) float32. compiled: torch.compile
+    for batches of N == batch.
 
-    Raises MienError where the file does not fit the network of that name (`network_in`).
+    Raises MienError if the file does not fit the network of that name (`network_in`).
     """
     plain = networks.build(network_in(teacher), len(teacher.classes))
     try:
-        lacking = plain.load_state_dict(weights(teacher.path), strict=False).missing_keys
+        missing = plain.load_state_dict(weights(teacher.path), strict=False).missing_keys
     except RuntimeError:
-        lacking = ["other shapes"]
-    if any(not name.endswith("num_batches_tracked") for name in lacking):  # those alone are not in the file
+        missing = ["other shapes"]
+    if any(not name.endswith("num_batches_tracked") for name in missing):  # model files do not hold these
         raise MienError(
             f"the teacher {teacher.path} is not of the network '{network_in(teacher)}' as this mien has it; train it "
             f"anew"
@@ -101,26 +100,27 @@ def opinion_of(
 ) -> Callable[[Tensor], Tensor]:
     """A trained network as a teacher in bfloat16: normalized pixels (N, S, S) uint8 -> probabilities (N, C) float32.
 
-    Its batch norms are folded. mean, std: of pixels in 0..1, as in its training. compiled: where N is `batch`.
+    Folds the network's batch norms. mean, std: of pixels in 0..1, as in training. compiled: torch.compile for batches
+    of N == batch.
     """
     plain = fold_batch_norms(network.eval())
     plain = plain.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     fast = torch.compile(plain) if compiled else plain
 
     @torch.no_grad()
-    def answer(pixels: Tensor) -> Tensor:
-        # Without the file's input normalization: what a network trains on is normalized already.
+    def teacher_probabilities(pixels: Tensor) -> Tensor:
+        # The faces a network trains on already have the input normalization.
         x = to_input(pixels, mean, std).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
             z = (fast if len(x) == batch else plain)(x)
         result: Tensor = (z.float() / temperature).softmax(dim=1)
         return result
 
-    return answer
+    return teacher_probabilities
 
 
 def fold_batch_norms(model: nn.Sequential) -> nn.Sequential:
-    """Take a network's batch norms into the convolutions before them, in place, for evaluation alone."""
+    """Fold a network's batch norms into the convolutions before them, in place; for evaluation only."""
     for layers in [module for module in model.modules() if isinstance(module, nn.Sequential)]:
         for i, (first, second) in enumerate(zip(list(layers), list(layers)[1:], strict=False)):
             if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
@@ -129,13 +129,13 @@ def fold_batch_norms(model: nn.Sequential) -> nn.Sequential:
 
 
 def fits(teacher: str, dataset: Dataset) -> bool:
-    """Whether a teacher knows the data set's classes. Raises MienError for one that is not there."""
+    """Whether the teachers have the data set's classes. Raises MienError for a teacher that does not exist."""
     return all(open_model(name).classes == tuple(dataset.classes) for name in teacher.split("+"))
 
 
 def clean_probabilities(teacher: str, faces: NDArray[np.uint8] | MappedFaces) -> NDArray[np.float64]:
-    """Calibrated probabilities (N, C) of plain faces (N, 48, 48): the mean over teachers, each face and its mirror
-    image."""
+    """Calibrated probabilities (N, C) of unaugmented faces (N, 48, 48) uint8: the mean over teachers and over each face
+    and its mirror image."""
     models = [open_model(name) for name in teacher.split("+")]
     return np.concatenate([
         np.mean([model.classify(faces[start : start + _FACES], flip=True) for model in models], axis=0)

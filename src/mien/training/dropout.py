@@ -1,4 +1,4 @@
-"""Dropout of single values and of whole maps, of which several processes draw the same and each takes its rows."""
+"""Element and channel dropout whose masks do not depend on the number of processes."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,8 +13,8 @@ DropKind = Literal["channel", "element"]
 class Shard:
     """The rows of a global batch that this process works on: rank, rank + world_size, ... of `rows`.
 
-    Dropout draws its masks for the whole batch and takes these rows, so that what is dropped of an image does not
-    depend on how many processes share the work.
+    Dropout draws masks for the whole batch and takes these rows, so the mask of an image does not depend on the number
+    of processes.
     """
 
     rank: int = 0
@@ -23,15 +23,15 @@ class Shard:
 
 
 class Dropout(nn.Dropout):
-    """Element dropout at a third of nn.Dropout's cost on a CPU: one random number of 64 bits decides on four values.
+    """Element dropout at a third of nn.Dropout's cost on a CPU: one 64-bit random number decides on four values.
 
-    p is kept to 1/65536. Elsewhere than on a CPU, and in evaluation, it is torch's own.
+    p is rounded to a multiple of 1/65536. On other devices and in evaluation it is nn.Dropout.
     """
 
     shard: Shard | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape, a share p of the elements zero while training."""
+        """x of any shape -> the same shape; in training, a share p of the elements is zero."""
         if not (self.training and self.p):
             return x
         shard = self.shard if self.shard is not None and self.shard.world_size > 1 else None
@@ -55,12 +55,12 @@ _OUT_OF = 1 << 16
 
 
 class ChannelDropout(nn.Dropout2d):
-    """Dropout of whole maps (Tompson et al. 2015): nn.Dropout2d, whose mask is drawn for the whole batch."""
+    """Dropout of whole feature maps (Tompson et al. 2015): nn.Dropout2d, with the mask drawn for the whole batch."""
 
     shard: Shard | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> the same shape, a share p of the channels zero while training."""
+        """(N, C, H, W) -> the same shape; in training, a share p of the channels is zero."""
         if not (self.training and self.p):
             return x
         shard = self.shard or Shard()
@@ -70,12 +70,12 @@ class ChannelDropout(nn.Dropout2d):
 
 
 def set_shard(model: nn.Module, shard: Shard) -> None:
-    """Let every dropout of a network look at this shard."""
+    """Set the shard of every dropout layer of a network."""
     for module in model.modules():
         if isinstance(module, Dropout | ChannelDropout):
             module.shard = shard
 
 
 def drop(p: float, kind: DropKind) -> nn.Module:
-    """The dropout layer of a kind; p: the share that is dropped, 0..1."""
+    """A dropout layer of the given kind; p: dropout probability, 0..1."""
     return ChannelDropout(p) if kind == "channel" else Dropout(p)

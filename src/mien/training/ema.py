@@ -1,4 +1,4 @@
-"""Exponential moving average of a network's weights (Polyak & Juditsky 1992), kept beside it while it trains."""
+"""Exponential moving average (EMA) of a network's weights (Polyak & Juditsky 1992)."""
 
 import copy
 
@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 
 class ModelEma:
-    """A copy of a network that follows its weights and batch-norm statistics: faster at the beginning, then by `decay`
-    a step."""
+    """A copy of a network that follows its weights and batch-norm statistics with the given decay per step, and a
+    smaller decay in the first steps."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -18,7 +18,7 @@ class ModelEma:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Move towards the trained weights; step: counted from 0 over the whole training."""
+        """Move towards the trained weights. step: counted from 0 over the whole training."""
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self._averaged, self._followed, 1 - decay)
 

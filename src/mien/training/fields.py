@@ -1,4 +1,4 @@
-"""Fields of a recipe that describe themselves: a sentence, a group, a unit and a range, for help and for checks."""
+"""Self-describing recipe fields: help text, group, unit and range, for the command line and for checks."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ from mien.errors import require
 
 @dataclass(frozen=True)
 class Range:
-    """The values a number may take: from low to high; an open end excludes its limit."""
+    """The range of a number, from low to high; an open end excludes its limit."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -42,7 +42,7 @@ _WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: 
 
 
 def fits(value: object, kind: Any) -> bool:
-    """Whether a value is of a field's type: bool, int, float (which whole numbers are too), str or a Literal's word."""
+    """Whether a value has a field's type: bool, int, float (which accepts int), str or a Literal's choices."""
     if get_origin(kind) is Literal:
         return isinstance(value, str) and value in get_args(kind)
     if isinstance(value, bool):
@@ -51,12 +51,12 @@ def fits(value: object, kind: Any) -> bool:
 
 
 def require_kind(name: str, value: object, kind: Any) -> None:
-    """Raise a MienError that names the field unless the value is of its type."""
+    """Raise MienError, naming the field, unless the value has its type."""
     words = f"one of {', '.join(get_args(kind))}" if get_origin(kind) is Literal else _WORDS[kind]
     require(fits(value, kind), name, value, words)
 
 
 def described(default: Any, group: str, text: str, within: Range | None = None, unit: str = "") -> Any:
-    """A field with what its help and its check need: group, a sentence, the range of values and their unit."""
+    """A dataclass field with group, help text, range of values and unit."""
     metadata = {"group": group, "help": text, "range": within, "unit": unit}
     return dataclasses.field(default=default, metadata=metadata)

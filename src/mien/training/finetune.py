@@ -1,4 +1,4 @@
-"""Fine-tuning: a trained network learns the faces and classes of a small set, and is measured by cross-validation."""
+"""Fine-tuning a trained network on a small data set, with cross-validated accuracy."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -28,16 +28,16 @@ from mien.training.targets import targets
 from mien.training.trainer import Trainer
 
 FOLDS = 5
-RECORD = "finetuning.json"  # in the run folder: how accuracy was measured, and what it is
+RECORD = "finetuning.json"  # in the run folder: accuracy and how it was measured
 
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """A fine-tuned network and what it reaches.
+    """A fine-tuned network and its accuracy.
 
     run: the run, whose model file reads faces. evaluation: accuracy with its 95 % interval, recall and confusion.
-    measured: on what, in words. before: accuracy of the model that it began with on the same faces, among their
-    classes; None where that lacks one of them. last_layer: which rows of the last layer were taken over.
+    measured: which faces it was measured on, as text. before: accuracy of the original model on the same faces,
+    restricted to their classes; None if it lacks one of them. last_layer: which rows of the last layer were reused.
     """
 
     run: Run
@@ -73,11 +73,11 @@ def finetune(
     callbacks: Sequence[Callback] = (),
     on_phase: Callable[[str], None] = lambda phase: None,
 ) -> FinetuneResult:
-    """Train into a run folder as planned, and measure: on parts of the data set's own, else by five folds.
+    """Train into a run folder as planned, and evaluate: on the data set's own parts, or by five-fold cross-validation.
 
-    Of five folds the run is the first: it trains on four fifths of the faces, and each face is judged by the one of
-    five networks that did not train on it, exact copies kept together. Raises MienError where the folder holds a run,
-    and for whatever `train` refuses.
+    With cross-validation the run is the first fold: it trains on four fifths of the faces, and each face is judged by
+    the one of five networks that did not train on it, with exact copies in the same fold. Raises MienError if the
+    folder holds a run, and for whatever `train` refuses.
     """
     runtime = runtime or Runtime()
     recipe = plan.recipe
@@ -112,14 +112,14 @@ def _cross_validate(
     runtime: Runtime,
     on_phase: Callable[[str], None],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Probabilities (N, C) of every labeled face by the network that did not train on it, and their rows (N,)."""
+    """Out-of-fold probabilities (N, C) of every labeled face, and their rows (N,)."""
     recipe = run.recipe
     precision = runtime.precision if runtime.precision != "auto" else best_precision(runtime.accelerator)
     images = normalize_input(dataset.images, recipe.input_normalization)
     probabilities, rows = [], []
     for fold in range(FOLDS):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", MienWarning)  # the run itself has told of duplicates
+            warnings.simplefilter("ignore", MienWarning)  # the run has already warned of duplicates
             parts = split(dataset, "kfold", fold=fold, folds=FOLDS, duplicates=recipe.duplicates)
         if fold == recipe.fold:
             network = run.model()
@@ -139,11 +139,11 @@ def _cross_validate(
 
 
 def _accuracy_before(model: str, dataset: Dataset, rows: NDArray[np.int64]) -> float | None:
-    """Accuracy of the model that a fine-tuning began with, among the classes of the set; None where it lacks one."""
+    """Accuracy of the original model, restricted to the data set's classes; None if it lacks one."""
     classifier = open_classifier(model)
     try:
         labels, left_out = model_labels(classifier, dataset)
-    except MienError:  # they share no class
+    except MienError:  # no class in common
         return None
     if left_out:
         return None

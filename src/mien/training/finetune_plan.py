@@ -1,4 +1,4 @@
-"""Values of a fine-tuning, chosen by the size of the set, and the `mien train` command that is the same.
+"""Hyperparameters of a fine-tuning, chosen by the size of the data set, and the equivalent `mien train` command.
 
 Nothing here imports torch.
 """
@@ -17,18 +17,18 @@ from mien.errors import MienError, require
 from mien.inference.model_file import ModelInfo, read_info, resolve, shipped, trainable
 from mien.training.recipes import OWN, RECIPES, Recipe, check_fields, options, recipe
 
-MODEL = "champion"  # the most accurate of the shipped models that can be trained on
+MODEL = "champion"  # the most accurate shipped model that can be fine-tuned
 SMALL = 2000  # labeled images below which accuracy is cross-validated
-MIN_PER_CLASS = 5  # images of each class: one for every fold
-IMBALANCED = 3.0  # largest class over smallest, from which on it is worth a warning
+MIN_PER_CLASS = 5  # images per class: one for every fold
+IMBALANCED = 3.0  # ratio of the largest to the smallest class above which there is a warning
 
-# Up to so many images to train on: epochs, images a step, and the learning rate below the last layer as a share of its
-# own. Few images spoil what a network has learned before they teach it something (Kumar et al. 2022): there the last
-# layer learns alone, which is also faster.
+# For up to so many training images: epochs, batch size, and learning rate scale of the backbone. With few images,
+# training the backbone spoils features it has learned (Kumar et al. 2022): there only the last layer is trained, which
+# is also faster.
 SIZES = (
     (120, 20, 16, 0.0), (600, 10, 32, 0.0), (3000, 8, 32, 0.1), (10_000, 6, 64, 1.0), (math.inf, 4, 128, 1.0),
 )  # fmt: skip
-# At 32 images a step; in proportion to their number for sgd, to its square root for the others.
+# For a batch size of 32; scaled linearly with it for sgd, by its square root for the others.
 LEARNING_RATES = {"sgd": 0.02, "adam": 1e-3, "adamw": 1e-3}
 
 
@@ -36,8 +36,8 @@ LEARNING_RATES = {"sgd": 0.02, "adam": 1e-3, "adamw": 1e-3}
 class FinetunePlan:
     """What a fine-tuning will do. recipe: all values; changes: those that differ from the recipe of its name.
 
-    chosen: names of the fields that the size of the set, or the model, decided. cross_validated: whether accuracy is
-    measured by five folds, of which the run itself is the first. warnings: what a careful reader should know.
+    chosen: fields decided by the size of the data set or by the model. cross_validated: whether accuracy is measured by
+    five folds, of which the run is the first. warnings: problems with the data that the user should know.
     """
 
     recipe: Recipe
@@ -50,11 +50,11 @@ class FinetunePlan:
 def plan_finetuning(
     dataset: Dataset, model: str = MODEL, cross_validate: bool | None = None, **given: Any
 ) -> FinetunePlan:
-    """Choose the values of a fine-tuning by the number of images that it trains on.
+    """Choose the hyperparameters of a fine-tuning by the number of training images.
 
-    model: a shipped model, a run folder or a model file that holds weights to train on. cross_validate: None does so
-    where the set has no parts of its own and fewer than SMALL images. given: fields of the recipe, which stay as they
-    are. Raises MienError for a model that cannot be trained on, too few images, and a value out of its range.
+    model: a shipped model, run folder or model file with trainable weights. cross_validate: None: cross-validate if the
+    set has no parts of its own and fewer than SMALL images. given: recipe fields that are used as they are. Raises
+    MienError for a model that cannot be trained, too few images, and values out of range.
     """
     check_fields(given)
     counts = {name: n for name, n in dataset.counts().items() if n}
@@ -94,20 +94,20 @@ def plan_finetuning(
 def train_command(
     plan: FinetunePlan, model: str, data: str | Path, seed: int, folder: Path, more: Sequence[str] = ()
 ) -> str:
-    """The `mien train` command that trains the same network into the same folder. more: further options."""
+    """The `mien train` command for the same training into the same folder. more: further options."""
     words = ["mien", "train", plan.recipe.name, "--data", str(data), *more, "--pretrained", model]
     words += [*options(plan.changes), "--seed", str(seed), "--runs", str(folder.parent), "--name", folder.name]
     return shlex.join([*words, "--tracker", "none"])
 
 
 def run_name(dataset: Dataset) -> str:
-    """The name of a data set as that of a run folder."""
+    """A run folder name made from the data set's name."""
     stem = re.sub(r"[^\w.-]+", "-", Path(dataset.source).resolve().name.split(".")[0]).strip("-.")
     return stem or "finetuned"
 
 
 def trainable_info(model: str, parameter: str) -> ModelInfo:
-    """What a model file says of itself. Raises MienError, about `parameter`, for one that cannot be trained on."""
+    """The metadata of a model file. Raises MienError, about `parameter`, if it cannot be trained further."""
     info = read_info(resolve(model, parameter))
     if not trainable(info):
         can = [name for name in shipped() if trainable(read_info(name))]
@@ -119,7 +119,7 @@ def trainable_info(model: str, parameter: str) -> ModelInfo:
 
 
 def _base(info: ModelInfo, model: str) -> str:
-    """The recipe of the model's network."""
+    """Name of the base recipe: that of the model's network."""
     network = str(info.training.get("network") or info.training.get("recipe") or "")
     if network not in OWN or network not in RECIPES:
         raise MienError(
@@ -130,13 +130,13 @@ def _base(info: ModelInfo, model: str) -> str:
 
 
 def _of_model(info: ModelInfo) -> dict[str, Any]:
-    """The fields that must be as the model was made: what it is built of, and how it sees pixels."""
+    """Recipe fields that must match the model: its architecture and its input scaling."""
     training = {name: info.training[name] for name in ("batch_norm", "head") if name in info.training}
     return {**training, "mean": info.mean, "std": info.std, "input_normalization": info.input_normalization}
 
 
 def _of_size(images: int, optimizer: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The fields that follow from how many images there are to train on."""
+    """Recipe fields that depend on the number of training images."""
     epochs, batch, scale = next(row[1:] for row in SIZES if images <= row[0])
     batch, epochs = int(given.get("batch_size", batch)), int(given.get("epochs", epochs))
     frozen = float(given.get("backbone_lr_scale", scale)) == 0

@@ -1,4 +1,4 @@
-"""What follows the last epoch: the model file, its evaluation, the verdict, figures, and the tracker's summary."""
+"""After the last epoch: export the model file, evaluate it, judge the fit, draw figures, close the tracker."""
 
 import importlib.util
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ from mien.training.tracking import Outcome, Tracker
 if TYPE_CHECKING:
     from mien.training.run import Run
 
-# The study calls "test" what is held out while training; the third part has a name of its own in trackers.
+# In trackers, "test" names what is held out during training, so the third part is "holdout".
 _NAMES = {"validation": "validation", "test": "holdout"}
 
 
@@ -37,9 +37,10 @@ def finish(
     watch: Tracker,
     on_phase: Callable[[str], None] = lambda phase: None,
 ) -> None:
-    """Export a training that has ended, evaluate the model file as `mien evaluate` does, and write metrics.json last.
+    """Export the trained network, evaluate the model file as `mien evaluate` does, and write metrics.json.
 
-    With metrics.json a run is finished. dataset: as it was given to the training. parts: those that have labels.
+    A run counts as finished once metrics.json exists. dataset: as it was given to the training. parts: those with
+    labels.
     """
     folder = run.folder
     on_phase("exporting the model")
@@ -74,7 +75,8 @@ def finish(
 def _outcome(
     run: "Run", result: EvaluationResult, metrics: dict[str, Any], last: Row, figures: dict[str, Path]
 ) -> Outcome:
-    """What the tracker keeps: the seed study's names of the last epoch, and the evaluations of the kept weights."""
+    """What the tracker stores: the last epoch under the original study's names, and the evaluations of the kept
+    weights."""
     summary: dict[str, Any] = {name: last[name] for name in last if name.startswith(("train_", "val_", "test_"))}
     for part, views in metrics["evaluations"].items():
         for key in ("accuracy", "nll", "macro_f1", "ece"):
@@ -90,7 +92,8 @@ def _outcome(
 
 
 def logits_of(run: "Run", model: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Logits (N, classes) by torch of faces (N, 48, 48) uint8, normalized as the run's recipe says."""
+    """Logits (N, classes) float32, computed by torch, of faces (N, 48, 48) uint8; applies the run's input
+    normalization."""
     faces = normalize_input(images, run.recipe.input_normalization)
     return predict.logits(model, faces, run.recipe.mean, run.recipe.std)
 
@@ -98,7 +101,7 @@ def logits_of(run: "Run", model: nn.Module, images: NDArray[np.uint8]) -> NDArra
 def export_run(
     run: "Run", model: nn.Module, path: Path, *, epochs: int, temperature: float = 1.0, accuracy: float | None = None
 ) -> None:
-    """A run's network as a model file that says how it was trained. accuracy: on the validation part, where it is
+    """Write a run's network as a model file, with metadata on how it was trained. accuracy: on the validation part, if
     known."""
     recipe, record = run.recipe, run.record
     training = {
@@ -121,9 +124,9 @@ def draw_figures(
     verdict: Verdict,
     on_phase: Callable[[str], None] = lambda phase: None,
 ) -> dict[str, Path]:
-    """Learning curves, confusion matrix and reliability diagram of a run, as PNG in its figures folder.
+    """Draw learning curves, confusion matrix and reliability diagram as PNG into the run's figures folder.
 
-    None where matplotlib is not installed: `mien report` draws them without it.
+    Returns their paths; empty if matplotlib is not installed (`mien report` does not need it).
     """
     if importlib.util.find_spec("matplotlib") is None:
         return {}

@@ -1,8 +1,8 @@
-"""Kernels in C that train faster on a CPU in float32 than torch's own layers, compiled at first use.
+"""C kernels that train faster on a CPU in float32 than torch's own layers, compiled at first use.
 
-The sources are the files *.c beside this one. The machine's C compiler makes one library of them for the processor at
-hand, kept in the cache folder. Where there is no compiler, on a GPU, in bfloat16, in evaluation and in export, layers
-are torch's own; their weights and state always are. MIEN_KERNELS=0 switches the kernels off.
+The sources are the *.c files in this folder. The machine's C compiler builds one library for its processor, kept in the
+cache folder. Without a compiler, on a GPU, in bfloat16, in evaluation and in export, torch's own layers run; weights
+and state are the same either way. MIEN_KERNELS=0 switches the kernels off.
 """
 
 import ctypes
@@ -25,13 +25,13 @@ from mien.errors import MienError
 SOURCES = sorted(Path(__file__).parent.glob("*.c"))
 FLAGS = ("-O3", "-march=native", "-std=gnu11", "-shared", "-fPIC")
 LIBRARIES = ("-lm",)
-# OpenMP's library is found by its name, and torch's has been loaded already: its threads do the kernels' work too, so
-# that none wait for each other and each finds its part of a map in its own cache.
+# OpenMP is found by name, and torch has already loaded its own: the kernels share torch's threads, so that no two
+# thread pools compete and each thread finds its part of a feature map in its cache.
 PARALLEL = ("-fopenmp",)
 
 
 def usable(x: Tensor) -> Any | None:
-    """The library, where a layer that trains may give it this input; else None."""
+    """The library if a layer in training may use it for this input, else None."""
     if not torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
         return None
     if x.device.type != "cpu" or x.dtype != torch.float32:
@@ -43,13 +43,13 @@ def usable(x: Tensor) -> Any | None:
 
 
 def address(t: Tensor | None) -> ctypes.c_void_p:
-    """Where a tensor's numbers begin, for C; NULL of None."""
+    """Pointer to a tensor's data, for C; NULL for None."""
     return ctypes.c_void_p(None if t is None else t.data_ptr())
 
 
 @functools.cache
 def library() -> Any | None:
-    """The compiled kernels, or None where they cannot be had."""
+    """The compiled kernels, or None if they are switched off or cannot be built."""
     if os.environ.get("MIEN_KERNELS") == "0":
         return None
     try:
@@ -60,9 +60,9 @@ def library() -> Any | None:
 
 
 def _compiled() -> Path:
-    """The library file for these sources, compiler and processor, made if it is not there yet.
+    """Path of the library for these sources, compiler and processor, built if it does not exist.
 
-    Raises OSError, SubprocessError or MienError where it cannot be made.
+    Raises OSError, SubprocessError or MienError if it cannot be built.
     """
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
@@ -75,7 +75,7 @@ def _compiled() -> Path:
         raise FileNotFoundError("no cache folder of this user's own")
     key = hashlib.sha256(b"|".join(parts)).hexdigest()[:16]
     for path in folder.glob(f"kernels-{key}-*.so"):
-        # Loading a library that is cut or overwritten kills the process, so its name holds the digest of its content.
+        # Loading a truncated or overwritten library kills the process, so its name holds its digest.
         if cache.private(path) and path.stem.rpartition("-")[2] == _digest(path):
             return path
         path.unlink(missing_ok=True)
@@ -94,7 +94,7 @@ def _digest(path: Path) -> str:
 
 
 def _processor() -> bytes:
-    """What tells processors apart for a compiler that builds for the one at hand."""
+    """What identifies the processor for a compiler with -march=native."""
     try:
         lines = Path("/proc/cpuinfo").read_bytes().splitlines()
     except OSError:

@@ -1,8 +1,8 @@
-"""Batch norm, max pooling and ReLU that train several times faster on a CPU in float32, in runs of one pass.
+"""Batch norm, max pooling and ReLU fused into one pass: training on a CPU in float32 is several times faster.
 
-`Sequential` is nn.Sequential, and its layers are torch's own. While it trains it lets the kernels of layers.c do a
-batch norm, a 2x2 max pool and a ReLU that follow each other, or any of the two first alone, without storing anything in
-between. Where the kernels cannot be used (see kernels.py) each layer is called by itself.
+`Sequential` is nn.Sequential with torch's own layers. In training, the kernels of layers.c compute a batch norm, a 2x2
+max pool and a ReLU that follow each other, or a part of that sequence, without storing intermediate results. Where the
+kernels cannot be used (see kernels.py), each layer runs by itself.
 """
 
 import ctypes
@@ -19,10 +19,10 @@ _ORDER = (nn.BatchNorm2d, nn.MaxPool2d, nn.ReLU)
 
 
 class Sequential(nn.Sequential):
-    """nn.Sequential that does runs of batch norm, 2x2 max pooling and ReLU together while it trains on a CPU."""
+    """nn.Sequential that fuses batch norm, 2x2 max pooling and ReLU while training on a CPU."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the layers make of x one after the other, some of them in one pass."""
+        """Apply the layers in order, some of them fused."""
         if not self.training or usable(x) is None:
             return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
         layers = list(self)
@@ -34,7 +34,7 @@ class Sequential(nn.Sequential):
 
 
 def _run(layers: Sequence[nn.Module], x: Tensor) -> list[nn.Module]:
-    """The layers at the beginning that the kernels do together; none where the first is no layer for them."""
+    """The leading layers that the kernels can fuse; empty if the first layer is not one of them."""
     if x.ndim != 4 or usable(x) is None or not x.numel() or not x.is_contiguous(memory_format=torch.channels_last):
         return []
     kernels: Any = library()
@@ -71,7 +71,7 @@ def _together(run: Sequence[nn.Module], x: Tensor) -> Tensor:
 
 
 class _Norm(torch.autograd.Function):
-    """x (N, C, H, W) -> the same, or (N, C, H // 2, W // 2) behind a pool; all channels last."""
+    """x (N, C, H, W) -> the same shape, or (N, C, H // 2, W // 2) after a pool; all channels last."""
 
     @staticmethod
     def forward(
@@ -109,7 +109,7 @@ class _Norm(torch.autograd.Function):
 
 
 def _tracked(norm: nn.BatchNorm2d) -> tuple[float, Tensor | None, Tensor | None]:
-    """Momentum of this step and the running statistics, as nn.BatchNorm2d has them; it counts the step."""
+    """Momentum of this step and the running statistics, as in nn.BatchNorm2d; increments its step counter."""
     if not norm.track_running_stats or norm.running_mean is None:
         return 0.0, None, None
     momentum = norm.momentum
@@ -146,7 +146,7 @@ class _Pool(torch.autograd.Function):
 
 
 def _results(x: Tensor, pool: bool) -> tuple[Tensor, Tensor | None]:
-    """Memory for the result, and behind a pool for which of its four values each one is."""
+    """Memory for the result, and after a pool for the index of each maximum among its four values."""
     if not pool:
         return torch.empty(x.shape, memory_format=torch.channels_last), None
     n, c, h, w = x.shape

@@ -1,4 +1,4 @@
-"""A lock on a run folder: one training at a time works in it, and what a killed one left half-written is tidied."""
+"""A lock on a run folder, so that only one training at a time uses it."""
 
 import errno
 import re
@@ -16,10 +16,10 @@ _TEMPORARY = re.compile(r"\..+-[0-9a-f]{8}(\.\w+)?")  # see files.atomic_write
 
 @contextmanager
 def lock_folder(folder: Path | None) -> Iterator[None]:
-    """Hold the folder, which is made where it is missing; None holds nothing. Raises MienError where another training
-    does.
+    """Lock the folder, creating it if needed, and delete temporary files that a killed training left. None: no lock.
+    Raises MienError if another training holds the lock.
 
-    The lock is the system's own on an open file: it ends with the process, however that ends.
+    The lock is the system's own on an open file, so it ends with the process.
     """
     if folder is None:
         yield
@@ -44,7 +44,7 @@ def lock_folder(folder: Path | None) -> Iterator[None]:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a training works in the folder."""
+    """Whether a training is running in the folder."""
     try:
         file = open(folder / NAME, "a")  # noqa: SIM115
     except OSError:
@@ -67,13 +67,14 @@ def _lock(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        # A file system without locks is no reason not to train.
+        # Train without a lock on file systems that do not support one.
         return error.errno not in (errno.EAGAIN, errno.EACCES) and not isinstance(error, BlockingIOError)
     return True
 
 
 def run_folder(runs: Path, name: str | None, otherwise: str, seed: int) -> Path:
-    """runs/NAME, or without a name `free_folder`. Raises MienError for a name that is more than one, such as ../a."""
+    """runs/NAME, or `free_folder` if there is no name. Raises MienError if the name is not a single folder name, such
+    as ../a."""
     if not name:
         return free_folder(runs, otherwise, seed)
     # Windows' separators too: runs are copied from machine to machine.
@@ -83,8 +84,8 @@ def run_folder(runs: Path, name: str | None, otherwise: str, seed: int) -> Path:
 
 
 def free_folder(runs: Path, recipe: str, seed: int) -> Path:
-    """runs/RECIPE-SEED, or the first with a number behind its name that holds no finished run, for sweeps train one
-    name often, nor a broken one, which nothing can go on with."""
+    """runs/RECIPE-SEED, with a number appended if that folder holds a finished run (sweeps train one name often) or a
+    broken one, which cannot be resumed."""
     folder = free = runs / f"{recipe.replace('/', '-')}-{seed}"
     number = 1
     while (free / "metrics.json").is_file() or _is_broken(free):
@@ -94,11 +95,11 @@ def free_folder(runs: Path, recipe: str, seed: int) -> Path:
 
 
 def _is_broken(folder: Path) -> bool:
-    """Whether the folder has a record of a run that cannot be understood."""
+    """Whether the folder has a run's record that cannot be read."""
     if not (folder / "recipe.json").is_file():
         return False
     try:
         from_record(recipe_fields(read_record(folder)))
-    except (ValueError, TypeError, KeyError, AttributeError):  # as load_run has it
+    except (ValueError, TypeError, KeyError, AttributeError):  # the errors that load_run catches
         return True
     return False

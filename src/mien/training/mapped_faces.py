@@ -1,4 +1,4 @@
-"""Training images as the tensor that a trainer asks for rows of: in memory, or in a mapped file."""
+"""Training images as a tensor that returns rows on request: in memory, or memory-mapped."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from mien.inference.normalization import InputNormalization, normalize_input
 
 
 class NormalizedFaces(MappedFaces):
-    """Mapped faces whose light is normalized when they are read."""
+    """Memory-mapped faces with the input normalization applied on reading."""
 
     def __init__(self, faces: MappedFaces, kind: InputNormalization) -> None:
         super().__init__(faces.images, faces.rows)
@@ -23,7 +23,7 @@ class NormalizedFaces(MappedFaces):
 
 
 class MappedTensor:
-    """Rows of mapped faces on request: `images[rows]` is (M, 48, 48) uint8 on the device, read from the file."""
+    """Memory-mapped faces indexed like a tensor: `images[rows]` is (M, 48, 48) uint8 on the device."""
 
     def __init__(self, faces: MappedFaces, device: torch.device) -> None:
         self.faces, self.device = faces, device
@@ -36,7 +36,7 @@ class MappedTensor:
 
 
 def as_tensor(faces: NDArray[np.uint8] | MappedFaces, device: torch.device) -> Any:
-    """Faces (N, 48, 48) uint8 as a tensor on the device, or as what gives rows of one."""
+    """Faces (N, 48, 48) uint8 as a tensor on the device, or as a MappedTensor."""
     if isinstance(faces, MappedFaces):
         return MappedTensor(faces, device)
     return torch.from_numpy(np.ascontiguousarray(faces)).to(device)

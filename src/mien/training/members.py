@@ -1,9 +1,9 @@
-"""Networks that are members of an ensemble, each of another family: VGG, ResNet, Inception, RepVGG.
+"""Ensemble members of four families: VGG, ResNet, Inception, RepVGG.
 
-An ensemble gains by what its members disagree on, so these are to err on other faces than the champion does, and than
-each other. Each is a family of the field at the size of FER2013's faces: at most five million parameters, batch norm
-behind every convolution, and dropout behind every stage, as Khaireddin & Chen 2021 have it. Input (N, 1, 48, 48) float,
-output (N, classes) logits; a map's side goes 48, 24, 12, 6.
+An ensemble gains from the disagreement of its members, so these are chosen to err on other faces than the champion and
+than each other. Each follows its family at the size of FER2013's faces: at most five million parameters, batch norm
+after every convolution, and dropout after every stage (Khaireddin & Chen 2021). Input (N, 1, 48, 48) float, output (N,
+classes) logits; feature maps have sides 48, 24, 12 and 6.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,8 @@ from mien.training.layers import Sequential
 
 
 def vgg(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_: Any) -> nn.Sequential:
-    """Pairs of 3x3 convolutions with a pool behind each pair, and 512 numbers before the classes (Simonyan &
-    Zisserman 2015; narrowed for FER2013 by Khaireddin & Chen 2021). A third of its weights stands behind the last
-    pool."""
+    """Pairs of 3x3 convolutions, each pair followed by a pool, and a hidden layer of 512 (Simonyan & Zisserman 2015;
+    narrowed for FER2013 by Khaireddin & Chen 2021). A third of the parameters come after the last pool."""
 
     def block(c_in: int, c_out: int) -> list[nn.Module]:
         return [
@@ -35,8 +34,8 @@ def vgg(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_
 
 
 def resnet(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_: Any) -> nn.Sequential:
-    """ResNet-18 (He et al. 2016) for small pictures: a 3x3 convolution in place of the stem and its pool, three
-    quarters as wide and with a narrow end."""
+    """ResNet-18 (He et al. 2016) for small images: a 3x3 convolution instead of the stem and its pool, three quarters
+    of the width, and a narrow last stage."""
 
     def stage(c_in: int, c_out: int, stride: int) -> list[nn.Module]:
         return [basic_block(c_in, c_out, stride), basic_block(c_out, c_out), drop(conv_drop, drop_kind)]
@@ -48,7 +47,7 @@ def resnet(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, 
 
 
 def inception(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_: Any) -> nn.Sequential:
-    """Branches of several sizes side by side, each norm behind its convolution (Szegedy et al. 2015, 2016)."""
+    """Parallel branches with several kernel sizes, batch norm after each convolution (Szegedy et al. 2015, 2016)."""
 
     def pool() -> list[nn.Module]:
         return [nn.MaxPool2d(2), drop(conv_drop, drop_kind)]
@@ -63,8 +62,8 @@ def inception(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKin
 
 
 def repvgg(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_: Any) -> nn.Sequential:
-    """A plain stack of convolutions that trains with a 1x1 convolution and the identity beside each (Ding et al.
-    2021). The branches stay apart in its file, so that it can be trained further."""
+    """A plain stack of convolutions, each with parallel 1x1 and identity branches in training (Ding et al. 2021). The
+    model file keeps the branches separate, so that it can be trained further."""
 
     def stage(c_in: int, c_out: int, blocks: int) -> list[nn.Module]:
         rest = [RepBlock(c_out, c_out) for _ in range(blocks - 1)]
@@ -81,7 +80,7 @@ MEMBERS: dict[str, Callable[..., nn.Sequential]] = {build.__name__: build for bu
 
 
 def basic_block(c_in: int, c_out: int, stride: int = 1) -> Residual:
-    """Two convolutions, added to what goes in, or to a 1x1 convolution of it where the shape changes (He et al.
+    """Residual block of two 3x3 convolutions, with a 1x1 convolution as shortcut where the shape changes (He et al.
     2016)."""
     branch = [*conv_bn_relu(c_in, c_out, stride=stride), *conv_bn(c_out, c_out)]
     same = c_in == c_out and stride == 1
@@ -89,7 +88,7 @@ def basic_block(c_in: int, c_out: int, stride: int = 1) -> Residual:
 
 
 class Inception(nn.Module):
-    """A 1x1 convolution, a 3x3 one, two 3x3 ones, and a pool, side by side (Szegedy et al. 2016): c_out maps."""
+    """Inception block (Szegedy et al. 2016): a 1x1 convolution, a 3x3 one, two 3x3 ones, and a pool, in parallel."""
 
     def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__()
@@ -102,13 +101,13 @@ class Inception(nn.Module):
         self.pooled = Sequential(nn.MaxPool2d(3, 1, 1), *conv_bn_relu(c_in, eighth, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, c_in, H, W) -> the four branches side by side, (N, c_out, H, W)."""
+        """(N, c_in, H, W) -> the four branches concatenated, (N, c_out, H, W)."""
         return torch.cat([self.point(x), self.middle(x), self.wide(x), self.pooled(x)], dim=1)
 
 
 class RepBlock(nn.Module):
-    """A 3x3 convolution, a 1x1 one and, where the shape stays, the identity, each with its norm, added (Ding et al.
-    2021)."""
+    """RepVGG block (Ding et al. 2021): the sum of a 3x3 convolution, a 1x1 one and, where the shape stays, the
+    identity, each with batch norm."""
 
     def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
         super().__init__()
@@ -117,6 +116,6 @@ class RepBlock(nn.Module):
         self.same = nn.BatchNorm2d(c_out) if c_in == c_out and stride == 1 else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> the branches added, after ReLU."""
+        """(N, C, H, W) -> the sum of the branches, after ReLU."""
         y = self.wide(x) + self.point(x)
         return nn.functional.relu(y if self.same is None else y + self.same(x), inplace=True)

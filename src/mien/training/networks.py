@@ -1,11 +1,11 @@
-"""The networks, layer by layer: seven of the study, the champion, broad, nano; members.py has those of ensembles. Input
-(N, 1, 48, 48) float, output (N, classes) logits.
+"""Network architectures: the study's seven, champion, broad and nano. Ensemble members are in members.py.
 
-Convolutions are 3x3 with padding 1 and pools 2x2, where nothing else is said: a map's side goes 48, 24, 12, 6. A
-network is a function that returns an `nn.Sequential`; `@network` enters it in the table `NETWORKS` under its own name.
+Input (N, 1, 48, 48) float, output (N, classes) logits. Convolutions are 3x3 with padding 1 and pools 2x2 unless stated
+otherwise, so feature maps have sides 48, 24, 12 and 6. A network is a function that returns an `nn.Sequential`;
+`@network` registers it in `NETWORKS` under the function's name.
 
-Where the study has ReLU before a pool, it stands behind it here: max(relu(x)) = relu(max(x)), values and gradients
-alike, for a quarter of the work. ReLUs work in place, which saves a pass over memory.
+The study applies ReLU before max pooling; here it comes after: relu(max(x)) = max(relu(x)), with the same gradients and
+a quarter of the work. ReLUs are in-place, which saves a pass over memory.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from mien.training.recipes import OWN, Head, Recipe
 
 @dataclass(frozen=True)
 class Network:
-    """A row of the table: how to build it, and the group its runs are tracked under."""
+    """An entry of `NETWORKS`: the build function, and the group its runs are tracked under."""
 
     build: Callable[..., nn.Sequential]
     group: str
@@ -35,13 +35,13 @@ NETWORKS: dict[str, Network] = {}
 
 
 def network(group: str) -> Callable[[Callable[..., nn.Sequential]], Callable[..., nn.Sequential]]:
-    """Enter a network in the table under its function's name."""
+    """Decorator: register a network in `NETWORKS` under its function's name."""
 
-    def enter(build: Callable[..., nn.Sequential]) -> Callable[..., nn.Sequential]:
+    def register(build: Callable[..., nn.Sequential]) -> Callable[..., nn.Sequential]:
         NETWORKS[build.__name__] = Network(build, group)
         return build
 
-    return enter
+    return register
 
 
 def build(
@@ -54,11 +54,11 @@ def build(
     batch_norm: bool | None = None,
     head: Head | None = None,
 ) -> nn.Sequential:
-    """Build a network of the table with freshly initialized weights (from torch's global random state).
+    """Build a network by name, with freshly initialized weights (from torch's global random state).
 
-    conv_drop, fc_drop: probability of dropping behind a pool and before the last layer, 0..1, in the networks that
-    drop at all. drop_kind: "channel" drops whole maps (Dropout2d; Tompson et al. 2015), "element" single values.
-    batch_norm, head: see Recipe; None is the network's own. Raises MienError for a name that is not in the table.
+    conv_drop, fc_drop: dropout probability after a pool and before the last layer, 0..1, in networks with dropout.
+    drop_kind: "channel" drops whole feature maps (Dropout2d; Tompson et al. 2015), "element" single values.
+    batch_norm, head: see Recipe; None: the network's default. Raises MienError for an unknown name.
     """
     if name not in NETWORKS:
         raise MienError(f"no network '{name}'; there are {', '.join(NETWORKS)}", parameter="network")
@@ -70,7 +70,7 @@ def build(
 
 
 def build_from(recipe: Recipe, classes: int) -> nn.Sequential:
-    """The network of a recipe, with freshly initialized weights."""
+    """Build the network of a recipe, with freshly initialized weights."""
     return build(
         recipe.network, classes, conv_drop=recipe.conv_drop, fc_drop=recipe.fc_drop, drop_kind=recipe.drop_kind,
         batch_norm=recipe.batch_norm, head=recipe.head,
@@ -78,7 +78,7 @@ def build_from(recipe: Recipe, classes: int) -> nn.Sequential:
 
 
 def parameters(model: nn.Module) -> int:
-    """How many trained numbers a network holds."""
+    """The number of parameters."""
     return sum(p.numel() for p in model.parameters())
 
 
@@ -86,7 +86,7 @@ conv = Conv3x3
 
 
 def pool_head(head: Head, channels: int, side: int) -> tuple[list[nn.Module], int]:
-    """The layers from maps (N, channels, side, side) to a row of numbers, and how many numbers that is."""
+    """Layers from feature maps (N, channels, side, side) to features (N, F), and F."""
     if head == "dense":
         return [nn.Flatten()], channels * side * side
     pool = nn.AdaptiveAvgPool2d(1) if head == "global_avg" else nn.AdaptiveMaxPool2d(1)
@@ -95,7 +95,7 @@ def pool_head(head: Head, channels: int, side: int) -> tuple[list[nn.Module], in
 
 @network("normal-cnn")
 def normal(classes: int, **_: Any) -> nn.Sequential:
-    """Three convolutions, no activation between its two last layers."""
+    """Three convolutions; no activation between the two last layers."""
     return Sequential(
         conv(1, 32), nn.MaxPool2d(2), relu(),  # 32 x 24 x 24
         conv(32, 64), nn.MaxPool2d(2), relu(),  # 64 x 12 x 12
@@ -106,7 +106,7 @@ def normal(classes: int, **_: Any) -> nn.Sequential:
 
 @network("baseline-cnn")
 def baseline(classes: int, **_: Any) -> nn.Sequential:
-    """Two narrow convolutions: nearly all of its weights stand in the layer behind them."""
+    """Two narrow convolutions: nearly all parameters are in the first fully connected layer."""
     return Sequential(
         conv(1, 16), nn.MaxPool2d(2), relu(),  # 16 x 24 x 24
         conv(16, 32), nn.MaxPool2d(2), relu(),  # 32 x 12 x 12
@@ -118,7 +118,7 @@ def baseline(classes: int, **_: Any) -> nn.Sequential:
 def deep(
     classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, batch_norm: bool, head: Head
 ) -> nn.Sequential:
-    """Four convolutions and 4.7 million weights behind them: it learns its training set by heart."""
+    """Four convolutions and 4.7 million parameters after them: it overfits."""
 
     def norm(channels: int) -> list[nn.Module]:
         return [nn.BatchNorm2d(channels)] if batch_norm else []
@@ -137,7 +137,7 @@ def deep(
 
 @network("dropout-cnn")
 def dropout(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_: Any) -> nn.Sequential:
-    """The baseline, wider, with dropout after the last pool and before the last layer."""
+    """A wider baseline, with dropout after the last pool and before the last layer."""
     return Sequential(
         conv(1, 32), nn.MaxPool2d(2), relu(),  # 32 x 24 x 24
         conv(32, 64), nn.MaxPool2d(2), relu(), drop(conv_drop, drop_kind),  # 64 x 12 x 12
@@ -147,7 +147,7 @@ def dropout(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind,
 
 @network("dropout-cnn")
 def dropout_heavy(classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, **_: Any) -> nn.Sequential:
-    """The same with dropout after each pool."""
+    """`dropout` with dropout after each pool."""
     return Sequential(
         conv(1, 32), nn.MaxPool2d(2), relu(), drop(conv_drop, drop_kind),  # 32 x 24 x 24
         conv(32, 64), nn.MaxPool2d(2), relu(), drop(conv_drop, drop_kind),  # 64 x 12 x 12
@@ -157,7 +157,7 @@ def dropout_heavy(classes: int, conv_drop: float, fc_drop: float, drop_kind: Dro
 
 @network("globalpool-cnn")
 def globalpool(classes: int, fc_drop: float, **_: Any) -> nn.Sequential:
-    """Five convolutions, then one number a map: the deep network without the weights that learn by heart."""
+    """Five convolutions and global max pooling: the deep network without its large fully connected layer."""
     return Sequential(
         conv(1, 32), relu(), conv(32, 64), nn.MaxPool2d(2), relu(),  # 64 x 24 x 24
         conv(64, 128), relu(), conv(128, 128), nn.MaxPool2d(2), relu(),  # 128 x 12 x 12
@@ -170,7 +170,7 @@ def globalpool(classes: int, fc_drop: float, **_: Any) -> nn.Sequential:
 def hybrid(
     classes: int, conv_drop: float, fc_drop: float, drop_kind: DropKind, batch_norm: bool, head: Head
 ) -> nn.Sequential:
-    """Batch norm, dropout and global average pooling together: the best of the study."""
+    """Batch norm, dropout and global average pooling together: the study's best network."""
 
     def norm(channels: int) -> list[nn.Module]:
         return [nn.BatchNorm2d(channels)] if batch_norm else []
@@ -192,17 +192,17 @@ def hybrid(
 
 
 def conv_bn_pool_relu(c_in: int, c_out: int) -> list[nn.Module]:
-    """A 3x3 convolution, batch norm, pooling and ReLU: (N, c_in, H, W) -> (N, c_out, H / 2, W / 2)."""
+    """3x3 convolution, batch norm, max pooling and ReLU: (N, c_in, H, W) -> (N, c_out, H / 2, W / 2)."""
     return [*conv_bn(c_in, c_out), nn.MaxPool2d(2), relu()]
 
 
 def residual(channels: int, inner: int) -> Residual:
-    """Two 3x3 convolutions beside a shortcut, `inner` channels between them."""
+    """Residual block of two 3x3 convolutions with `inner` channels between them: (N, channels, H, W), same out."""
     return Residual(*conv_bn_relu(channels, inner), *conv_bn(inner, channels))
 
 
 def separable(c_in: int, c_out: int) -> list[nn.Module]:
-    """A 3x3 convolution within each channel and a 1x1 convolution across them (Howard et al. 2017), no ReLU behind
+    """Depthwise separable convolution (Howard et al. 2017): 3x3 depthwise, then 1x1 pointwise, with no ReLU after
     it."""
     return [
         nn.Conv2d(c_in, c_in, 3, padding=1, groups=c_in, bias=False), nn.BatchNorm2d(c_in), relu(),
@@ -212,23 +212,23 @@ def separable(c_in: int, c_out: int) -> list[nn.Module]:
 
 @network("champion-cnn")
 def champion(classes: int, fc_drop: float, **_: Any) -> nn.Sequential:
-    """Wide at low resolution, where a CPU is fast, two residual branches, and no layer between the pool and the
-    classes."""
+    """Wide at low resolution, where a CPU is fast; two residual blocks, then global average pooling and the
+    classifier."""
     return _champion(classes, fc_drop, 32, 64, 128, 256, width=32)
 
 
 @network("champion-cnn")
 def broad(classes: int, fc_drop: float, **_: Any) -> nn.Sequential:
-    """The champion twice as wide: three times its work, for a GPU to train and to be a teacher of the others."""
+    """The champion at twice the width: three times the work. Trained on a GPU, as a teacher for the others."""
     return _champion(classes, fc_drop, 64, 128, 192, 320, width=64)
 
 
 def _champion(classes: int, fc_drop: float, a: int, b: int, c: int, d: int, width: int) -> nn.Sequential:
-    """a, b, c, d: channels between the two convolutions that work at a side of 48, 24, 12 and 6. width: channels of the
-    first stage."""
+    """a, b, c, d: channels between the two convolutions of the stages with side 48, 24, 12 and 6. width: output
+    channels of the first stage."""
     w = width
     return Sequential(
-        *conv_bn_relu(1, a), *conv_bn_pool_relu(a, w),  # 32 x 24 x 24, where the width is 32
+        *conv_bn_relu(1, a), *conv_bn_pool_relu(a, w),  # 32 x 24 x 24 for width 32
         *conv_bn_relu(w, b), *conv_bn_pool_relu(b, 2 * w),  # 64 x 12 x 12
         *conv_bn_relu(2 * w, 4 * w), residual(4 * w, c), nn.MaxPool2d(2),  # 128 x 6 x 6
         *conv_bn_relu(4 * w, 8 * w), residual(8 * w, d), nn.AdaptiveAvgPool2d(1), nn.Flatten(),  # 256
@@ -238,13 +238,13 @@ def _champion(classes: int, fc_drop: float, a: int, b: int, c: int, d: int, widt
 
 @network("nano-cnn")
 def nano(classes: int, fc_drop: float, **_: Any) -> nn.Sequential:
-    """Under 100 kB: whole convolutions where maps are large and few, separable ones where they are small and many."""
+    """Under 100 kB: full convolutions while maps are large and few, separable ones once they are small and many."""
 
     def residual_conv(channels: int) -> Residual:
         return Residual(*conv_bn(channels, channels))
 
     return Sequential(
-        # 16 x 24 x 24; a norm behind a pool is cheap
+        # 16 x 24 x 24; batch norm is cheaper after the pool
         conv(1, 16, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(16), relu(),
         residual_conv(16), residual_conv(16), residual_conv(16),
         *conv_bn_pool_relu(16, 48),  # 48 x 12 x 12

@@ -1,4 +1,4 @@
-"""From torch to the model file that the rest of mien reads: ONNX, normalization inside, metadata beside the weights.
+"""Export a torch network as an ONNX model file, with input normalization in the graph and metadata.
 
 Input `faces`, uint8 (N, 48, 48); output `logits`, float32 (N, classes). Initializers keep the names of torch's state
 dict, so a shipped model can also be trained further (`weights`).
@@ -23,7 +23,7 @@ from mien.inference.model_file import FORMAT, state_dict
 
 
 class Exported(nn.Module):
-    """A network behind its normalization: uint8 (N, S, S) in, logits (N, classes) out."""
+    """A network with its pixel scaling: uint8 (N, S, S) in, logits (N, classes) out."""
 
     def __init__(self, network: nn.Module, mean: float, std: float) -> None:
         super().__init__()
@@ -49,19 +49,18 @@ def export(
     training: Mapping[str, Any] | None = None,
     size: int = 48,
 ) -> None:
-    """Write a trained network as an ONNX model file with mien's metadata; atomically.
+    """Write a trained network as an ONNX model file with mien's metadata, atomically.
 
-    mean, std: of pixels in 0..1, as in training. input_normalization: what a reader does to the light of each face
-    before (mien.inference.normalization); it is not in the graph. temperature: what logits are divided by before
-    softmax.
-    training: how it was trained, anything JSON can say.
+    mean, std: of pixels in 0..1, as in training. input_normalization: preprocessing of each face by the reader
+    (mien.inference.normalization), not part of the graph. temperature: divides the logits before softmax. training: how
+    it was trained, JSON-serializable. Raises MienError if torch cannot export the network.
     """
 
     network = network.to(memory_format=torch.contiguous_format).float().eval()  # type: ignore[call-overload]
     wrapped = Exported(network, mean, std).eval()
     faces = torch.zeros(2, size, size, dtype=torch.uint8)
     with quiet():
-        # Unoptimized, so that batch norms keep their weights; onnxruntime folds them when it loads the model.
+        # Not optimized, so that batch norms keep their weights; onnxruntime folds them when it loads the model.
         program = torch.onnx.export(
             wrapped, (faces,), dynamo=True, input_names=["faces"], output_names=["logits"],
             dynamic_shapes={"faces": {0: torch.export.Dim("n", min=1)}}, external_data=False, optimize=False,
@@ -92,7 +91,7 @@ def export(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """torch's exporter tells of its progress and of packages that it can do without; nobody needs to read it."""
+    """Suppress the exporter's progress messages and its notes on missing optional packages."""
     noise = StringIO()
     loggers = [logging.getLogger(name) for name in ("torch", "torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
@@ -108,16 +107,16 @@ def quiet() -> Iterator[None]:
 
 
 def save(model: Any, path: Path) -> None:
-    """Write an onnx.ModelProto as a file with its check sum (mien.inference.checksum), atomically."""
+    """Write an onnx.ModelProto as a file with its checksum (mien.inference.checksum), atomically."""
     with atomic_write(path) as temporary:
         temporary.write_bytes(with_checksum(model.SerializeToString()))
 
 
 def describe(model: Any, metadata: Mapping[str, str]) -> None:
-    """Give a model these metadata in place of any others."""
+    """Replace a model's metadata."""
     del model.metadata_props[:]
     for key, value in metadata.items():
-        if key != KEY:  # of the file that the metadata come from
+        if key != KEY:  # the checksum belongs to the file that the metadata came from
             model.metadata_props.add(key=key, value=value)
 
 
@@ -127,7 +126,7 @@ def description(model: Any) -> dict[str, str]:
 
 
 def strip(model: Any) -> None:
-    """Take out the notes that the exporter leaves on every node: stack traces with paths of the exporting machine."""
+    """Remove the exporter's notes from every node: stack traces with paths of the exporting machine."""
     for node in model.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
@@ -138,8 +137,8 @@ def strip(model: Any) -> None:
 
 
 def drop_zero_biases(model: Any) -> None:
-    """Take out the zeros that the exporter computes as the bias of a convolution that has none: with them in the way,
-    onnxruntime cannot fold the batch norm behind it, which costs a third of the speed."""
+    """Remove the zeros that the exporter computes as the bias of convolutions without one: they keep onnxruntime from
+    folding the batch norm that follows, which costs a third of the speed."""
     stored = {tensor.name for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "Conv" and len(node.input) == 3 and node.input[2] not in stored:
@@ -148,13 +147,13 @@ def drop_zero_biases(model: Any) -> None:
 
 
 def rename_inputs(graph: Any, names: Mapping[str, str]) -> None:
-    """Let nodes read what stands under a new name; names that are not in the table stay."""
+    """Rename the inputs of all nodes; names not in the table stay."""
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
 
 
 def drop_unused(graph: Any) -> None:
-    """Take out what nothing reads."""
+    """Remove nodes and initializers that nothing uses."""
     while True:
         used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
         unused = [node for node in graph.node if used.isdisjoint(node.output)]
@@ -167,16 +166,16 @@ def drop_unused(graph: Any) -> None:
 
 
 def weights(path: Path) -> dict[str, Tensor]:
-    """The state dict inside a model file that `export` wrote. Raises MienError where the file is none of mien's."""
+    """The state dict in a model file that `export` wrote. Raises MienError if mien did not write the file."""
     return {name: torch.from_numpy(values) for name, values in state_dict(path).items()}
 
 
 def set_metadata(
     path: Path, *, temperature: float, validation_accuracy: float, conformal: Mapping[str, float] | None = None
 ) -> None:
-    """Write into a model file what is known only once it has been evaluated.
+    """Add what is known only after evaluation to a model file's metadata.
 
-    conformal: coverage and threshold of its prediction sets, where there are images enough to fit them.
+    conformal: coverage and threshold of its prediction sets, if there were enough images to fit them.
     """
     import onnx
 

@@ -1,4 +1,4 @@
-"""Optimizers, as a plain function of the recipe."""
+"""Optimizers and parameter groups, from the recipe."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from mien.training.recipes import Recipe
 def optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer over the model's parameters.
 
-    "adam" puts weight decay into the gradient of every parameter, as torch's Adam does and the study did. "adamw"
-    (Loshchilov & Hutter 2019) and "sgd" (Nesterov momentum) leave biases and norms undecayed. All are fused: one pass
-    over each tensor. Each group says by `lr_scale` which share of the learning rate it takes (Howard & Ruder 2018);
-    frozen parameters are in none.
+    "adam" adds weight decay to the gradient of every parameter, as torch's Adam and the study do. "adamw" (Loshchilov &
+    Hutter 2019) and "sgd" (Nesterov momentum) exempt biases and norms from weight decay. All are fused implementations.
+    Each parameter group has `lr_scale`, its share of the learning rate (Howard & Ruder 2018); frozen parameters are in
+    no group.
     """
     groups = _groups(model, recipe)
     if recipe.optimizer == "adam":
@@ -27,7 +27,8 @@ def optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def freeze_backbone(model: nn.Module, recipe: Recipe) -> None:
-    """Where the recipe says so, the last layer learns alone: no gradients below it, its norms keep their statistics."""
+    """If backbone_lr_scale is 0, train only the last layer: no gradients below it, and batch-norm statistics stay
+    fixed."""
     if recipe.backbone_lr_scale:
         return
     last = last_layer(model)
@@ -39,7 +40,7 @@ def freeze_backbone(model: nn.Module, recipe: Recipe) -> None:
 
 
 def last_layer(model: nn.Module) -> list[nn.Parameter]:
-    """Weight and bias of the layer that gives the logits."""
+    """Weight and bias of the layer that computes the logits."""
     return list(model.parameters())[-2:]
 
 

@@ -1,4 +1,4 @@
-"""Logits of many faces by a torch network: what model files are compared with."""
+"""Logits of many faces by a torch network, to compare model files with."""
 
 import numpy as np
 import torch
@@ -10,13 +10,14 @@ from mien.training.pixels import to_input
 
 
 def faces_at_once(device: torch.device) -> int:
-    """How many faces go through a network together where none is trained; on a CPU their maps fit into its cache."""
+    """Batch size for inference; on a CPU small enough that the feature maps fit into its cache."""
     return 32 if device.type == "cpu" else 2048
 
 
 @torch.inference_mode()
 def logits(model: nn.Module, images: NDArray[np.uint8], mean: float, std: float) -> NDArray[np.float32]:
-    """Logits (N, classes) float32 of uint8 faces (N, 48, 48), in float32. Leaves the model in eval mode."""
+    """Logits (N, classes) float32 of faces (N, 48, 48) uint8. Leaves the model in eval mode. Raises MienError if there
+    are no faces."""
     model.eval()
     device = next(model.parameters()).device
     outputs = []
@@ -24,7 +25,7 @@ def logits(model: nn.Module, images: NDArray[np.uint8], mean: float, std: float)
     for start in range(0, len(images), batch):
         faces = torch.from_numpy(np.ascontiguousarray(images[start : start + batch])).to(device)
         x = to_input(faces, mean, std).contiguous(memory_format=torch.channels_last)
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # on a GPU: whole float32
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # on a GPU: full float32
             outputs.append(model(x).float().cpu().numpy())
     if not outputs:
         raise MienError("there are no faces to classify; check the data and the split")

@@ -1,4 +1,4 @@
-"""Weights to begin a training with, instead of fresh ones; the last layer is taken over by class name."""
+"""Pretrained weights for a training; rows of the last layer are matched by class name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from mien.training.recipes import Recipe
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Weights to begin with. state_dict: of the recipe's network. shared: the classes whose rows of the last layer are
-    the source's; the rows of `shared.dataset_only` are fresh. decision: that in a sentence."""
+    """Pretrained weights. state_dict: of the recipe's network. shared: classes whose rows of the last layer come from
+    the source; the rows of `shared.dataset_only` are freshly initialized. decision: the same as a sentence."""
 
     state_dict: dict[str, Tensor]
     shared: SharedClasses
@@ -24,10 +24,11 @@ class Pretrained:
 
 
 def load_pretrained(source: str, recipe: Recipe, classes: Sequence[str], seed: int = 1) -> Pretrained:
-    """The weights in a run folder, a model file, or a shipped model, for the recipe's network and these classes.
+    """Load weights from a run folder, a model file or a shipped model, for the recipe's network and these classes.
 
-    Rows of the last layer are taken over by class name, synonyms too (anger as angry); those of classes that the source
-    lacks start fresh, from the seed. Raises MienError where the source is none of these, or holds another network.
+    Rows of the last layer are matched by class name, synonyms included (anger and angry); rows of classes that the
+    source lacks are freshly initialized from the seed. Raises MienError if the source is none of these, or holds
+    another network.
     """
     pretrained = {name: torch.from_numpy(array) for name, array in state_dict(source).items()}
     shared = shared_classes(read_info(source).classes, classes)
@@ -53,7 +54,7 @@ def load_pretrained(source: str, recipe: Recipe, classes: Sequence[str], seed: i
 
 
 def _sentence(source: str, shared: SharedClasses, classes: Sequence[str]) -> str:
-    """What became of the last layer."""
+    """What happened to the last layer, as a sentence."""
     if not shared.names:
         return f"the last layer starts fresh: {source} has none of the classes {', '.join(classes)}"
     partners = zip(shared.names, shared.in_dataset.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""Several processes of one training: they end together."""
+"""Errors of multi-process training: when one process ends, the others end with a clear message."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ _WORDS = ("peer", "gloo", "connection", "socket", "timed out", "timeout", "nccl"
 
 @contextmanager
 def end_together(fabric: Fabric, folder: Path) -> Iterator[None]:
-    """Where one of several processes ends, the others cannot go on: a MienError in each that says so."""
+    """If another process ends, raise a MienError that says so, because this one cannot continue."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""A run as a folder for a model hub: model card, config.json, model.onnx and model.safetensors. Nothing is sent.
+"""Export a run as a folder for a model hub: model card, config.json, model.onnx and model.safetensors. Uploads nothing.
 
 Nothing here imports torch.
 """
@@ -20,7 +20,7 @@ from mien.evaluation.record import read_record, recipe_fields
 from mien.inference.model_file import ModelInfo, read_info
 from mien.training.recipes import FIELDS, RECIPES, options
 
-FILES = {"model.onnx": "model.onnx", "weights.safetensors": "model.safetensors"}  # of a run -> of the folder
+FILES = {"model.onnx": "model.onnx", "weights.safetensors": "model.safetensors"}  # in the run -> in the new folder
 PARTS = {"validation": "validation images", "test": "test images, which chose nothing"}
 
 CARD = """---
@@ -79,10 +79,10 @@ expression is not a feeling. Accuracy for groups of people was not measured unle
 
 
 def publish(run: str | Path, folder: str | Path, license: str = "") -> Path:
-    """Write a finished run as a hub-ready folder, which must not exist; returns it.
+    """Write a finished run as a folder for a model hub and return its path.
 
-    license: of the weights, an SPDX name; else that of the model file, else "other". Raises MienError where the run is
-    not finished, lacks a file, or the folder is there.
+    folder: must not exist. license: of the weights, an SPDX name; default: the model file's, else "other". Raises
+    MienError if the run is not finished or lacks a file, or the folder exists.
     """
     run, target = Path(run), Path(folder)
     if os.path.lexists(target):
@@ -94,7 +94,7 @@ def publish(run: str | Path, folder: str | Path, license: str = "") -> Path:
         raise MienError(f"{run} lacks {' and '.join(missing)}; resume the run until it is finished")
     info = read_info(run / "model.onnx")
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside the target and put in its place when it is whole.
+    # Written beside the target and renamed when complete.
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         for name, copy in FILES.items():
@@ -117,7 +117,7 @@ def publish(run: str | Path, folder: str | Path, license: str = "") -> Path:
 def _config(
     info: ModelInfo, record: Mapping[str, Any], metrics: Mapping[str, Any], license: str, sums: Mapping[str, str]
 ) -> dict[str, Any]:
-    """config.json: what a program needs to know."""
+    """Contents of config.json, for programs."""
     return {
         "library_name": "mien", "mien": __version__, "mien_format": info.format, "license": license,
         "classes": list(info.classes), "input_size": info.input_size, "temperature": info.temperature,
@@ -128,7 +128,7 @@ def _config(
 
 
 def _short(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Of each part and view: images, accuracy, interval, macro F1, calibration error."""
+    """For each part and view: number of images, accuracy, its interval, macro F1, calibration error."""
     keys = ("n", "accuracy", "accuracy_interval", "macro_f1", "ece")
     return {
         part: {view: {key: figures[key] for key in keys if key in figures} for view, figures in views.items()}
@@ -137,7 +137,7 @@ def _short(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def model_card(info: ModelInfo, record: Mapping[str, Any], metrics: Mapping[str, Any], name: str, license: str) -> str:
-    """The model card of a run, as Markdown: every number comes from its files."""
+    """The model card of a run, as Markdown, with all numbers from the run's files."""
     data = record.get("data", {})
     counts = [(data.get(f"n_{part}"), word) for part, word in (("train", "to train on"), ("validation", "to validate"))]
     sentence = ", ".join(f"{n:,} images {word}" for n, word in counts if isinstance(n, int))
@@ -162,7 +162,7 @@ def model_card(info: ModelInfo, record: Mapping[str, Any], metrics: Mapping[str,
 
 
 def _command(record: Mapping[str, Any]) -> str:
-    """The `mien train` command that trains the same again; every field that is not the recipe's own is an option."""
+    """The `mien train` command that repeats the training; every field that differs from the recipe's is an option."""
     fields = recipe_fields(record)
     name = str(fields.get("name"))
     own = vars(RECIPES[name]) if name in RECIPES else {}

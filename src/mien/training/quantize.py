@@ -1,4 +1,4 @@
-"""A model file made smaller: weights in 16 or 8 bits, or all of it in 8 bits, with its graph tidied for that."""
+"""Quantization of model files: weights in float16 or int8, or static int8 including activations."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from mien.training.onnx_export import describe, description, drop_unused, quiet,
 
 
 def to_float16(source: Path, output: Path) -> None:
-    """A float32 model file with its weights stored in float16: half the size. They become float32 again when it is
-    loaded, and answers differ by what rounding the weights to 11 bits does."""
+    """Store the weights of a float32 model file in float16: half the size. They are cast to float32 when the model is
+    loaded; outputs differ only by rounding the weights to 11 bits."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -36,9 +36,9 @@ def to_float16(source: Path, output: Path) -> None:
 
 
 def quantize_weights(source: Path, output: Path) -> None:
-    """A float32 model file with its batch norms folded and its weights stored in 8 bits, a scale for each channel: a
-    quarter of the size. They become float32 again when it is loaded, so it computes as the float32 model does, and no
-    activation is rounded. It cannot be trained further."""
+    """Store the weights of a float32 model file in int8 with a scale per output channel, after folding batch norms: a
+    quarter of the size. They are cast to float32 when the model is loaded, so activations are not rounded. The result
+    cannot be trained further."""
     import onnx
     import onnxruntime as ort
     from onnx import TensorProto, helper, numpy_helper
@@ -77,7 +77,7 @@ def quantize_weights(source: Path, output: Path) -> None:
 
 
 def _shorten_names(graph: Any) -> None:
-    """Names are a tenth of a small file. Input and output keep theirs."""
+    """Shorten tensor names, which are a tenth of a small file. Input and output keep theirs."""
     short = {"faces": "faces", "logits": "logits", "": ""}
     for node in graph.node:
         node.name = ""
@@ -89,7 +89,7 @@ def _shorten_names(graph: Any) -> None:
 
 
 def _share_equal(graph: Any) -> None:
-    """Store tensors of the same values once; those of an int8 model are mostly zeros."""
+    """Store equal tensors once; an int8 model has many, mostly zeros."""
     kept: dict[bytes, str] = {}
     shared = {}
     for tensor in list(graph.initializer):
@@ -103,8 +103,8 @@ def _share_equal(graph: Any) -> None:
 
 
 def _leave_logits_wide(graph: Any) -> None:
-    """Take out the rounding of the logits themselves: with some 200 values for all of them, two classes often have the
-    same probability, and nothing is faster for it."""
+    """Remove the quantization of the logits: with some 200 values, two classes often have equal probabilities, and it
+    makes nothing faster."""
     makers = {name: node for node in graph.node for name in node.output}
     widened = makers[graph.output[0].name]
     rounded = makers.get(widened.input[0])
@@ -116,8 +116,8 @@ def _leave_logits_wide(graph: Any) -> None:
 
 
 def _derive_bias_scales(graph: Any) -> None:
-    """The scale of an int8 layer's bias is that of its input times that of its weights: compute it when the model is
-    loaded (where that gives the same bits) instead of storing it."""
+    """Compute the scale of an int8 layer's bias, which is the input's scale times the weights', when the model is
+    loaded instead of storing it, if that gives the same bits."""
     from onnx import helper, numpy_helper
 
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -138,15 +138,15 @@ def _derive_bias_scales(graph: Any) -> None:
 
 
 def _put_first(graph: Any, nodes: Sequence[Any]) -> None:
-    """Nodes stand in the order in which they run."""
+    """Insert nodes at the front, because nodes are listed in the order they run."""
     after = list(graph.node)
     del graph.node[:]
     graph.node.extend([*nodes, *after])
 
 
 def relu_before_pool(model: Any) -> None:
-    """Let a ReLU behind a max pool go before it, which changes no value: in 8 bits it costs nothing behind a
-    convolution, while the other way round the pool is computed in float32, and its input turned into that and back."""
+    """Move each ReLU after a max pool before it, which changes no value: in 8 bits a ReLU fused into a convolution is
+    free, while the other order computes the pool in float32, with conversions around it."""
     graph = model.graph
     makers = {name: node for node in graph.node for name in node.output}
     readers = Counter(name for node in graph.node for name in node.input)
@@ -156,13 +156,13 @@ def relu_before_pool(model: Any) -> None:
             pool.op_type, node.op_type = "Relu", "MaxPool"
             node.attribute.extend(pool.attribute)
             del pool.attribute[:]
-    del graph.value_info[:]  # shapes of what has changed places
+    del graph.value_info[:]  # shapes of values that were reordered
 
 
 def pool_and_flatten(model: Any) -> None:
-    """Call a mean over a map's sides GlobalAveragePool, and a reshape to (number of faces, the rest) Flatten.
+    """Replace the exporter's mean over both sides by GlobalAveragePool, and its reshape to (N, -1) by Flatten.
 
-    The exporter has ten nodes for the two; in 8 bits the pool then needs no float32 around it.
+    The exporter uses ten nodes for the two; in 8 bits the pool then needs no conversion to float32.
     """
     from onnx import helper, numpy_helper
 
@@ -175,7 +175,7 @@ def pool_and_flatten(model: Any) -> None:
             del node.input[1:], node.attribute[:]
         if node.op_type == "Reshape" and node.input[1] in makers and makers[node.input[1]].op_type == "Concat":
             first, *rest = makers[node.input[1]].input
-            if first in makers and len(rest) == 1:  # how many is computed, how much of each is not
+            if first in makers and len(rest) == 1:  # N is computed, the rest is constant
                 node.op_type = "Flatten"
                 del node.input[1:], node.attribute[:]
                 node.attribute.append(helper.make_attribute("axis", 1))
@@ -184,11 +184,11 @@ def pool_and_flatten(model: Any) -> None:
 
 
 def quantize_static(source: Path, output: Path, faces: np.ndarray) -> None:
-    """Static int8 quantization (QDQ) of a model file; activation ranges come from `faces` (N, S, S) uint8, as the graph
-    gets them: with their light normalized.
+    """Static int8 quantization (QDQ format) of a model file. faces: (N, S, S) uint8, to calibrate activation ranges,
+    with the input normalization applied.
 
-    All before the second convolution stays in float32: with one channel to read, the first is slower in 8 bits, and a
-    pool straight behind it is fifteen times as slow.
+    Everything before the second convolution stays in float32: with one input channel, the first is slower in 8 bits,
+    and a pool right after it is fifteen times as slow.
     """
     import onnx
     from onnxruntime import quantization

@@ -1,5 +1,5 @@
-"""A queue of trainings: several at a time, each a process of its own; it skips what is finished and resumes what is
-not."""
+"""A queue of trainings, several at a time, each in its own process. Skips finished trainings and resumes unfinished
+ones."""
 
 import statistics
 import subprocess
@@ -15,8 +15,8 @@ from mien.evaluation.record import read_record
 from mien.training.lock import is_held
 from mien.training.study import StudyRun
 
-# Seconds that a thousand training images take, relative to the hybrid's: for the estimate of what is left, until the
-# queue has measured its own.
+# Seconds per thousand training images, relative to the hybrid's, to estimate the remaining time until the queue has
+# measured its own.
 COST = {
     "normal": 0.5, "baseline": 0.25, "deep": 1.5, "dropout": 0.55, "dropout_heavy": 0.6, "globalpool": 1.8,
     "hybrid": 1.0,
@@ -26,7 +26,7 @@ COST = {
 
 @dataclass
 class Job:
-    """A training that is running."""
+    """A running training."""
 
     run: StudyRun
     process: subprocess.Popen[bytes]
@@ -36,7 +36,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training of the queue ended: code 0 is finished; error: the last line that it printed."""
+    """How a training ended. code: exit code, 0 if it finished; error: the last line of its output."""
 
     run: StudyRun
     code: int
@@ -45,7 +45,7 @@ class Outcome:
 
 
 def command(run: StudyRun, data: Path, machine: Sequence[str]) -> list[str]:
-    """The `mien train` command of a training, or that which resumes it. machine: options of what it runs on."""
+    """The `mien train` command that starts or resumes a training. machine: runtime options."""
     begun = (run.folder / "recipe.json").is_file()
     words = (
         ["--resume", str(run.folder)]
@@ -76,14 +76,15 @@ def run_queue(
     on_tick: Callable[[Sequence[StudyRun]], None] = lambda running: None,
     on_wait: Callable[[StudyRun], None] = lambda run: None,
 ) -> None:
-    """Train what is not finished, in order, `jobs` at a time.
+    """Run the trainings that are not finished, in order, `jobs` at a time.
 
-    A training that another process works on, as one that a killed queue has left behind, is waited for.
+    If another process already runs the next training, such as one left by a killed queue, wait for it.
 
-    machine: options of `mien train` such as --threads 1. halt: asked between trainings; once it says so, none is begun.
-    on_end: told of each end, and of what is left. on_tick: told of what is running, five times a second. on_wait: told
-    of each training that is waited for. Raises MienError where a finished run is of other data, and when a training
-    fails, after the others have ended; KeyboardInterrupt stops all, and each saves its state.
+    machine: options of `mien train` such as --threads 1. halt: checked between trainings; once it returns True, no more
+    are started. on_end: called with each outcome and the trainings that are left. on_tick: called with the running
+    trainings, five times a second. on_wait: called with a training that the queue waits for. Raises MienError if a
+    finished run is of other data, and when a training failed, after the others have ended. KeyboardInterrupt terminates
+    all; each saves its state.
     """
     for run in planned:
         if run.finished and fingerprint and read_record(run.folder)["data"]["fingerprint"] != fingerprint:
@@ -141,7 +142,7 @@ def _outcome(job: Job) -> Outcome:
 
 
 def hours_left(left: Sequence[StudyRun], done: Sequence[StudyRun], jobs: int) -> float:
-    """An estimate in hours, from what the finished trainings took. nan where none is finished."""
+    """Estimated hours that are left, from the finished trainings; nan if there are none."""
     seconds = {run.base: _seconds(run) / _work(run, all_epochs=True) for run in done}
     if not seconds:
         return float("nan")
@@ -151,7 +152,7 @@ def hours_left(left: Sequence[StudyRun], done: Sequence[StudyRun], jobs: int) ->
 
 
 def epochs_done(run: StudyRun) -> int:
-    """Epochs in the run's history so far; 0 where it cannot be read, for a training that goes on writes it anew."""
+    """Epochs in the run's history so far; 0 if it cannot be read, because a resumed training rewrites it."""
     try:
         return len(history.read(run.folder / "history.csv"))
     except MienError:
@@ -165,6 +166,7 @@ def _work(run: StudyRun, all_epochs: bool = False) -> float:
 
 
 def _seconds(run: StudyRun) -> float:
-    """What a training takes: all its epochs at their median, as a machine that slept makes a few of them long."""
+    """Seconds of a training: its median epoch times their number, since a machine that slept makes a few epochs
+    long."""
     seconds = [row["seconds"] for row in history.read(run.folder / "history.csv")]
     return statistics.median(seconds) * len(seconds)

@@ -1,4 +1,4 @@
-"""The whole main job in minutes: data, training, verdict, evaluation, submission.csv and figures, in one run folder."""
+"""The whole workflow in minutes: data, training, verdict, evaluation, submission.csv and figures, in one run folder."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,13 @@ from mien.training.runtime import Runtime
 from mien.training.state import Callback
 from mien.training.training_set import adapt_recipe
 
-DRAWN = 4000  # faces drawn where there are no files: enough to learn from, drawn in seconds
+DRAWN = 4000  # synthetic faces drawn if there are no data: drawn in seconds, enough to learn from
 
 
 @dataclass(frozen=True)
 class Quickstart:
-    """What the job made. trained: whether this call trained, or an earlier one had with the same recipe and data."""
+    """Result of a quickstart. trained: whether this call trained; False if a run with the same recipe and data
+    existed."""
 
     run: Run
     dataset: Dataset
@@ -29,7 +30,8 @@ class Quickstart:
 
 
 def find_data(data: Path | None, folder: Path) -> tuple[Path, bool]:
-    """Where the faces are, and whether mien drew them: the given place, or data/ if it holds files, or drawn ones."""
+    """Path of the faces, and whether mien drew them: the given path, else data/ if it holds data files, else drawn
+    faces."""
     if data is not None:
         return data, False
     if any(Path("data").glob("*.csv")) or any(Path("data").glob("*.tar.gz")):
@@ -51,29 +53,33 @@ def quickstart(
     *,
     dataset: Dataset | None = None,
 ) -> Quickstart:
-    """Train (or find trained) the recipe `quickstart` on the data, write submission.csv and figures into `folder`.
+    """Train the recipe `quickstart` on the data, unless `folder` holds that run, and write submission.csv and figures.
 
-    dataset: what was read from `data`, where it was read already. Raises MienError, before training, where there is no
-    test.csv to answer, or `folder` holds a run of another recipe.
+    dataset: the data set at `data`, if already loaded. Raises MienError, before training, if there is no test.csv, or
+    `folder` holds a run of another recipe.
     """
     load_test(data)
     dataset = dataset or load(data)
-    chosen = adapt_recipe(recipe("quickstart", **changes), dataset)
-    before = load_run(folder) if (folder / "recipe.json").is_file() else None
+    adapted = adapt_recipe(recipe("quickstart", **changes), dataset)
+    previous = load_run(folder) if (folder / "recipe.json").is_file() else None
     same = (
-        before is not None and before.recipe == chosen and before.record["data"]["fingerprint"] == dataset.fingerprint
+        previous is not None
+        and previous.recipe == adapted
+        and previous.record["data"]["fingerprint"] == dataset.fingerprint
     )
-    if before is not None and before.recipe.name != "quickstart":
-        raise MienError(f"{folder} holds a run of {before.recipe.name}; choose another {{parameter}}", parameter="run")
+    if previous is not None and previous.recipe.name != "quickstart":
+        raise MienError(
+            f"{folder} holds a run of {previous.recipe.name}; choose another {{parameter}}", parameter="run"
+        )
     finished = same and (folder / "metrics.json").is_file()
-    if before is not None and not same:
+    if previous is not None and not same:
         for old in ("recipe.json", checkpoint.NAME, checkpoint.PREVIOUS, "metrics.json", "history.csv"):
             (folder / old).unlink(missing_ok=True)
-    if before is not None and finished:
-        run = before
+    if previous is not None and finished:
+        run = previous
     else:
         run = train(
-            chosen, dataset, folder, runtime=runtime, track=track, resume=same, callbacks=callbacks, on_phase=on_phase
+            adapted, dataset, folder, runtime=runtime, track=track, resume=same, callbacks=callbacks, on_phase=on_phase
         ) or load_run(folder)
         on_phase("drawing the classes' averages")
         plots.class_averages(dataset, folder / "figures" / "class_averages.png")

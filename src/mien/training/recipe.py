@@ -1,4 +1,4 @@
-"""The fields of a training recipe: every hyperparameter of a training as one frozen value, with help, unit and range.
+"""The fields of a training recipe: every hyperparameter, with help, unit and range.
 
 The table of recipes is `mien.training.recipes`. Nothing here imports torch: the command line reads its help from the
 fields below.
@@ -26,7 +26,7 @@ from mien.training.fields import (
 
 Head = Literal["dense", "global_avg", "global_max"]
 
-# What each network is by itself: (batch norm, head). Only the networks of VARIABLE are built in another way on request.
+# Defaults of each network: (batch norm, head). Only the networks in VARIABLE can be built differently.
 OWN: dict[str, tuple[bool, Head]] = {
     "normal": (False, "dense"),
     "baseline": (False, "dense"),
@@ -44,7 +44,7 @@ OWN: dict[str, tuple[bool, Head]] = {
     "repvgg": (True, "global_avg"),
 }
 VARIABLE = ("deep", "hybrid")
-WITHOUT_DROPOUT = ("normal", "baseline")  # conv_drop and fc_drop do nothing there
+WITHOUT_DROPOUT = ("normal", "baseline")  # conv_drop and fc_drop have no effect
 GROUPS = ("data", "network", "optimization", "regularization", "augmentation", "distillation")
 
 
@@ -170,7 +170,7 @@ class Recipe:
 
     @property
     def augmentation(self) -> "Augmentation":
-        """Its augmentation fields by themselves."""
+        """The augmentation fields as an `Augmentation`."""
         return Augmentation(
             self.flip, self.rotate, self.translate, self.scale, self.brightness_contrast, self.random_erasing
         )
@@ -178,7 +178,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much of what is done to an image; the fields are those of a recipe. Everything zero or False: nothing."""
+    """Strength of each augmentation; the fields are those of a recipe. Zero or False switches one off."""
 
     flip: bool = False
     rotate: float = 0.0
@@ -189,20 +189,21 @@ class Augmentation:
 
     @property
     def moves(self) -> bool:
-        """Whether pixels change places."""
+        """Whether any geometric augmentation is on."""
         return bool(self.flip or self.rotate or self.translate or self.scale)
 
 
 ADDED = (
     "backbone_lr_scale",
     "exposure",
-)  # fields that came to format 2 after its first runs; a record without them has the default
+)  # fields added to format 2 later; a record without them has the default
 
 FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}
 
 
 def from_record(fields: dict[str, Any]) -> Recipe:
-    """The recipe in a run's recipe.json (format 2). Raises MienError for a field that is not known or missing."""
+    """The recipe in a run's recipe.json (format 2). Raises MienError for an unknown or missing field or a wrong
+    type."""
     for field in fields:
         if field not in FIELDS:
             raise MienError(f"a recipe has no field '{field}'; it is of another version of mien")
@@ -211,16 +212,16 @@ def from_record(fields: dict[str, Any]) -> Recipe:
         raise MienError(f"the recipe lacks {', '.join(missing)}")
     for field, value in fields.items():
         kind = FIELDS[field].type
-        # A word that this version does not know, as an old run's optimizer, is read all the same.
+        # Accept choices unknown to this version, such as an old run's optimizer.
         if not fits(value, str if get_origin(kind) is Literal else kind):
             raise MienError(f"the recipe's {field} is {value!r}, which is of another type")
     return Recipe(**fields)
 
 
 def check_fields(values: Mapping[str, Any]) -> None:
-    """Raises MienError, naming the field, for one that a recipe has not, a value of another type or out of its range.
+    """Raise MienError, naming the field, if it is unknown, has the wrong type or is out of range.
 
-    values: fields of a recipe; all of them, or some that take the place of others.
+    values: all fields of a recipe, or only those to be changed.
     """
     for name, value in values.items():
         if name not in FIELDS:
@@ -232,7 +233,7 @@ def check_fields(values: Mapping[str, Any]) -> None:
 
 
 def check_used(recipe: Recipe, given: Mapping[str, Any], base: Recipe) -> None:
-    """Raises MienError for a given field that changes something about the base and does nothing beside the others.
+    """Raise MienError for a given field that differs from the base but has no effect given the other fields.
 
     recipe: the base with the given fields.
     """
@@ -248,7 +249,7 @@ def check_used(recipe: Recipe, given: Mapping[str, Any], base: Recipe) -> None:
 
 
 def check(recipe: Recipe) -> None:
-    """Raises MienError, naming the field, where a value makes no sense."""
+    """Raise MienError, naming the field, for an invalid value or combination of values."""
     check_fields({name: getattr(recipe, name) for name in FIELDS})
     if recipe.network not in OWN:
         raise MienError(f"no network '{recipe.network}'; {suggestion(recipe.network, OWN)}", parameter="network")
@@ -268,6 +269,6 @@ def check(recipe: Recipe) -> None:
 
 
 def suggestion(name: str, names: Any) -> str:
-    """The name that was probably meant, or all that there are, in words."""
+    """The closest name ("did you mean ...?"), or the list of names."""
     near = difflib.get_close_matches(name, names, n=1)
     return f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"

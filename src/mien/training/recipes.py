@@ -1,8 +1,8 @@
-"""Training recipes: every hyperparameter of a training as one frozen value with a name.
+"""The table of training recipes: named sets of hyperparameters.
 
 `study/...` are the study's own: its hyperparameters, its split (70/15/15 of train.csv), no augmentation, last epoch
-kept. The others train the same networks the modern way on the official split (Training to learn from, PublicTest to
-look at). Measured results stand in results/, written by `mien study`; `mien train RECIPE --field value` overrides a
+kept. The others train the same networks the modern way on the official split (train on Training, validate on
+PublicTest). Measured results are in results/, written by `mien study`; `mien train RECIPE --field value` overrides a
 field.
 
 Nothing here imports torch: the command line reads its help from the fields of `mien.training.recipe`.
@@ -56,11 +56,11 @@ def _modern(network: str, **changes: Any) -> Recipe:
 
 
 def _champion(network: str = "champion", **changes: Any) -> Recipe:
-    """The champion's recipe, from nothing and without a teacher.
+    """The champion's recipe, from scratch and without a teacher.
 
-    `mien train champion --data data/ --seed 4` of version 0.1: 50 epochs in two hours of one core; 69.1 % on
-    PublicTest, single view, 69.7 % with the mirror (3,589 images, mean of seeds 4, 8 and 9; results/champion/seeds.md).
-    The shipped champion went on from such weights with teachers.
+    `mien train champion --data data/ --seed 4` in version 0.1: 50 epochs in two hours on one core; 69.1 % on
+    PublicTest, single view, 69.7 % with the mirror image (3,589 images, mean of seeds 4, 8 and 9;
+    results/champion/seeds.md). The shipped champion was trained further from such weights, with teachers.
     """
     recipe = _modern(
         network, epochs=50, optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, ema_decay=0.999,
@@ -71,10 +71,10 @@ def _champion(network: str = "champion", **changes: Any) -> Recipe:
 
 
 def _member(network: str, **changes: Any) -> Recipe:
-    """A member of an ensemble: less regularized than the single network, so that it has opinions of its own.
+    """An ensemble member: less regularized than a single network, so that members disagree more.
 
-    No blends and no teacher, dropout behind each stage (Khaireddin & Chen 2021), SGD with Nesterov momentum and weight
-    decay as Pramerdorfer & Kampel 2016. The learning rate is theirs for half the batch, to which it is proportional.
+    No mixup and no teacher, dropout after each stage (Khaireddin & Chen 2021), SGD with Nesterov momentum and weight
+    decay as in Pramerdorfer & Kampel 2016, with their learning rate scaled linearly to twice their batch size.
     """
     recipe = _modern(
         network, epochs=120, batch_size=256, optimizer="sgd", learning_rate=0.1, weight_decay=3e-4, ema_decay=0.998,
@@ -93,46 +93,46 @@ RECIPES = {
         _study("dropout", 1e-3, 16, 20),
         _study("dropout_heavy", 1e-3, 16, 20),
         _study("globalpool", 1e-3, 16, 10, conv_drop=0.0),
-        # Whole maps, as the study's write-up says; its notebook dropped single elements (--drop-kind element).
+        # Whole maps, as in the study's write-up; its notebook dropped single elements (--drop-kind element).
         _study("hybrid", 3e-4, 64, 25, drop_kind="channel"),
         _modern("normal", conv_drop=0.0, fc_drop=0.0),
         _modern("baseline", conv_drop=0.0, fc_drop=0.0),
         _modern("deep", conv_drop=0.0, fc_drop=0.0, learning_rate=1e-3),
         _modern("dropout"),
         _modern("dropout_heavy"),
-        # Without batch norm it stands still for thousands of steps at first: small batches get it over with.
+        # Without batch norm it makes no progress for thousands of steps; small batches shorten that phase.
         _modern("globalpool", conv_drop=0.0, learning_rate=1e-3, batch_size=16, progressive_resizing_from=32),
         _modern("hybrid", epochs=60, learning_rate=4e-3, progressive_resizing_from=32),
         _champion(),
-        # For a GPU (--accelerator gpu --compiled), to be a teacher: three times the champion's work. Version 0.1 had
-        # 69.9 % on PublicTest, single view, with 60 epochs in four minutes of an H100 that trained three at once (3,589
-        # images, seed 1).
+        # A teacher, trained on a GPU (--accelerator gpu --compiled): three times the champion's work. Version 0.1
+        # reached 69.9 % on PublicTest, single view, in 60 epochs and four minutes on an H100 that trained three at once
+        # (3,589 images, seed 1).
         _champion(
             "broad", epochs=120, batch_size=256, learning_rate=0.2, ema_decay=0.998, progressive_resizing_from=48
         ),
-        # Small enough to learn for long from a larger network, which looks at each blended view with it. The shipped
-        # nano: 69.2 % on PublicTest, single view (3,589 images, float32), 326 epochs of batches of 512 with two broad
-        # teachers, ten minutes of a GPU. On a CPU most of an epoch is the teacher's; in 8 bits (`mien export RUN
-        # --int8`) it takes a third of the time.
+        # Small enough for long distillation from a larger network, which sees the same augmented and blended images.
+        # The shipped nano: 69.2 % on PublicTest, single view (3,589 images, float32), 326 epochs with batch size 512
+        # and two broad teachers, ten minutes on a GPU. On a CPU the teacher takes most of an epoch; an 8-bit teacher
+        # (`mien export RUN --int8`) takes a third of the time.
         _modern(
             "nano", epochs=95, learning_rate=4e-3, weight_decay=0.02, label_smoothing=0.0, ema_decay=0.999,
             teacher="champion", distillation_weight=0.9, teacher_input="augmented", mixup=0.2, fc_drop=0.0,
             rotate=10.0, scale=0.1, brightness_contrast=0.2, random_erasing=0.0,
         ),
-        # Members of an ensemble, for a GPU, each of another family (training/members.py has their papers): a plain
-        # stack, a residual one, branches side by side, and a plain one that sees the histogram equalized.
+        # Ensemble members, trained on a GPU, each of another family (papers in training/members.py): plain, residual,
+        # parallel branches, and plain on histogram-equalized faces.
         _member("vgg", fc_drop=0.4, weight_decay=1e-4),
         _member("resnet"),
         _member("inception"),
         _member("repvgg", input_normalization="equalize"),
-        # broad-3's recipe at length: 69.7 % on PublicTest, single view, after 60 epochs (results/champion/log.md, 16),
-        # and the one that disagreed most with the others.
+        # broad-3's recipe with more epochs. broad-3 reached 69.7 % on PublicTest, single view, after 60 epochs
+        # (results/champion/log.md, 16), and disagreed most with the others.
         _champion(
             "broad", name="broad_no_mixup", epochs=150, batch_size=256, learning_rate=0.2, ema_decay=0.998,
             progressive_resizing_from=48, mixup=0.0, label_smoothing=0.1, random_erasing=0.5,
         ),
-        # A first look in minutes, not a result: what `mien quickstart` trains. At twice the learning rate, rounding
-        # alone decides whether a start on a few thousand faces stands still for epochs.
+        # For `mien quickstart`: a demonstration in minutes, not a result. At twice the learning rate, rounding alone
+        # decides whether training on a few thousand faces makes no progress for epochs.
         _modern(
             "hybrid", name="quickstart", epochs=8, batch_size=64, ema_decay=0.98, random_erasing=0.0,
             progressive_resizing_from=32,
@@ -142,10 +142,10 @@ RECIPES = {
 
 
 def recipe(name: str, **changes: object) -> Recipe:
-    """The recipe of that name with fields changed. Raises MienError for an unknown name, field or value, and for a
-    field that does nothing beside the others, such as the momentum of adam.
+    """The recipe of that name with some fields changed. Raises MienError for an unknown name, field or value, and for a
+    field that has no effect given the others, such as momentum with adam.
 
-    Where the network is changed, batch_norm and head become that network's own unless they are given too.
+    If the network is changed, batch_norm and head become that network's defaults unless they are given too.
     """
     if name not in RECIPES:
         raise MienError(f"no recipe '{name}'; {suggestion(name, RECIPES)}", parameter="recipe")
@@ -160,7 +160,7 @@ def recipe(name: str, **changes: object) -> Recipe:
 
 
 def options(changes: dict[str, Any]) -> list[str]:
-    """Changes of a recipe's fields as options of `mien train`."""
+    """Changed recipe fields as command-line options of `mien train`."""
     words: list[str] = []
     for field, value in changes.items():
         flag = field.replace("_", "-")

@@ -1,13 +1,13 @@
-"""Training into a run folder, which explains itself; and reading it back.
+"""Train a recipe into a run folder, and load a run from its folder.
 
 recipe.json             every field of the recipe, seed, classes, data, machine, version (`format: 2`)
-history.csv             one row an epoch, written as the training goes
+history.csv             one row per epoch, written during training
 metrics.json            verdict and evaluations, written last
 weights.safetensors     the kept weights
-model.onnx              the trained model: what evaluation, submission and reading take
-figures/                curves, confusion, reliability, where matplotlib is
-split.csv               parts, labels and rows to keep, only where they were given by such a file
-checkpoint.pt           full state, to resume from, and checkpoint-previous.pt, the one before it
+model.onnx              the trained model, for evaluation, submission and reading
+figures/                learning curves, confusion matrix, reliability diagram, if matplotlib is installed
+split.csv               parts, labels and rows to keep, if the run was given a split file
+checkpoint.pt           full state, to resume from; checkpoint-previous.pt is the one before it
 """
 
 import dataclasses
@@ -50,10 +50,11 @@ from mien.training.weights import load_weights, save_weights
 
 @dataclass(frozen=True)
 class Run:
-    """A run read back from its folder.
+    """A training run, loaded from its folder.
 
-    folder: with the files of this module's docstring. recipe: what it was trained by. classes: names, in the order of
-    the model's outputs. record: recipe.json, whole, in format 2: the recipe's fields, seed, data, runtime, machine.
+    folder: contains the files listed in `mien.training.run`. recipe: the recipe it was trained with. classes: class
+    names, in the order of the model's outputs. record: recipe.json in full, in format 2: the recipe's fields, seed,
+    data, runtime, machine.
     """
 
     folder: Path
@@ -63,24 +64,24 @@ class Run:
 
     @property
     def name(self) -> str:
-        """That of its folder."""
+        """The folder's name."""
         return self.folder.name
 
     @property
     def _unfinished(self) -> str:
-        """What messages say of a run that is to be finished first."""
+        """The part of an error message that says how to finish the run."""
         return f"finish it first: {{parameter}} {self.folder}"
 
     @property
     def model_file(self) -> Path:
-        """The trained model. Raises MienError before the run has one."""
+        """Path of the trained model. Raises MienError if the run has none yet."""
         path = self.folder / "model.onnx"
         if not path.is_file():
             raise MienError(f"{path} does not exist; {self._unfinished}", parameter="resume")
         return path
 
     def model(self) -> nn.Module:
-        """The network with the kept weights, in eval mode. Raises MienError before the run has any."""
+        """The network with the kept weights, in eval mode. Raises MienError if there are none yet."""
         path = self.folder / "weights.safetensors"
         if not path.is_file():
             raise MienError(f"{path} does not exist; {self._unfinished}", parameter="resume")
@@ -95,7 +96,7 @@ class Run:
         return result
 
     def metrics(self) -> dict[str, Any]:
-        """metrics.json. Raises MienError before the run is finished."""
+        """The contents of metrics.json. Raises MienError if the run is not finished or the file is damaged."""
         path = self.folder / "metrics.json"
         try:
             metrics = json.loads(path.read_text())
@@ -108,18 +109,18 @@ class Run:
         return metrics
 
     def as_trained(self, dataset: Dataset) -> Dataset:
-        """The data set by the split file that the run was trained with, where it was."""
+        """The data set with the run's split file applied, if the run was trained with one."""
         path = self.folder / SPLIT_FILE
         whole = dataset.fingerprint == self.record["data"]["fingerprint"] or not path.is_file()
         return dataset if whole else apply_split(dataset, path)
 
     def split(self, dataset: Dataset) -> Split:
-        """The parts of a data set (as_trained) by the run's recipe."""
+        """Split a data set (from `as_trained`) the way the run's recipe says."""
         return split(dataset, self.recipe.split, fold=self.recipe.fold, duplicates=self.recipe.duplicates)
 
 
 def load_run(folder: str | Path) -> Run:
-    """Read a run folder's description. Raises MienError where it is none."""
+    """Load a run from its folder. Raises MienError if the folder holds no run."""
     folder = Path(folder)
     record = read_record(folder)
     try:
@@ -148,16 +149,16 @@ def train(
 ) -> Run | None:
     """Train a recipe on a data set into a run folder.
 
-    pretrained: a shipped model, model file or run whose weights to begin with. resume: go on from the folder's
-    checkpoint, by the recipe, seed and precision that it began with and any number of processes. split_file: parts,
-    labels and rows to keep, as `mien.data.split_file` reads them, in place of the recipe's split; it is copied into the
-    folder. stored_views: what teachers said of fixed views (`mien.training.stored_views`), which take the place of
-    augmentation that is drawn afresh; a run that goes on takes the same file. on_start: called once all is checked and
-    the first epoch begins, with what becomes of a pretrained model's last layer. on_phase: told what is being done once
-    the epochs are over, and at last how to look at the tracked run.
+    pretrained: a shipped model, model file or run whose weights to start from. resume: continue from the folder's
+    checkpoint, with the recipe, seed and precision the run started with; the number of processes may differ.
+    split_file: parts, labels and rows to keep, in the format of `mien.data.split_file`, instead of the recipe's split;
+    it is copied into the folder. stored_views: a file of fixed augmented views with teacher probabilities
+    (`mien.training.stored_views`), used instead of fresh augmentation; a resumed run uses the same file. on_start:
+    called before the first epoch with a sentence on what happens to a pretrained model's last layer. on_phase: called
+    after the last epoch with the name of each phase, and at the end with how to look at the tracked run.
 
-    Of several processes, the first one returns the run, the others None. Raises MienError where the folder holds
-    another run or another training works in it, the data are not those the run began with, or the split leaves nothing
+    With several processes, the first returns the run, the others None. Raises MienError if the folder holds another
+    run or is in use by another training, the data differ from those the run started with, or the split leaves nothing
     to train on.
     """
     runtime, before, given = launched(runtime or Runtime()), None, dataset
@@ -179,7 +180,7 @@ def train(
     train_set = _with_views(train_set, stored_views, recipe, dataset, before)
     fabric = launch(runtime, precision)
     main = fabric.is_global_zero
-    # Of a training that goes on the weights are in the checkpoint, and their origin may be gone.
+    # A resumed run has its weights in the checkpoint; the pretrained model may no longer exist.
     fresh = pretrained and not checkpoint.exists(folder)
     weights = load_pretrained(pretrained, recipe, dataset.classes, seed) if fresh else None
     teacher = make_teacher(recipe, runtime.threads or 1, fabric.device, runtime.compiled)
@@ -216,8 +217,8 @@ def check_start(
     recipe: Recipe, folder: Path, seed: int, runtime: Runtime, *, pretrained: str = "", resume: bool = False,
     track: str = "none",
 ) -> None:  # fmt: skip
-    """What can be known to be wrong before the data are read. Raises MienError for a folder that holds a run already,
-    a seed or runtime that makes no sense, and a tracker, teacher or pretrained model that is not there."""
+    """Check what can be checked before the data are read. Raises MienError if the folder already holds a run, the seed
+    or runtime is invalid, or the tracker, a teacher or the pretrained model does not exist."""
     if not resume and (folder / "recipe.json").exists():
         raise MienError(f"{folder} holds a run already; resume it, or choose another {{parameter}}", parameter="name")
     check_runtime(runtime, recipe.batch_size, seed)
@@ -230,7 +231,7 @@ def check_start(
 
 
 def _as_before(before: Run, dataset: Dataset, runtime: Runtime) -> tuple[Recipe, int, Runtime]:
-    """Recipe, seed and runtime of a run that goes on. Raises MienError where it cannot."""
+    """Recipe, seed and runtime of a resumed run. Raises MienError if it cannot be resumed."""
     record = before.record
     if record["data"]["fingerprint"] != dataset.fingerprint:
         raise MienError(
@@ -240,17 +241,17 @@ def _as_before(before: Run, dataset: Dataset, runtime: Runtime) -> tuple[Recipe,
     if record.get("removed"):
         gone = ", ".join(f"{field} = {value}" for field, value in record["removed"].items())
         raise MienError(f"{before.folder} was trained with {gone}, which this mien has no more; it cannot be resumed")
-    was = record["runtime"]
+    previous = record["runtime"]
     runtime = dataclasses.replace(
-        runtime, compiled=was.get("compiled", False), sync_batch_norm=was.get("sync_batch_norm", False)
+        runtime, compiled=previous.get("compiled", False), sync_batch_norm=previous.get("sync_batch_norm", False)
     )
     if runtime.precision == "auto":
-        runtime = dataclasses.replace(runtime, precision=was["precision"])
+        runtime = dataclasses.replace(runtime, precision=previous["precision"])
     return before.recipe, int(record["seed"]), runtime
 
 
 def launch(runtime: Runtime, precision: str) -> Fabric:
-    """A Fabric that is ready to train. Raises MienError where the machine has not what the runtime asks for."""
+    """Launch a Fabric. Raises MienError if the machine lacks the accelerator, devices or precision asked for."""
     try:
         fabric = Fabric(
             accelerator=runtime.accelerator, devices=runtime.devices, num_nodes=runtime.nodes,
@@ -263,20 +264,20 @@ def launch(runtime: Runtime, precision: str) -> Fabric:
             f"{str(error).splitlines()[0]}",
             parameter="accelerator",
         ) from error
-    torch.backends.cudnn.allow_tf32 = precision != "32-true"  # TF32 rounds a GPU's float32 to 10 bits
-    torch.backends.cudnn.benchmark = True  # batches have one size, so the fastest convolutions are worth looking for
+    torch.backends.cudnn.allow_tf32 = precision != "32-true"  # TF32 rounds float32 to a 10-bit mantissa
+    torch.backends.cudnn.benchmark = True  # batches have one size, so searching for the fastest kernels pays off
     return fabric
 
 
 def _views_of(run: Run) -> Path | None:
-    """The file of stored views that a run began with."""
+    """The file of stored views that a run started with."""
     named = run.record.get("stored_views", {}).get("file")
     return Path(named) if named else None
 
 
 def _with_views(train_set: FaceSet, path: Path | None, recipe: Recipe, dataset: Dataset, before: Run | None) -> FaceSet:
-    """The training images with what teachers said of their views, where there is a file of them. Raises MienError where
-    it is not theirs."""
+    """Add the stored views to the training set, if there are any. Raises MienError if they are of other images or not
+    the file that the run started with."""
     if path is None:
         return train_set
     views = load_views(path)
@@ -317,7 +318,7 @@ def _record(
 
 
 def _start_tracking(track: str, folder: Path, record: Mapping[str, Any], resume: bool) -> Tracker:
-    """The tracker of a run that begins or goes on; the id that it gives the run is kept in recipe.json."""
+    """Start or resume tracking, and store the tracker's id of the run in recipe.json."""
     watch = tracker(track)
     trackers = dict(record.get("trackers", {}))
     config = {key: value for key, value in record.items() if key not in ("tracker", "trackers", "removed")}
@@ -335,7 +336,7 @@ def _rows_before(folder: Path) -> list[Row]:
 
 
 class _Recorder:
-    """Writes history.csv and tells the tracker, epoch by epoch."""
+    """Callback that writes history.csv and logs each epoch to the tracker."""
 
     def __init__(self, folder: Path, watch: Tracker, rows: list[Row]) -> None:
         self.folder, self.watch, self.rows = folder, watch, rows

@@ -1,4 +1,4 @@
-"""What a training runs on: accelerator, processes, precision, threads. None of it is part of the recipe.
+"""Runtime settings of a training: accelerator, processes, precision, threads. Not part of the recipe.
 
 torch is imported by the functions that need it: the command line reads its help from the fields of Runtime.
 """
@@ -23,20 +23,20 @@ ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 
 @dataclass(frozen=True)
 class Runtime:
-    """What a training runs on; none of it is part of the recipe."""
+    """Where and how a training runs; not part of the recipe."""
 
     accelerator: str = "auto"
     devices: int = 1  # processes on this machine
-    nodes: int = 1  # machines; torchrun and SLURM tell both themselves
+    nodes: int = 1  # machines; torchrun and SLURM set devices and nodes
     sync_batch_norm: bool = True  # batch-norm statistics of the whole batch, or of each process's own rows
     precision: str = "auto"  # see best_precision
-    threads: int = 0  # of each process; 0 leaves torch's own choice
+    threads: int = 0  # of each process; 0: torch's default
     compiled: bool = False  # torch.compile: does not pay for networks of this size on a CPU
-    max_minutes: float = 0.0  # end after the epoch in which this budget is spent; 0: no budget
+    max_minutes: float = 0.0  # stop after the epoch that exceeds this time budget; 0: no budget
 
 
 def check_runtime(runtime: Runtime, batch_size: int, seed: int) -> None:
-    """Raises MienError, naming the parameter, where a value makes no sense."""
+    """Raise MienError, naming the parameter, for an invalid value."""
     require_kind("seed", seed, int)
     for field in fields(Runtime):
         require_kind(field.name, getattr(runtime, field.name), field.type)
@@ -52,17 +52,17 @@ def check_runtime(runtime: Runtime, batch_size: int, seed: int) -> None:
         ("max_minutes", runtime.max_minutes, runtime.max_minutes >= 0, "0 (no budget) or more"),
     ):
         require(ok, parameter, value, should)
-    if runtime.nodes > 1 and "RANK" not in os.environ:  # Fabric would wait for the others for ever
+    if runtime.nodes > 1 and "RANK" not in os.environ:  # Fabric would wait forever for the others
         raise MienError("{parameter} needs torchrun on each machine, which tells each process of the others",
                         parameter="nodes")  # fmt: skip
 
 
 def check_accelerator(accelerator: str) -> None:
-    """Raises MienError for a GPU that torch does not find here."""
+    """Raise MienError for a GPU that torch does not find."""
     import torch
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "auto": True, "cpu": True}
-    if not there.get(accelerator, any(there[kind] for kind in ("cuda", "mps"))):
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "auto": True, "cpu": True}
+    if not available.get(accelerator, any(available[kind] for kind in ("cuda", "mps"))):
         raise MienError(
             f"cannot train on '{accelerator}': torch finds no such device on this machine; choose cpu or auto as "
             f"{{parameter}}",
@@ -71,7 +71,7 @@ def check_accelerator(accelerator: str) -> None:
 
 
 def launched(runtime: Runtime) -> Runtime:
-    """With the devices and nodes that torchrun started, where it did; else as it is."""
+    """The runtime with the devices and nodes of torchrun, if torchrun started this process."""
     world, local = (int(os.environ.get(name, "0") or 0) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     if "TORCHELASTIC_RUN_ID" not in os.environ or not local:
         return runtime
@@ -80,33 +80,32 @@ def launched(runtime: Runtime) -> Runtime:
 
 @contextmanager
 def without_denormals() -> Iterator[None]:
-    """While it lasts, numbers below 1e-38 count as zero on this thread and on those that it starts.
+    """Treat denormal floats (below 1e-38) as zero on this thread and on threads it starts.
 
-    Processors take a hundred times as long over such numbers as over others, and L2 regularization under Adam shrinks
-    the weights of dead filters to them: without it, the study's networks train at a tenth of their speed after some
-    epochs.
+    Processors compute with denormals a hundred times slower, and L2 regularization under Adam shrinks the weights of
+    dead filters to them: otherwise the study's networks slow down to a tenth after some epochs.
     """
     import torch
 
-    before = (torch.tensor(1e-30) * torch.tensor(1e-10)).item() == 0
+    previous = (torch.tensor(1e-30) * torch.tensor(1e-10)).item() == 0
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(before)
+        torch.set_flush_denormal(previous)
 
 
 def is_first_process() -> bool:
-    """Whether this is the process that speaks to people, of those that torchrun, SLURM or Fabric started."""
+    """Whether this is the process that prints, among those started by torchrun, SLURM or Fabric."""
     names = ("RANK",) if "RANK" in os.environ else ("NODE_RANK", "LOCAL_RANK", "SLURM_PROCID")
     return all(os.environ.get(name, "0") in ("", "0") for name in names)
 
 
 def best_precision(accelerator: str) -> str:
-    """bf16-mixed on a GPU that has it and on a CPU with matrix units for it (AMX); else 32-true.
+    """bf16-mixed on a GPU that supports it and on a CPU with matrix units for it (AMX); otherwise 32-true.
 
-    AVX512-BF16 alone is no reason: against float32 it is twice as fast on one processor and half as fast on another
-    (results/benchmarks/convolutions*.txt), and mien's own kernels are for float32.
+    AVX512-BF16 alone does not qualify: compared with float32 it is twice as fast on one processor and half as fast on
+    another (results/benchmarks/convolutions*.txt), and mien's own kernels are for float32.
     """
     import torch
 
@@ -117,8 +116,7 @@ def best_precision(accelerator: str) -> str:
 
 
 def gpu(accelerator: str) -> "torch.device | None":
-    """The GPU that runs teachers, or None where the CPU does. Raises MienError where "gpu" is asked for and there is
-    none."""
+    """The GPU for teachers, or None for the CPU. Raises MienError if accelerator is "gpu" and there is none."""
     import torch
 
     if accelerator == "gpu" and not torch.cuda.is_available():
@@ -127,7 +125,7 @@ def gpu(accelerator: str) -> "torch.device | None":
 
 
 def machine() -> dict[str, Any]:
-    """What the run was trained on, as far as numbers may depend on it."""
+    """Description of the machine, as far as results may depend on it."""
     import torch
 
     from mien.training import kernels

@@ -1,4 +1,4 @@
-"""Schedules: the learning rate of a step and the image size of an epoch, as plain functions of the recipe."""
+"""Schedules: learning rate per step and image size per epoch, as functions of the recipe."""
 
 import math
 
@@ -6,8 +6,8 @@ from mien.training.recipes import Recipe
 
 
 def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
-    """The learning rate of a step out of `steps`. "onecycle" (Smith 2018): up over the first 20 %, then
-    as a cosine to a thousandth of its peak; "cosine": to zero."""
+    """Learning rate of a step out of `steps`. "onecycle" (Smith 2018): up over the first 20 %, then a cosine down to a
+    thousandth of the peak; "cosine": down to zero."""
     t = step / max(1, steps)
     if recipe.schedule == "constant":
         return recipe.learning_rate
@@ -20,8 +20,8 @@ def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
 
 
 def image_size_at(epoch: int, recipe: Recipe) -> int:
-    """Side of the training images in an epoch: from progressive_resizing_from to 48 in steps of 8 over the first 60
-    %."""
+    """Side of the training images in an epoch, in pixels: from progressive_resizing_from to 48 in steps of 8 over the
+    first 60 % of the epochs."""
     sizes = [*range(recipe.progressive_resizing_from, 48, 8), 48]
     result: int = sizes[min(len(sizes) - 1, int(epoch / recipe.epochs / 0.6 * (len(sizes) - 1)))]
     return result

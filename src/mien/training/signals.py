@@ -1,4 +1,4 @@
-"""Polite stops: the first SIGINT or SIGTERM asks a training to save and end, a second SIGINT interrupts at once."""
+"""Graceful stopping: the first SIGINT or SIGTERM lets a training save and end, a second SIGINT interrupts at once."""
 
 import signal
 from collections.abc import Iterator
@@ -9,28 +9,27 @@ from types import FrameType
 
 @dataclass
 class StopRequest:
-    """Whether somebody has asked the training to stop."""
+    """Whether the training has been asked to stop."""
 
     requested: bool = False
 
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """While it lasts, signals set the request; outside the main thread signals are somebody else's and nothing
-    happens."""
+    """Context in which SIGINT and SIGTERM set the request. Outside the main thread it changes no handlers."""
     stop = StopRequest()
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def request_stop(number: int, frame: FrameType | None) -> None:
         if stop.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.requested = True
 
     try:
-        before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        previous = {s: signal.signal(s, request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
     except ValueError:
-        before = {}
+        previous = {}
     try:
         yield stop
     finally:
-        for s, handler in before.items():
+        for s, handler in previous.items():
             signal.signal(s, handler)

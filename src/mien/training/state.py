@@ -1,5 +1,4 @@
-"""What a training is made of besides its weights: data, progress, sums of an epoch, the state that a checkpoint
-keeps."""
+"""Training state besides the weights: data, progress, the sums of an epoch, and what a checkpoint stores."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -20,11 +19,11 @@ Teacher = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class FaceSet:
-    """Faces to train on or to look at: images (N, 48, 48) uint8, already normalized, in memory or in a mapped file;
-    labels (N,) int.
+    """Faces to train or validate on: images (N, 48, 48) uint8, with the input normalization applied, in memory or
+    memory-mapped; labels (N,) int.
 
-    targets: probabilities (N, C) that the loss compares with in place of the labels; None where the labels will do.
-    views: fixed augmented views of the images, and what teachers said of them; None where augmentation draws afresh.
+    targets: probabilities (N, C) for the loss, instead of the labels; None: use the labels. views: stored augmented
+    views of the images with teacher probabilities; None: augment afresh.
     """
 
     images: NDArray[np.uint8] | MappedFaces
@@ -35,8 +34,8 @@ class FaceSet:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where an epoch stands: epoch and step from 1, steps in an epoch; the running training loss and accuracy, nan at
-    first."""
+    """Progress within an epoch: epoch and step, counted from 1; steps per epoch; running training loss and accuracy,
+    nan at first."""
 
     epoch: int
     step: int
@@ -46,18 +45,19 @@ class Progress:
 
 
 class Callback(Protocol):
-    """What is told of a training's course, in the first process."""
+    """Hooks called during training, in the first process only."""
 
     def on_step(self, progress: Progress) -> None:
-        """After each training step."""
+        """Called after each training step."""
 
     def on_epoch(self, row: Row) -> None:
-        """After each epoch, with its row of the history."""
+        """Called after each epoch, with its row of the history."""
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a training leaves: the kept weights, one row an epoch, and which epoch was kept (counted from 1)."""
+    """Result of a training: the network with the kept weights, one row per epoch, and the epoch kept (counted from
+    1)."""
 
     model: nn.Module
     history: list[Row]
@@ -66,7 +66,7 @@ class FitResult:
 
 @dataclass
 class Sums:
-    """Loss, hits, images and seconds of the running epoch so far, of this process."""
+    """Loss, correct predictions (hits), images and seconds of the current epoch so far, in this process."""
 
     loss: float = 0.0
     hits: float = 0.0
@@ -76,28 +76,28 @@ class Sums:
 
 @dataclass
 class TrainState:
-    """Where a training stands, but for the weights. epoch, step: the next ones, counted from 0."""
+    """Position in a training. epoch, step: the next ones, counted from 0."""
 
     epoch: int = 0
     step: int = 0
     sums: Sums = field(default_factory=Sums)
     history: list[Row] = field(default_factory=list)
-    best: dict[str, Any] | None = None  # val_accuracy, epoch and, where they are kept, weights of the best epoch
-    minutes: float = 0.0  # spent on the training before this process
+    best: dict[str, Any] | None = None  # val_accuracy, epoch and, if they are kept, weights of the best epoch
+    minutes: float = 0.0  # spent in earlier processes
     done: bool = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values, for a checkpoint."""
+        """As plain values, for a checkpoint."""
         return {**self.__dict__, "sums": asdict(self.sums)}
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> "TrainState":
-        """The state that a checkpoint holds."""
+        """From a checkpoint's values."""
         return cls(**{**state, "sums": Sums(**state["sums"])})
 
 
 def history_row(epoch: int, lr: float, sums: Sums, validation: tuple[float, float], fabric: Fabric) -> Row:
-    """A row of history.csv, from the sums of all processes. validation: loss and accuracy."""
+    """A row of history.csv, summed over all processes. validation: loss and accuracy."""
     loss, hits, n = total_over_processes([sums.loss, sums.hits, sums.images], fabric)
     return {
         "epoch": epoch,
@@ -115,7 +115,7 @@ def history_row(epoch: int, lr: float, sums: Sums, validation: tuple[float, floa
 
 
 def total_over_processes(values: list[float], fabric: Fabric) -> list[float]:
-    """The sums of these numbers over all processes."""
+    """Sum each number over all processes."""
     if fabric.world_size == 1:
         return values
     summed = fabric.all_reduce(torch.tensor(values, dtype=torch.float64, device=fabric.device), reduce_op="sum")

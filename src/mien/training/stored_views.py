@@ -1,8 +1,8 @@
-"""Stored views: what teachers say of fixed augmented views of each training image, asked once, before the training.
+"""Stored views: teacher predictions for fixed augmented views of each training image, computed once before training.
 
-A view is made of its draws alone (seed, number of the view, row), so that a file holds no pixels: seed, augmentation
-and the teachers' mean probabilities. A student that trains on stored views pays nothing for its teachers, however many
-epochs it takes (Shen & Xing 2022, "A fast knowledge distillation framework for visual recognition").
+A view follows from its random draws (seed, view number, row), so the file stores no pixels: only seeds, augmentation
+and the teachers' mean probabilities. Training on stored views runs no teacher, however many epochs it takes (Shen &
+Xing 2022, "A fast knowledge distillation framework for visual recognition").
 """
 
 import dataclasses
@@ -31,17 +31,17 @@ from mien.training.recipes import Augmentation, Recipe
 from mien.training.seeds import generator
 
 FORMAT = 2  # format 1 had one seed, as "seed"
-_BATCH = 512  # views that teachers are asked about at a time
+_BATCH = 512  # views per teacher batch
 _BATCH_ON_DEVICE = 4096
 
 
 @dataclass(frozen=True)
 class StoredViews:
-    """Views of N training images, V of each, in C classes.
+    """Teacher predictions for V views of each of N training images, in C classes.
 
-    probabilities: (N, V, C) float16, the teachers' calibrated mean, over the view and its mirror image too where
-    `mirrored`. augmentation, seeds: what the views are made of, as many of each seed. images: digest of the training
-    images, uint8, in their order. teachers: their names.
+    probabilities: (N, V, C) float16, the teachers' calibrated mean, averaged with the mirror image's if `mirrored`.
+    augmentation, seeds: how the views are made, V / len(seeds) views per seed. images: digest of the training images,
+    uint8, in order. teachers: their names.
     """
 
     probabilities: NDArray[np.float16]
@@ -53,30 +53,30 @@ class StoredViews:
     mirrored: bool
 
     def draws(self) -> Tensor:
-        """What makes the views: (V, N, NUMBERS) float32, as `augment` takes it."""
+        """The random draws of all views: (V, N, NUMBERS) float32, as `augment` takes them."""
         n, views, _ = self.probabilities.shape
         of_each = range(views // len(self.seeds))
         return torch.stack([draw(n, seed, view) for seed in self.seeds for view in of_each])
 
     def pick(self, seed: int, epoch: int) -> Tensor:
-        """Which view each image has in an epoch: (N,) int64, a function of seed and epoch."""
+        """The view used for each image in an epoch: (N,) int64, a function of seed and epoch."""
         n, views, _ = self.probabilities.shape
         return torch.randint(views, (n,), generator=generator(seed, epoch, 2))
 
     def turn(self, seed: int, epoch: int) -> Tensor:
-        """Which images are mirrored in an epoch: (N,) bool, a function of seed and epoch. Half of them where teachers
-        were asked about the mirror image too, for it has the same target: that makes twice as many views of them."""
+        """Which images are mirrored in an epoch: (N,) bool, a function of seed and epoch. Half of them if the teachers
+        saw the mirror images too, which share the target: that doubles the number of views."""
         n = len(self.probabilities)
         return (torch.rand(n, generator=generator(seed, epoch, 3)) < 0.5) & self.mirrored
 
     def about(self) -> dict[str, Any]:
-        """The file in words, for a run's record."""
+        """A summary for a run's record."""
         return {"views": self.probabilities.shape[1], "seeds": list(self.seeds), "teachers": list(self.teachers),
                 "mirrored": self.mirrored, "digest": self.digest}  # fmt: skip
 
     @property
     def digest(self) -> str:
-        """Of what the views are and what was said of them."""
+        """Digest of the views' description and the probabilities, 16 hex digits."""
         return hashlib.sha256(self._about().encode() + self.probabilities.tobytes()).hexdigest()[:16]
 
     def _about(self) -> str:
@@ -90,7 +90,8 @@ class StoredViews:
 
 
 def load_views(path: Path) -> StoredViews:
-    """Read a file of `mien distill-views`. Raises MienError where it is not one, or damaged."""
+    """Read a file of `mien distill-views`. Raises MienError if it is missing, damaged, of another kind or of a newer
+    format."""
     if not path.is_file():
         raise MienError(f"there is no file {path}; make it with mien distill-views", parameter="stored_views")
     try:
@@ -99,11 +100,11 @@ def load_views(path: Path) -> StoredViews:
         if (format := about.pop("format")) not in (1, FORMAT):
             raise MienError(f"{path} is of a newer format; update mien", parameter="stored_views")
         seeds = tuple(about.pop("seeds")) if format == FORMAT else (about.pop("seed"),)
-        how = Augmentation(**about.pop("augmentation"))
+        augmentation = Augmentation(**about.pop("augmentation"))
         classes, teachers = tuple(about.pop("classes")), tuple(about.pop("teachers"))
-        views = StoredViews(probabilities, how, seeds=seeds, classes=classes, teachers=teachers, **about)
-        sound = probabilities.ndim == 3 and probabilities.shape[2] == len(classes) and probabilities.dtype == np.float16
-        if not sound or not seeds or probabilities.shape[1] % len(seeds) or not np.isfinite(probabilities).all():
+        views = StoredViews(probabilities, augmentation, seeds=seeds, classes=classes, teachers=teachers, **about)
+        valid = probabilities.ndim == 3 and probabilities.shape[2] == len(classes) and probabilities.dtype == np.float16
+        if not valid or not seeds or probabilities.shape[1] % len(seeds) or not np.isfinite(probabilities).all():
             raise ValueError("its probabilities are not sound")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, EOFError) as error:
         raise MienError(f"{path} holds no stored views ({error}); make it with mien distill-views",
@@ -112,23 +113,23 @@ def load_views(path: Path) -> StoredViews:
 
 
 def join_views(parts: Sequence[StoredViews]) -> StoredViews:
-    """Views of several seeds, made apart, as one. Raises MienError where they are of other images, teachers or
-    augmentation, of one seed twice, or not as many of each seed."""
+    """Join views made with different seeds. Raises MienError if images, teachers or augmentation differ, a seed occurs
+    twice, or the numbers of views per seed differ."""
     first, *others = parts
-    each = {part.probabilities.shape[1] // len(part.seeds) for part in parts}
+    counts = {part.probabilities.shape[1] // len(part.seeds) for part in parts}
     seeds = tuple(seed for part in parts for seed in part.seeds)
     for part in others:
         if dataclasses.replace(part, probabilities=first.probabilities, seeds=first.seeds) != first:
             raise MienError("stored views of other images, teachers or augmentation cannot be joined")
-    if len(each) > 1 or len(set(seeds)) < len(seeds):
+    if len(counts) > 1 or len(set(seeds)) < len(seeds):
         raise MienError(f"stored views to be joined need seeds that differ and as many views of each; they have "
-                        f"{', '.join(map(str, seeds))} and {' and '.join(map(str, sorted(each)))} views")  # fmt: skip
+                        f"{', '.join(map(str, seeds))} and {' and '.join(map(str, sorted(counts)))} views")  # fmt: skip
     return dataclasses.replace(first, probabilities=np.concatenate([p.probabilities for p in parts], axis=1),
                                seeds=seeds)  # fmt: skip
 
 
 def digest_of(images: NDArray[np.uint8] | MappedFaces) -> str:
-    """Of training images (N, S, S) uint8 in their order."""
+    """Digest of training images (N, S, S) uint8, in order."""
     digest = hashlib.sha256()
     for start in range(0, len(images), 4096):
         digest.update(np.ascontiguousarray(images[start : start + 4096]).data)
@@ -138,7 +139,7 @@ def digest_of(images: NDArray[np.uint8] | MappedFaces) -> str:
 def check_views(
     views: StoredViews, recipe: Recipe, classes: Sequence[str], images: NDArray[np.uint8] | MappedFaces
 ) -> None:
-    """Raises MienError where a recipe cannot train on these views of these training images."""
+    """Raise MienError if a recipe cannot train on these views of these training images."""
     if recipe.teacher:
         raise MienError(
             f"stored views speak for their own teachers ({', '.join(views.teachers)}) and {recipe.teacher} cannot be "
@@ -182,12 +183,12 @@ def distill_views(
     device: torch.device | None = None,
     on_step: Callable[[int], None] = lambda count: None,
 ) -> StoredViews:
-    """Ask teachers, which are model files, what they see in `views` augmented views of each training image.
+    """Compute the teachers' predictions for `views` augmented views of each training image.
 
-    images: (N, S, S) uint8, normalized as the recipe says. recipe: its augmentation makes the views, its mean and std
-    the pixels. mirror: ask about each view's mirror image too, and average. device: a GPU, on which teachers in float
-    run in bfloat16. on_step: told how many views more are done. Raises MienError for a teacher that is not there or
-    knows other classes.
+    models: model files. images: (N, S, S) uint8, with the recipe's input normalization applied. recipe: its
+    augmentation makes the views; its mean and std scale the pixels. mirror: average with the predictions for each
+    view's mirror image. device: a GPU, on which float teachers run in bfloat16. on_step: called with the number of
+    views just finished. Raises MienError for a teacher that does not exist or has other classes.
     """
     teachers = [open_model(name, threads) for name in models]
     for name, teacher in zip(models, teachers, strict=True):
@@ -211,8 +212,8 @@ def ask(
     device: torch.device | None = None,
     on_step: Callable[[int], None] = lambda count: None,
 ) -> NDArray[np.float16]:
-    """What teachers say of augmented views (N, views, classes), the mean; see `distill_views`. The views are made on
-    the device."""
+    """Mean teacher probabilities of augmented views, (N, views, classes); see `distill_views`. Views are made on the
+    device."""
     n = len(images)
     result = np.empty((n, views, classes), np.float16)
     for view in range(views):
@@ -231,13 +232,13 @@ def _answer(teacher: Model, mirror: bool, device: torch.device | None) -> Answer
 
 
 def on_device(opinion: Callable[[Tensor], Tensor], kind: str, mirror: bool, device: torch.device) -> Answer:
-    """A torch teacher, which takes normalized pixels, as one that takes any. kind: its input normalization. mirror: it
-    is asked about the mirror image too."""
+    """Wrap a torch teacher, which takes normalized pixels, as one that takes raw pixels. kind: its input normalization.
+    mirror: average with the mirror image's probabilities."""
 
     def answer(pixels: NDArray[np.uint8]) -> NDArray[Any]:
         x = torch.from_numpy(normalize_input(pixels, kind)).to(device)
-        said = (opinion(x) + opinion(x.flip(-1))) / 2 if mirror else opinion(x)
-        result: NDArray[Any] = said.cpu().numpy()
+        probabilities = (opinion(x) + opinion(x.flip(-1))) / 2 if mirror else opinion(x)
+        result: NDArray[Any] = probabilities.cpu().numpy()
         return result
 
     return answer
@@ -246,7 +247,7 @@ def on_device(opinion: Callable[[Tensor], Tensor], kind: str, mirror: bool, devi
 def _augmented(
     images: NDArray[np.uint8] | MappedFaces, recipe: Recipe, draws: Tensor, device: torch.device
 ) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
-    """The views as the network would get them, back in uint8: slices of the rows and (M, S, S)."""
+    """The augmented views as uint8, batch by batch: slices of the rows and pixels (M, S, S)."""
     batch = _BATCH if device.type == "cpu" else _BATCH_ON_DEVICE
     for start in range(0, len(images), batch):
         rows = slice(start, min(start + batch, len(images)))

@@ -1,9 +1,9 @@
-"""The study: which trainings answer its questions, as one plan of lines.
+"""The plan of the study: its trainings, in six lines.
 
 Lines: a, the seven networks, trained the study's way and the modern way; b, each regularizer added alone to the bare
-hybrid and removed alone from the full one; c, five folds of the training images, for opinions of networks that did not
-see the label; d, what mends the overfitting of the deep network; e, the modern hybrid on more and more images; f, the
-modern hybrid on what an audit leaves of the training images.
+hybrid and removed alone from the full one; c, five folds of the training images, for out-of-fold probabilities; d,
+remedies for the overfitting of the deep network; e, the modern hybrid on growing shares of the images; f, the modern
+hybrid on the training images that an audit keeps.
 """
 
 import dataclasses
@@ -22,10 +22,10 @@ from mien.training.recipes import OWN, Recipe, options
 NETWORKS = ("normal", "baseline", "deep", "dropout", "dropout_heavy", "globalpool", "hybrid")
 LINES = ("a", "b", "c", "d", "e", "f")
 FOLDS = 5
-FOLD_RECIPE = "champion"  # of line c: the most accurate that trains from nothing
+FOLD_RECIPE = "champion"  # of line c: the most accurate recipe that trains from scratch
 
-# Regularizers of line b, as changes of the bare hybrid; each is added and removed before the next, those that the
-# study's claims are about first.
+# Regularizers of line b, as changes to the bare hybrid, in the order they are run: those that the study's claims are
+# about come first.
 REGULARIZERS: dict[str, dict[str, Any]] = {
     "dropout-element": {"conv_drop": 0.25, "fc_drop": 0.5, "drop_kind": "element"},
     "dropout-channel": {"conv_drop": 0.25, "fc_drop": 0.5, "drop_kind": "channel"},
@@ -40,14 +40,14 @@ REGULARIZERS: dict[str, dict[str, Any]] = {
     "label-smoothing": {"label_smoothing": 0.05},
 }
 BARE: dict[str, Any] = {"conv_drop": 0.0, "fc_drop": 0.0, "batch_norm": False, "head": "dense"}
-# The full network has all of them; of the two dropouts and the two rotations it can have one.
+# The full network has all of them; of the two dropouts and the two rotations, one each.
 FULL: dict[str, Any] = {
     key: value
     for name, changes in REGULARIZERS.items()
     if name not in ("dropout-element", "rotate-5")
     for key, value in changes.items()
 }
-# What taking one away leaves in its place.
+# Values that replace a regularizer when it is removed.
 WITHOUT: dict[str, dict[str, Any]] = {
     "dropout": {"conv_drop": 0.0, "fc_drop": 0.0},
     "batch-norm": {"batch_norm": False},
@@ -75,9 +75,9 @@ FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
 class StudyRun:
     """One training of the study.
 
-    line: of the plan. training: "study", "modern", or the variation's name. base: the recipe's name on the command
-    line, and changes: the fields that differ from it. folder: where it goes. split_file: of the audit, in line f; None:
-    the recipe's own split.
+    line: of the plan. training: "study", "modern", or the variation's name. base: name of the recipe on the command
+    line; changes: the fields that differ from it. folder: the run folder. split_file: the audit's split file, in line
+    f; None: the recipe's own split.
     """
 
     line: str
@@ -95,17 +95,17 @@ class StudyRun:
 
     @property
     def name(self) -> str:
-        """The folder's name without the seed: what the seeds of one training have in common."""
+        """The folder's name without the seed, shared by all seeds of one training."""
         return self.folder.name.removesuffix(f"-{self.seed}")
 
     @property
     def finished(self) -> bool:
-        """Whether its record is there."""
+        """Whether metrics.json exists."""
         return (self.folder / "metrics.json").is_file()
 
     @property
     def complete(self) -> bool:
-        """Whether it is finished with all its epochs, by a mien that writes records of format 2."""
+        """Whether the run finished all its epochs, with a version of mien that writes records of format 2."""
         if not self.finished or json.loads((self.folder / "recipe.json").read_text()).get("format") != FORMAT:
             return False
         return len(history.read(self.folder / "history.csv")) == self.recipe.epochs
@@ -118,8 +118,7 @@ class StudyRun:
 def plan(
     runs: Path, lines: Sequence[str] = LINES, seeds: Sequence[int] = (1, 2, 3), networks: Sequence[str] = NETWORKS
 ) -> list[StudyRun]:
-    """The trainings of these lines, in the order in which they are run. Raises MienError for an unknown line or
-    network."""
+    """The trainings of the given lines, in the order they are run. Raises MienError for an unknown line or network."""
     for network in networks:
         require(network in OWN, "networks", network, f"one of {', '.join(NETWORKS)}")
     for line in lines:
@@ -134,12 +133,12 @@ def plan(
 
 
 def audit_folder(runs: Path) -> Path:
-    """Where the audit goes whose split file line f trains by."""
+    """Folder of the audit whose split file line f uses."""
     return runs / "audit"
 
 
 def _line(line: str, networks: Sequence[str]) -> Iterable[tuple[str, str, str, dict[str, Any]]]:
-    """Name of the folder, training, base recipe and changes of each training of a line."""
+    """Folder name, training, base recipe and changes of each training of a line."""
     if line == "a":
         for network in networks:
             yield f"study-{network}", "study", f"study/{network}", {}
@@ -177,12 +176,12 @@ def _line(line: str, networks: Sequence[str]) -> Iterable[tuple[str, str, str, d
 
 
 def lines_in_order() -> tuple[str, ...]:
-    """All lines; on a machine with a GPU those of many small trainings, b, first."""
+    """All lines, in the order to run them; with a GPU, line b first, which has many small trainings."""
     import torch
 
     return ("b", *(line for line in LINES if line != "b")) if torch.cuda.is_available() else LINES
 
 
 def with_epochs(planned: Sequence[StudyRun], epochs: int) -> list[StudyRun]:
-    """The same trainings cut to so many epochs: a trial, no result."""
+    """The same trainings cut to this number of epochs, for a trial run."""
     return [dataclasses.replace(run, changes={**run.changes, "epochs": epochs}) for run in planned]

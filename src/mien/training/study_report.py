@@ -1,4 +1,4 @@
-"""What the study tells: table, claims, forest plot and curves of the trainings that are finished, and their records."""
+"""The study's report: tables, claims, forest plot and curves of the finished trainings, and copies of their records."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ from mien.files import atomic_write, write_short_json
 from mien.training.recipes import from_record
 from mien.training.study import FRACTIONS, INSTEAD, MENDS, NETWORKS, REGULARIZERS, WITHOUT, StudyRun, audit_folder, plan
 
-COPIED = ("recipe.json", "history.csv")  # of each run, to be committed
+COPIED = ("recipe.json", "history.csv")  # files of each run that are committed
 METRICS = "metrics.json"  # kept with six decimals
 PREDICTIONS = "predictions-validation.csv"  # kept packed
 VARIATIONS = (
@@ -45,9 +45,9 @@ LINES = {
 
 
 def keep_records(planned: Sequence[StudyRun], output: Path) -> list[StudyRun]:
-    """Copy the records of what is finished to output/runs/, where they are committed from.
+    """Copy the records of finished trainings to output/runs/, from where they are committed.
 
-    Returns the finished trainings with their folders, or with the records that an earlier session kept there.
+    Returns the finished trainings with output/runs/ as their folder, including those copied by an earlier session.
     """
     finished = []
     for run in planned:
@@ -64,7 +64,7 @@ def keep_records(planned: Sequence[StudyRun], output: Path) -> list[StudyRun]:
             rounded = json.loads(metrics, parse_float=lambda number: round(float(number), 6))
             if run.line != "a":
                 rounded["evaluations"] = _validation_alone(rounded.get("evaluations", {}))
-            write_short_json(kept / METRICS, rounded)  # last: with it the record is a finished run's
+            write_short_json(kept / METRICS, rounded)  # last: it marks the run as finished
         recorded = dataclasses.replace(run, folder=kept)
         if recorded.finished:
             finished.append(recorded)
@@ -72,16 +72,17 @@ def keep_records(planned: Sequence[StudyRun], output: Path) -> list[StudyRun]:
 
 
 def _validation_alone(evaluations: dict[str, Any]) -> dict[str, Any]:
-    """What comparisons of variations read: validation, single view; the whole of evaluations without it."""
+    """Only validation, single view, which is what comparisons of variations need; all evaluations if it is missing."""
     if "single" not in evaluations.get("validation", {}):
         return evaluations
     return {"validation": {"single": evaluations["validation"]["single"]}}
 
 
 def _packed(predictions: str, confidences: bool) -> bytes:
-    """Predictions by row as .xz, with confidences of two decimals, a fifth of the file, or without, a tenth of it.
+    """Predictions sorted by row, compressed as .xz: with confidences of two decimals a fifth of the size, without a
+    tenth.
 
-    Comparisons need none; the notebooks show the surest wrong guesses of the seven networks.
+    Comparisons need no confidences; the notebooks show the most confident wrong predictions of the seven networks.
     """
     header, *lines = (line.split(",") for line in predictions.splitlines())
     rows = [[*own, f"{float(confidence):.2f}"] for *own, confidence in sorted(lines, key=lambda fields: int(fields[0]))]
@@ -90,8 +91,8 @@ def _packed(predictions: str, confidences: bool) -> bytes:
 
 
 def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.StudyRow]:
-    """Tables and figures of what is finished at full length, from its records. Raises MienError where nothing is; warns
-    (MienWarning) of trainings that were cut short."""
+    """Write tables and figures of the trainings that finished all their epochs. Raises MienError if there are none;
+    warns (MienWarning) of trainings that were cut short."""
     from mien.evaluation import study_figures
 
     kept = keep_records(planned, output)
@@ -118,7 +119,7 @@ def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.Study
     curves = {(run.recipe.network, run.training): arm for run, arm in _arms(finished)}
     panels = {(network, training): curves.get((network, training))
               for network in NETWORKS for training in study_figures.TRAININGS}  # fmt: skip
-    if any(panels.values()):  # else none of line a is finished
+    if any(panels.values()):  # otherwise no training of line a is finished
         study_figures.study_curves(panels, output / "curves.png", "How each network learned", drawn)
     bootstrap = _bootstrap(finished)
     claims.write_claims(claims.judge(bootstrap), output)
@@ -131,8 +132,8 @@ def write_report(planned: Sequence[StudyRun], output: Path) -> list[report.Study
 
 
 def kept_effects(output: Path) -> Bootstrap:
-    """The trainings whose records are kept under output/runs, at full length and by today's recipes, ready to be
-    compared by `effect`."""
+    """The trainings recorded under output/runs, with all their epochs and today's recipes, for comparison by
+    `effect`."""
     return _bootstrap([run for run in plan(output / "runs") if run.finished and _at_full_length(run)])
 
 
@@ -141,8 +142,8 @@ def _bootstrap(finished: Sequence[StudyRun]) -> Bootstrap:
 
 
 def forest_effects(bootstrap: Bootstrap) -> tuple[dict[str, list[tuple[str, Difference, Difference, int]]], int]:
-    """The effects of every change on validation accuracy and on the gap with the fewer seeds of the two trainings, by
-    heading, and how many are not yet run."""
+    """Effects of every change on validation accuracy and on the gap, with the fewer seeds of the two trainings, by
+    heading, and the number not yet run."""
     removed = {name: f"{claims.FULL}-{name}" if name in INSTEAD else claims.FULL for name in WITHOUT}
     effects: dict[str, list[tuple[str, Difference, Difference, int]]] = {}
     missing = 0
@@ -159,7 +160,7 @@ def forest_effects(bootstrap: Bootstrap) -> tuple[dict[str, list[tuple[str, Diff
 
 
 def _arms(finished: Sequence[StudyRun]) -> list[tuple[StudyRun, Arm]]:
-    """Each training with the first of its runs; seeds of version 0.1 only where there are no others."""
+    """Each training with its first run. Runs of version 0.1 count only if there are no others."""
     by_name: dict[str, list[StudyRun]] = {}
     for run in finished:
         by_name.setdefault(run.name, []).append(run)
@@ -171,8 +172,8 @@ def _arms(finished: Sequence[StudyRun]) -> list[tuple[StudyRun, Arm]]:
 
 
 def write_scaling(bootstrap: Bootstrap, output: Path) -> None:
-    """scaling.md and scaling.png of line e, the modern hybrid on a part of the images and on all, once three sizes are
-    finished."""
+    """Write scaling.md and scaling.png of line e, the modern hybrid on parts of the images and on all; does nothing
+    before three sizes are finished."""
     from mien.evaluation import study_figures
 
     names = [*(f"hybrid-1-of-{round(1 / fraction)}" for fraction in FRACTIONS), "hybrid"]
@@ -189,7 +190,7 @@ def write_scaling(bootstrap: Bootstrap, output: Path) -> None:
 
 
 def write_cleaning(bootstrap: Bootstrap, output: Path) -> None:
-    """cleaning.md: whether the modern hybrid is better for what an audit takes out of its training images."""
+    """Write cleaning.md: whether removing training images by an audit improves the modern hybrid."""
     names = ("hybrid", "hybrid-cleaned")
     if not all(name in bootstrap.arms for name in names):
         return
@@ -212,8 +213,9 @@ def write_cleaning(bootstrap: Bootstrap, output: Path) -> None:
 
 
 def write_out_of_fold(planned: Sequence[StudyRun], dataset: Dataset, path: Path) -> bool:
-    """Probabilities of each Training face by the model of line c that was not trained on it, as `mien data audit
-    --probabilities` takes them: (N, classes) float16 in row order. False, and no file, where a fold is not finished."""
+    """Write probabilities of each Training face from the model of line c that was not trained on it, as `mien data
+    audit --probabilities` reads them: (N, classes) float16 in row order. Returns False, writing no file, if a fold is
+    not finished."""
     folds = [run for run in planned if run.line == "c"]
     if not folds or not all((run.folder / "model.onnx").is_file() and run.finished for run in folds):
         return False
@@ -229,9 +231,9 @@ def write_out_of_fold(planned: Sequence[StudyRun], dataset: Dataset, path: Path)
 
 
 def write_cleaned_split(dataset: Dataset, probabilities: Path, runs: Path) -> Path:
-    """The split file of line f, of an audit by probabilities out of fold; an audit that is there stays.
+    """Path of line f's split file, written by an audit with out-of-fold probabilities unless it exists.
 
-    Raises MienError where the probabilities are of other images.
+    Raises MienError if the probabilities are of other images.
     """
     split_file = audit_folder(runs) / "split.csv"
     if not split_file.is_file():
@@ -244,14 +246,14 @@ def _at_full_length(run: StudyRun) -> bool:
 
 
 def _by_its_recipe(run: StudyRun) -> bool:
-    """Whether the run was trained by the recipe as it is today: version 0.1 had others for some."""
+    """Whether the run's recipe is today's recipe of that name: version 0.1 had others for some."""
     return from_record(recipe_fields(read_record(run.folder))) == run.recipe
 
 
 def _missing(family: Sequence[StudyRun], finished: Sequence[StudyRun]) -> list[str]:
-    """The networks and trainings of which no seed is finished, as words."""
-    there = {run.name for run in finished}
-    return [f"{run.recipe.network} ({run.training})" for run in _first_seeds(family) if run.name not in there]
+    """Network and training, as text, of trainings without a finished seed."""
+    finished_names = {run.name for run in finished}
+    return [f"{run.recipe.network} ({run.training})" for run in _first_seeds(family) if run.name not in finished_names]
 
 
 def _first_seeds(runs: Sequence[StudyRun]) -> list[StudyRun]:
@@ -259,7 +261,7 @@ def _first_seeds(runs: Sequence[StudyRun]) -> list[StudyRun]:
 
 
 def progress_markdown(planned: Sequence[StudyRun], finished: Sequence[StudyRun]) -> str:
-    """How much of each line of the plan is finished at full length by this version, as a Markdown table."""
+    """Markdown table of how many trainings of each line are finished with all their epochs by this version."""
     done = {run.folder.name for run in finished if run.complete}
     lines = ["| line | trainings | finished |", "|---|--:|--:|"]
     for line in dict.fromkeys(run.line for run in planned):

@@ -26,10 +26,10 @@ PROJECT = "mien"
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a tracker is told of a run when it begins.
+    """What a tracker needs at the start of a run.
 
-    name, group: as they are shown. config: every hyperparameter and what the run's record says. folder: the run's.
-    id: the tracker's own name of a run that goes on, "" for a new one.
+    name, group: for display. config: the hyperparameters and the rest of the run's record. folder: the run folder. id:
+    the tracker's id of a resumed run, "" for a new one.
     """
 
     name: str
@@ -41,10 +41,10 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a tracker is told at the end.
+    """What a tracker receives at the end of a run.
 
-    summary: numbers and words. labels, predicted: classes (N,) of the held-out part, by index into `classes`. figures:
-    PNG files by name. files: what makes up the model artifact.
+    summary: numbers and strings. labels, predicted: class indices (N,) of the validation part. figures: PNG files by
+    name. files: files of the model artifact.
     """
 
     summary: Mapping[str, Any]
@@ -56,16 +56,16 @@ class Outcome:
 
 
 class Tracker(Protocol):
-    """start once, log once an epoch, finish once."""
+    """Interface: start once, log once per epoch, finish once."""
 
     def start(self, run: RunInfo) -> str:
-        """Begin or go on; returns the tracker's own name of the run, "" where it has none."""
+        """Start or resume; returns the tracker's id of the run, "" if it has none."""
 
     def log(self, row: Mapping[str, float]) -> None:
-        """One row of the history."""
+        """Log one row of the history."""
 
     def finish(self, outcome: Outcome) -> str:
-        """The end; returns a line that tells the user how to look at it, or "" ."""
+        """End; returns a line that tells the user how to look at the run, or ""."""
 
 
 class NoTracker:
@@ -81,16 +81,16 @@ class NoTracker:
 
 
 class WandbTracker:
-    """Weights & Biases: one group a network, the confusion matrix, figures, the model as a versioned artifact.
+    """Weights & Biases: one group per network, the confusion matrix, figures, and the model as a versioned artifact.
 
-    The project is mien, or WANDB_PROJECT's. Without a key runs are kept offline. A run that is resumed keeps its id;
-    offline, each session is a folder of its own with that id, and `wandb sync` puts them together.
+    The project is WANDB_PROJECT, or mien. Without an API key, runs are kept offline. A resumed run keeps its id;
+    offline, each session is a folder of its own with that id, and `wandb sync` merges them.
     """
 
     def start(self, run: RunInfo) -> str:
         import wandb
 
-        # wandb reads its environment once in a process; said again here, a later run's WANDB_MODE counts too.
+        # wandb reads its environment once per process; passing the mode makes a later run's WANDB_MODE count too.
         mode = os.environ.get("WANDB_MODE") or (None if _has_wandb_key() else "offline")
         self.run = wandb.init(
             project=os.environ.get("WANDB_PROJECT") or PROJECT, name=run.name, group=run.group, config=dict(run.config),
@@ -129,7 +129,7 @@ class WandbTracker:
 
 
 class TrackioTracker:
-    """trackio: the same calls, kept in a local SQLite file; `trackio show` opens its dashboard."""
+    """trackio: runs in a local SQLite file; `trackio show` opens its dashboard."""
 
     def start(self, run: RunInfo) -> str:
         self.trackio = importlib.import_module("trackio")
@@ -151,7 +151,7 @@ class TrackioTracker:
         numbers = {f"final/{k}": v for k, v in outcome.summary.items() if isinstance(v, int | float)}
         self.trackio.log(numbers)
         self.trackio.log({name: self.trackio.Image(str(path)) for name, path in outcome.figures.items()})
-        save = getattr(self.trackio, "save", None)  # files came to trackio late
+        save = getattr(self.trackio, "save", None)  # older versions of trackio have no save
         if save is not None:
             for path in outcome.files:
                 save(str(path), project=PROJECT)
@@ -160,7 +160,7 @@ class TrackioTracker:
 
 
 class TensorBoardTracker:
-    """TensorBoard: event files in the run folder's tensorboard/; `tensorboard --logdir` opens its page."""
+    """TensorBoard: event files in tensorboard/ in the run folder; `tensorboard --logdir` opens its page."""
 
     def start(self, run: RunInfo) -> str:
         from torch.utils.tensorboard import SummaryWriter
@@ -193,10 +193,10 @@ class TensorBoardTracker:
 
 
 class MlflowTracker:
-    """MLflow: a run of the experiment mien (or MLFLOW_EXPERIMENT_NAME) on the server that MLFLOW_TRACKING_URI names.
+    """MLflow: a run of the experiment mien (or MLFLOW_EXPERIMENT_NAME) on the server at MLFLOW_TRACKING_URI.
 
-    Without that variable, runs are kept in files, in mlruns/ beside the run folder; MLflow 3 does so only where
-    MLFLOW_ALLOW_FILE_STORE is true, which `mien train` sets.
+    Without that variable, runs are kept in files, in mlruns/ beside the run folder; MLflow 3 requires
+    MLFLOW_ALLOW_FILE_STORE=true for that, which `mien train` sets.
     """
 
     def start(self, run: RunInfo) -> str:
@@ -236,7 +236,7 @@ class MlflowTracker:
 
 
 class Guarded:
-    """Another tracker whose first failure becomes a warning and its end: tracking never stops a training."""
+    """Wraps a tracker: its first failure becomes a warning and ends the tracking, never the training."""
 
     def __init__(self, inner: Tracker) -> None:
         self.inner: Tracker = inner
@@ -261,7 +261,7 @@ class Guarded:
             return None
 
 
-# name -> (class, the extra of mien that brings its package)
+# name -> (class, the extra of mien that installs its package)
 TRACKERS: dict[str, tuple[Callable[[], Tracker], str]] = {
     "wandb": (WandbTracker, "train"),
     "trackio": (TrackioTracker, "trackio"),
@@ -272,7 +272,8 @@ TRACKERS: dict[str, tuple[Callable[[], Tracker], str]] = {
 
 
 def tracker(name: str) -> Tracker:
-    """The tracker of that name, guarded. Raises MienError for an unknown name or a package that is not installed."""
+    """The tracker of that name, wrapped in `Guarded`. Raises MienError for an unknown name or a package that is not
+    installed."""
     if name not in TRACKERS:
         raise MienError(f"no tracker '{name}'; there are {', '.join(TRACKERS)}", parameter="tracker")
     make, extra = TRACKERS[name]
@@ -294,7 +295,7 @@ def _has_wandb_key() -> bool:
 
 
 def code_version() -> str:
-    """mien's version, with the commit where it runs from a git checkout."""
+    """mien's version, with the commit if it runs from a git checkout."""
     from mien import __version__
 
     here = Path(__file__).parent

@@ -1,10 +1,10 @@
 """The training loop: one process or many, CPU or GPU, through Lightning Fabric.
 
-All random draws are functions of small numbers: the order of an epoch and what augmentation does to an image, of (seed,
-epoch, image); mixup and dropout, of (seed, epoch, step) for the whole batch, of which each process takes its rows. So a
-run that was killed and resumed takes the very steps an uninterrupted one takes, several processes take those of one,
-and no random state is stored. The data set is one uint8 tensor in memory, or one file that is mapped into it where it
-is large (`mien.data.packed`); there is no DataLoader and no worker process.
+Random draws are pure functions of a few integers, and no random state is stored. Shuffling and augmentation depend on
+(seed, epoch, image); mixup and dropout on (seed, epoch, step), drawn for the whole batch, of which each process takes
+its own rows. So a resumed run takes the same steps as an uninterrupted one, and several processes take the same steps
+as one. The data set is one uint8 tensor in memory, or a memory-mapped file if it is large (`mien.data.packed`); there
+is no DataLoader and no worker process.
 """
 
 import math
@@ -47,16 +47,17 @@ from mien.training.state import (
 from mien.training.validation import validate
 
 SAVE_EVERY = 110.0  # seconds between checkpoints inside an epoch
-SPARE = 5.0  # seconds after a checkpoint in which the end of an epoch is no reason for another
+SPARE = 5.0  # an epoch that ends within so many seconds of a checkpoint does not write another
 
 
 class Trainer:
-    """Trains one network by a recipe; made for one `fit`.
+    """Trains one network with a recipe; use a new Trainer for each `fit`.
 
-    fabric: a launched Fabric; None is this process alone on the CPU in float32. checkpoint_dir: where checkpoints go;
-    if it holds one, the training goes on from there. compiled: torch.compile the network. max_minutes: end after the
-    epoch in which this budget is spent (0: never). sync_batch_norm: batch-norm statistics are those of the whole batch,
-    so that several processes take the steps of one; else each process's are of its own rows, and the first's are kept.
+    fabric: a launched Fabric; None: this process alone, on the CPU in float32. checkpoint_dir: where checkpoints are
+    written; training resumes from the one it holds, if any. compiled: torch.compile the network. max_minutes: stop
+    after the epoch that exceeds this time budget (0: no limit). sync_batch_norm: compute batch-norm statistics over the
+    whole batch, so that several processes take the same steps as one; otherwise each process uses its own rows, and the
+    first process's statistics are kept.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Trainer:
         self.sync_batch_norm = sync_batch_norm
         self.state = TrainState()
         self.shard = Shard(self.fabric.global_rank, self.fabric.world_size)
-        # Losses are looked at after each step, but on a GPU after sixteen, so that it does not wait for this process.
+        # Steps between reads of the loss. On a GPU each read waits for the device, so read only every 16 steps.
         self.together = 1 if self.fabric.device.type == "cpu" else 16
         self._pending: list[tuple[Tensor, int, int, float]] = []  # (loss and hits, images, step, learning rate)
 
@@ -93,13 +94,13 @@ class Trainer:
         teacher: Teacher | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> FitResult:
-        """Train to the end, or on from the checkpoint.
+        """Train from the start or from the checkpoint, to the last epoch.
 
-        pretrained: a state dict to begin with instead of fresh weights. teacher: takes each batch as the network gets
-        it to probabilities (M, classes), which have the recipe's distillation_weight in the target.
+        pretrained: a state dict to start from instead of fresh weights. teacher: maps each batch, as the network
+        receives it, to probabilities (M, classes), blended into the target with the recipe's distillation_weight.
 
-        Raises MienError when the loss stops being a number, and KeyboardInterrupt after saving when asked to stop by
-        SIGINT or SIGTERM.
+        Raises MienError if there are no training images or the loss is not finite, and KeyboardInterrupt, after
+        saving a checkpoint, on SIGINT or SIGTERM.
         """
         if len(train_set.images) == 0:
             raise MienError("there are no training images; check the data and the split")
@@ -130,7 +131,7 @@ class Trainer:
         self.steps = -(-len(self.images) // recipe.batch_size)
 
     def _build(self, classes: int, pretrained: dict[str, Tensor] | None) -> None:
-        """Network, average and optimizer: fresh, pretrained, or from the checkpoint."""
+        """Create network, weight average and optimizer: fresh, pretrained, or from the checkpoint."""
         recipe, device = self.recipe, self.fabric.device
         torch.manual_seed(mix_seeds(self.seed, 0))
         bare = networks.build_from(recipe, classes)
@@ -146,7 +147,7 @@ class Trainer:
         if self.checkpoint_dir is not None and checkpoint.exists(self.checkpoint_dir):
             self._resume(self.checkpoint_dir, opt)
         self.model, self.optimizer = self.fabric.setup(bare, opt)
-        # A compiled network is compiled for full batches; the odd last one takes the plain path.
+        # The compiled network is for full batches; a smaller last batch takes the uncompiled one.
         self.forward = torch.compile(self.model) if self.compiled else self.model
         self.loss = partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
 
@@ -167,18 +168,18 @@ class Trainer:
 
     @property
     def judged(self) -> nn.Module:
-        """The weights that are evaluated and kept: the average's where there is one."""
+        """The network that is evaluated and kept: the weight average if there is one."""
         return self.ema.module if self.ema is not None else self.bare
 
     def _train_epoch(self, stop: StopRequest) -> None:
-        """The steps of the running epoch that are left."""
+        """Run the remaining steps of the current epoch."""
         state, recipe = self.state, self.recipe
-        # All on the device before the steps: a copy to a GPU between them would wait for all that it has to do.
+        # Move everything to the device before the first step: a copy between steps would wait for the GPU's queue.
         order = torch.randperm(len(self.images), generator=generator(self.seed, state.epoch)).to(self.fabric.device)
         draws = self._draws(state.epoch)
         size = image_size_at(state.epoch, recipe)
         world = self.fabric.world_size
-        # Batch norm needs two images: of the whole batch, or of each process's own rows. Every process needs one.
+        # Batch norm needs two images: in the whole batch, or in each process's own rows. Every process needs one.
         least = max(2, world) if self.sync_batch_norm else 2 * world
         self.model.train()
         freeze_backbone(self.bare, recipe)
@@ -202,21 +203,22 @@ class Trainer:
         state.sums.seconds += time.monotonic() - tick
 
     def _draws(self, epoch: int) -> Tensor:
-        """What augmentation does to each image in an epoch: (N, NUMBERS). Of stored views, one for each image."""
+        """The augmentation draws of an epoch, (N, NUMBERS) in [0, 1): fresh, or those of one stored view per image."""
         n, device = len(self.images), self.fabric.device
         if self.views is None:
             return draw(n, self.seed, epoch).to(device)
         picked, rows = self.views.pick(self.seed, epoch).to(device), torch.arange(n, device=device)
-        draws, said = self._views
-        self.taught, self._turned = said[rows, picked].float(), self.views.turn(self.seed, epoch).to(device)
+        draws, probabilities = self._views
+        self._view_targets = probabilities[rows, picked].float()
+        self._mirrored = self.views.turn(self.seed, epoch).to(device)
         return draws[picked, rows]
 
     def _train_step(self, step: int, batch: Tensor, draws: Tensor, size: int) -> None:
-        """One step on the rows of `batch`, of which this process takes its share."""
+        """One optimizer step. batch: dataset rows of the whole batch, of which this process takes its share."""
         epoch, recipe, fabric = self.state.epoch, self.recipe, self.fabric
         lr = learning_rate(epoch * self.steps + step, recipe.epochs * self.steps, recipe)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr * group.get("lr_scale", 1.0)  # checkpoints from before it have none
+            group["lr"] = lr * group.get("lr_scale", 1.0)  # older checkpoints lack lr_scale
         step_seed = mix_seeds(self.seed, epoch, step)
         self.shard.rows = len(batch)
         mine = batch[fabric.global_rank :: fabric.world_size]
@@ -236,8 +238,7 @@ class Trainer:
             self.ema.update(epoch * self.steps + step)
 
     def _inputs(self, batch: Tensor, mine: Tensor, draws: Tensor, size: int, step_seed: int) -> tuple[Tensor, Tensor]:
-        """What the network gets for the rows `mine` of the batch, and what it should say: (M, 1, size, size),
-        targets."""
+        """Network inputs (M, 1, size, size) float32 and targets for `mine`, this process's M rows of the batch."""
         recipe = self.recipe
         rows = mine
         if recipe.mixup:
@@ -249,8 +250,8 @@ class Trainer:
         x = augment(to_input(self.images[rows], recipe.mean, recipe.std), recipe.augmentation, draws[rows], size)
         target = self.targets[rows]
         if self.views is not None:
-            target = torch.lerp(target, self.taught[rows], recipe.distillation_weight)
-            x = torch.where(self._turned[rows][:, None, None, None], x.flip(-1), x)
+            target = torch.lerp(target, self._view_targets[rows], recipe.distillation_weight)
+            x = torch.where(self._mirrored[rows][:, None, None, None], x.flip(-1), x)
         if recipe.mixup:
             x, target = mixup(x, target, partner, own)
         if self.teacher is not None:
@@ -260,7 +261,7 @@ class Trainer:
         return x, target
 
     def _look_at_losses(self) -> None:
-        """Add up the losses of the steps since last time. Raises MienError where one is no number."""
+        """Add the pending losses to the epoch's sums. Raises MienError if one is not finite."""
         if not self._pending:
             return
         sums = self.state.sums
@@ -286,9 +287,9 @@ class Trainer:
                 callback.on_step(progress)
 
     def _end_epoch(self, stop: StopRequest) -> None:
-        """Validate, write down, save, and tell."""
+        """Validate, record the epoch, save a checkpoint and notify the callbacks."""
         state, recipe, fabric = self.state, self.recipe, self.fabric
-        if fabric.world_size > 1:  # each process has its own batch-norm statistics; judged are those that are kept
+        if fabric.world_size > 1:  # each process has its own batch-norm statistics; validate the ones that are kept
             for statistics in self.judged.buffers():
                 statistics.copy_(fabric.broadcast(statistics, src=0))
         recalibrate_batch_norm(self.judged, self.images, recipe, recipe.bn_images, self.seed, fabric)
@@ -318,7 +319,7 @@ class Trainer:
             raise KeyboardInterrupt
 
     def _any_process(self, condition: bool) -> bool:
-        """Whether it holds in any process: all of them stop together."""
+        """Whether the condition holds in any process: all of them stop together."""
         return total_over_processes([float(condition)], self.fabric)[0] > 0
 
     def _save(self, epoch: int, step: int) -> None:

@@ -1,4 +1,4 @@
-"""What a training learns from: the recipe as the data allow it, the rows that train, and their normalized faces."""
+"""Training data of a run: the recipe adapted to the data set, its split, and normalized faces."""
 
 import dataclasses
 import warnings
@@ -18,9 +18,9 @@ from mien.training.state import FaceSet
 
 
 def select(recipe: Recipe, dataset: Dataset, seed: int) -> tuple[Recipe, Split, NDArray[np.int64]]:
-    """The recipe as it can be followed on this data set, its split, and the rows that train (N,).
+    """The recipe adapted to this data set (`adapt_recipe`), its split, and the training rows (N,) int64.
 
-    Raises MienError where the split leaves nothing to train on or to validate.
+    Raises MienError if the split leaves nothing to train or to validate on.
     """
     recipe = adapt_recipe(recipe, dataset)
     parts = _parts(recipe, dataset)
@@ -28,7 +28,7 @@ def select(recipe: Recipe, dataset: Dataset, seed: int) -> tuple[Recipe, Split, 
 
 
 def training_set(recipe: Recipe, dataset: Dataset, seed: int) -> FaceSet:
-    """What a training by this recipe and seed learns from, in its order."""
+    """The training images of this recipe and seed, in order."""
     recipe, _, rows = select(recipe, dataset, seed)
     return face_set(recipe, dataset, rows)
 
@@ -36,17 +36,17 @@ def training_set(recipe: Recipe, dataset: Dataset, seed: int) -> FaceSet:
 def face_set(
     recipe: Recipe, dataset: Dataset, rows: NDArray[np.int64], soft: NDArray[np.float64] | None = None
 ) -> FaceSet:
-    """The faces at `rows`, normalized as the recipe says. soft: their targets, (len(rows), C)."""
+    """The faces at `rows`, with the recipe's input normalization. soft: their targets, (len(rows), C)."""
     images, kind = faces_at(dataset.images, rows), recipe.input_normalization
     normalized = NormalizedFaces(images, kind) if isinstance(images, MappedFaces) else normalize_input(images, kind)
     return FaceSet(normalized, dataset.labels[rows], soft)
 
 
 def adapt_recipe(recipe: Recipe, dataset: Dataset) -> Recipe:
-    """The recipe as it can be followed on this data set, with a warning for each change.
+    """The recipe adapted to this data set, with a warning for each change.
 
-    Without labeled PublicTest faces there is no official split, and the study's (70/15/15 by class) takes its place. A
-    teacher that knows other classes has nothing to teach. Raises MienError for a teacher that is not there.
+    Without labeled PublicTest faces there is no official split, so the study's (70/15/15 by class) is used. A teacher
+    with other classes is left out. Raises MienError for a teacher that does not exist.
     """
     if recipe.split == "official" and split_name(dataset) != "official":
         warnings.warn(

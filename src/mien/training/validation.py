@@ -1,4 +1,4 @@
-"""Loss and accuracy of a network on the images that are held out of a training."""
+"""Validation loss and accuracy of a network during training."""
 
 import math
 
@@ -16,7 +16,8 @@ from mien.training.state import FaceSet, total_over_processes
 
 @torch.no_grad()
 def validate(model: nn.Module, faces: FaceSet, recipe: Recipe, fabric: Fabric) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy. Each process takes its share, none twice: exact for any number of them."""
+    """Mean cross-entropy and accuracy, nan for an empty set. Each face is counted in one process: exact for any number
+    of them."""
     images, labels = faces.images, faces.labels
     mine = np.array_split(np.arange(len(images)), fabric.world_size)[fabric.global_rank]
     sums = np.zeros(3)

@@ -1,4 +1,4 @@
-"""weights.safetensors: a network's weights in a file that holds no code, with a check sum over all of them."""
+"""weights.safetensors: a network's weights in a file without code, with a checksum."""
 
 import hashlib
 from pathlib import Path
@@ -15,22 +15,22 @@ KEY = "mien_sha256"
 
 
 def save_weights(weights: dict[str, Tensor], path: Path) -> None:
-    """Write a state dict, atomically. Raises MienError where the file cannot be written."""
+    """Write a state dict, atomically. Raises MienError if the file cannot be written."""
     tensors = {name: tensor.contiguous().cpu() for name, tensor in weights.items()}
     with atomic_write(path) as temporary:
         save_file(tensors, temporary, metadata={KEY: _digest(tensors)})
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """Read a state dict that `save_weights` wrote; files of mien 0.1 have no check sum and are taken as they are.
+    """Read a state dict written by `save_weights`; files of mien 0.1 have no checksum and are not checked.
 
-    Raises MienError where the file is damaged.
+    Raises MienError if the file is damaged.
     """
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             digest = (file.metadata() or {}).get(KEY)
-    except Exception as error:  # safetensors and torch have a dozen ways to say it
+    except Exception as error:  # safetensors and torch raise many types
         raise MienError(f"{path} is damaged ({str(error).splitlines()[0]}); train the run anew") from error
     if digest is not None and digest != _digest(tensors):
         raise MienError(f"{path} is damaged: its check sum is wrong; train the run anew, or use its model.onnx")
@@ -38,7 +38,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and values, in the order of the names."""
+    """SHA-256 over names, dtypes, shapes and values, sorted by name."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())

@@ -1,41 +1,40 @@
 """Exports of annotation tools as rows of a list: picture, label or attributes, box.
 
-Create ML, CVAT, Label Studio, VGG Image Annotator (VIA), FiftyOne and SageMaker Ground Truth keep all pictures in one
-file; LabelMe and Supervisely write a file a picture. COCO and Pascal VOC have modules of their own.
+Create ML, CVAT, Datumaro, Label Studio, VGG Image Annotator (VIA), FiftyOne and SageMaker Ground Truth keep all
+pictures in one file; LabelMe and Supervisely write a file a picture. Label Studio, VIA, COCO and Pascal VOC have
+modules of their own.
 """
 
-import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from pathlib import PurePath
+import base64
+import struct
+import zlib
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote
 from xml.etree import ElementTree
 
+from mien.data import label_studio, via
+from mien.data.annotated import UNNAMED, Annotated, Table, around, attributes, sole, table_of, text, turned
+from mien.data.csv_columns import is_prediction
 from mien.data.parts import part_of
 from mien.data.pictures import Box
+from mien.errors import MienError
 
-BOX_NAMES = ("xmin", "ymin", "xmax", "ymax")
-Table = tuple[list[str], list[list[str]]]
-"""Names of columns, and rows."""
-
-
-@dataclass(frozen=True)
-class Annotated:
-    """One picture of an export: what is said of all of it, and of regions of it. told: {attribute: value}; "label" is
-    the tool's own class. regions: the same with a box."""
-
-    picture: str
-    told: dict[str, str] = field(default_factory=dict)
-    regions: list[tuple[dict[str, str], Box]] = field(default_factory=list)
+_FAULTS = (
+    KeyError,
+    TypeError,
+    ValueError,
+    IndexError,
+    AttributeError,
+    zlib.error,
+    struct.error,
+)  # of content that is of another form
+_OF_FIFTYONE = {"id", "confidence", "index", "mask_path"}
 
 
 def rows_of(content: Any) -> Table | None:
     """The pictures, labels and boxes of a json file that a tool has written for all pictures; None for other json."""
-    for form in (_create_ml, _label_studio, _via, _fiftyone):
-        pictures = _tried(form, content)
-        if pictures:
+    for form in (_create_ml, label_studio.pictures_of, via.pictures_of, _fiftyone, _fiftyone_samples, _datumaro):
+        if pictures := _tried(form, content):
             return table_of(pictures)
     return None
 
@@ -46,49 +45,33 @@ def rows_of_manifest(records: list[Any]) -> Table | None:
     return table_of(pictures) if pictures else None
 
 
-def rows_of_xml(text: str) -> Table | None:
-    """The same of CVAT's annotations.xml ("CVAT for images"); None for other xml."""
-    try:
-        tree = ElementTree.fromstring(text.strip())
-    except ElementTree.ParseError:
-        return None
-    if tree.tag != "annotations":
-        return None
-    pictures = [_cvat_image(image) for image in tree.findall("image")]
+def rows_of_csv(header: list[str], lines: list[list[str]]) -> Table | None:
+    """The same of VIA's and Label Studio's csv files; None for other columns."""
+    pictures = _tried(lambda rows: via.pictures_of_csv(header, rows), lines)
+    pictures = pictures or _tried(label_studio.pictures_of, label_studio.tasks_of_csv(header, lines))
     return table_of(pictures) if pictures else None
 
 
-def rows_of_via_csv(header: list[str], lines: list[list[str]]) -> Table | None:
-    """The same of VIA's csv file; None for other columns."""
-    wanted = ("filename", "file_attributes", "region_shape_attributes", "region_attributes")
-    if not set(wanted) <= set(header):
-        return None
-    at = [header.index(name) for name in wanted]
-    found: dict[str, Annotated] = {}
-    for line in lines:
-        if len(line) < len(header):
-            continue
-        name, whole, shape, region = (line[i] for i in at)
-        picture = found.setdefault(name, Annotated(name))
-        try:
-            picture.told.update(_attributes(json.loads(whole or "{}")))
-            box = _via_box(json.loads(shape or "{}"))
-            if box:
-                picture.regions.append((_attributes(json.loads(region or "{}")), box))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return None
-    return table_of(list(found.values()))
-
-
-def annotated_by_file(text: str, stem: str, suffix: str) -> Annotated | None:
-    """One picture as a file of its own tells it, which is called `stem`: json of LabelMe, Supervisely or plain values,
-    WebDataset's .cls; None for other files."""
-    if suffix == ".cls":
-        return Annotated(stem, {"label": text.strip()})
+def rows_of_xml(content: str, path: str) -> Table | None:
+    """The same of CVAT's annotations.xml ("CVAT for images"); None for other xml. Raises MienError for its form for
+    videos, and for an export that is cut off."""
     try:
-        content = json.loads(text)
-    except ValueError:
+        tree = ElementTree.fromstring(content.strip())
+    except ElementTree.ParseError as error:
+        if "<annotations>" in content[:200]:
+            raise MienError(f"{path} is no whole xml ({error}); export it again") from error
         return None
+    if tree.tag != "annotations":
+        return None
+    if tree.find("track") is not None:
+        raise MienError(f"{path} is CVAT's export for videos; export it as 'CVAT for images 1.1'")
+    pictures = _tried(lambda images: list(map(_cvat_image, images)), tree.findall("image"))
+    return table_of(pictures) if pictures else None
+
+
+def annotated_by_file(content: Any, stem: str) -> Annotated | None:
+    """One picture as LabelMe or Supervisely tells it in a json file of its own, which is called `stem`; None for other
+    content."""
     if not isinstance(content, dict):
         return None
     try:
@@ -96,170 +79,110 @@ def annotated_by_file(text: str, stem: str, suffix: str) -> Annotated | None:
             return _labelme(content, stem)
         if isinstance(content.get("objects"), list) and isinstance(content.get("size"), dict):
             return _supervisely(content, stem)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+    except _FAULTS:
         return None
-    if content and all(isinstance(value, (str, int, float, type(None))) for value in content.values()):
-        return Annotated(stem, {key.strip().lower(): _text(value) for key, value in content.items()})
     return None
-
-
-def table_of(pictures: Iterable[Annotated]) -> Table:
-    """A row a region, or a picture where there is none; what is said of a picture holds for its regions.
-
-    The tool's own label is left out where it is the same for all and attributes tell them apart ("face"); a sole
-    attribute is the label.
-    """
-    rows: list[tuple[str, dict[str, str], Box | None]] = []
-    for each in pictures:
-        rows += [(each.picture, each.told | told, box) for told, box in each.regions]
-        if not each.regions:
-            rows.append((each.picture, each.told, None))
-    names = list(dict.fromkeys(name for _, told, _ in rows for name in told))
-    values: dict[str, set[str]] = defaultdict(set)
-    for _, told, _ in rows:
-        for name, value in told.items():
-            values[name].add(value)
-    if len(values["label"]) == 1 and any(len(values[name] - {""}) > 1 for name in names if name != "label"):
-        names = [name for name in names if name != "label"]
-    telling = [name for name in names if len(values[name] - {""}) > 1 and name != "subset"]
-    shown = ["label" if [name] == telling else name for name in names]
-    boxed = any(box for _, _, box in rows)
-    lines = [
-        [picture, *(told.get(name, "") for name in names), *(map(repr, box) if box else [""] * 4 * boxed)]
-        for picture, told, box in rows
-    ]
-    return ["file", *shown, *(BOX_NAMES if boxed else ())], lines
 
 
 def _tried(form: Callable[[Any], list[Annotated]], content: Any) -> list[Annotated]:
     """What a form reads; nothing where the content is not of that form."""
     try:
         return form(content)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+    except _FAULTS:
         return []
 
 
 def _create_ml(content: Any) -> list[Annotated]:
-    """[{"image": ..., "annotations": [{"label": ..., "coordinates": {x and y of the middle, width, height}}]}]"""
+    """[{"image": ..., "annotations": [{"label": ..., "coordinates": {x and y of the middle, width, height}}]}], in old
+    versions "imagefilename" and "annotation"; without coordinates for whole pictures."""
     pictures = []
     for record in content:
-        regions = []
-        for annotation in record["annotations"]:
-            x, y, w, h = (float(annotation["coordinates"][key]) for key in ("x", "y", "width", "height"))
-            regions.append(({"label": _text(annotation["label"])}, (x - w / 2, y - h / 2, x + w / 2, y + h / 2)))
-        pictures.append(Annotated(record["image"], {}, regions))
-    return [each for each in pictures if each.regions]
-
-
-def _label_studio(content: Any) -> list[Annotated]:
-    """Tasks with "data" and "annotations", or those of JSON-MIN with the controls' names; boxes in percent."""
-    pictures = []
-    for task in content:
-        data = task.get("data", task)
-        picture = next((value for value in data.values() if isinstance(value, str) and _is_uploaded(value)), "")
-        if not picture:
-            return []
-        if "data" in task:
-            annotations = task["annotations"] if "annotations" in task else task["completions"]  # of old versions
-            for annotation in annotations:  # of several people
-                each = Annotated(_uploaded_name(picture))
-                for result in () if annotation.get("was_cancelled") else annotation["result"]:
-                    _label_studio_value(each, result["from_name"], result["value"])
-                pictures.append(each)
-        else:
-            each = Annotated(_uploaded_name(picture))
-            for name, value in task.items():
-                for inner in value if isinstance(value, list) else ():
-                    _label_studio_value(each, name, inner)
-            each.told.update({k: v for k, v in task.items() if isinstance(v, str) and v != picture})
-            pictures.append(each)
-    return pictures
-
-
-def _label_studio_value(each: Annotated, name: str, value: dict[str, Any]) -> None:
-    words: list[Any] = next(
-        (value[key] for key in ("choices", "rectanglelabels", "polygonlabels", "taxonomy") if key in value), []
-    )
-    if len(words) != 1 or not isinstance(words[0], str):
-        return  # several answers are none
-    if {"x", "y", "width", "height"} <= value.keys():
-        x, y, w, h = (float(value[key]) / 100 for key in ("x", "y", "width", "height"))
-        each.regions.append(({name.lower(): words[0]}, (x, y, min(x + w, 1), min(y + h, 1))))
-    elif "points" in value:
-        each.regions.append(({name.lower(): words[0]}, _around([[x / 100, y / 100] for x, y in value["points"]])))
-    else:
-        each.told[name.lower()] = words[0]
-
-
-def _is_uploaded(value: str) -> bool:
-    return "/" in value and "." in PurePath(_uploaded_name(value)).name
-
-
-def _uploaded_name(name: str) -> str:
-    """The path of a picture within Label Studio's addresses: /data/local-files/?d=faces/1.jpg is faces/1.jpg."""
-    return unquote(name.split("?d=", 1)[1]) if "/local-files/?d=" in name else name
-
-
-def _via(content: Any) -> list[Annotated]:
-    """{"1.jpg4096": {"filename": ..., "regions": [...], "file_attributes": {...}}}, or a project that holds them."""
-    pictures = []
-    for record in content.get("_via_img_metadata", content).values():
-        regions = record["regions"]
-        pictures.append(
-            Annotated(
-                record["filename"],
-                _attributes(record.get("file_attributes") or {}),
-                [
-                    (_attributes(region["region_attributes"]), box)
-                    for region in (regions.values() if isinstance(regions, dict) else regions)
-                    if (box := _via_box(region["shape_attributes"]))
-                ],
-            )
-        )
-    return pictures
-
-
-def _via_box(shape: dict[str, Any]) -> Box | None:
-    """The box around a shape of VIA's; None for a point or a line."""
-    if "all_points_x" in shape and shape["name"] == "polygon":
-        return _around(list(zip(shape["all_points_x"], shape["all_points_y"], strict=True)))
-    if "width" in shape:
-        x, y = float(shape["x"]), float(shape["y"])
-        return x, y, x + float(shape["width"]), y + float(shape["height"])
-    if "cx" in shape and ("r" in shape or "rx" in shape):
-        x, y = float(shape["cx"]), float(shape["cy"])
-        rx, ry = (float(shape[r if r in shape else "r"]) for r in ("rx", "ry"))
-        return x - rx, y - ry, x + rx, y + ry
-    return None
-
-
-def _attributes(values: dict[str, Any]) -> dict[str, str]:
-    """Attributes as text; of check boxes, the one that is ticked."""
-    told = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            ticked = [key for key, on in value.items() if on is True]
-            value = ticked[0] if len(ticked) == 1 else ""
-        told[name.strip().lower()] = _text(value)
-    return told
+        each = Annotated(record["image"] if "image" in record else record["imagefilename"])
+        for annotation in record["annotations"] if "annotations" in record else record["annotation"]:
+            told = {"label": text(annotation["label"])}
+            if place := annotation.get("coordinates"):
+                x, y, w, h = (float(place[key]) for key in ("x", "y", "width", "height"))
+                each.regions.append((told, (x - w / 2, y - h / 2, x + w / 2, y + h / 2)))
+            elif set(annotation) <= {"label"}:
+                each.told.update(told)
+            else:
+                return []
+        pictures.append(each)
+    return [each for each in pictures if each.regions or each.told]
 
 
 def _fiftyone(content: Any) -> list[Annotated]:
     """{"classes": [...], "labels": {"1": 0}}, or a list of {"label": 0, "bounding_box": [x, y, w, h]} for each."""
     classes, labels = content["classes"] or [], content["labels"]
-
-    def named(label: Any) -> str:
-        return str(classes[label]) if isinstance(label, int) and classes else _text(label)
-
     pictures = []
     for picture, value in labels.items():
         each = Annotated(picture)
-        if isinstance(value, list):
-            for found in value:
-                x, y, w, h = map(float, found["bounding_box"])
-                each.regions.append(({"label": named(found["label"])}, (x, y, x + w, y + h)))
-        elif value is not None:
-            each.told["label"] = named(value)
+        for found in value if isinstance(value, list) else [value] if isinstance(value, dict) else []:
+            if isinstance(found["label"], int) and classes:
+                if not 0 <= found["label"] < len(classes):
+                    each.unread[UNNAMED] += 1
+                    continue
+                found = {**found, "label": classes[found["label"]]}
+            _fiftyone_label(each, "label", found)
+        if isinstance(value, int) and classes and not 0 <= value < len(classes):
+            each.unread[UNNAMED] += 1
+        elif isinstance(value, (str, int)):
+            each.told["label"] = str(classes[value]) if isinstance(value, int) and classes else str(value)
+        pictures.append(each)
+    return pictures
+
+
+def _fiftyone_samples(content: Any) -> list[Annotated]:
+    """{"samples": [{"filepath": ..., "tags": ["train"], "ground_truth": {"_cls": "Detections", ...}}]}, whose fields of
+    a model's answers are passed over."""
+    pictures = []
+    for sample in content["samples"]:
+        each = Annotated(sample["filepath"])
+        parts = [tag for tag in sample.get("tags") or () if part_of(tag)]
+        if len(parts) == 1:
+            each.told["subset"] = parts[0]
+        for name, value in sample.items():
+            if isinstance(value, dict) and "_cls" in value and not is_prediction(name):
+                for found in value.get("detections", [value] if "label" in value else []):
+                    _fiftyone_label(each, name.lower(), found)
+        pictures.append(each)
+    return pictures
+
+
+def _fiftyone_label(each: Annotated, name: str, found: dict[str, Any]) -> None:
+    plain = {key: value for key, value in found.items() if key[0] != "_" and isinstance(value, (str, bool, int))}
+    told = attributes({key: value for key, value in plain.items() if key not in {"label", *_OF_FIFTYONE}})
+    told |= attributes(found.get("attributes") or {})
+    if box := found.get("bounding_box"):
+        x, y, w, h = map(float, box)
+        each.regions.append(({"label": text(found["label"]), **told}, (x, y, x + w, y + h)))
+    else:
+        each.told.update({name: text(found["label"])})
+
+
+def _datumaro(content: Any) -> list[Annotated]:
+    """{"categories": {"label": {"labels": [{"name": ...}]}}, "items": [{"id": ..., "annotations": [...]}]}"""
+    classes = [label["name"] for label in content["categories"]["label"]["labels"]]
+    pictures = []
+    for item in content["items"]:
+        each = Annotated((item.get("image") or item.get("media") or {}).get("path") or item["id"])
+        for thing in item["annotations"]:
+            number = thing.get("label_id")
+            if number is None or not 0 <= number < len(classes):
+                each.unread[UNNAMED] += 1
+                continue
+            told = {"label": classes[number], **attributes(thing.get("attributes") or {})}
+            told = {name: value for name, value in told.items() if name not in ("occluded", "rotation")}
+            if thing["type"] == "label":
+                each.told.update(told)
+            elif "bbox" in thing:
+                x, y, w, h = map(float, thing["bbox"])
+                turn = float((thing.get("attributes") or {}).get("rotation") or 0)
+                each.regions.append((told, turned((x, y, x + w, y + h), turn, x + w / 2, y + h / 2)))
+            elif thing["type"] == "polygon":
+                each.regions.append((told, around(zip(thing["points"][::2], thing["points"][1::2], strict=True))))
+            else:
+                each.leave_out(thing["type"])
         pictures.append(each)
     return pictures
 
@@ -272,14 +195,23 @@ def _ground_truth(records: list[Any]) -> list[Annotated]:
         for name, about in record.items():
             if not name.endswith("-metadata"):
                 continue
-            answer, name = record[name.removesuffix("-metadata")], name.removesuffix("-metadata").replace("-", "_")
+            key = name.removesuffix("-metadata")
+            if key not in record:
+                each.unread["pictures in which the labeling failed"] += 1
+                continue
+            answer, classes = record[key], about.get("class-map", {})
             if "class-name" in about:
-                each.told[name.lower()] = str(about["class-name"])
+                each.told[key.replace("-", "_").lower()] = str(about["class-name"])
+            elif isinstance(answer, list):
+                each.told[key.replace("-", "_").lower()] = sole([text(classes.get(str(number))) for number in answer])
             for box in answer["annotations"] if isinstance(answer, dict) else ():
+                if (label := classes.get(str(box["class_id"]))) is None:
+                    each.unread[UNNAMED] += 1
+                    continue
                 left, top = float(box["left"]), float(box["top"])
-                label = str(about["class-map"][str(box["class_id"])])
-                around = (left, top, left + float(box["width"]), top + float(box["height"]))
-                each.regions.append(({"label": label}, around))
+                each.regions.append(
+                    ({"label": str(label)}, (left, top, left + float(box["width"]), top + float(box["height"])))
+                )
         pictures.append(each)
     return pictures
 
@@ -289,61 +221,83 @@ def _cvat_image(image: ElementTree.Element) -> Annotated:
     if part_of(subset):
         each.told["subset"] = subset
     for thing in image:
-        told = {a.get("name", "").lower(): a.text or "" for a in thing.findall("attribute")}
-        told["tag" if thing.tag == "tag" else "label"] = thing.get("label", "")
+        told = {"tag" if thing.tag == "tag" else "label": thing.get("label", "")}
+        told |= {a.get("name", "").lower(): (a.text or "").strip() for a in thing.findall("attribute")}
         if thing.tag == "tag":
             each.told.update(told)
-        elif thing.tag == "box":
-            left, top, right, bottom = (float(thing.get(side, "nan")) for side in ("xtl", "ytl", "xbr", "ybr"))
-            each.regions.append((told, (left, top, right, bottom)))
-        elif thing.tag == "polygon":
-            points = [list(map(float, point.split(","))) for point in thing.get("points", "").split(";")]
-            each.regions.append((told, _around(points)))
+        elif box := _cvat_box(thing):
+            each.regions.append((told, box))
+        else:
+            each.leave_out(thing.tag)
     return each
 
 
+def _cvat_box(thing: ElementTree.Element) -> Box | None:
+    """The box around a shape, which may be turned about its middle; None for points and lines."""
+
+    def numbers(*names: str) -> list[float]:
+        return [float(thing.get(name, "nan")) for name in names]
+
+    if thing.tag == "polygon":
+        return around([tuple(map(float, point.split(","))) for point in thing.get("points", "").split(";")])
+    if thing.tag == "box":
+        left, top, right, bottom = numbers("xtl", "ytl", "xbr", "ybr")
+    elif thing.tag == "ellipse":
+        x, y, rx, ry = numbers("cx", "cy", "rx", "ry")
+        left, top, right, bottom = x - rx, y - ry, x + rx, y + ry
+    elif thing.tag == "mask":
+        left, top, width, height = numbers("left", "top", "width", "height")
+        right, bottom = left + width, top + height
+    else:
+        return None
+    turn = float(thing.get("rotation") or 0)
+    return turned((left, top, right, bottom), turn, (left + right) / 2, (top + bottom) / 2)
+
+
 def _labelme(content: dict[str, Any], stem: str) -> Annotated:
-    path = str(content["imagePath"] or stem)
-    each = Annotated(path, _flags(content.get("flags")))
+    each = Annotated(str(content["imagePath"] or stem), _flags(content.get("flags")))
     for shape in content["shapes"]:
-        points = shape["points"]
-        told = {**_flags(shape.get("flags")), **_attributes(shape.get("attributes") or {}), "label": shape["label"]}
-        if shape.get("shape_type") == "circle":
+        points, kind = shape["points"], shape.get("shape_type", "polygon")
+        told = {"label": text(shape["label"]), **_flags(shape.get("flags"))}
+        told |= attributes(shape.get("attributes") or {})
+        if shape.get("description"):
+            told["description"] = str(shape["description"])
+        if kind == "circle":
             (x, y), (x2, y2) = points
             r = ((x - x2) ** 2 + (y - y2) ** 2) ** 0.5
             points = [[x - r, y - r], [x + r, y + r]]
-        elif shape.get("shape_type", "polygon") not in ("rectangle", "polygon"):
-            continue
-        each.regions.append((told, _around(points)))
+        if kind in ("rectangle", "polygon", "circle", "mask", "rotation"):
+            each.regions.append((told, around(points)))
+        else:
+            each.leave_out(str(kind))
     return each
 
 
 def _flags(flags: Any) -> dict[str, str]:
-    ticked = [name for name, on in (flags or {}).items() if on is True]
-    return {"flag": ticked[0]} if len(ticked) == 1 else {}
+    ticked = sole([name for name, on in (flags or {}).items() if on is True])
+    return {"flag": ticked} if ticked else {}
 
 
 def _supervisely(content: dict[str, Any], stem: str) -> Annotated:
     each = Annotated(f"../img/{stem}", _tags(content.get("tags")))
     for thing in content["objects"]:
-        if thing.get("geometryType") in ("rectangle", "polygon"):
-            told = {**_tags(thing.get("tags")), "label": thing["classTitle"]}
-            each.regions.append((told, _around(thing["points"]["exterior"])))
+        told = {"label": text(thing["classTitle"]), **_tags(thing.get("tags"))}
+        points = (thing.get("points") or {}).get("exterior") or []
+        kind = thing.get("geometryType") or ("polygon" if len(points) > 1 else "point")
+        if kind in ("rectangle", "polygon"):
+            each.regions.append((told, around(points)))
+        elif kind == "bitmap":
+            x, y = map(float, thing["bitmap"]["origin"])
+            png = zlib.decompress(base64.b64decode(thing["bitmap"]["data"]))
+            width, height = struct.unpack(">II", png[16:24])
+            each.regions.append((told, (x, y, x + width, y + height)))
+        else:
+            each.leave_out(str(kind))
     return each
 
 
 def _tags(tags: Any) -> dict[str, str]:
     """Tags with a value by their names; the sole one of those without as "tag"."""
-    told = {tag["name"].lower(): _text(tag["value"]) for tag in tags or () if tag.get("value") is not None}
-    plain = [tag["name"] for tag in tags or () if tag.get("value") is None]
-    return told | ({"tag": plain[0]} if len(plain) == 1 else {})
-
-
-def _around(points: Iterable[Any]) -> Box:
-    """The box around points (x, y)."""
-    xs, ys = zip(*points, strict=True)
-    return float(min(xs)), float(min(ys)), float(max(xs)), float(max(ys))
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    told = {tag["name"].lower(): text(tag["value"]) for tag in tags or () if tag.get("value") is not None}
+    plain = sole([tag["name"] for tag in tags or () if tag.get("value") is None])
+    return told | ({"tag": plain} if plain else {})

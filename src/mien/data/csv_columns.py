@@ -14,7 +14,7 @@ from mien.labels import emotion_of
 PIXELS = SIZE * SIZE
 _MIN_PIXELS = 100  # numbers in one field from which it is taken for pixels
 
-EMOTION_NAMES = ("emotion", "emotions", "label", "labels", "emotion_label", "label_name", "expression",
+EMOTION_NAMES = ("emotion", "emotions", "label", "labels", "emotion_label", "label_name", "labelname", "expression",
                  "facial_expression", "class", "class_name", "class_id", "label_id", "emotion_id", "target", "category",
                  "emo", "y")  # fmt: skip
 # Words in the names of columns of labels, and words beside them that make it a column of something else.

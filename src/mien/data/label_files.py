@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -50,8 +51,9 @@ class PictureIndex:
     def find(self, name: str, folder: str, usage: str = "") -> str | None:
         """The path of a picture by the name in a list; None where it is not there.
 
-        folder: where the list lies. usage: the part of the row, which decides between pictures of one name in train/
-        and test/. Raises MienError where several pictures fit equally well.
+        usage: the part of the row, which decides between pictures of one name in train/ and test/. folder: where the
+        list lies, which decides after that: train/labels/1.json speaks of train/images/1.png. Raises MienError where
+        several pictures fit equally well.
         """
         name = self._plain(name)
         if at := self._at(name, folder):
@@ -59,6 +61,8 @@ class PictureIndex:
         fitting = next((paths for each in self._spellings(name) if (paths := self._fitting(each))), [])
         if len(fitting) > 1:
             fitting = [path for path in fitting if usage and self._part(path) == usage] or fitting
+        if len(fitting) > 1:
+            fitting = _nearest(fitting, folder)
         if len(fitting) > 1:
             raise MienError(
                 f"a list names {name}, which may be {fitting[0]} or {fitting[1]}; write into the list in which folder "
@@ -119,7 +123,16 @@ class PictureIndex:
 
     @staticmethod
     def _plain(name: str) -> str:
+        name = unquote(re.sub(r"[?#].*", "", name)) if "://" in name else name
         return re.sub(r"^(\./)+", "", re.sub(r"^[A-Za-z]:/", "/", name.strip().replace("\\", "/")))
+
+
+def _nearest(paths: list[str], folder: str) -> list[str]:
+    """The paths that share most of the folders that lead to a list."""
+    there = folder.split(os.sep)
+    shared = [sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path.split(os.sep), there, strict=False)))
+              for path in paths]  # fmt: skip
+    return [path for path, n in zip(paths, shared, strict=True) if n == max(shared)]
 
 
 def _without_suffix(name: str) -> str:

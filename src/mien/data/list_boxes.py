@@ -22,7 +22,8 @@ _FORMS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("xmin", "ymin", "xmax", "ymax"), ("minx", "miny", "maxx", "maxy"), ("x1", "y1", "x2", "y2"),
         ("x0", "y0", "x1", "y1"), ("left", "top", "right", "bottom"), ("xleft", "ytop", "xright", "ybottom"),
         ("leftx", "topy", "rightx", "bottomy"), ("xtl", "ytl", "xbr", "ybr"),
-        ("topleftx", "toplefty", "bottomrightx", "bottomrighty"), ("xstart", "ystart", "xend", "yend"),
+        ("topleftx", "toplefty", "bottomrightx", "bottomrighty"), ("topx", "topy", "bottomx", "bottomy"),
+        ("xstart", "ystart", "xend", "yend"),
     )),
     *((_SIZED, (*corner, *sides)) for corner in (
         ("x", "y"), ("left", "top"), ("xmin", "ymin"), ("minx", "miny"), ("x1", "y1"), ("x0", "y0"),
@@ -38,6 +39,7 @@ _BOX_WORDS = {"bbox", "bboxes", "bndbox", "box", "boxes", "facebox", "rect", "ro
 _PLACES = {"x", "y", "w", "h", "width", "height", "left", "top", "right", "bottom", "min", "max", "xmin", "ymin",
            "xmax", "ymax", "tl", "br", "tr", "bl", "center", "centre", "cx", "cy", "start", "end", "mid", "upper",
            "lower", "corner", "coord", "face", "crop"}  # fmt: skip
+_OUTLINES = {"coordinates", "points", "polygon", "geometry", "segmentation", "vertices"}  # in a cell of json
 _SIZES = {"w", "h", "width", "height", "min", "max"}  # of the picture, and of anything
 _FOUR = re.compile(r"[\[(]?\s*(?:-?\d+(?:\.\d+)?(?:\s*[,;]\s*|\s+|\s*[\])]?$)){4}")
 _MEASURES = {
@@ -126,7 +128,8 @@ def _like_a_box(table: ListTable, columns: Sequence[int]) -> list[str]:
         value = next((value for value in table.values(i) if not is_missing(value)), "")
         if words & _MEASURES or name in EMOTION_NAMES:
             continue
-        if _FOUR.fullmatch(value) or (words & _BOX_WORDS and len(re.findall(r"\d+", value)) >= 4):
+        called = words & _BOX_WORDS or (words & _OUTLINES and value[:1] in ("[", "{"))
+        if _FOUR.fullmatch(value) or (called and len(re.findall(r"\d+", value)) >= 4):
             whole.append(name)
         elif number_in(value) is not None and words and (words & _BOX_WORDS or words <= _PLACES):
             places.append(name)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from mien.data.annotated import Annotated, says_nothing, table_of
 from mien.data.class_names import is_missing
 from mien.data.csv_columns import EMOTION_NAMES, is_prediction
 from mien.data.image import is_picture
@@ -16,8 +17,14 @@ from mien.labels import emotion_of
 
 FILE_NAMES = ("image", "file_name", "filename", "file", "path", "pth", "filepath", "file_path", "image_path", "img",
                "image_name", "img_path", "img_name", "imagename", "subdirectory_filepath", "name", "picture", "photo",
-               "image_id", "id")  # fmt: skip
-_WEAK_NAMES = ("file", "name", "id", "image_id")  # of columns that may well name no pictures; of json without any
+               "image_id", "imageid", "id")  # fmt: skip
+_WEAK_NAMES = (
+    "file",
+    "name",
+    "id",
+    "image_id",
+    "imageid",
+)  # of columns that may well name no pictures; of json without any
 _MIN_SHARE = 0.9  # share of the values that tells what a column holds
 
 
@@ -64,6 +71,17 @@ def list_columns(table: ListTable, index: PictureIndex) -> ListColumns | None:
     label = _label_column(table, others)
     one_hot = {} if label is not None else _one_hot(table, others)
     return ListColumns(file, label, usage, parts, one_hot, box)
+
+
+def labels_told(told: Sequence[dict[str, str]], path: str) -> list[str]:
+    """The label of each region of a file of boxes: its class, or where that is face for all, its attribute; "" for
+    none. told: {attribute: value}, "label" is the class."""
+    if says_nothing(told):
+        header, rows, *_ = table_of([Annotated(str(i), each) for i, each in enumerate(told)])
+        column = _label_column(ListTable(path, "", header, rows, ""), range(1, len(header)))
+        if column is not None:
+            return [row[column].strip() for row in rows]
+    return [each["label"] for each in told]
 
 
 def _label_column(table: ListTable, columns: Sequence[int]) -> int | None:

@@ -7,22 +7,24 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mien.data import annotation_tools
+from mien.data import annotation_tools, headerless
+from mien.data.annotated import Table
 from mien.data.class_legends import is_legend
 from mien.data.folder_tree import Folder
 from mien.data.image import is_picture
+from mien.data.json_records import rows_of_records
 from mien.data.label_files import PictureIndex, read_text
 from mien.data.parts import part_of
+from mien.data.sidecars import a_file_a_picture
 from mien.errors import MienError
 from mien.labels import plain_name
 
 LISTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".manifest", ".xml", ".txt", ".lst")
 _MANY_FILES = 20  # text, json or xml files in a folder from which they are taken for one a picture
-_FIRST = 3  # json files of a folder of which one must speak of a picture, or none does
 _LIST_WORDS = {"list", "lists", "split", "splits", "label", "labels", "annotation", "annotations"}
 
 
@@ -30,8 +32,7 @@ _LIST_WORDS = {"list", "lists", "split", "splits", "label", "labels", "annotatio
 class ListTable:
     """A list as it stands: names of its columns in lower case, its whole rows, and what was decided in reading it.
 
-    usage: the part that its own name or its folder's tells. broken: how many rows have more or fewer fields than the
-    header.
+    usage: the part that its own name or its folder's tells. left_out: what of the file is in no row, {reason: n}.
     """
 
     path: str
@@ -39,7 +40,7 @@ class ListTable:
     header: list[str]
     rows: list[list[str]]
     usage: str
-    broken: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
     decisions: list[str] = field(default_factory=list)
 
     @property
@@ -55,37 +56,14 @@ class ListTable:
 def tables(root: Folder, index: PictureIndex) -> Iterator[ListTable]:
     """The lists anywhere under a folder."""
     for folder in root.walk():
-        beside = sidecar_table(folder, index)
-        if beside:
-            yield beside
+        if beside := a_file_a_picture(folder, index):
+            path, rows = beside
+            yield _listed(rows, path, folder.path, part_of(folder.name) or "", [])
         for name in _possible(folder):
             table = table_at(os.path.join(folder.path, name), folder.path, index)
             if table is None or (len(index.paths) > len(table.rows) and is_legend(table.header, table.rows)):
                 continue
             yield table
-
-
-def sidecar_table(folder: Folder, index: PictureIndex) -> ListTable | None:
-    """The json or .cls files of a folder that each speak of one picture, as LabelMe, Supervisely and WebDataset write
-    them, as one list; None where they do not."""
-    names = [name for name in folder.files if name.lower().endswith((".json", ".cls"))]
-    pictures: list[annotation_tools.Annotated] = []
-    for n, name in enumerate(names):
-        if n == _FIRST and not pictures:
-            return None
-        stem, suffix = os.path.splitext(name)
-        text = read_text(os.path.join(folder.path, name))
-        each = annotation_tools.annotated_by_file(text, stem, suffix.lower())
-        if each and not index.holds(each.picture, folder.path):
-            each = replace(each, picture=stem)
-        if each and index.holds(each.picture, folder.path):
-            pictures.append(each)
-    if len(pictures) < 2:
-        return None
-    header, rows = annotation_tools.table_of(pictures)
-    path = os.path.join(folder.path, f"*{os.path.splitext(names[0])[1]}")
-    told = f"{len(pictures):,} files speak of a picture each ({names[0]}, ...)"
-    return ListTable(path, folder.path, header, rows, part_of(folder.name) or "", 0, [told])
 
 
 def lists_in(folder: Folder) -> list[str]:
@@ -120,10 +98,11 @@ def table_at(path: str, folder: str, index: PictureIndex | None = None) -> ListT
     home = "" if index is not None and folder == index.root else os.path.basename(folder)
     usage = part_of(Path(path).stem) or part_of(home) or ""
     if suffix in (".jsonl", ".ndjson", ".json", ".manifest", ".xml"):
-        exported = annotation_tools.rows_of_xml(text) if suffix == ".xml" else _json_rows(text, suffix, path)
-        header, rows = exported or ([], [])
-        return ListTable(path, folder, header, rows, usage, 0, decisions) if rows else None
-    text = re.sub(r"\A(sep=.[^\S\n]*\n)?((#.*)?[^\S\n]*\n)*", "", text)
+        exported = annotation_tools.rows_of_xml(text, path) if suffix == ".xml" else _json_rows(text, suffix, path)
+        if exported is None or not exported.rows:
+            return None
+        return _listed(exported, path, folder, usage, decisions)
+    text, comment = _without_comments(text)
     head = text.split("\n", 1)[0]
     delimiter = max(",;\t|", key=head.count)
     words = _is_text(path) and delimiter not in head
@@ -134,6 +113,9 @@ def table_at(path: str, folder: str, index: PictureIndex | None = None) -> ListT
     lines = [line for line in lines if any(cell.strip() for cell in line)]
     if not lines:
         return None
+    headed = _fields(comment, delimiter) if not words else []
+    if len(headed) > 1 and len(headed) == len(lines[0]):
+        lines.insert(0, headed)
     first = lines[0]
     names = [cell for cell in first if is_picture(cell)]
     if not names and _is_text(path) and part_of(Path(path).stem):
@@ -141,7 +123,7 @@ def table_at(path: str, folder: str, index: PictureIndex | None = None) -> ListT
     if names:
         if index is None or not any(index.holds(cell, folder) for cell in names):
             return None
-        header = [f"field {i + 1}" for i in range(len(first))]
+        header = headerless.names_of(lines, path)
         if len(first) == 2 and Path(path).stem.lower() == "list_eval_partition":  # CelebA's
             header = ["image_id", "partition"]
         if len(first) > 1:
@@ -150,28 +132,45 @@ def table_at(path: str, folder: str, index: PictureIndex | None = None) -> ListT
         return None
     else:
         header, lines = [re.sub(r"[ \-.]+", "_", name.strip().lower()) for name in first], lines[1:]
-        if exported := annotation_tools.rows_of_via_csv(header, lines):
-            return ListTable(path, folder, *exported, usage, 0, decisions)
+        if exported := annotation_tools.rows_of_csv(header, lines):
+            return _listed(exported, path, folder, usage, decisions)
     whole = [line for line in lines if len(line) >= len(header) and not any(map(str.strip, line[len(header) :]))]
-    return ListTable(path, folder, header, whole, usage, len(lines) - len(whole), decisions)
+    broken = Counter({"rows of another number of fields than its header": len(lines) - len(whole)})
+    return ListTable(path, folder, header, whole, usage, +broken, decisions)
 
 
-def _json_rows(text: str, suffix: str, path: str) -> tuple[list[str], list[list[str]]]:
-    """The rows of json: an object a line, a list of objects, or {name: label}. Nothing for other json."""
+def _listed(table: Table, path: str, folder: str, usage: str, decisions: list[str]) -> ListTable:
+    return ListTable(path, folder, table.header, table.rows, usage, table.left_out, [*decisions, *table.decisions])
+
+
+def _without_comments(text: str) -> tuple[str, str]:
+    """A list without the comments before it, and the last of these, which may be its header: "#filename,label"."""
+    match = re.match(r"(sep=.[^\S\n]*\n)?((#.*)?[^\S\n]*\n)*", text)
+    before = match[0] if match else ""
+    comments = [line.strip("# \t\r") for line in before.splitlines() if line.startswith("#")]
+    return text[len(before) :], re.sub(r"^CSV_HEADER\s*=\s*", "", comments[-1]) if comments else ""
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line], delimiter=delimiter), [])
+
+
+def _json_rows(text: str, suffix: str, path: str) -> Table | None:
+    """The rows of json: an object a line, a list of objects, or {name: label}. None for other json."""
     if suffix == ".json":
         try:
             content = json.loads(text)
         except ValueError:
-            return [], []
+            return None
         # {"0": "happy"} names classes and no pictures.
         if (
             isinstance(content, dict)
             and not all(name.strip().isdecimal() for name in content)
             and all(isinstance(value, (str, int)) for value in content.values())
         ):
-            return ["file", "label"], [[name, str(label)] for name, label in content.items()]
+            return Table(["file", "label"], [[name, str(label)] for name, label in content.items()], Counter())
         if isinstance(content, dict) and (rows := _by_name(content)):
-            return ["file", "split" if all(part_of(name) for _, name in rows) else "label"], rows
+            return Table(["file", "split" if all(part_of(name) for _, name in rows) else "label"], rows, Counter())
         if exported := annotation_tools.rows_of(content):
             return exported
         records = content if isinstance(content, list) else []
@@ -185,11 +184,8 @@ def _json_rows(text: str, suffix: str, path: str) -> tuple[list[str], list[list[
     if exported := annotation_tools.rows_of_manifest(records):
         return exported
     if not records or not all(isinstance(record, dict) for record in records):
-        return [], []
-    names = list(dict.fromkeys(name for record in records for name in record))
-    return [name.strip().lower() for name in names], [
-        ["" if (value := record.get(name)) is None else _cell(value) for name in names] for record in records
-    ]
+        return None
+    return rows_of_records(records)
 
 
 def _by_name(content: dict[str, Any]) -> list[list[str]]:
@@ -203,7 +199,3 @@ def _by_name(content: dict[str, Any]) -> list[list[str]]:
     if not parts and (len(listed) < len(content) or not all(map(is_picture, files))):
         return []
     return [[file, name] for name, value in listed for file in value]
-
-
-def _cell(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, (dict, list)) else str(value)

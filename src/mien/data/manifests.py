@@ -18,8 +18,7 @@ from mien.data.parts import rank_of
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
 
-_NOT_TOLD = ("rows of another number of fields than its header", "rows without a label", "no emotion by its annotation")
-
+_MISSING = "rows whose picture is missing"
 _SOME, _FEW = 5, 0.05  # faces of which two lists differ, and the share, up to which rows are wrong and no list is
 
 
@@ -45,7 +44,7 @@ def find(root: Folder) -> Pictures | None:
         if columns.label is None and not columns.one_hot:
             unread.append(table.name)
             if columns.parts is None and not table.usage:
-                fault = fault or f"{table.path} names pictures and has no column of labels; call that column 'label'"
+                fault = fault or _without_labels(table, columns)
             continue
         affectnet = "subdirectory_filepath" in table.header
         numbers = "affectnet" if affectnet else numbers
@@ -62,7 +61,8 @@ def find(root: Folder) -> Pictures | None:
         decisions.append(f"{os.path.relpath(table.path, root.path)} names {len(found):,} pictures and their labels")
         decisions += table.decisions + told_of(table, columns)
         tell_missing(missing, decisions, table.path)
-        decisions += [f"left out: {n:,} {reason} in {table.name}" for reason in _NOT_TOLD if (n := missing[reason])]
+        others = ((reason, n) for reason, n in missing.items() if reason != _MISSING)  # which are told already
+        decisions += [f"left out: {n:,} {reason} in {table.name}" for reason, n in others]
     if not samples:
         if fault:
             raise MienError(fault)
@@ -75,6 +75,20 @@ def find(root: Folder) -> Pictures | None:
     if unread:
         decisions.append(f"left out: {', '.join(unread[:6])}, which names no pictures with labels")
     return labeled(root, "pictures named by a list", samples, numbers, decisions, left_out)
+
+
+def _without_labels(table: ListTable, columns: ListColumns) -> str:
+    """What is wrong with a list that names pictures and has no column of labels, and what to do."""
+    taken = {columns.file, *(columns.box.fields if columns.box else ())}
+    others = [name for i, name in enumerate(table.header) if i not in taken and any(table.values(i))]
+    passed = [told for told in table.decisions if told.startswith("passed over")]
+    reasons = "".join(f"; {told}" for told in [*(f"{n:,} {reason}" for reason, n in table.left_out.items()), *passed])
+    if not others:
+        return f"{table.path} names pictures and gives none of them a label{reasons}; label them there"
+    return (
+        f"{table.path} names pictures and has no column of labels; call that column 'label', or the attribute of that "
+        f"export (it has {', '.join(others[:8])}{reasons})"
+    )
 
 
 def _parts_beside(root: Folder, samples: list[Sample], decisions: list[str]) -> tuple[list[Sample], set[str]]:
@@ -206,8 +220,7 @@ def _parts_in(table: ListTable, columns: ListColumns, index: PictureIndex) -> di
 def _samples(
     table: ListTable, columns: ListColumns, index: PictureIndex, affectnet: bool
 ) -> tuple[list[Sample], Counter[str]]:
-    samples, missing, renamed = [], Counter[str](), 0
-    missing["rows of another number of fields than its header"] = table.broken
+    samples, missing, renamed = [], Counter(table.left_out), 0
     boxes, relative = columns.box.boxes(table) if columns.box else ([None] * len(table.rows), False)
     for row, box in zip(table.rows, boxes, strict=True):
         label = label_in(row, columns, table)
@@ -217,11 +230,13 @@ def _samples(
         elif is_missing(label):
             missing["rows without a label"] += 1
         elif (picture := index.find(row[columns.file], table.folder, usage)) is None:
-            missing["rows whose picture is missing"] += 1
+            missing[_MISSING] += 1
         else:
             samples.append(Sample(picture, label, usage, box, relative and box is not None))
             name = row[columns.file].strip()
             renamed += is_picture(name) and os.path.splitext(name)[1].lower() != os.path.splitext(picture)[1].lower()
+    if whole := sum(sample.box is None for sample in samples) if columns.box else 0:
+        table.decisions.append(f"{table.name}: {whole:,} rows have no box; their whole pictures are taken")
     if renamed:
         table.decisions.append(f"{table.name}: {renamed:,} names have another suffix than their pictures")
     return samples, +missing

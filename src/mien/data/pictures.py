@@ -169,6 +169,8 @@ def _cut(picture: Image.Image, box: tuple[float, float, float, float], relative:
     width, height = inside[2] - inside[0], inside[3] - inside[1]
     if min(width, height) < _MIN_BOX_SIDE:
         what = "lies outside of the picture" if min(width, height) <= 0 else f"has {width}x{height} pixels"
+        if right <= left or bottom <= top:
+            what = f"ends where it begins or before: {left:g}, {top:g} to {right:g}, {bottom:g}"
         raise MienError(f"{name} cannot be read (its face box {what}); correct or delete its label")
     return picture.crop(inside)
 

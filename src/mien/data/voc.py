@@ -3,8 +3,10 @@
 
 import os
 from collections import Counter
+from dataclasses import replace
 from xml.etree import ElementTree
 
+from mien.data.class_names import is_missing
 from mien.data.folder_tree import Folder
 from mien.data.label_files import (
     PictureIndex,
@@ -16,6 +18,7 @@ from mien.data.label_files import (
     tell_missing,
     tell_unnamed,
 )
+from mien.data.list_columns import labels_told
 from mien.data.manifests import given_parts
 from mien.data.pictures import Pictures, Sample
 from mien.errors import MienError
@@ -31,9 +34,16 @@ def find(root: Folder) -> Pictures | None:
     if not any("<bndbox>" in read_text(path) for _, path in files):
         return None
     index, left_out = PictureIndex(root), Counter[str]()
-    samples = [sample for folder, path in files for sample in _samples(path, folder, index, left_out)]
+    found = [each for folder, path in files for each in _objects(path, folder, index, left_out)]
+    labels = labels_told([told for _, told in found], root.path)
+    samples = [replace(sample, label=label) for (sample, _), label in zip(found, labels, strict=True)]
+    left_out["rows without a label"] = len(samples)
+    samples = [sample for sample in samples if not is_missing(sample.label)]
+    left_out["rows without a label"] -= len(samples)
     decisions = [f"{len(samples):,} faces cut out of the pictures by the boxes in {len(files):,} xml files (VOC)"]
     tell_missing(left_out, decisions, "the xml files")
+    if n := left_out["rows without a label"]:
+        decisions.append(f"left out: {n:,} rows without a label")
     parts = given_parts(root)
     if parts.of:
         samples = [Sample(s.file, s.label, parts.of.get(s.file, ""), s.box) for s in samples]
@@ -43,8 +53,10 @@ def find(root: Folder) -> Pictures | None:
     return labeled(root, "Pascal VOC (an xml file a picture)", samples, "", decisions, left_out)
 
 
-def _samples(path: str, folder: Folder, index: PictureIndex, left_out: Counter[str]) -> list[Sample]:
-    """The boxes of one file."""
+def _objects(
+    path: str, folder: Folder, index: PictureIndex, left_out: Counter[str]
+) -> list[tuple[Sample, dict[str, str]]]:
+    """The boxes of one file, and what it says of each: its label, and its attributes as CVAT writes them."""
     try:
         tree = ElementTree.fromstring(read_text(path).strip())
     except ElementTree.ParseError as error:
@@ -57,7 +69,7 @@ def _samples(path: str, folder: Folder, index: PictureIndex, left_out: Counter[s
     if picture is None:
         left_out["rows whose picture is missing"] += len(objects)
         return []
-    samples = []
+    found = []
     for thing in objects:
         label = (thing.findtext("name") or "").strip()
         sides = [number_in(thing.findtext(f"bndbox/{side}") or "") for side in _SIDES]
@@ -66,5 +78,7 @@ def _samples(path: str, folder: Folder, index: PictureIndex, left_out: Counter[s
             raise MienError(
                 f"{path} is not a whole VOC file: an object needs a name and a bndbox of {', '.join(_SIDES)}"
             )
-        samples.append(Sample(picture, label, usage, (left, top, right, bottom)))
-    return samples
+        told = {(a.findtext("name") or "").lower(): (a.findtext("value") or "") for a in thing.iter("attribute")}
+        told = {"label": label} | {name: value for name, value in told.items() if name not in ("occluded", "rotation")}
+        found.append((Sample(picture, label, usage, (left, top, right, bottom)), told))
+    return found

@@ -286,6 +286,21 @@ def test_a_broken_export_is_refused_in_a_line(text: str, tmp_path: Path):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("column", ["file_name", "image"])
+def test_a_parquet_file_of_names_and_labels_is_a_list(column: str, tmp_path: Path):
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    photos(tmp_path / "train")
+    boxes = [{"x": LEFT, "y": TOP, "width": RIGHT - LEFT, "height": BOTTOM - TOP}] * len(NAMES)
+    table = arrow.table({column: NAMES, "label": [LABELS[name] for name in NAMES], "face": boxes})
+    parquet.write_table(table, tmp_path / "train" / "metadata.parquet")
+    dataset = load(tmp_path, cache=False)
+    assert np.bincount(dataset.labels).tolist() == [2] * 7
+    for image, label in zip(dataset.images, dataset.labels, strict=True):
+        assert abs(float(np.median(image)) - light(SEVEN[label])) < 2
+
+
 @pytest.mark.parametrize(
     ("name", "emotions"),
     [("1001_DFA_{}_XX.png", ["ANG", "DIS", "FEA", "HAP", "NEU", "SAD"]),

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from mien.data.image import is_picture
 from mien.errors import MienError
 
 _PARQUET, _ARROW, _STREAM = b"PAR1", b"ARROW1"[:4], b"\xff\xff\xff\xff"
@@ -25,6 +26,19 @@ def open_table(path: Path) -> Any:
         raise MienError(
             f"{path} is a damaged {_what(path)} file ({' '.join(str(error).split())[:160]}); fetch it again"
         ) from error
+
+
+def names_pictures(file: Any, column: str) -> bool:
+    """Whether a column holds the names of picture files, by its first value."""
+    batch = next(file.iter_batches(batch_size=1, columns=[column]), None)
+    value = batch.column(0)[0].as_py() if batch is not None and len(batch) else None
+    return isinstance(value, str) and is_picture(value)
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table of names and numbers, {column: value}. Raises MienError as open_table."""
+    rows: list[dict[str, Any]] = open_table(path).read().to_pylist()
+    return rows
 
 
 def _what(path: Path) -> str:

@@ -1,4 +1,5 @@
-"""Lists beside pictures as they stand: rows and columns of csv, json, jsonl and text files that may name pictures."""
+"""Lists beside pictures as they stand: rows and columns of csv, json, jsonl, parquet and text files that may name
+pictures."""
 
 import csv
 import io
@@ -13,6 +14,7 @@ from typing import Any
 
 from mien.data import annotation_tools, headerless
 from mien.data.annotated import Table
+from mien.data.arrow_files import records
 from mien.data.class_legends import is_legend
 from mien.data.folder_tree import Folder
 from mien.data.image import is_picture
@@ -20,10 +22,11 @@ from mien.data.json_records import rows_of_records
 from mien.data.label_files import PictureIndex, read_text
 from mien.data.parts import part_of
 from mien.data.sidecars import a_file_a_picture
+from mien.data.tables import parquet_columns
 from mien.errors import MienError
 from mien.labels import plain_name
 
-LISTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".manifest", ".xml", ".txt", ".lst")
+LISTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".manifest", ".xml", ".parquet", ".arrow", ".txt", ".lst")
 _MANY_FILES = 20  # text, json or xml files in a folder from which they are taken for one a picture
 _LIST_WORDS = {"list", "lists", "split", "splits", "label", "labels", "annotation", "annotations"}
 
@@ -93,10 +96,13 @@ def table_at(path: str, folder: str, index: PictureIndex | None = None) -> ListT
     """A list's columns and rows; None for a file that is no list of pictures' names."""
     suffix = os.path.splitext(path)[1].lower()
     decisions: list[str] = []
-    text = read_text(path, decisions)
     # The name of the whole data set's own folder, "test", says nothing of what a list in it is.
     home = "" if index is not None and folder == index.root else os.path.basename(folder)
     usage = part_of(Path(path).stem) or part_of(home) or ""
+    if suffix in (".parquet", ".arrow"):
+        rows = records(Path(path)) if parquet_columns(Path(path)) is None else []
+        return _listed(rows_of_records(rows), path, folder, usage, decisions) if rows else None
+    text = read_text(path, decisions)
     if suffix in (".jsonl", ".ndjson", ".json", ".manifest", ".xml"):
         exported = annotation_tools.rows_of_xml(text, path) if suffix == ".xml" else _json_rows(text, suffix, path)
         if exported is None or not exported.rows:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.arrow_files import open_table
+from mien.data.arrow_files import names_pictures, open_table
 from mien.data.class_legends import NO_LEGENDS, Legends
 from mien.data.csv_columns import PIXELS, label_columns
 from mien.data.dataset import SIZE, UNKNOWN, USAGES
@@ -54,7 +54,8 @@ def parquet_columns(path: Path) -> TableColumns | None:
     file = open_table(path)
     schema = file.schema_arrow
     names = {name.lower(): name for name in reversed(schema.names)}
-    pixels = next((names[name] for name in PIXEL_NAMES if name in names), None)
+    called = (names[name] for name in PIXEL_NAMES if name in names)
+    pixels = next((name for name in called if not names_pictures(file, name)), None)
     if pixels is None:
         return None
     usage = part_columns(short_values(file, pixels))

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from mien.data import Dataset
 
 EPILOG = """examples:
-  mien data audit data/ -o audit/                                  duplicates, images of nothing, non-faces
-  mien data audit data/ -o audit/ --probabilities out_of_fold.npz  likely label errors too
-  mien data audit data/ -o audit/ --model runs/mine                the same, where no cross-validation was run
+  mien data audit data/ -o audit/                                  duplicates, empty images, non-faces
+  mien data audit data/ -o audit/ --probabilities out_of_fold.npz  also likely label errors
+  mien data audit data/ -o audit/ --model runs/mine                the same, without a cross-validation
 """
 
 
@@ -27,27 +27,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = (
-        "Find exact and near duplicates (also across parts and with contradicting labels), images of one gray and\n"
-        "placeholders, images without a face, and likely label errors; writes audit.json, audit.csv, split.csv, and\n"
-        "audit.html, a page with keys to keep, relabel or drop. Nothing of it leaves this machine."
+        "Find exact and near duplicates (also across parts and with contradicting labels), uniform and placeholder\n"
+        "images, images without a face, and likely label errors. Writes audit.json, audit.csv, split.csv, and\n"
+        "audit.html, a page to keep, relabel or drop images. All files stay on this machine."
     )
     parser.epilog = EPILOG
-    parser.add_argument("path", help="a csv, parquet or npz file, a folder of such, or a folder of pictures")
-    parser.add_argument("-o", "--output", metavar="DIR", required=True, type=Path, help="folder for the files")
+    parser.add_argument("path", help="a csv, parquet or npz file, a folder of such files, or a folder of images")
+    parser.add_argument("-o", "--output", metavar="DIR", required=True, type=Path, help="the folder for the files")
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--probabilities",
         metavar="FILE.npz",
         type=Path,
-        help="class probabilities of models that did not see the labels (cross-validation), a row for each image or "
-        "for each Training image: finds likely label errors",
+        help="find likely label errors with held-out class probabilities (from cross-validation); one row per image, "
+        "or one per Training image",
     )
     source.add_argument(
-        "--model", metavar="MODEL", help="take a model's own probabilities; one that saw the labels finds fewer errors"
+        "--model", metavar="MODEL", help="use a model's probabilities; a model trained on the labels finds fewer errors"
     )
-    parser.add_argument("--threads", type=int, default=cores(), help="threads (default: as many as there are cores)")
+    parser.add_argument("--threads", type=int, default=cores(), help="number of threads (default: number of cores)")
     parser.add_argument("--overwrite", action="store_true", help="replace the files of an earlier audit in DIR")
-    parser.add_argument("--no-cache", action="store_true", help="read the source itself, and keep nothing")
+    parser.add_argument("--no-cache", action="store_true", help="do not use or write the cache")
     add_loading_arguments(parser)
 
 

@@ -8,13 +8,17 @@ from mien.errors import MienError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `mien data crop`."""
-    parser.add_argument("photos", type=Path, help="a folder of photos: a folder for each class, or a list of labels")
+    parser.add_argument("photos", type=Path, help="a folder of photos, with one folder per class or a list of labels")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FACES", help="the folder for the faces")
-    parser.add_argument("--all", action="store_true", help="every face of a photo, not the largest alone")
-    parser.add_argument("--min-score", type=float, help="of the detector, 0 to 1: lower finds more and errs more")
+    parser.add_argument("--all", action="store_true", help="crop all faces in a photo, not only the largest")
+    parser.add_argument(
+        "--min-score",
+        type=float,
+        help="minimum detection score, 0 to 1; a lower score finds more faces and more false ones",
+    )
     parser.add_argument("--sheet", type=Path, metavar="FILE.png", help="the contact sheet (default: FACES-sheet.png)")
-    parser.add_argument("--resume", action="store_true", help="go on where a run before has stopped")
-    parser.add_argument("--threads", type=int, default=1, help="photos worked on at a time (default: 1)")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    parser.add_argument("--threads", type=int, default=1, help="number of photos processed in parallel (default: 1)")
 
 
 def run(args: argparse.Namespace) -> int:

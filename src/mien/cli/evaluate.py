@@ -1,7 +1,7 @@
-"""Measure a model on labeled faces: accuracy with a 95 % interval, per class, calibration, confusion.
+"""Evaluate models on labeled faces: accuracy with its 95 % interval, per class, calibration, confusion.
 
-mien evaluate runs/hybrid-1 --data data/                      on its validation part
-mien evaluate champion --data photos/ --part all              every labeled image; classes that both have are scored
+mien evaluate runs/hybrid-1 --data data/                      on the validation part of its split
+mien evaluate champion --data photos/ --part all              on all labeled images, in the classes that both share
 mien evaluate champion nano --data data/ --tta rotate6 --json
 mien evaluate hybrid champion --data data/ --corruptions -o robustness.md
 """
@@ -23,40 +23,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from mien.cli.data import add_loading_arguments
 
     parser.add_argument("source", nargs="+", metavar="MODEL",
-                        help="a run folder, a model.onnx, or the name of a shipped model; several are measured one by "
-                             "one")  # fmt: skip
+                        help="a run folder, a model.onnx, or the name of a shipped model; several models are evaluated "
+                             "separately")  # fmt: skip
     parser.add_argument("--data", type=Path, default=Path("data"), help="labeled faces in any layout (default: data)")
     add_loading_arguments(parser)
     parser.add_argument("--part", choices=("train", "validation", "test", "all"), default="validation",
-                        help="of the model's own split; all: every labeled image (default: validation)")  # fmt: skip
+                        help="part of the model's split; all: all labeled images (default: validation)")  # fmt: skip
     parser.add_argument("--split", dest="old_part", help=argparse.SUPPRESS)
     parser.add_argument("--tta", nargs="+", metavar="VIEWS",
                         help="test-time augmentation: single, flip (image and mirror), shift10 (five shifts and "
                         "mirrors), rotate6 (three rotations and mirrors) (default: single flip)")  # fmt: skip
     parser.add_argument("--labels", choices=("own", "fer+"), default="own",
-                        help="measure against the data's labels or the votes of FER+ (fer2013new.csv beside the "
+                        help="compare with the data's own labels or with FER+ votes (fer2013new.csv beside the "
                              "data)")  # fmt: skip
     parser.add_argument("--raise-recall", "--lift", nargs="+", default=[], metavar="CLASS", dest="raise_recall",
-                        help="also with the recall of these classes raised, for 0.25 points of accuracy where "
-                             "fitted")  # fmt: skip
+                        help="also report the model with a higher recall of these classes, at a cost of 0.25 points of "
+                             "accuracy where this is fitted")  # fmt: skip
     parser.add_argument("--corruptions", action="store_true",
-                        help="a table of accuracy under blur, noise, brightness, JPEG, occlusion, ... "
-                             "instead")  # fmt: skip
+                        help="report only a table of accuracy under blur, noise, brightness, JPEG, occlusion, "
+                             "...")  # fmt: skip
     parser.add_argument("--groups", type=Path, metavar="CSV",
-                        help="also by group: a csv with a column row or file, and one an attribute "
+                        help="also report by group: a csv with a column `row` or `file`, and one column per attribute "
                              "(docs/bias.md)")  # fmt: skip
     parser.add_argument(
-        "--quality", action="store_true", help="also by brightness, contrast and sharpness of the images"
+        "--quality", action="store_true", help="also report by brightness, contrast and sharpness of the images"
     )
     parser.add_argument("--coverage", type=float, metavar="SHARE",
-                        help="also conformal sets that hold the right class for this share of images, such as "
-                             "0.9")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print everything as JSON instead of a table")
+                        help="also report conformal sets that contain the correct class for this share of images, such "
+                             "as 0.9")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE",
-                        help="also write everything as JSON (with --corruptions, a table unless FILE ends in "
+                        help="also write the results as JSON (with --corruptions, a table unless FILE ends in "
                              ".json)")  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
-    parser.add_argument("--threads", type=int, default=1, help="(default: 1)")
+    parser.add_argument("--threads", type=int, default=1, help="number of threads (default: 1)")
 
 
 def run(args: argparse.Namespace) -> None:

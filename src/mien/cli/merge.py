@@ -1,12 +1,12 @@
-"""Put the parts that `mien read --shard` wrote together: one file, with the rows of one job over everything.
+"""Merge the parts written by `mien read --shard` into one file, with the same rows as a single job.
 
-    mien read photos/ --shard 1/2 -o faces.csv      on one machine: writes faces-1-of-2.csv
-    mien read photos/ --shard 2/2 -o faces.csv      on another: writes faces-2-of-2.csv
-    mien merge faces-*-of-2.csv -o faces.csv        in the order in which one job would have read them
+    mien read photos/ --shard 1/2 -o faces.csv      on one machine; writes faces-1-of-2.csv
+    mien read photos/ --shard 2/2 -o faces.csv      on another; writes faces-2-of-2.csv
+    mien merge faces-*-of-2.csv -o faces.csv        rows in the order of a single job
     mien merge parts/*.parquet -o faces.parquet
 
-Parts are csv, jsonl or parquet, as the output is. Nothing is written where one is missing, unfinished, given twice,
-cut short or of another model.
+The parts are csv, jsonl or parquet, in the same format as the output. Nothing is written if a part is missing,
+unfinished, given twice, truncated or from another model.
 """
 
 import argparse
@@ -40,8 +40,10 @@ class Row:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
-    parser.add_argument("parts", nargs="+", type=Path, metavar="PART", help="what mien read --shard wrote, all of it")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=".csv, .jsonl or .parquet")
+    parser.add_argument("parts", nargs="+", type=Path, metavar="PART", help="all parts written by `mien read --shard`")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="the file to write (.csv, .jsonl or .parquet)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
 
 

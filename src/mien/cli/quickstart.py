@@ -1,8 +1,8 @@
-"""The whole job in minutes: train the hybrid for a few epochs, diagnose, evaluate, write submission.csv.
+"""Train the hybrid for a few epochs, diagnose, evaluate and write submission.csv, in minutes.
 
-mien quickstart                               on Kaggle's files in data/, or on faces that mien draws itself
-mien quickstart --data folder/                on Kaggle's files there
-mien quickstart --epochs 2 --tracker none     shorter, and tracked nowhere
+mien quickstart                               on Kaggle's files in data/, or on synthetic faces
+mien quickstart --data folder/                on Kaggle's files in folder/
+mien quickstart --epochs 2 --tracker none     shorter, without a tracker
 """
 
 import argparse
@@ -20,17 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Data, epochs, folder, tracker, threads."""
     from mien.cli.data import add_loading_arguments
 
-    parser.add_argument("--data", type=Path, help="Kaggle's files (default: data/ if they are there, else drawn faces)")
+    parser.add_argument("--data", type=Path, help="the folder with Kaggle's files (default: data/, or synthetic faces)")
     add_loading_arguments(parser)
-    parser.add_argument("--epochs", type=int, help="passes over the training images (default: 8)")
+    parser.add_argument("--epochs", type=int, help="number of epochs (default: 8)")
     parser.add_argument(
         "--run", type=Path, default=Path("runs/quickstart"), help="the run folder (default: runs/quickstart)"
     )
     parser.add_argument("--tracker", choices=("wandb", "trackio", "tensorboard", "mlflow", "none"), default="wandb",
-                        help="where the run is tracked (default: wandb, offline without an account)")  # fmt: skip
-    parser.add_argument(
-        "--threads", type=int, default=0, help="of the training; 0 leaves torch's own choice (default: 0)"
-    )
+                        help="experiment tracker (default: wandb, offline without an account)")  # fmt: skip
+    parser.add_argument("--threads", type=int, default=0, help="training threads; 0: torch's default (default: 0)")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -1,15 +1,15 @@
-"""Find the faces in pictures, film or a camera's view, and read their emotions.
+"""Detect faces in images, videos or a camera stream, and read their emotions.
 
-    mien read photo.jpg                        a table
-    mien read photos/ -o faces.csv             a folder, with all folders in it; --resume goes on after a break
-    mien read photo.jpg --annotate out.jpg     the picture with boxes and bars; --explain adds heat maps
-    mien read film.mp4 --timeline film         who showed what when: film.csv and film.png
-    mien read film.mp4 --baseline 10s          and how each face changes against its own first ten seconds
-    mien read films/ -o faces.jsonl            every film and picture in a folder
-    mien read camera:0                         live, in a window where there is a display
-    mien read - < photo.jpg                    from standard input
+    mien read photo.jpg                        print a table
+    mien read photos/ -o faces.csv             a folder and its subfolders; add --resume to continue after a stop
+    mien read photo.jpg --annotate out.jpg     draw boxes and bars on a copy; --explain adds heat maps
+    mien read film.mp4 --timeline film         write each face's emotions over time: film.csv and film.png
+    mien read film.mp4 --baseline 10s          show each face's change from its first ten seconds
+    mien read films/ -o faces.jsonl            all images and videos in a folder
+    mien read camera:0                         live, in a window if there is a display
+    mien read - < photo.jpg                    read from standard input
 
-Exit code: 0 all read, 1 some could not be read, 2 wrong usage or nothing could be written.
+Exit codes: 0 everything was read, 1 some files could not be read, 2 wrong usage or an output that cannot be written.
 """
 
 import argparse
@@ -33,53 +33,59 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
-    parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="pictures, films, folders of them, camera:0, or - for stdin"
-    )
+    add = parser.add_argument
+    add("inputs", nargs="+", metavar="INPUT", help="images, videos, folders of them, camera:0, or - for stdin")
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--json", dest="kind", action="store_const", const="json", help="one JSON array of records")
-    kind.add_argument("--jsonl", dest="kind", action="store_const", const="jsonl", help="a JSON record a line")
-    kind.add_argument("--csv", dest="kind", action="store_const", const="csv", help="CSV, a row a face")
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write there; .json, .jsonl, .csv or .parquet by its name"
+    kind.add_argument("--json", dest="kind", action="store_const", const="json", help="print one JSON array of records")
+    kind.add_argument(
+        "--jsonl", dest="kind", action="store_const", const="jsonl", help="print one JSON record per line"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with FILE: skip what stands in it")
-    parser.add_argument(
-        "--shard", metavar="I/N", help="read part I of N only, into FILE-I-of-N; mien merge puts the parts together"
+    kind.add_argument("--csv", dest="kind", action="store_const", const="csv", help="print CSV, one row per face")
+    add("-o", "--output", type=Path, metavar="FILE", help="write to FILE (.json, .jsonl, .csv or .parquet)")
+    add("--resume", action="store_true", help="continue FILE: skip inputs that it already contains")
+    add("--shard", metavar="I/N", help="read only part I of N, into FILE-I-of-N; `mien merge` merges the parts")
+    add("--overwrite", action="store_true", help="replace FILE if it exists")
+    add("--annotate", type=Path, metavar="OUT", help="write annotated copies to OUT, a folder, an image or a video")
+    add("--explain", action="store_true", help="add heat maps to annotated images: which regions speak for the emotion")
+    add("--cropped", action="store_true", help="treat each image as one cropped face; do not detect faces")
+    add("--whole", action="store_true", help=argparse.SUPPRESS)  # the name in 0.1
+    add("--model", default="default", help="a shipped model, a run folder or an exported .onnx file")
+    add(
+        "--flip",
+        action="store_true",
+        help="average over the face and its mirror image: twice the work, slightly more accurate",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
-    parser.add_argument(
-        "--annotate", type=Path, metavar="OUT", help="write annotated copies: a folder, a picture or a film"
+    add("--min-score", type=float, metavar="S", help="minimum detection score, 0 to 1 (default 0.65)")
+    add(
+        "--threads", type=int, metavar="N", help="number of images read in parallel (default 1; with Ray, all its CPUs)"
     )
-    parser.add_argument("--explain", action="store_true", help="add heat maps of what spoke to annotated pictures")
-    parser.add_argument(
-        "--cropped", action="store_true", help="each picture is one face already cropped: look for none"
+    add("--batch", type=int, default=64, metavar="N", help="number of faces classified together (default 64)")
+    add("--max-pixels", default=None, metavar="N", help="refuse images with more pixels (default 80M)")
+    add(
+        "--every",
+        default=None,
+        metavar="TIME",
+        help="videos: time between frames that are read, such as 200ms (default 0.2s)",
     )
-    parser.add_argument("--whole", action="store_true", help=argparse.SUPPRESS)  # the name in 0.1
-    parser.add_argument("--model", default="default", help="a shipped model or an exported .onnx file")
-    parser.add_argument("--flip", action="store_true", help="average over the mirrored face: a little better, slower")
-    parser.add_argument("--min-score", type=float, metavar="S", help="least score of a face, 0..1 (default 0.65)")
-    parser.add_argument(
-        "--threads", type=int, metavar="N", help="pictures worked on at a time (default 1; of ray: all its CPUs)"
+    add(
+        "--timeline",
+        type=Path,
+        metavar="NAME",
+        help="videos: write NAME.csv and NAME.png; for several videos, a folder",
     )
-    parser.add_argument("--batch", type=int, default=64, metavar="N", help="faces classified together (default 64)")
-    parser.add_argument("--max-pixels", default=None, metavar="N", help="refuse larger pictures (default 80M)")
-    parser.add_argument(
-        "--every", default=None, metavar="TIME", help="film: read a frame every 0.2s (the default), 200ms, ..."
+    add(
+        "--baseline",
+        default=None,
+        metavar="TIME",
+        help="videos: report each face's change from its first TIME, such as 10s",
     )
-    parser.add_argument(
-        "--timeline", type=Path, metavar="NAME", help="film: write NAME.csv and NAME.png; of several films, a folder"
-    )
-    parser.add_argument(
-        "--baseline", default=None, metavar="TIME", help="film: each face's change against its own first TIME, e.g. 10s"
-    )
-    parser.add_argument(
+    add(
         "--engine", choices=("local", "ray"), default="local",
-        help="ray: a very large collection (folder, list, parquet file, s3://...) into the folder FILE.parquet",
+        help="ray: read a very large collection (folder, list, parquet file, s3://...) into the folder FILE.parquet",
     )  # fmt: skip
-    parser.add_argument("--ray-address", metavar="ADDRESS", help="of a Ray cluster (default: one on this machine)")
-    parser.add_argument("--no-view", action="store_true", help="camera: open no window")
-    parser.add_argument("--quiet", action="store_true", help="no progress and no summary on standard error")
+    add("--ray-address", metavar="ADDRESS", help="address of a Ray cluster (default: start one on this machine)")
+    add("--no-view", action="store_true", help="cameras: do not open a window")
+    add("--quiet", action="store_true", help="do not print progress and a summary to standard error")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -153,7 +153,7 @@ def test_a_pipe_that_closes_early_is_no_error():
         (["data", "inof", "x"], "did you mean info?"),
         (["completion", "bahs"], "did you mean bash?"),
         (["train", "hybrid", "--rotate", "200"], "--rotate = 200"),
-        (["train"], "which recipe?"),
+        (["train"], "no recipe given; try: mien train hybrid"),
     ],
 )
 def test_a_wrong_word_gets_one_line_with_a_suggestion(argv, words):

@@ -136,8 +136,8 @@ def test_the_command_ends_with_the_model_its_accuracy_and_the_next_command(finis
 
 def test_the_train_line_makes_the_same_network(finished):
     place, out = finished
-    line = next(line for line in out.splitlines() if line.startswith("the same as: mien "))
-    words = shlex.split(line.removeprefix("the same as: mien "))
+    line = next(line for line in out.splitlines() if line.startswith("equivalent to: mien "))
+    words = shlex.split(line.removeprefix("equivalent to: mien "))
     words[words.index("--runs") + 1] = str(place / "again")
     assert main(words) == 0
     weights = [(place / runs / "my-faces-1" / "weights.safetensors").read_bytes() for runs in ("runs", "again")]

@@ -192,7 +192,7 @@ def test_records_count_the_images_that_train_and_keep_the_tracker(place, tmp_pat
     (["submit", "nano", "--data", "{data}", "-o", "{data}/test.csv", "--overwrite"], "file of the data that is read"),
     (["evaluate", "nano", "--data", "{data}", "-o", "{data}/train.csv", "--overwrite"], "file of the data"),
     (["evaluate", "nano", "--data", "{data}", "-o", "{data}"], "is a folder"),
-    (["export", "{run}", "-o", "{run}/weights.safetensors", "--overwrite"], "end it with .onnx"),
+    (["export", "{run}", "-o", "{run}/weights.safetensors", "--overwrite"], "does not end in .onnx"),
     (["export", "nano", "-o", "{data}/nano.onnx"], "nano is a shipped model, and a model file already"),
     (["data", "draw", ""], "the name of the folder is empty"),
 ])  # fmt: skip
@@ -433,15 +433,15 @@ def test_a_tuning_killed_before_its_first_checkpoint_begins_again_with_the_given
 
 
 @pytest.mark.parametrize(("argv", "says"), [
-    (["train"], "which recipe"),
+    (["train"], "no recipe given"),
     (["train", "hybird"], "did you mean 'hybrid'"),
     (["train", "hybrid", "--learnig-rate", "1"], "did you mean --learning-rate"),
     (["train", "hybrid", "--epochs", "many"], "--epochs: 'many' is no whole number; see"),
     (["train", "hybrid", "--epochs", "0", "--data", "{data}"], "epochs = 0"),
     (["train", "hybrid", "--data", "nowhere"], "nowhere"),
     (["train", "--resume", "nowhere"], "recipe.json does not exist"),
-    (["train", "--resume", "{place}/first", "--pretrained", "hybrid"], "leave the recipe's name"),
-    (["train", "--resume", "{place}/first", "--epochs", "50"], "leave the recipe's name, its fields"),
+    (["train", "--resume", "{place}/first", "--pretrained", "hybrid"], "remove the recipe's name"),
+    (["train", "--resume", "{place}/first", "--epochs", "50"], "remove the recipe's name, its fields"),
     (["train", "quickstart", "--data", "{data}", "--precision", "fp16"], "--precision = fp16"),
     (["train", "quickstart", "--data", "{data}", "--devices", "0"], "--devices = 0"),
     (["train", "quickstart", "--data", "{data}", "--threads", "-1"], "--threads = -1"),

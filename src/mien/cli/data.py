@@ -152,7 +152,7 @@ def _info(args: argparse.Namespace) -> None:
     from mien.evaluation.audit import audit
 
     if args.sheet and Path(args.sheet).suffix.lower() != ".png":
-        raise MienError(f"--sheet writes a PNG picture; name it {Path(args.sheet).with_suffix('.png')}")
+        raise MienError(f"--sheet writes a PNG image; name it {Path(args.sheet).with_suffix('.png')}")
     dataset = read_dataset(args.path, args, cache=not args.no_cache)
     parts, how = parts_of(dataset)
     if args.json:
@@ -160,10 +160,10 @@ def _info(args: argparse.Namespace) -> None:
         return
     print(f"path         {printable(str(args.path))}")
     print(f"layout       {printable(str(find(Path(args.path), args.classes)))}")
-    print(f"images       {len(dataset):,} of 48x48 gray, {int((dataset.labels < 0).sum()):,} of them without label")
+    print(f"images       {len(dataset):,} of 48x48 gray, {int((dataset.labels < 0).sum()):,} of them without a label")
     print(f"fingerprint  {dataset.fingerprint}")
     if dataset.drawn:
-        print("drawn        by mien: for demonstrations only, no number measured on them speaks of people")
+        print("synthetic    drawn by mien, for demonstrations only; results on them say nothing about people")
     known = recognized(dataset)
     if known and not any(known.values()):
         print(f"known as     FER2013: {', '.join(known)} with exactly the published class counts")
@@ -173,7 +173,7 @@ def _info(args: argparse.Namespace) -> None:
         print(f"  {printable(as_options(line, LOADING))}")
     if dataset.left_out:
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in dataset.left_out.items())
-        print(f"  left out in all: {printable(reasons)}")
+        print(f"  left out in total: {printable(reasons)}")
     with Busy("looking for duplicates"):
         text = str(audit(dataset, args.votes))
     print(f"\n{text}")
@@ -220,7 +220,7 @@ def _tell_cache(unused: bool) -> None:
     if kept:
         size = sum(file.stat().st_size for file in kept)
         print(
-            f"\nkept for the next time in {cache.folder()} ({size / 1e6:,.1f} MB; mien data cache --clear deletes it)"
+            f"\ncached for the next time in {cache.folder()} ({size / 1e6:,.1f} MB; mien data cache --clear deletes it)"
         )
 
 
@@ -229,9 +229,7 @@ def _cache(args: argparse.Namespace) -> None:
 
     place = cache.folder()
     if place is None:
-        raise MienError(
-            "there is no home folder, so nothing is kept; set MIEN_CACHE to a folder to keep decoded data in"
-        )
+        raise MienError("there is no home folder, so there is no cache; set MIEN_CACHE to a folder for the cache")
     if args.clear:
         number, size = cache.clear()
         print(f"deleted {number:,} files ({size / 1e6:,.1f} MB) from {place}")

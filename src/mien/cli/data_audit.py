@@ -82,11 +82,9 @@ def run(args: argparse.Namespace) -> None:
     if note:
         print(f"\n{note}")
     if record["label_errors"] is None:
-        print("\nLabel errors were not looked for; give --probabilities of a cross-validation, or --model.")
-    print(
-        f"\n{record['left_out_of_train']:,} training rows are suggested to be dropped; validation and test rows never."
-    )
-    print(f"look and decide: {args.output / 'audit.html'}")
+        print("\nNo search for label errors; add --probabilities from a cross-validation, or --model.")
+    print(f"\nsuggested for removal: {record['left_out_of_train']:,} training rows (never validation or test rows)")
+    print(f"review: {args.output / 'audit.html'}")
     print(f"then train with: --split {args.output / 'split.csv'}")
 
 
@@ -98,7 +96,7 @@ def _of_model(dataset: "Dataset", source: str, threads: int) -> "tuple[NDArray[n
     classifier = open_classifier(source, threads)
     if classifier.classes != dataset.classes:
         raise MienError(
-            f"{classifier.name} knows the classes {', '.join(classifier.classes)}, the data have "
+            f"{classifier.name} has the classes {', '.join(classifier.classes)}, but the data have "
             f"{', '.join(dataset.classes)}",
             parameter="model",
         )
@@ -107,8 +105,8 @@ def _of_model(dataset: "Dataset", source: str, threads: int) -> "tuple[NDArray[n
     steps.clear()
     saw = "was trained on these labels" if classifier.fingerprint == dataset.fingerprint else "may know these labels"
     return probabilities, (
-        f"{classifier.name} {saw}; a model believes the labels that it saw, and finds fewer errors among them than the "
-        "probabilities of a cross-validation do (--probabilities)."
+        f"{classifier.name} {saw}; a model tends to agree with labels that it was trained on, so it finds fewer errors "
+        "than the held-out probabilities of a cross-validation (--probabilities)."
     )
 
 
@@ -116,7 +114,7 @@ def _table(record: dict[str, Any]) -> str:
     """Counts of reasons by part."""
     n, reasons = record["data"]["n"], record["reasons"]
     columns = list(next(iter(reasons.values())))
-    lines = [f"{record['flagged']:,} of {n:,} images have a reason to be looked at", ""]
+    lines = [f"{record['flagged']:,} of {n:,} images have a reason for review", ""]
     lines.append(f"{'reason':<22}" + "".join(f"{name:>12}" for name in columns))
     for reason, counts in reasons.items():
         if reason != "label error" or record["label_errors"] is not None:

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
     from mien.inference.model_file import resolve
 
     if args.old_part:
-        warnings.warn("--split is called --part now", MienWarning, stacklevel=1)
+        warnings.warn("--split is now called --part", MienWarning, stacklevel=1)
         args.part = args.old_part
     if args.output and args.output.is_file() and not args.overwrite:
         raise MienError(f"{args.output} exists; replace it with --overwrite")
@@ -101,7 +101,7 @@ def _check(args: argparse.Namespace) -> None:
     unused = ["raise_recall", "groups", "quality", "coverage", *(["labels", "tta"] if args.corruptions else [])]
     for name in unused if instead else ():
         if getattr(args, name) not in (None, [], False, "own"):
-            raise MienError(f"{{parameter}} does nothing beside {instead}; leave one of them out", parameter=name)
+            raise MienError(f"{{parameter}} has no effect with {instead}; use only one of them", parameter=name)
     _, args.tta, _ = check_names(args.part, args.tta or ["single", "flip"], args.raise_recall)
     if args.coverage is not None:
         check_coverage(args.coverage)
@@ -173,14 +173,14 @@ def _coverage_line(coverage: Mapping[str, Any]) -> str:
         ""
         if coverage["single_accuracy"] is None
         else (
-            f"; {coverage['sizes'][0]:.0%} of the sets have one class, which is right for "
+            f"; {coverage['sizes'][0]:.0%} of the sets have one class, which is correct for "
             f"{coverage['single_accuracy']:.1%}"
         )
     )
     return (
-        f"sets with {coverage['promised']:.0%} coverage: the right class is in {coverage['measured']:.1%} of them "
+        f"sets with {coverage['promised']:.0%} coverage: the correct class is in {coverage['measured']:.1%} of them "
         f"({low:.1%} to {high:.1%}), {coverage['mean_size']:.2f} classes on average{single} (threshold "
-        f"{coverage['threshold']:.4f}; each half measured with that of the other)"
+        f"{coverage['threshold']:.4f}; each half is measured with the threshold of the other)"
     )
 
 
@@ -201,7 +201,7 @@ def summary_table(result: "EvaluationResult", source: str) -> str:
     titles = {("all", v): f"all, {v}" for v in views} | {("without copies", v): f"copies excluded, {v}" for v in views}
     titles |= {("recall raised", v): f"recall raised, {v}" for v in views}
     width = max(len(text) for text in [*evaluation.classes, *titles.values()])
-    lines.append(f"{'':<{width}}  {'images':>7}  {'precision':>9}  {'recall':>7}  {'F1':>6}  most taken for")
+    lines.append(f"{'':<{width}}  {'images':>7}  {'precision':>9}  {'recall':>7}  {'F1':>6}  most often mistaken for")
     lines += [metrics.class_row(evaluation, i, width) for i in range(len(evaluation.classes))]
     lines.append(f"{'':<{width}}  {'':>7}  {'':>9}  accuracy  macro-F1")
     for view in views:
@@ -215,7 +215,7 @@ def summary_table(result: "EvaluationResult", source: str) -> str:
             lines.append(
                 f"{titles[kind, view]:<{width}}  {figures.n:>7,}  {'':>9}  {figures.accuracy:>7.1%}  "
                 f"{figures.macro_f1:>6.3f}  {low:.1%} to {high:.1%} (95 %), ECE {figures.ece:.3f} "
-                f"({figures.ece_by_chance:.3f} by chance alone){after}"
+                f"({figures.ece_by_chance:.3f} by chance){after}"
             )
     lines += [f"left out: {what} ({why})" for what, why in result.left_out.items()]
     return "\n".join(map(printable, lines))
@@ -226,8 +226,8 @@ def _calibration(part: "PartResult", view: str) -> str:
     from mien.evaluation import metrics
 
     as_read = part.ece_as_read(view)
-    given = "" if as_read is None else f", {as_read:.3f} as mien read gives it"
-    return f"{given}, {metrics.ece(part.calibrated(view), part.labels):.3f} with a temperature fitted here"
+    given = "" if as_read is None else f", {as_read:.3f} as `mien read` reports it"
+    return f"{given}, {metrics.ece(part.calibrated(view), part.labels):.3f} with a temperature fitted on these data"
 
 
 def _votes(args: argparse.Namespace, dataset: "Dataset") -> None:

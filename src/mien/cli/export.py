@@ -52,13 +52,15 @@ def run(args: argparse.Namespace) -> None:
     from mien.inference.model_file import shipped
 
     if str(args.run) in shipped() and not args.run.exists():
-        raise MienError(f"{args.run} is a shipped model, and a model file already; give a run folder", parameter="run")
+        raise MienError(f"{args.run} is a shipped model and already a model file; give a run folder", parameter="run")
     if args.escalation_rate is not None and not args.fast_model:
-        raise MienError("{parameter} does nothing without --fast-model", parameter="escalation_rate")
+        raise MienError(
+            "{parameter} has no effect without --fast-model; add it, or remove {parameter}", parameter="escalation_rate"
+        )
     if args.output.exists() and not args.overwrite:
         raise MienError(f"{args.output} exists; replace it with {{parameter=True}}", parameter="overwrite")
     if args.output.suffix.lower() != ".onnx":
-        raise MienError(f"{args.output} is no name of a model file; end it with .onnx")
+        raise MienError(f"{args.output} does not end in .onnx; give a name that does")
     rate = 0.2 if args.escalation_rate is None else args.escalation_rate
     with Steps("mien export") as steps:
         steps.on_phase("starting torch")

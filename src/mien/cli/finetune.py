@@ -115,9 +115,9 @@ def _show_plan(plan: "FinetunePlan", dataset: "Dataset", command: str) -> None:
     shown = ", ".join(f"{name} {n:,}" for name, n in counts.items())
     print(f"{sum(counts.values()):,} faces in {len(counts)} classes: {shown}")
     print(
-        f"chosen by the size of the set and the model: {shlex.join(options({n: plan.changes[n] for n in plan.chosen}))}"
+        f"hyperparameters for this data set and model: {shlex.join(options({n: plan.changes[n] for n in plan.chosen}))}"
     )
-    print(f"the same as: {command}", flush=True)
+    print(f"equivalent to: {command}", flush=True)
 
 
 def _report(result: "FinetuneResult", model: str, drawn: bool) -> None:
@@ -127,13 +127,13 @@ def _report(result: "FinetuneResult", model: str, drawn: bool) -> None:
     width = max(len(score.name) for score in evaluation.per_class)
     for score in evaluation.per_class:
         if score.support:
-            print(f"  {score.name:<{width}}  {score.support:>6,} faces, {score.recall:.1%} of them recognized")
+            print(f"  {score.name:<{width}}  {score.support:>6,} faces, {score.recall:.1%} recognized")
     print(
         f"accuracy {evaluation.accuracy:.1%} ({low:.1%} to {high:.1%}), {result.measured}"
-        f"{'; drawn faces: a demo, no result' if drawn else ''}"
+        f"{'; synthetic faces: a demo, not a result' if drawn else ''}"
     )
     if result.before is not None:
-        print(f"{model} as it was: {result.before:.1%} of the same faces")
+        print(f"{model} before fine-tuning: {result.before:.1%} on the same faces")
     file = result.run.model_file
     print(f"model: {file}")
     print(f"next: mien read photo.jpg --model {shlex.quote(str(file))}")

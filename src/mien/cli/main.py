@@ -75,7 +75,7 @@ def _main(argv: list[str]) -> int:
     if name not in COMMANDS:
         near = closest(name, COMMANDS)
         hint = f"did you mean '{near}'?" if near else "see 'mien --help'"
-        print(f"mien: no command '{name}'; {hint}", file=sys.stderr)
+        print(f"mien: there is no command '{name}'; {hint}", file=sys.stderr)
         return 2
     warnings.showwarning = _print_warning
     _told.clear()
@@ -101,7 +101,7 @@ def _main(argv: list[str]) -> int:
         _complain(f"{where}{error.strerror or error}")
         return 2
     except MemoryError:
-        _complain("there is not enough memory for this; ask for less at a time, or close other programs")
+        _complain("not enough memory; process less at a time, or close other programs")
         return 2
     except KeyboardInterrupt:
         print("mien: stopped", file=sys.stderr)

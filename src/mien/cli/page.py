@@ -38,6 +38,6 @@ def run(args: argparse.Namespace) -> None:
 
     with Busy("building the page"):
         site = build_site(args.out, args.model, args.runtime)
-    size = f"{site.bytes_to_first_face / 1e6:.1f} MB until the first face is read"
+    size = f"{site.bytes_to_first_face / 1e6:.1f} MB to load before the first face is read"
     print(f"{site.folder}: a page that reads with {', '.join(site.models)}; {size}")
-    print(f"look at it: python -m http.server --directory {site.folder}")
+    print(f"open it with: python -m http.server --directory {site.folder}")

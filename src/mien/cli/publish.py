@@ -31,4 +31,4 @@ def run(args: argparse.Namespace) -> None:
     folder = publish(args.run, args.to, args.license)
     for path in sorted(folder.iterdir()):
         print(f"{path}: {path.stat().st_size:,} bytes")
-    print(f"read and complete {folder / 'README.md'}, then: hf upload OWNER/NAME {folder}")
+    print(f"next: read and complete {folder / 'README.md'}, then run: hf upload OWNER/NAME {folder}")

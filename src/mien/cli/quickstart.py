@@ -47,12 +47,11 @@ def run(args: argparse.Namespace) -> None:
         from mien.training.quickstart import find_data, quickstart
         from mien.training.runtime import Runtime
 
-        live.on_phase("looking for data, or drawing faces")
+        live.on_phase("looking for data or drawing faces")
         data, drawn = find_data(args.data, args.run)
         if drawn:
             print(
-                "No Kaggle files in data/: using faces that mien draws itself. Numbers on them are a demo, not a "
-                "result."
+                "There are no Kaggle files in data/: using synthetic faces. Numbers on them are a demo, not a result."
             )
         print(f"1/4  data       {data}")
         print(f"2/4  training   the hybrid, {epochs} epochs", flush=True)
@@ -70,14 +69,14 @@ def _report(result: "Quickstart") -> None:
 
     folder = result.run.folder
     if not result.trained:
-        print("     (already trained on these data: nothing to do again)")
+        print("     (already trained on these data; nothing to do)")
     metrics = result.run.metrics()
     print(f"     verdict    {advised(Verdict.from_dict(metrics['verdict']))}")
     for part, name in (("validation", "PublicTest"), ("test", "PrivateTest")):
         if part in metrics["evaluations"]:
             figures = metrics["evaluations"][part]["flip"]
             low, high = figures["accuracy_interval"]
-            images = "drawn faces (demo)" if result.dataset.drawn else f"{name} images"
+            images = "synthetic faces (demo)" if result.dataset.drawn else f"{name} images"
             print(
                 f"3/4  {part:<10} accuracy {figures['accuracy']:.1%} ({low:.1%} to {high:.1%}), "
                 f"macro-F1 {figures['macro_f1']:.3f}, ECE {figures['ece']:.3f}, on {figures['n']:,} {images}"
@@ -87,14 +86,12 @@ def _report(result: "Quickstart") -> None:
     print("\nNext:")
     if result.dataset.drawn:
         print(
-            "  put Kaggle's train.csv, test.csv and icml_face_data.csv into data/ (mien data fetch tells how), then "
-            "again"
+            "  put Kaggle's train.csv, test.csv and icml_face_data.csv into data/ (mien data fetch says how), then run "
+            "this again"
         )
     mien = _program()
     print(f"  {mien} train hybrid --data data/          the hybrid with modern training, about two hours on one core")
-    print(
-        f"  {mien} study --data data/                 the whole family: where overfitting comes from and what mends it"
-    )
+    print(f"  {mien} study --data data/                 all networks: what causes overfitting and what reduces it")
     print(f"  {mien} read photo.jpg --model {folder / 'model.onnx'}")
 
 

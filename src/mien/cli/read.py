@@ -102,36 +102,38 @@ def _run(args: argparse.Namespace) -> int:
     from mien.inference.video_source import CAMERA, is_video
 
     if "" in args.inputs:
-        raise MienError("an empty name stands among the inputs; give a picture, a folder, a film or camera:0")
+        raise MienError("one of the inputs is an empty name; give an image, a folder, a video or camera:0")
     if args.batch < 1:
-        raise MienError(f"--batch is a number of faces, 1 or more, not {args.batch}")
+        raise MienError(f"--batch must be a number of faces, 1 or more, not {args.batch}")
     if args.explain and not args.annotate:
-        raise MienError("--explain shows its heat maps in annotated pictures; give --annotate OUT too")
+        raise MienError("--explain draws heat maps in annotated images; add --annotate OUT")
     if args.resume and args.overwrite:
-        raise MienError("--resume goes on with FILE and --overwrite replaces it; leave one of them out")
+        raise MienError("--resume continues FILE and --overwrite replaces it; use only one of them")
     _refuse_unused(args)
     if args.engine == "ray":
         return _with_ray(args)
     if args.resume and not args.output:
-        raise MienError("--resume needs the output to go on with: -o FILE.jsonl or -o FILE.csv")
+        raise MienError("--resume needs the output to continue: add -o FILE.jsonl or -o FILE.csv")
     quiet_decoders()
     for name in args.inputs:
         refuse_address(name)
         if name.startswith(CAMERA) and len(args.inputs) > 1:
-            raise MienError(f"a camera is read on its own: mien read {name}")
+            raise MienError(f"a camera cannot be read together with other inputs; run: mien read {name}")
     videos = [name for name in args.inputs if is_video(name)]
     if args.whole:
-        print("mien: --whole is called --cropped now", file=sys.stderr)
+        print("mien: --whole is now called --cropped", file=sys.stderr)
         args.cropped = True
     for option, given in (("--explain", args.explain), ("--cropped", args.cropped)):
         if given and videos:
-            raise MienError(f"{option} is for pictures; {videos[0]} is a film or a camera")
+            raise MienError(f"{option} is for images; {videos[0]} is a video or a camera")
     if args.shard is not None:
         from mien.cli.shard import parse_shard, read_part
 
         args.shard = parse_shard(args.shard)
         if len(args.inputs) == 1 and not os.path.isdir(args.inputs[0]):
-            raise MienError(f"--shard takes a part of a folder or a list of files; {args.inputs[0]} is one")
+            raise MienError(
+                f"--shard reads a part of a folder or of a list of files; {args.inputs[0]} is a single file"
+            )
         return read_part(args, args.shard, _kind(args), lambda: _many(args))
     return _one_video(args) if videos and len(args.inputs) == 1 else _many(args)
 
@@ -141,11 +143,11 @@ def _refuse_unused(args: argparse.Namespace) -> None:
     from mien.inference.video_source import CAMERA
 
     if args.ray_address and args.engine != "ray":
-        raise MienError("--ray-address is for --engine ray; add that, or leave the address out")
+        raise MienError("--ray-address needs --engine ray; add it, or remove --ray-address")
     if args.no_view and not args.inputs[0].startswith(CAMERA):
-        raise MienError(f"--no-view is for a camera; {args.inputs[0]} is none")
+        raise MienError(f"--no-view is for cameras; {args.inputs[0]} is not a camera")
     if args.overwrite and not (args.output or args.annotate or args.timeline):
-        raise MienError("--overwrite replaces the file of -o, --annotate or --timeline; give one of them too")
+        raise MienError("--overwrite replaces the file of -o, --annotate or --timeline; add one of them")
 
 
 def _with_ray(args: argparse.Namespace) -> int:
@@ -172,7 +174,7 @@ def _many(args: argparse.Namespace) -> int:
     videos = count_videos(args.inputs) if many else 0
     for name, given in (("--every", args.every), ("--timeline", args.timeline), ("--baseline", args.baseline)):
         if given is not None and not videos:
-            raise MienError(f"{name} is for films; these are pictures")
+            raise MienError(f"{name} is for videos; the inputs are images")
     kind = _kind(args)
     reader = _reader(args)
     annotated, single = annotated_target(args.annotate, args.inputs)
@@ -193,7 +195,7 @@ def _many(args: argparse.Namespace) -> int:
     check_outputs(targets, args.overwrite or args.resume)
     check = partial(check_settings, args.output, kind, reader, options, args.cropped)
     done = finished(args.output, kind, columns, reader.model.name, check) if args.resume else Finished()
-    progress = Progress(total, "pictures", len(done.names), args.quiet or not many, alone=bool(args.output))
+    progress = Progress(total, "images", len(done.names), args.quiet or not many, alone=bool(args.output))
 
     def complain(message: str) -> None:
         print(f"mien: {printable(message)}", file=sys.stderr)
@@ -222,10 +224,10 @@ def _many(args: argparse.Namespace) -> int:
                 reader, films, writer, complain, outputs, options, done=done.names, quiet=args.quiet
             )
     if many and not args.quiet:
-        note = f"films passed over: {videos:,} ({left_out} is for pictures)" if left_out and videos else ""
+        note = f"videos skipped: {videos:,} ({left_out} is for images)" if left_out and videos else ""
         say_outcome(outcome, film_outcome, progress, note, pictures=bool(total))
     if film_outcome.stopped:
-        print("mien: stopped; what was written ends there", file=sys.stderr)
+        print("mien: stopped; the output contains everything up to this point", file=sys.stderr)
         return 130
     return 1 if outcome.failed or film_outcome.failed or film_outcome.cut else 0
 
@@ -242,12 +244,12 @@ def _one_video(args: argparse.Namespace) -> int:
     from mien.inference.video import open_video
 
     if args.resume:
-        raise MienError(f"--resume goes on with a list or a folder; {args.inputs[0]} is one film or camera")
+        raise MienError(f"--resume continues a list or a folder; {args.inputs[0]} is a single video or camera")
     timeline = args.timeline
     if timeline and timeline.suffix in (".csv", ".png"):
         timeline = timeline.with_suffix("")
     if timeline and not timeline.name:
-        raise MienError(f"--timeline needs a name to write NAME.csv and NAME.png, not {args.timeline}")
+        raise MienError(f"--timeline needs a NAME for NAME.csv and NAME.png, not {args.timeline}")
     outputs, options = _video_options(args, annotated_film(args.annotate, args.inputs[0]), timeline)
     targets = [*([("-o", args.output)] if args.output else []), *outputs.targets()]
     refuse_inputs(targets, args.inputs)
@@ -270,11 +272,11 @@ def _one_video(args: argparse.Namespace) -> int:
         columns = csv_columns(reader.model.classes, images=False, videos=True, change=bool(options.baseline))
         goes_on = bool(outputs.annotated or outputs.timeline)
         writer = stack.enter_context(open_writer(args.output, kind, columns, overwrite=args.overwrite, goes_on=goes_on))
-        progress = Progress(video.length or None, "s of film", quiet=args.quiet or video.live, alone=True)
+        progress = Progress(video.length or None, "s of video", quiet=args.quiet or video.live, alone=True)
         rows, end = read_one(reader, video, writer, progress, outputs, options)
         say_people(writer, video, rows, options)
     if end == "stopped" and not video.live:
-        print("mien: stopped; what was written ends there", file=sys.stderr)
+        print("mien: stopped; the output contains everything up to this point", file=sys.stderr)
         return 130
     return 1 if end == "cut short" else 0
 
@@ -287,7 +289,7 @@ def _video_options(
 
     every, baseline = parse_seconds("0.2s" if args.every is None else args.every), parse_seconds(args.baseline or "0")
     if args.baseline is not None and not baseline:
-        raise MienError("--baseline is longer than 0 s; give a time such as 10s")
+        raise MienError("--baseline must be longer than 0 s; give a time such as 10s")
     return Outputs(annotated, timeline), VideoOptions(every, baseline, overwrite=args.overwrite or args.resume)
 
 
@@ -323,7 +325,7 @@ def _count(text: str) -> int:
     except (ValueError, OverflowError):
         count = 0
     if count < 1:
-        raise MienError(f"--max-pixels is a number of pixels such as 120M or 120000000, not {text!r}")
+        raise MienError(f"--max-pixels must be a number of pixels such as 120M or 120000000, not {text!r}")
     return count
 
 
@@ -334,7 +336,7 @@ def _window(stack: ExitStack, name: str) -> "Callable[[Image], bool] | None":
     try:
         window = Window(f"mien {name}")
     except MienError as error:
-        print(f"mien: {error}; going on without a window, Ctrl-C ends", file=sys.stderr)
+        print(f"mien: {error}; continuing without a window, press Ctrl-C to stop", file=sys.stderr)
         return None
     stack.callback(window.close)
     return window.show

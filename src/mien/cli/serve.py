@@ -105,14 +105,16 @@ def _serve(args: argparse.Namespace, busy: "Busy") -> None:
     from mien.server.settings import Settings
 
     if args.runs is not None and not os.path.isdir(args.runs):
-        raise MienError(f"{{parameter}} {args.runs} is no folder; runs are made by mien train", parameter="runs")
+        raise MienError(
+            f"{{parameter}} {args.runs} is not a folder; give a folder with runs of `mien train`", parameter="runs"
+        )
     token = os.environ.get("MIEN_TOKEN") if args.token is None else args.token
     if token is not None and not token.strip():  # of a shell variable that is not set, perhaps
         where = "the variable MIEN_TOKEN" if args.token is None else "{parameter}"
-        message = f"{where} is empty, which would let everybody in; give a token, or leave it out"
+        message = f"{where} is empty, which would give everybody access; set a token, or remove it"
         raise MienError(message, parameter="token")
     if args.threads is not None:
-        require(args.threads >= 1, "threads", args.threads, "1 or more, or left out: as many as there are cores")
+        require(args.threads >= 1, "threads", args.threads, "1 or more; without it, the number of cores")
     given = {name: value for name, value in vars(args).items() if value is not None}
     given["token"] = token or ""
     names = {field.name for field in fields(Settings)} & set(given)
@@ -121,7 +123,7 @@ def _serve(args: argparse.Namespace, busy: "Busy") -> None:
 
     def ready(address: str) -> None:
         busy.end()
-        print(f"mien: {address} (API at {address}docs; Ctrl-C ends)", file=sys.stderr, flush=True)
+        print(f"mien: {address} (API at {address}docs; press Ctrl-C to stop)", file=sys.stderr, flush=True)
         if args.open:
             import webbrowser
 
@@ -140,7 +142,7 @@ class _Renamed(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
     ) -> None:
-        warnings.warn(f"{option} is called --{self.new.replace('_', '-')} now", MienWarning, stacklevel=2)
+        warnings.warn(f"{option} is now called --{self.new.replace('_', '-')}", MienWarning, stacklevel=2)
         setattr(namespace, self.new, values)
 
 

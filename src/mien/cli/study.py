@@ -96,9 +96,7 @@ def run(args: argparse.Namespace) -> None:
         print((args.output / name).read_text())
     drawn = [name for name in ("study", "curves", "effects") if (args.output / f"{name}.png").is_file()]
     figures = " and ".join([", ".join(drawn[:-1]), drawn[-1]] if drawn[1:] else drawn)
-    print(
-        f"kept in {args.output}: study, claims and comparisons as tables; {figures} as figure{'s' * (len(drawn) > 1)}"
-    )
+    print(f"written to {args.output}: tables study, claims and comparisons; figure{'s' * (len(drawn) > 1)} {figures}")
 
 
 def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Sequence[str]) -> None:
@@ -133,7 +131,7 @@ def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Seq
             steps.on_phase("; ".join([*epochs, left_over([run for run in planned if not run.finished])]))
 
         def on_wait(training: "StudyRun") -> None:
-            print(f"waiting for the training that works in {training.folder}", flush=True)
+            print(f"waiting for the training that is running in {training.folder}", flush=True)
 
         waiting = sum(not training.finished for training in planned)
         print(f"{waiting} of {len(planned)} trainings to do, {args.jobs} at a time", flush=True)
@@ -146,12 +144,12 @@ def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Seq
                       on_tick=on_tick, on_wait=on_wait)  # fmt: skip
 
         work(first, dataset.fingerprint)
-        steps.on_phase("probabilities out of fold")
+        steps.on_phase("computing held-out probabilities")
         write_out_of_fold(first, dataset, probabilities)
         if all(run.finished for run in cleaned):
             return
         if not probabilities.is_file():
-            print("line f waits for the probabilities of line c's five folds", flush=True)
+            print("line f needs the probabilities of the five folds of line c", flush=True)
             return
         steps.on_phase("auditing the training images")
         split_file = write_cleaned_split(dataset, probabilities, args.runs)

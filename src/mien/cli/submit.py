@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> None:
     if args.classes is not None:
         numbers = ", ".join(f"{number} {name}" for number, name in enumerate(EMOTIONS))
         raise MienError(
-            f"{{parameter}} names no labels here: test.csv has none, and the numbers of a submission are FER2013's "
-            f"({numbers}); leave it out",
+            f"{{parameter}} has no effect here: test.csv has no labels, and a submission uses FER2013's numbers "
+            f"({numbers}); remove it",
             parameter="classes",
         )
     refuse_repeated(args.source)
@@ -67,9 +67,9 @@ def run(args: argparse.Namespace) -> None:
         figures = record["on_the_labeled_rows"]
         low, high = figures["accuracy_interval"]
         print(
-            f"  {figures['accuracy']:.1%} of the {figures['n']:,} rows with known labels right ({low:.1%} to "
+            f"  {figures['accuracy']:.1%} of the {figures['n']:,} rows with known labels are correct ({low:.1%} to "
             f"{high:.1%})"
         )
     if record["layout"] == "plain":
-        print("  Kaggle's page may ask for a header or ids: put its example_submission.csv beside test.csv, or give "
+        print("  if Kaggle asks for a header or ids, put its example_submission.csv beside test.csv, or use "
               "--format like:EXAMPLE.csv")  # fmt: skip

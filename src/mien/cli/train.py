@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
 
     prepare_process()
     if not args.recipe and not args.resume:
-        raise MienError("which recipe? for example: mien train hybrid --data data/ (mien train --list shows them all)")
+        raise MienError("no recipe given; try: mien train hybrid --data data/ (mien train --list shows all recipes)")
     from mien.cli.data import loading_options, tell_decisions
     from mien.cli.live import Live
     from mien.cli.quiet import quiet_decoders
@@ -118,13 +118,13 @@ def run(args: argparse.Namespace) -> int:
     from mien.training.runtime import Runtime, is_first_process
 
     if args.name == "":
-        raise MienError("{parameter} is empty; give the run a name, or leave it out", parameter="name")
+        raise MienError("{parameter} is empty; give the run a name, or remove {parameter}", parameter="name")
     runtime = Runtime(**{f.name: getattr(args, f.name) for f in dataclasses.fields(Runtime)})
     changes = {n: getattr(args, n) for n in FIELDS if n != "name" and getattr(args, n) is not None}
     split_file = _split_file(changes, typing.get_args(FIELDS["split"].type))
     if args.stored_views and args.recipe and "teacher" not in changes and (own := recipe(args.recipe).teacher):
         changes["teacher"] = ""
-        print(f"mien: stored views speak for their teachers; the recipe's own, {own}, is left out", file=sys.stderr)
+        print(f"mien: --stored-views replaces the teacher of the recipe, {own}", file=sys.stderr)
     chosen = recipe(args.recipe, **changes) if args.recipe and not args.resume else None
     with Live("mien train") as live:
         live.on_phase("starting torch")
@@ -135,8 +135,8 @@ def run(args: argparse.Namespace) -> int:
         if chosen is None:
             if args.recipe or args.pretrained or args.name or changes or split_file or args.seed is not None:
                 raise MienError(
-                    "--resume goes on with the run's own recipe, seed and weights; leave the recipe's name, its "
-                    "fields, --seed, --name and --pretrained out"
+                    "--resume uses the run's own recipe, seed and weights; remove the recipe's name, its "
+                    "fields, --seed, --name and --pretrained"
                 )
             before = load_run(args.resume)
             chosen, folder, seed = before.recipe, args.resume, int(before.record["seed"])
@@ -166,7 +166,7 @@ def run(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             if is_first_process():
                 print(
-                    f"mien: stopped and saved; go on with: mien train --resume {folder} --data {args.data}",
+                    f"mien: stopped and saved; resume with: mien train --resume {folder} --data {args.data}",
                     file=sys.stderr,
                 )
             return 130
@@ -185,7 +185,7 @@ def _split_file(changes: dict[str, Any], names: Sequence[str]) -> Path | None:
     path = Path(changes.pop("split"))
     if not path.is_file():
         raise MienError(
-            f"there is no split and no file {path}; choose {', '.join(names)}, or give a split file", parameter="split"
+            f"{path} is neither a split nor a file; choose {', '.join(names)}, or give a split file", parameter="split"
         )
     return path
 
@@ -199,7 +199,7 @@ def _report(done: "Run", drawn: bool) -> None:
     print(advised(diagnose.diagnose_record(history.read(done.folder / "history.csv"), done.metrics())))
     print(
         f"validation accuracy {evaluation['accuracy']:.1%} ({low:.1%} to {high:.1%}) on {evaluation['n']:,} images, "
-        f"image and mirror averaged{'; drawn faces: a demo, no result' if drawn else ''}"
+        f"image and mirror averaged{'; synthetic faces: a demo, not a result' if drawn else ''}"
     )
     print(f"run folder: {done.folder}")
 

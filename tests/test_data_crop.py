@@ -80,7 +80,7 @@ def test_nothing_is_overwritten_and_what_is_done_is_not_done_again(
     crop(photos, output)
     first = capsys.readouterr().out
     assert crop(photos, output) == 2
-    assert "is not empty; go on with --resume" in capsys.readouterr().err
+    assert "is not empty; continue with --resume" in capsys.readouterr().err
     (output / "glad" / "one.png").unlink()  # as if stopped on the way
     kept = (output / "glum" / "two.png").stat().st_mtime_ns
     crop(photos, output, "--resume")

@@ -72,7 +72,7 @@ class TestTheLastLayer:
     def test_as_many_classes_of_other_names_start_fresh(self):
         weights = load_pretrained("hybrid", recipe("hybrid"), [f"c{i}" for i in range(7)])
         assert not weights.shared.names
-        assert "starts fresh" in weights.decision
+        assert "starts with new weights" in weights.decision
 
     def test_the_same_classes_in_another_order_answer_as_before(self):
         emotions = mien.load_model("hybrid").classes
@@ -174,7 +174,7 @@ def test_photographs_that_were_never_cut_are_told(tmp_path, capsys):
     assert (report.n, report.uncut, report.many) == (4, 4, True)
     assert main(["finetune", str(tmp_path / "photos"), "--plan"]) == 0
     err = capsys.readouterr().err
-    assert f"never cut to the face; do that first: mien data crop {tmp_path / 'photos'} -o" in err
+    assert f"uncropped photographs; crop the faces first: mien data crop {tmp_path / 'photos'} -o" in err
 
 
 def test_faces_that_are_cut_are_not(tmp_path):

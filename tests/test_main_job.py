@@ -60,7 +60,7 @@ def test_quickstart_does_not_delete_a_run_of_another_recipe(tmp_path, capsys):
     assert main(["train", "baseline", *shape, "--runs", str(tmp_path), "--name", "mine"]) == 0
     before = (tmp_path / "mine" / "metrics.json").read_bytes()
     assert main(["quickstart", "--data", str(tmp_path / "data"), "--run", str(tmp_path / "mine"), *QUICK]) == 2
-    assert "holds a run of baseline" in capsys.readouterr().err
+    assert "contains a run of baseline" in capsys.readouterr().err
     assert (tmp_path / "mine" / "metrics.json").read_bytes() == before
 
 

@@ -317,7 +317,7 @@ def test_impossible_options(tmp_path: Path) -> None:
         Reader("no-such-model")
     with pytest.raises(MienError, match="detector"):
         Reader(reader().model.path, detector=reader().model.path)
-    with pytest.raises(MienError, match="detector gave"):
+    with pytest.raises(MienError, match="detector returned"):
         Reader(reader().model.path, detector=lambda image: np.ones((2, 3))).read(portrait())
 
 
@@ -330,7 +330,7 @@ def test_a_file_that_is_no_mien_model(tmp_path: Path) -> None:
         "newer than this mien": make_model(tmp_path / "b.onnx", mien_format="3"),
         "for 3 classes": _with_classes(tmp_path / "c.onnx", '["a", "b", "c"]'),
         "its classes are": _with_classes(tmp_path / "d.onnx", '["a", "a", "b", "c", "d", "e", "f"]'),
-        "lack or garble": _with_classes(tmp_path / "e.onnx", "not json"),
+        "missing or invalid metadata": _with_classes(tmp_path / "e.onnx", "not json"),
         "temperature is nan": make_model(tmp_path / "f.onnx", temperature="nan"),
         "temperature is 0": make_model(tmp_path / "g.onnx", temperature="0"),
         "metadata say 64": make_model(tmp_path / "h.onnx", input_size="64"),

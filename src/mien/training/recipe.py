@@ -220,7 +220,7 @@ def from_record(fields: dict[str, Any]) -> Recipe:
     type."""
     for field in fields:
         if field not in FIELDS:
-            raise MienError(f"a recipe has no field '{field}'; it is of another version of mien")
+            raise MienError(f"a recipe has no field '{field}'; the run is from another version of mien")
     missing = [field for field in FIELDS if field not in fields and field not in ADDED]
     if missing:
         raise MienError(f"the recipe lacks {', '.join(missing)}")
@@ -228,7 +228,7 @@ def from_record(fields: dict[str, Any]) -> Recipe:
         kind = FIELDS[field].type
         # Accept choices unknown to this version, such as an old run's optimizer.
         if not fits(value, str if get_origin(kind) is Literal else kind):
-            raise MienError(f"the recipe's {field} is {value!r}, which is of another type")
+            raise MienError(f"the recipe's {field} is {value!r}, which has the wrong type")
     return Recipe(**fields)
 
 
@@ -259,7 +259,7 @@ def check_used(recipe: Recipe, given: Mapping[str, Any], base: Recipe) -> None:
         ("fc_drop", recipe.network not in WITHOUT_DROPOUT, "a network with dropout"),
     ):
         if name in given and given[name] != getattr(base, name) and not does_something:
-            raise MienError(f"{{parameter}} does nothing here: it needs {needs}; leave it out", parameter=name)
+            raise MienError(f"{{parameter}} has no effect here: it needs {needs}; remove it", parameter=name)
 
 
 def check(recipe: Recipe) -> None:
@@ -271,7 +271,7 @@ def check(recipe: Recipe) -> None:
     if recipe.network not in VARIABLE and (recipe.batch_norm, recipe.head) != (batch_norm, head):
         raise MienError(
             f"the network '{recipe.network}' has batch_norm {batch_norm} and head {head}; "
-            f"only {' and '.join(VARIABLE)} can be built in another way",
+            f"only {' and '.join(VARIABLE)} can be changed",
             parameter="head" if recipe.head != head else "batch_norm",
         )
     if recipe.progressive_resizing_from < 48 and recipe.head == "dense":

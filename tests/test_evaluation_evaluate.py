@@ -115,7 +115,7 @@ def test_old_options_work_and_say_the_new_ones(place: Path, capsys) -> None:
     assert "on the test part" in shown.out
     assert "recall raised, shift10" in shown.out
     assert "--split is now called --part" in shown.err
-    assert "'ten' is called 'shift10' now" in shown.err
+    assert "'ten' is now called 'shift10'" in shown.err
 
 
 @pytest.mark.parametrize(("argv", "says"), [

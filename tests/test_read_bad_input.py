@@ -327,7 +327,7 @@ def test_a_file_that_is_no_mien_model(tmp_path: Path) -> None:
     cases = {
         "not an ONNX model": text,
         "not a mien model": make_model(tmp_path / "a.onnx", mien_format=""),
-        "newer than this mien": make_model(tmp_path / "b.onnx", mien_format="3"),
+        "which needs a newer version of mien": make_model(tmp_path / "b.onnx", mien_format="3"),
         "for 3 classes": _with_classes(tmp_path / "c.onnx", '["a", "b", "c"]'),
         "its classes are": _with_classes(tmp_path / "d.onnx", '["a", "a", "b", "c", "d", "e", "f"]'),
         "missing or invalid metadata": _with_classes(tmp_path / "e.onnx", "not json"),

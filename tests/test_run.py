@@ -187,7 +187,7 @@ def test_records_count_the_images_that_train_and_keep_the_tracker(place, tmp_pat
     (["train", "quickstart", "--data", "{data}", "--network", "vgg"], "--progressive-resizing-from"),
     (["submit", "nano", "nano", "--data", "{data}"], "nano is named twice"),
     (["evaluate", "nano", "nano", "--data", "{data}"], "nano is named twice"),
-    (["report", "{run}", "{run}", "-o", "{data}/r.html"], "is named twice"),
+    (["report", "{run}", "{run}", "-o", "{data}/r.html"], "is given twice"),
     (["submit", "nano", "--data", "{data}", "-o", "{data}/answers.json"], "name it .csv"),
     (["submit", "nano", "--data", "{data}", "-o", "{data}/test.csv", "--overwrite"], "one of the input files"),
     (["evaluate", "nano", "--data", "{data}", "-o", "{data}/train.csv", "--overwrite"], "one of the input files"),

@@ -146,7 +146,7 @@ def build(folder: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "build" / "docs")
-    parser.add_argument("--runtime", help="a folder with onnxruntime-web (default: fetched by npm)")
+    parser.add_argument("--runtime", help="a folder with onnxruntime-web (default: download it with npm)")
     parser.add_argument("--no-page", action="store_true", help="leave the page that reads faces out")
     args = parser.parse_args()
     site = build(args.out.resolve())

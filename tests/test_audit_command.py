@@ -173,7 +173,7 @@ def test_without_probabilities_no_label_errors_are_claimed(
 ) -> None:
     assert main(["data", "audit", str(folder), "-o", str(tmp_path), "--no-cache"]) == 0
     out = capsys.readouterr().out
-    assert "Label errors were not looked for" in out
+    assert "No search for label errors" in out
     assert json.loads((tmp_path / "audit.json").read_text())["label_errors"] is None
 
 

@@ -39,7 +39,7 @@ def test_one_flipped_bit_is_noticed_and_the_checkpoint_before_is_used_and_said(t
     content = bytearray(path.read_bytes())
     content[int(where * len(content))] ^= 4
     path.write_bytes(content)
-    with pytest.warns(MienWarning, match=r"checkpoint\.pt .* going on from the checkpoint before it"):
+    with pytest.warns(MienWarning, match=r"checkpoint\.pt .* resuming from the previous checkpoint"):
         assert checkpoint.load(tmp_path)["step"] == 1
 
 
@@ -48,7 +48,7 @@ def test_a_cut_checkpoint_is_noticed(tmp_path, keep):
     states(tmp_path)
     path = tmp_path / checkpoint.NAME
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.warns(MienWarning, match="going on from the checkpoint before it"):
+    with pytest.warns(MienWarning, match="resuming from the previous checkpoint"):
         assert checkpoint.load(tmp_path)["step"] == 1
 
 
@@ -95,7 +95,7 @@ def test_one_training_at_a_time_works_in_a_folder(tmp_path):
     )
     assert other.stdout is not None
     assert other.stdout.readline().strip() == "held"
-    with pytest.raises(MienError, match="another training works in"), lock_folder(tmp_path):
+    with pytest.raises(MienError, match="another training is running in"), lock_folder(tmp_path):
         pass
     other.kill()
     other.communicate()
@@ -162,7 +162,7 @@ def test_a_checkpoint_of_another_network_is_refused_in_one_line(tmp_path):
     chosen = recipe("nano", epochs=1, teacher="")
     for model in ({"other": torch.zeros(3)}, None, [1]):
         checkpoint.save(tmp_path, {"format": FORMAT, "model": model, "optimizer": {}, "state": {}})
-        with pytest.raises(MienError, match="does not fit this recipe") as caught:
+        with pytest.raises(MienError, match="does not match this recipe") as caught:
             Trainer(chosen, checkpoint_dir=tmp_path).fit(faces, faces, 3)
         assert "\n" not in str(caught.value)
 

@@ -111,8 +111,8 @@ def test_train_s_help_says_of_every_field_what_it_is_its_range_and_its_default(c
     with pytest.raises(SystemExit):
         main(["train", "hybrid", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert "--learning-rate X The peak of the schedule (above 0; default 0.004)" in text
-    assert "--rotate X Largest angle to either side (degrees; 0 to 180; default 12)" in text
+    assert "--learning-rate X Peak learning rate (above 0; default 0.004)" in text
+    assert "--rotate X Maximum rotation in either direction (degrees; 0 to 180; default 12)" in text
     for name, field in FIELDS.items():
         if name != "name":
             assert f"--{name.replace('_', '-')}" in text
@@ -153,7 +153,7 @@ def test_a_pipe_that_closes_early_is_no_error():
         (["data", "inof", "x"], "did you mean info?"),
         (["completion", "bahs"], "did you mean bash?"),
         (["train", "hybrid", "--rotate", "200"], "--rotate = 200"),
-        (["train"], "which recipe?"),
+        (["train"], "no recipe given; try: mien train hybrid"),
     ],
 )
 def test_a_wrong_word_gets_one_line_with_a_suggestion(argv, words):

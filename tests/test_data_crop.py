@@ -80,7 +80,7 @@ def test_nothing_is_overwritten_and_what_is_done_is_not_done_again(
     crop(photos, output)
     first = capsys.readouterr().out
     assert crop(photos, output) == 2
-    assert "is not empty; go on with --resume" in capsys.readouterr().err
+    assert "is not empty; continue with --resume" in capsys.readouterr().err
     (output / "glad" / "one.png").unlink()  # as if stopped on the way
     kept = (output / "glum" / "two.png").stat().st_mtime_ns
     crop(photos, output, "--resume")
@@ -133,7 +133,7 @@ def test_labels_of_a_list_go_with_the_faces(photos: Path, tmp_path: Path, capsys
     (flat / "list.csv").write_text("file,emotion,set\none.jpg,happy,train\nmirrored.png,sad,test\ntwo.png,sad,train\n")
     output = tmp_path / "faces"
     assert crop(flat, output, "--all") == 0
-    assert f"the photos' labels, for the faces: {output / 'labels.csv'}" in capsys.readouterr().out
+    assert f"labels of the faces: {output / 'labels.csv'}" in capsys.readouterr().out
     dataset = load(output)
     assert dataset.classes == ("happy", "sad")
     assert sorted(zip(dataset.usage, dataset.labels, strict=True)) == [

@@ -98,7 +98,7 @@ def test_the_record_on_the_command_line_is_the_one_of_python(place: Path, tmp_pa
 def test_one_table_answers(place: Path, capsys) -> None:
     assert main(["evaluate", "nano", "--data", str(place)]) == 0
     out = capsys.readouterr().out
-    assert out.count("most taken for") == 1
+    assert out.count("most often mistaken for") == 1
     assert out.startswith("nano (nano-3) on ")
     assert "all, single" in out
     assert "all, flip" in out
@@ -114,8 +114,8 @@ def test_old_options_work_and_say_the_new_ones(place: Path, capsys) -> None:
     shown = capsys.readouterr()
     assert "on the test part" in shown.out
     assert "recall raised, shift10" in shown.out
-    assert "--split is called --part now" in shown.err
-    assert "'ten' is called 'shift10' now" in shown.err
+    assert "--split is now called --part" in shown.err
+    assert "'ten' is now called 'shift10'" in shown.err
 
 
 @pytest.mark.parametrize(("argv", "says"), [
@@ -125,8 +125,8 @@ def test_old_options_work_and_say_the_new_ones(place: Path, capsys) -> None:
     (["evaluate", "nano", "--part", "half"], "invalid choice"),
     (["evaluate", "nano", "--coverage", "1.9"], "--coverage = 1.9"),
     (["evaluate", "nano", "--groups", "nowhere.csv"], "cannot read the groups nowhere.csv: no such file"),
-    (["evaluate", "nano", "--corruptions", "--coverage", "0.9"], "--coverage does nothing beside --corruptions"),
-    (["evaluate", "nano", "--labels", "fer+", "--quality"], "--quality does nothing beside --labels fer+"),
+    (["evaluate", "nano", "--corruptions", "--coverage", "0.9"], "--coverage has no effect with --corruptions"),
+    (["evaluate", "nano", "--labels", "fer+", "--quality"], "--quality has no effect with --labels fer+"),
     (["submit", "nobody"], "nobody"),
     (["submit", "nano", "--format", "xml"], "xml"),
     (["submit", "nano", "--tta", "nine"], "nine"),

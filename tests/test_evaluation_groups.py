@@ -79,7 +79,7 @@ def test_groups_that_are_all_small_have_no_gap() -> None:
     assert (with_gap.attribute, without.attribute) == ("all", "small")
     assert (without.gap, without.p, without.adjusted) == (None, None, None)
     assert without.to_dict()["gap"] is None
-    assert "no gap computed: fewer than two groups of 30 images" in table([without])
+    assert "no gap: there are fewer than two groups of 30 images" in table([without])
 
 
 def test_one_group_is_no_comparison() -> None:
@@ -137,7 +137,7 @@ def test_groups_are_matched_by_file_and_by_row(folders: Path, tmp_path: Path) ->
     ("", "holds no groups"), ("row\n1\n", "holds no groups"), ("row,age\n", "holds no groups"),
     ("row,age\n1,old\n99,old\n", "row 3: '99' is no image"), ("row,age\n²,old\n", "row 2: '²' is no image"),
     ("row,age,age\n1,old,new\n", "two columns 'age'"), ("row,age\n1,old\n1,new\n", "row 3: image 1 has its groups"),
-    ("row,age\n1\n", "row 2: 1 values where 2 belong"),
+    ("row,age\n1\n", "row 2: 1 values instead of 2"),
     ("age\nold\n", "1 lines for 40 images"), ("file,age\nnothing.png,old\n", "row 2: there is no file nothing.png"),
 ])  # fmt: skip
 def test_what_are_no_groups_is_refused(folders: Path, tmp_path: Path, text: str, says: str) -> None:

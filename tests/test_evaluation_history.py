@@ -62,7 +62,7 @@ def test_a_history_without_epochs_is_empty(tmp_path: Path) -> None:
     [
         ("", "header"),
         ("epoch,loss\n1,2\n", "header"),
-        (OF_0_1 + "\n1,1,1,1,1,1,1,1\n", "row 2: 8 values where 9"),
+        (OF_0_1 + "\n1,1,1,1,1,1,1,1\n", "row 2: 8 values instead of 9"),
         (OF_0_1 + "\n1,1,1,1,1,1,1,1,1\n2,1,x,1,1,1,1,1,1\n", "row 3: train_accuracy is 'x'"),
         (OF_0_1 + "\n1.5,1,1,1,1,1,1,1,1\n", "row 2: epoch is '1.5'"),
         (OF_0_1 + "\n2,1,1,1,1,1,1,1,1\n2,1,1,1,1,1,1,1,1\n", "row 3: epoch 2 follows 2"),

@@ -124,7 +124,7 @@ def test_what_is_no_finished_run_is_refused(tmp_path: Path) -> None:
         report.study_row(folder)
     folder = run_folder(tmp_path / "b", "hybrid")
     history.write([], folder / "history.csv")
-    with pytest.raises(MienError, match="holds no epoch"):
+    with pytest.raises(MienError, match="its history has no epochs"):
         report.study_row(folder)
 
 

@@ -61,7 +61,7 @@ def test_a_committed_run_is_told(tmp_path: Path) -> None:
     text = out.read_text()
     check(text)
     figures = json.loads((STUDY / "hybrid-1" / "metrics.json").read_text())["evaluations"]["validation"]["single"]
-    assert f"{figures['accuracy']:.1%} are classified rightly" in text
+    assert f"{figures['accuracy']:.1%} are classified correctly" in text
     assert "Good fit" in text
     assert text.count("<svg") == 4  # its curves, and two of its stored predictions
     assert all(score["name"] in text for score in figures["per_class"])
@@ -108,7 +108,7 @@ def test_models_are_evaluated_and_paired_without_torch_or_matplotlib(tmp_path: P
     assert "McNemar p" in text
     assert "a demo, not a result" in text
     assert text.count('class="confusion"') == 2
-    assert text.count("Is it right as often as it says?</figcaption>") == 2
+    assert text.count("Calibration: is it correct as often as it claims?</figcaption>") == 2
 
 
 def test_names_from_files_are_no_html(tmp_path: Path) -> None:
@@ -185,4 +185,4 @@ def test_one_of_many_differences_is_not_sure_by_its_interval_alone() -> None:
     alone = _differences([subject("base", base), subject("other", better)])
     assert "other is more accurate than base: +2.3 points" in alone
     several = _differences([subject("base", base), *(subject(f"other {i}", better) for i in range(3))])
-    assert several.count("is not surely more or less accurate than base: +2.3 points") == 3
+    assert several.count("is not clearly more or less accurate than base: +2.3 points") == 3

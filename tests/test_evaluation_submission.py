@@ -100,9 +100,9 @@ def test_write_refuses(tmp_path: Path, chosen: np.ndarray, format: str, words: s
     [
         ("", "no predictions"),
         ("id,emotion\n", "no predictions"),
-        ("3\n7\n", "row 2: '7' is no class"),
-        ("id,emotion\n0,3\n\n1,joyful\n", "row 4: 'joyful' is no class"),
-        ("3\n²\n", "row 2: '²' is no class"),
+        ("3\n7\n", "row 2: '7' is not a class"),
+        ("id,emotion\n0,3\n\n1,joyful\n", "row 4: 'joyful' is not a class"),
+        ("3\n²\n", "row 2: '²' is not a class"),
         ("id,emotion\n0,3\n0,4\n", "the id '0' in several rows"),
         ("0,3\n1\n", "row 2: 1 columns"),
         ("0,3,1\n", "row 1: 3 columns"),

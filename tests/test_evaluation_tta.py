@@ -70,7 +70,7 @@ def test_old_names_work_and_say_the_new_one() -> None:
         return seen.reshape(len(seen), -1)[:, :3].astype(np.float32)
 
     for old, new in OLD_NAMES.items():
-        with pytest.warns(MienWarning, match=f"'{old}' is called '{new}' now"):
+        with pytest.warns(MienWarning, match=f"'{old}' is now called '{new}'"):
             before = predict_with_tta(logits, faces(), old)
         assert np.array_equal(before, predict_with_tta(logits, faces(), new))
 

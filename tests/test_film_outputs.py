@@ -83,12 +83,12 @@ def test_the_outputs_of_several_films_are_checked_before_the_first(run: Run, fil
     assert [path.name for path in (tmp_path / "made").iterdir()] == ["b.mp4"]
     one, other = tmp_path / "films" / "a.mp4", tmp_path / "films" / "b.mp4"
     code, _, err = run(one, other, "--annotate", tmp_path / "films", "--overwrite")
-    assert (code, "would write over" in err, other.read_bytes() == film.read_bytes()) == (2, True, True)
+    assert (code, "would overwrite" in err, other.read_bytes() == film.read_bytes()) == (2, True, True)
 
 
 def test_a_film_cut_short_in_a_folder_is_counted_once_and_has_its_error(run: Run, cut: Path, tmp_path: Path) -> None:
     code, _, err = run(cut.parent, "-o", tmp_path / "out.jsonl")
-    assert (code, "mien: 1 film read, 0 faces in it, cut short\n" in err) == (1, True), err
+    assert (code, "mien: 1 video read, 0 faces in it, truncated\n" in err) == (1, True), err
     *frames, last = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
     assert len(frames) > 5
     assert all("error" not in frame for frame in frames)
@@ -103,10 +103,10 @@ def test_a_film_cut_short_in_a_folder_is_counted_once_and_has_its_error(run: Run
 
 def test_one_is_no_plural(run: Run, film: Path, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(PORTRAIT.read_bytes())
-    assert "mien: 1 picture read, 1 face" in run(tmp_path)[2]
+    assert "mien: 1 image read, 1 face" in run(tmp_path)[2]
     (tmp_path / "a.mp4").write_bytes(film.read_bytes())
     (tmp_path / "b.mp4").write_bytes(film.read_bytes())
-    assert "mien: 1 picture read, 1 face, 2 films read, 4 faces in them" in run(tmp_path)[2]
+    assert "mien: 1 image read, 1 face, 2 videos read, 4 faces in them" in run(tmp_path)[2]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signal here")

@@ -72,7 +72,7 @@ class TestTheLastLayer:
     def test_as_many_classes_of_other_names_start_fresh(self):
         weights = load_pretrained("hybrid", recipe("hybrid"), [f"c{i}" for i in range(7)])
         assert not weights.shared.names
-        assert "starts fresh" in weights.decision
+        assert "starts with new weights" in weights.decision
 
     def test_the_same_classes_in_another_order_answer_as_before(self):
         emotions = mien.load_model("hybrid").classes
@@ -136,8 +136,8 @@ def test_the_command_ends_with_the_model_its_accuracy_and_the_next_command(finis
 
 def test_the_train_line_makes_the_same_network(finished):
     place, out = finished
-    line = next(line for line in out.splitlines() if line.startswith("the same as: mien "))
-    words = shlex.split(line.removeprefix("the same as: mien "))
+    line = next(line for line in out.splitlines() if line.startswith("equivalent to: mien "))
+    words = shlex.split(line.removeprefix("equivalent to: mien "))
     words[words.index("--runs") + 1] = str(place / "again")
     assert main(words) == 0
     weights = [(place / runs / "my-faces-1" / "weights.safetensors").read_bytes() for runs in ("runs", "again")]
@@ -174,7 +174,7 @@ def test_photographs_that_were_never_cut_are_told(tmp_path, capsys):
     assert (report.n, report.uncut, report.many) == (4, 4, True)
     assert main(["finetune", str(tmp_path / "photos"), "--plan"]) == 0
     err = capsys.readouterr().err
-    assert f"never cut to the face; do that first: mien data crop {tmp_path / 'photos'} -o" in err
+    assert f"uncropped photographs; crop the faces first: mien data crop {tmp_path / 'photos'} -o" in err
 
 
 def test_faces_that_are_cut_are_not(tmp_path):

@@ -86,5 +86,5 @@ def test_records_of_the_wrong_shape_are_told(change: Any, tmp_path: Path) -> Non
     assert record_check.fault(record)
     path = tmp_path / "metrics.json"
     path.write_text(json.dumps(record))
-    with pytest.raises(MienError, match="is not an evaluation that mien wrote"):
+    with pytest.raises(MienError, match="is not an evaluation written by mien"):
         results.read_record(path)

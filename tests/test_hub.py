@@ -125,7 +125,7 @@ def test_what_is_not_there_is_one_line(served, source, message, capsys):
 @pytest.mark.timeout(60)
 def test_a_repository_without_a_model_is_told(served):
     served.files.clear()
-    with pytest.raises(MienError, match=r"holds no model\.onnx"):
+    with pytest.raises(MienError, match=r"contains no model\.onnx"):
         resolve("hf:someone/faces@main")
 
 

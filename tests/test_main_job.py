@@ -25,7 +25,7 @@ def test_quickstart_without_any_data_draws_its_own_and_says_so(tmp_path, monkeyp
     assert main(["quickstart", *QUICK]) == 0
     out = capsys.readouterr().out
     assert "demo, not a result" in out
-    assert "drawn faces (demo)" in out
+    assert "synthetic faces (demo)" in out
     run = tmp_path / "runs" / "quickstart"
     assert len(submission.read(run / "submission.csv")) == 60
     assert (run / "figures" / "curves.png").is_file()
@@ -33,7 +33,7 @@ def test_quickstart_without_any_data_draws_its_own_and_says_so(tmp_path, monkeyp
 
     weights = (run / "weights.safetensors").stat().st_mtime_ns
     assert main(["quickstart", *QUICK]) == 0
-    assert "nothing to do again" in capsys.readouterr().out
+    assert "already trained on these data; nothing to do" in capsys.readouterr().out
     assert (run / "weights.safetensors").stat().st_mtime_ns == weights
 
     assert main(["quickstart", "--epochs", "2", *QUICK[2:]]) == 0
@@ -60,7 +60,7 @@ def test_quickstart_does_not_delete_a_run_of_another_recipe(tmp_path, capsys):
     assert main(["train", "baseline", *shape, "--runs", str(tmp_path), "--name", "mine"]) == 0
     before = (tmp_path / "mine" / "metrics.json").read_bytes()
     assert main(["quickstart", "--data", str(tmp_path / "data"), "--run", str(tmp_path / "mine"), *QUICK]) == 2
-    assert "holds a run of baseline" in capsys.readouterr().err
+    assert "contains a run of baseline" in capsys.readouterr().err
     assert (tmp_path / "mine" / "metrics.json").read_bytes() == before
 
 

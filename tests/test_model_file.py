@@ -37,7 +37,7 @@ def test_a_source_is_a_shipped_name_a_run_folder_or_a_file(tmp_path: Path, monke
 def test_what_is_no_model_is_refused_in_one_line(tmp_path: Path) -> None:
     for source, words in (
         ("no-such-model", "neither a shipped model"),
-        (tmp_path, "holds no model.onnx"),
+        (tmp_path, "contains no model.onnx"),
         ("", "no model"),
         ("bad\0name", "no model"),
         (None, "a name or a path"),
@@ -83,7 +83,7 @@ def test_a_state_dict_holds_float32_arrays_by_name() -> None:
     weights = state_dict("hybrid")
     assert sum(array.size for name, array in weights.items() if "running" not in name) == read_info("hybrid").parameters
     assert all(array.dtype == np.float32 for array in weights.values())
-    with pytest.raises(MienError, match="no weights to train on"):
+    with pytest.raises(MienError, match="no trainable weights"):
         state_dict("champion-fast")
 
 
@@ -175,7 +175,7 @@ def test_a_threshold_gives_each_face_its_conformal_set(tmp_path: Path) -> None:
         "[]",
         '{"coverage": 0.9, "threshold": NaN}',
     ):
-        with pytest.raises(MienError, match="not a sound mien model"):
+        with pytest.raises(MienError, match="not a valid mien model"):
             read_info(make_model(tmp_path / "wrong.onnx", mien_format="2", conformal=wrong))
 
 
@@ -217,7 +217,7 @@ def test_a_checksum_does_not_outlive_the_file_that_it_is_of(tmp_path: Path) -> N
     assert read_info(path).temperature == 2.0
     model.graph.initializer[0].name = "other"
     onnx.save(model, str(path))
-    with pytest.raises(MienError, match="another program changed it"):
+    with pytest.raises(MienError, match="was changed by another program"):
         read_info(path)
 
 

@@ -127,7 +127,7 @@ def test_a_folder_is_read_in_order_and_bad_files_are_reported_and_counted(
     for record in records[3:]:
         assert record["error"] in err
         assert Path(record["source"]).name in record["error"]
-    assert "3 pictures read, 3 faces, 3 not read" in err
+    assert "3 images read, 3 faces, 3 not read" in err
     assert "Traceback" not in err
     code, _, _ = run(album / "a.jpg", album / "c.webp")
     assert code == 0
@@ -283,14 +283,14 @@ def test_no_output_is_written_over_what_is_read(run: Run, album: Path, tmp_path:
     for output in (photo, tmp_path / "link.csv"):
         for source in (photo, album):
             code, out, err = run(source, "--csv", "-o", output, "--overwrite")
-            assert (code, out, err.count("\n"), "would write over" in err) == (2, "", 1, True)
+            assert (code, out, err.count("\n"), "would overwrite" in err) == (2, "", 1, True)
     assert photo.read_bytes() == before
     with photo.open("rb") as file:
         done = subprocess.run(
             [sys.executable, "-m", "mien", "read", "-", "--csv", "-o", str(photo), "--overwrite", *MODEL],
             stdin=file, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
-    assert (done.returncode, "would write over" in done.stderr, photo.read_bytes()) == (2, True, before)
+    assert (done.returncode, "would overwrite" in done.stderr, photo.read_bytes()) == (2, True, before)
 
 
 def test_an_animation_is_one_picture_and_says_so(run: Run, tmp_path: Path) -> None:
@@ -348,7 +348,7 @@ def test_resume_reads_only_what_is_missing(run: Run, album: Path, tmp_path: Path
     run(album, "-o", output)
     crowd(1, 1, 100).save(album / "new.jpg")
     code, _, err = run(album, "-o", output, "--resume")
-    assert "1 picture read, 1 face, 3 not read, 6 were done before" in err
+    assert "1 image read, 1 face, 3 not read, 6 skipped (already done)" in err
     assert code == 1
     assert len(lines(output)) == 7
 
@@ -392,7 +392,7 @@ def test_a_process_killed_half_way_is_resumed(tmp_path: Path) -> None:
     assert done >= 6
     again = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=120)
     assert again.returncode == 0, again.stderr
-    assert f"{done} were done before" in again.stderr or done == 60
+    assert f"{done} skipped (already done)" in again.stderr or done == 60
     assert [record["source"] for record in lines(output)] == [str(folder / f"{i:03}.jpg") for i in range(60)]
 
 

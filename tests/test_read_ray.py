@@ -100,7 +100,7 @@ def test_pictures_may_be_bytes_in_a_parquet_file(album: Path, expected: Any, tmp
     parquet.write_table(table, tmp_path / "pictures.parquet", row_group_size=2)
     result = read(str(tmp_path / "pictures.parquet"), 4)
     count = result.num_rows - 1
-    assert result.column("error").to_pylist()[-1] == "nothing.jpg holds no picture"
+    assert result.column("error").to_pylist()[-1] == "nothing.jpg contains no image"
     assert result.slice(0, count).drop(["error"]).equals(expected.slice(0, count).drop(["error"]))
     parquet.write_table(table.drop(["file"]), tmp_path / "unnamed.parquet")
     assert read(str(tmp_path / "unnamed.parquet")).column("source")[0].as_py().endswith("unnamed.parquet row 1")

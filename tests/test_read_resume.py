@@ -114,7 +114,7 @@ def test_resume_says_why_the_columns_are_others(run: Run, album: Path, tmp_path:
     make_film(album / "film.mp4", seconds=1)
     code, _, err = run(album, "-o", output, "--resume")
     assert (code, err.count("\n")) == (2, 1)
-    assert "no films" in err
+    assert "images only" in err
     assert ".jsonl" in err
     run(album, "-o", output, "--overwrite", "--baseline", "1s")
     assert "written with --baseline" in run(album, "-o", output, "--resume")[2]

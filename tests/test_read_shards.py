@@ -89,10 +89,10 @@ def test_what_does_not_belong_together_is_refused_in_one_line(run: Run, album: P
         ([one, one, two], "is given more than once"),
         ([third, two], "one of 3 parts"),
         ([one, swapped], "does not fall to part 2 of 2"),
-        ([one, cut], "cut short at row"),
+        ([one, cut], "truncated at row"),
         ([one, late], "is not finished"),
         ([one, tmp_path / "nothing-2-of-2.csv"], "there is no part"),
-        ([one, tmp_path / "two.csv"], "is not named as a part is"),
+        ([one, tmp_path / "two.csv"], "is not named like a part"),
         ([one, tmp_path / "other-2-of-2.csv"], "of the models"),
     ):
         code, err = run("merge", *parts, "-o", output)
@@ -138,7 +138,7 @@ def test_every_name_falls_to_one_shard() -> None:
     assert min(counts) > 60
     assert parse_shard("2/8") == Shard(2, 8)
     for text in ("0/2", "3/2", "1", "a/b", "1/2/3", "-1/2"):
-        with pytest.raises(MienError, match="--shard is I/N"):
+        with pytest.raises(MienError, match="--shard must be I/N"):
             parse_shard(text)
 
 

@@ -335,7 +335,7 @@ def test_no_display_is_a_clear_line() -> None:
     code = "from mien.cli.window import Window\nWindow('x')"
     hidden = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=hidden, timeout=60)
-    assert "no display here" in done.stderr.splitlines()[-1]
+    assert "there is no display" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.skipif(not os.environ.get("DISPLAY"), reason="needs a display (xvfb-run)")

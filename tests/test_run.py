@@ -187,12 +187,12 @@ def test_records_count_the_images_that_train_and_keep_the_tracker(place, tmp_pat
     (["train", "quickstart", "--data", "{data}", "--network", "vgg"], "--progressive-resizing-from"),
     (["submit", "nano", "nano", "--data", "{data}"], "nano is named twice"),
     (["evaluate", "nano", "nano", "--data", "{data}"], "nano is named twice"),
-    (["report", "{run}", "{run}", "-o", "{data}/r.html"], "is named twice"),
+    (["report", "{run}", "{run}", "-o", "{data}/r.html"], "is given twice"),
     (["submit", "nano", "--data", "{data}", "-o", "{data}/answers.json"], "name it .csv"),
-    (["submit", "nano", "--data", "{data}", "-o", "{data}/test.csv", "--overwrite"], "file of the data that is read"),
-    (["evaluate", "nano", "--data", "{data}", "-o", "{data}/train.csv", "--overwrite"], "file of the data"),
+    (["submit", "nano", "--data", "{data}", "-o", "{data}/test.csv", "--overwrite"], "one of the input files"),
+    (["evaluate", "nano", "--data", "{data}", "-o", "{data}/train.csv", "--overwrite"], "one of the input files"),
     (["evaluate", "nano", "--data", "{data}", "-o", "{data}"], "is a folder"),
-    (["export", "{run}", "-o", "{run}/weights.safetensors", "--overwrite"], "end it with .onnx"),
+    (["export", "{run}", "-o", "{run}/weights.safetensors", "--overwrite"], "does not end in .onnx"),
     (["export", "nano", "-o", "{data}/nano.onnx"], "nano is a shipped model, and a model file already"),
     (["data", "draw", ""], "the name of the folder is empty"),
 ])  # fmt: skip
@@ -323,7 +323,7 @@ def test_export_puts_a_smaller_model_before_a_run(place, tmp_path, capsys):
     out, small = tmp_path / "both.onnx", place / "first" / "model.onnx"
     argv = ["export", str(place / "first"), "-o", str(out), "--fast-model", str(small)]
     assert main([*argv, "--data", str(place / "data"), "--escalation-rate", "0.5"]) == 0
-    assert "behind first, asked about 50" in capsys.readouterr().out
+    assert "with first in front, this model classifies 50" in capsys.readouterr().out
     faces = data.load(place / "data").images[:50]
     one, both = open_model(small), open_model(out)
     assert both.classify(faces) == pytest.approx(one.classify(faces), abs=1e-5)  # of the same opinion twice
@@ -433,15 +433,15 @@ def test_a_tuning_killed_before_its_first_checkpoint_begins_again_with_the_given
 
 
 @pytest.mark.parametrize(("argv", "says"), [
-    (["train"], "which recipe"),
+    (["train"], "no recipe given"),
     (["train", "hybird"], "did you mean 'hybrid'"),
     (["train", "hybrid", "--learnig-rate", "1"], "did you mean --learning-rate"),
     (["train", "hybrid", "--epochs", "many"], "--epochs: 'many' is no whole number; see"),
     (["train", "hybrid", "--epochs", "0", "--data", "{data}"], "epochs = 0"),
     (["train", "hybrid", "--data", "nowhere"], "nowhere"),
     (["train", "--resume", "nowhere"], "recipe.json does not exist"),
-    (["train", "--resume", "{place}/first", "--pretrained", "hybrid"], "leave the recipe's name"),
-    (["train", "--resume", "{place}/first", "--epochs", "50"], "leave the recipe's name, its fields"),
+    (["train", "--resume", "{place}/first", "--pretrained", "hybrid"], "remove the recipe's name"),
+    (["train", "--resume", "{place}/first", "--epochs", "50"], "remove the recipe's name, its fields"),
     (["train", "quickstart", "--data", "{data}", "--precision", "fp16"], "--precision = fp16"),
     (["train", "quickstart", "--data", "{data}", "--devices", "0"], "--devices = 0"),
     (["train", "quickstart", "--data", "{data}", "--threads", "-1"], "--threads = -1"),
@@ -450,7 +450,7 @@ def test_a_tuning_killed_before_its_first_checkpoint_begins_again_with_the_given
     (["train", "quickstart", "--data", "{data}", "--labels", "fer+"], "--labels: "),
     (["train", "quickstart", "--data", "{data}", "--pretrained", "nano"], "--pretrained: nano cannot be trained on"),
     (["train", "quickstart", "--data", "{data}", "--name", "../evil"], "--name = ../evil"),
-    (["train", "quickstart", "--data", "{data}", "--runs", "{place}", "--name", "first"], "holds a run already"),
+    (["train", "quickstart", "--data", "{data}", "--runs", "{place}", "--name", "first"], "already contains a run"),
     (["train", "quickstart", "--data", "{data}", "--pretrained", "nothing"], "no model 'nothing'"),
     (["train", "quickstart", "--data", "{data}", "--teacher", "nothing"], "no model 'nothing'"),
     (["train", "deep", "--data", "{data}", "--pretrained", "{place}/first"], "another network"),

@@ -130,8 +130,8 @@ def test_an_open_address_warns_unless_there_is_a_token(tmp_path: Path) -> None:
 
 def test_options_of_0_1_work_with_a_line_that_says_the_new_ones(tmp_path: Path) -> None:
     with process(tmp_path, "--queue", "7", "--window-ms", "1.5") as (_, port, said):
-        assert "mien: warning: --queue is called --max-concurrent now" in said
-        assert "mien: warning: --window-ms is called --max-batch-delay-ms now" in said
+        assert "mien: warning: --queue is now called --max-concurrent" in said
+        assert "mien: warning: --window-ms is now called --max-batch-delay-ms" in said
         assert get(port, "/readyz")[0] == 200
 
 

@@ -176,7 +176,7 @@ def test_metrics_of_0_1_and_of_today_are_read_alike(client: TestClient, tmp_path
     assert evaluations[0] == evaluations[1]
     assert table(client)["old"]["accuracy"] == table(client)["new"]["accuracy"] == pytest.approx(0.6)
     new.write_text(json.dumps(metrics | {"format": 99}))
-    assert "newer than this mien" in table(client)["new"]["error"]
+    assert "needs a newer version of mien" in table(client)["new"]["error"]
     assert client.get("/v1/runs/new").status_code == 200
 
 
@@ -189,7 +189,7 @@ def test_recipes_of_0_1_and_of_today_are_read_alike(client: TestClient, tmp_path
         assert (run["settings"]["translate"], run["settings"]["ema_decay"], run["data"]["leaked"]) == (0.08, 0.99, 3)
         assert run["error"] is None
     write_run(tmp_path / "runs" / "later", format=99)
-    assert "newer than this mien" in table(client)["later"]["error"]
+    assert "newer than this version of mien" in table(client)["later"]["error"]
 
 
 def test_who_asks_again_is_sent_nothing_until_something_is_new(client: TestClient, tmp_path: Path) -> None:

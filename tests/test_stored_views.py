@@ -78,9 +78,9 @@ def test_a_file_reads_back_and_a_damaged_one_is_refused(tmp_path: Path, views: S
     content = path.read_bytes()
     for damaged in (content[:200], b"nothing", content[: len(content) // 2]):
         path.write_bytes(damaged)
-        with pytest.raises(MienError, match="holds no stored views"):
+        with pytest.raises(MienError, match="contains no stored views"):
             load_views(path)
-    with pytest.raises(MienError, match="make it with mien distill-views"):
+    with pytest.raises(MienError, match="create it with mien distill-views"):
         load_views(tmp_path / "none.npz")
 
 

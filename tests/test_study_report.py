@@ -314,7 +314,7 @@ def test_kept_predictions_are_packed_and_read_back(tmp_path: Path) -> None:
     with pytest.raises(MienError, match="more than 20 bytes"):
         read_predictions(packed, most_bytes=20)
     packed.write_bytes(packed.read_bytes()[:-9])
-    with pytest.raises(MienError, match="holds no predictions"):
+    with pytest.raises(MienError, match="contains no predictions"):
         read_predictions(packed)
 
 

@@ -344,7 +344,7 @@ def test_the_study_s_recipes_are_the_study_s():
     ({"learnig_rate": 1.0}, "did you mean 'learning_rate'"), ({"network": "deep", "progressive_resizing_from": 32},
     "progressive_resizing_from"), ({"epochs": 1.5}, "epochs = 1.5 is not possible; it must be a whole number"),
     ({"flip": "yes"}, "True or False"), ({"train_fraction": 0.0}, "it must be above 0, up to 1"),
-    ({"fold": 3}, "fold does nothing here: it needs split kfold"), ({"momentum": 0.5}, "it needs optimizer sgd"),
+    ({"fold": 3}, "fold has no effect here: it needs split kfold"), ({"momentum": 0.5}, "it needs optimizer sgd"),
 ])  # fmt: skip
 def test_recipes_refuse_what_makes_no_sense(changes, says):
     with pytest.raises(MienError, match=says):

@@ -566,7 +566,7 @@ def test_a_baseline_is_each_faces_own(run: Run, tmp_path: Path) -> None:
                 for name, change in face.change.items():
                     assert change == pytest.approx(face.probabilities[name] - mean[name], abs=1e-6)
     code, out, _ = run(film, "--baseline", "1s", "--timeline", tmp_path / "course")
-    assert (code, "against its first 1 s" in out) == (0, True)
+    assert (code, "change from its first 1 s" in out) == (0, True)
     rows = list(csv.DictReader((tmp_path / "course.csv").read_text().splitlines()))
     assert rows[0]["change_happy"] == ""
     assert float(rows[-1]["change_happy"]) == pytest.approx(frames[-1].faces[0].change["happy"], abs=1e-5)  # type: ignore[index]

@@ -103,7 +103,7 @@ def refuse_address(name: str) -> None:
     URI and not a file."""
     if re.match(r"data:[\w.+/-]*[;,]", name, re.IGNORECASE) and not os.path.lexists(name):
         raise MienError(
-            f"{name[:40]}... is a data URI, and mien reads files; decode what follows its comma into a file"
+            f"{name[:40]}... is a data URI, but mien reads files; decode the part after the comma into a file"
         )
     match = re.match(r"([a-z][a-z0-9+.-]{1,20}):/{1,3}", name, re.IGNORECASE)
     if not match or os.path.lexists(name):
@@ -114,7 +114,7 @@ def refuse_address(name: str) -> None:
     if len(name) > MAX_NAME_LENGTH:  # the command would be as long
         name, scheme = shortened(name), ""
     if scheme == "file":
-        raise MienError(f"{name} is an address; give the path alone: {shlex.quote('/' + rest.lstrip('/'))}")
+        raise MienError(f"{name} is an address; give only the path: {shlex.quote('/' + rest.lstrip('/'))}")
     playlist = re.search(r"\.(m3u8|mpd)$", re.split("[?#]", rest)[0], re.IGNORECASE)
     if scheme in ("http", "https", "ftp", "ftps") and not playlist:
         command, fetched = f"curl -L -o {file_name} {address}", file_name
@@ -130,9 +130,9 @@ def refuse_address(name: str) -> None:
         command, fetched = f"ffmpeg -i {address} {length}-c copy film.mkv", "film.mkv"
     else:
         raise MienError(
-            f"{name} is an address, and mien reads files; copy it to this machine first, then read the copy"
+            f"{name} is an address, but mien reads files; copy it to this machine first, then read the copy"
         )
-    raise MienError(f"{name} is an address, and mien reads files; fetch it first: {command}  then read {fetched}")
+    raise MienError(f"{name} is an address, but mien reads files; download it first: {command}  then read {fetched}")
 
 
 def refuse_input(output: Path, data: str | Path) -> None:
@@ -140,7 +140,7 @@ def refuse_input(output: Path, data: str | Path) -> None:
     place = Path(data)
     inside = place.is_dir() and output.is_file() and place.resolve() in output.resolve().parents
     if (inside and _holds_faces(output)) or (place.is_file() and output.exists() and output.samefile(place)):
-        raise MienError(f"{output} is a file of the data that is read; choose another name for the output")
+        raise MienError(f"{output} is one of the input files; choose another name for the output")
 
 
 def _holds_faces(path: Path) -> bool:

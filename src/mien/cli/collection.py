@@ -68,8 +68,8 @@ def blocks_of(collection: str, size: int) -> Iterator[Block]:
         items = (Item(each.name, str(each.error or "")) for each in found)
     else:
         raise MienError(
-            f"{collection} is no collection; give a folder, a list of names ({', '.join(LISTS)}), a .parquet file, or "
-            "an address of one (s3://...)"
+            f"{collection} is not a collection; give a folder, a list of names ({', '.join(LISTS)}), a .parquet file, "
+            "or the address of one (s3://...)"
         )
     yield from (Block(number, part) for number, part in enumerate(_parts(items, size)))
 
@@ -123,7 +123,7 @@ def pictures_in(block: Block) -> list[BinaryIO | None]:
                 groups.append((group, start))
             start += rows
         if not groups:
-            raise MienError(f"{block.table} has changed since it was listed; begin anew with --overwrite")
+            raise MienError(f"{block.table} has changed since it was listed; start again with --overwrite")
         row = groups[0][1]
         numbers = [group for group, _ in groups]
         for batch in file.iter_batches(batch_size=_ROWS, row_groups=numbers, columns=[block.column]):
@@ -161,7 +161,7 @@ def _remote_folder(collection: str) -> Iterator[Item]:
         raise MienError(f"cannot list {collection}: {_line(error)}") from error
     shown = [name for name in names if not any(part.startswith(".") for part in name[len(root) :].split("/"))]
     if not shown:
-        raise MienError(f"there is nothing at {collection}; check the address and that you may list it")
+        raise MienError(f"there is nothing at {collection}; check the address and your permission to list it")
     pictures = (name for name in shown if is_picture(name))
     films = (name for name in shown if is_film(name))
     yield from (Item(str(system.unstrip_protocol(name))) for group in (pictures, films) for name in group)
@@ -188,7 +188,7 @@ def _parquet_blocks(collection: str, size: int) -> Iterator[Block]:
         else:
             values = (f"{collection} row {row + 1}" for row in range(file.metadata.num_rows))
         items = (
-            Item(str(value), "" if value else f"{collection} row {row + 1} names nothing", row if content else None)
+            Item(str(value), "" if value else f"{collection} row {row + 1} has no name", row if content else None)
             for row, value in enumerate(values)
         )
         table = (collection, content) if content else ("", "")
@@ -205,7 +205,7 @@ def _open_parquet(name: str) -> Iterator[Any]:
         try:
             yield package().ParquetFile(file)
         except (pyarrow.ArrowException, OSError) as error:
-            raise MienError(f"{name} is a damaged parquet file ({_line(error)}); fetch it again") from error
+            raise MienError(f"{name} is a damaged parquet file ({_line(error)}); download it again") from error
 
 
 @contextmanager
@@ -233,13 +233,13 @@ def _system(name: str) -> tuple[Any, str]:
     try:
         import fsspec
     except ImportError as error:
-        raise MienError(f"{name} is an address; install what opens it: {install_hint('ray')}") from error
+        raise MienError(f"{name} is an address; to open it, run: {install_hint('ray')}") from error
     try:
         return fsspec.core.url_to_fs(name)  # type: ignore[no-any-return]
     except ImportError as error:
         raise MienError(f"{name} cannot be opened: {_line(error)}") from error
     except Exception as error:
-        raise MienError(f"{name} is no address that fsspec knows: {_line(error)}") from error
+        raise MienError(f"fsspec cannot open the address {name}: {_line(error)}") from error
 
 
 def _line(error: BaseException) -> str:

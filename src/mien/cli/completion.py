@@ -1,10 +1,10 @@
-"""Shell completion: a script for bash, zsh or fish, written from the parsers of all commands.
+"""Print a shell completion script for bash, zsh or fish.
 
     mien completion bash > ~/.local/share/bash-completion/completions/mien
     mien completion zsh > ~/.mien-completion.zsh     (then in ~/.zshrc: source ~/.mien-completion.zsh)
     mien completion fish > ~/.config/fish/completions/mien.fish
 
-The script is complete in itself: the shell asks no Python while you type. Print it again after an update of mien.
+The script is static: it does not run Python while you type. Print it again after you update mien.
 """
 
 import argparse
@@ -39,7 +39,7 @@ class Command:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The shell."""
-    parser.add_argument("shell", choices=SHELLS, help="the shell that is to complete")
+    parser.add_argument("shell", choices=SHELLS, help="the shell")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -142,7 +142,7 @@ def fish(table: list[Command]) -> str:
     top = " ".join(command.name for command in table if " " not in command.name)
     lines = [
         "# fish completion of mien, printed by: mien completion fish",
-        "complete -c mien -n __fish_use_subcommand -f -a help -d 'options and examples of a command'",
+        "complete -c mien -n __fish_use_subcommand -f -a help -d 'show the options and examples of a command'",
         f"complete -c mien -n '__fish_seen_subcommand_from help' -f -a {_quoted(top)}",
     ]
     for command in table:

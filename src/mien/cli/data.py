@@ -1,14 +1,14 @@
-"""Look at data, get it, or draw it.
+"""Inspect, audit, crop, pack, download or draw data.
 
-mien data info data/                  what is there: counts, copies, contradictions
-mien data info photos/ --sheet a.png  and a contact sheet
-mien data info photos/ --json         the same counts for programs
-mien data audit data/ -o audit/       duplicates, non-faces and label errors, on a page to decide on
-mien data crop photos/ -o faces/      cut the faces out of photos
-mien data pack photos/ -o faces.npz   one file that is mapped into memory, for data larger than memory
-mien data fetch                       FER2013 from Kaggle into data/
-mien data draw data/drawn             faces drawn by mien, for demonstrations
-mien data cache --clear               delete what is kept of data sets that were read
+mien data info data/                  counts, duplicates, contradicting labels
+mien data info photos/ --sheet a.png  also write a contact sheet
+mien data info photos/ --json         print the same as JSON
+mien data audit data/ -o audit/       duplicates, non-faces and label errors, on a page for review
+mien data crop photos/ -o faces/      crop the faces in photos
+mien data pack photos/ -o faces.npz   write one memory-mapped file, for data larger than memory
+mien data fetch                       download FER2013 from Kaggle into data/
+mien data draw data/drawn             draw synthetic faces, for demonstrations
+mien data cache --clear               delete the cached images
 """
 
 import argparse
@@ -31,11 +31,15 @@ if TYPE_CHECKING:
 LOADING = ("classes", "skip_broken")  # parameters of mien.data.load
 
 EXAMPLES = {
-    "info": ("data/", "photos/ --sheet a.png       a contact sheet too", "photos/ --json              for programs"),
+    "info": (
+        "data/",
+        "photos/ --sheet a.png       also write a contact sheet",
+        "photos/ --json              print JSON",
+    ),
     "crop": (
         "photos/ -o faces/",
-        "photos/ -o faces/ --all           every face of a photo, not the largest alone",
-        "photos/ -o faces/ --resume        go on after a break",
+        "photos/ -o faces/ --all           all faces in each photo, not only the largest",
+        "photos/ -o faces/ --resume        continue an interrupted run",
     ),
     "fetch": ("", "elsewhere/"),
     "draw": ("data/drawn", "data/drawn --n 500 --seed 3"),
@@ -48,9 +52,11 @@ def add_loading_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of every command that reads a data set; `loading_options` turns them into those of `load`."""
     parser.add_argument(
         "--classes", metavar="NAMES",
-        help="what labels mean: fer2013, rafdb, affectnet, ... for numbers; 1=surprise,2=fear; as-is: as they stand",
+        help="meaning of labels: fer2013, rafdb, affectnet, ... or 1=surprise,2=fear for numbers; as-is keeps names",
     )  # fmt: skip
-    parser.add_argument("--skip-broken", action="store_true", help="leave out, and count, pictures that cannot be read")
+    parser.add_argument(
+        "--skip-broken", action="store_true", help="leave out images that cannot be read, and count them"
+    )
 
 
 def load_dataset(path: Path, args: argparse.Namespace) -> "Dataset":
@@ -98,30 +104,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
         return made
 
-    info = add("info", "what is there and how it was read; duplicates, contradicting labels")
-    info.add_argument("path", help="a csv, parquet or npz file, a folder of such, or a folder of pictures")
-    info.add_argument("--json", action="store_true", help="classes, parts, decisions and what was left out, as JSON")
-    info.add_argument("--sheet", metavar="FILE.png", help="write a contact sheet: some images of each class")
-    info.add_argument("--votes", metavar="CSV", help="FER+'s fer2013new.csv: also count what taggers call no face")
-    info.add_argument("--no-cache", action="store_true", help="read the source itself, and keep nothing")
+    info = add("info", "show what a data set contains and how mien reads it; duplicates, contradicting labels")
+    info.add_argument("path", help="a csv, parquet or npz file, a folder of such files, or a folder of images")
+    info.add_argument(
+        "--json", action="store_true", help="print classes, parts, decisions and what was left out as JSON"
+    )
+    info.add_argument("--sheet", metavar="FILE.png", help="write a contact sheet with some images of each class")
+    info.add_argument(
+        "--votes", metavar="CSV", help="FER+'s fer2013new.csv: also count the images that annotators marked as no face"
+    )
+    info.add_argument("--no-cache", action="store_true", help="do not use or write the cache")
     add_loading_arguments(info)
     data_audit.add_arguments(commands.add_parser("audit", help="find duplicates, non-faces and label errors"))
-    pack = add("pack", "write any data set as one file that is mapped into memory, for data larger than memory")
-    pack.add_argument("path", type=Path, help="a csv, parquet or npz file, a folder of such, or a folder of pictures")
+    pack = add("pack", "write a data set as one memory-mapped file, for data larger than memory")
+    pack.add_argument(
+        "path", type=Path, help="a csv, parquet or npz file, a folder of such files, or a folder of images"
+    )
     pack.add_argument("-o", "--output", type=Path, required=True, metavar="FACES.npz", help="the file to write")
     pack.add_argument("--overwrite", action="store_true", help="replace FACES.npz if it exists")
     add_loading_arguments(pack)
     fetch = add("fetch", "download FER2013 from Kaggle (needs a token)")
-    fetch.add_argument("directory", nargs="?", default="data", help="where to put the files (default: data)")
-    draw = add("draw", "draw faces for demonstrations, as Kaggle's files")
-    draw.add_argument("directory", help="where to put train.csv, test.csv and icml_face_data.csv")
-    draw.add_argument("--n", type=int, default=6000, help="how many faces (default: 6000)")
-    draw.add_argument("--seed", type=int, default=0, help="another seed draws other people (default: 0)")
+    fetch.add_argument("directory", nargs="?", default="data", help="the folder for the files (default: data)")
+    draw = add("draw", "draw synthetic faces for demonstrations, in the format of Kaggle's files")
+    draw.add_argument("directory", help="the folder for train.csv, test.csv and icml_face_data.csv")
+    draw.add_argument("--n", type=int, default=6000, help="number of faces (default: 6000)")
+    draw.add_argument("--seed", type=int, default=0, help="random seed; another seed draws other faces (default: 0)")
     data_crop.add_arguments(
-        add("crop", "find the faces in photos and cut them out; folders of classes, or labels of a list, are kept")
+        add("crop", "detect and crop the faces in photos; keeps class folders or the labels of a list")
     )
-    cache = add("cache", "where decoded faces are kept, and how much; --clear deletes them")
-    cache.add_argument("--clear", action="store_true", help="delete all that is kept")
+    cache = add("cache", "show the cache of decoded images and its size; --clear deletes it")
+    cache.add_argument("--clear", action="store_true", help="delete the cache")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -140,7 +152,7 @@ def _info(args: argparse.Namespace) -> None:
     from mien.evaluation.audit import audit
 
     if args.sheet and Path(args.sheet).suffix.lower() != ".png":
-        raise MienError(f"--sheet writes a PNG picture; name it {Path(args.sheet).with_suffix('.png')}")
+        raise MienError(f"--sheet writes a PNG image; name it {Path(args.sheet).with_suffix('.png')}")
     dataset = read_dataset(args.path, args, cache=not args.no_cache)
     parts, how = parts_of(dataset)
     if args.json:
@@ -148,10 +160,10 @@ def _info(args: argparse.Namespace) -> None:
         return
     print(f"path         {printable(str(args.path))}")
     print(f"layout       {printable(str(find(Path(args.path), args.classes)))}")
-    print(f"images       {len(dataset):,} of 48x48 gray, {int((dataset.labels < 0).sum()):,} of them without label")
+    print(f"images       {len(dataset):,} of 48x48 gray, {int((dataset.labels < 0).sum()):,} of them without a label")
     print(f"fingerprint  {dataset.fingerprint}")
     if dataset.drawn:
-        print("drawn        by mien: for demonstrations only, no number measured on them speaks of people")
+        print("synthetic    drawn by mien, for demonstrations only; results on them say nothing about people")
     known = recognized(dataset)
     if known and not any(known.values()):
         print(f"known as     FER2013: {', '.join(known)} with exactly the published class counts")
@@ -161,7 +173,7 @@ def _info(args: argparse.Namespace) -> None:
         print(f"  {printable(as_options(line, LOADING))}")
     if dataset.left_out:
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in dataset.left_out.items())
-        print(f"  left out in all: {printable(reasons)}")
+        print(f"  left out in total: {printable(reasons)}")
     with Busy("looking for duplicates"):
         text = str(audit(dataset, args.votes))
     print(f"\n{text}")
@@ -208,7 +220,7 @@ def _tell_cache(unused: bool) -> None:
     if kept:
         size = sum(file.stat().st_size for file in kept)
         print(
-            f"\nkept for the next time in {cache.folder()} ({size / 1e6:,.1f} MB; mien data cache --clear deletes it)"
+            f"\ncached for the next time in {cache.folder()} ({size / 1e6:,.1f} MB; mien data cache --clear deletes it)"
         )
 
 
@@ -217,9 +229,7 @@ def _cache(args: argparse.Namespace) -> None:
 
     place = cache.folder()
     if place is None:
-        raise MienError(
-            "there is no home folder, so nothing is kept; set MIEN_CACHE to a folder to keep decoded data in"
-        )
+        raise MienError("there is no home folder, so there is no cache; set MIEN_CACHE to a folder for the cache")
     if args.clear:
         number, size = cache.clear()
         print(f"deleted {number:,} files ({size / 1e6:,.1f} MB) from {place}")

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from mien.data import Dataset
 
 EPILOG = """examples:
-  mien data audit data/ -o audit/                                  duplicates, images of nothing, non-faces
-  mien data audit data/ -o audit/ --probabilities out_of_fold.npz  likely label errors too
-  mien data audit data/ -o audit/ --model runs/mine                the same, where no cross-validation was run
+  mien data audit data/ -o audit/                                  duplicates, empty images, non-faces
+  mien data audit data/ -o audit/ --probabilities out_of_fold.npz  also likely label errors
+  mien data audit data/ -o audit/ --model runs/mine                the same, without a cross-validation
 """
 
 
@@ -27,27 +27,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = (
-        "Find exact and near duplicates (also across parts and with contradicting labels), images of one gray and\n"
-        "placeholders, images without a face, and likely label errors; writes audit.json, audit.csv, split.csv, and\n"
-        "audit.html, a page with keys to keep, relabel or drop. Nothing of it leaves this machine."
+        "Find exact and near duplicates (also across parts and with contradicting labels), uniform and placeholder\n"
+        "images, images without a face, and likely label errors. Writes audit.json, audit.csv, split.csv, and\n"
+        "audit.html, a page to keep, relabel or drop images. All files stay on this machine."
     )
     parser.epilog = EPILOG
-    parser.add_argument("path", help="a csv, parquet or npz file, a folder of such, or a folder of pictures")
-    parser.add_argument("-o", "--output", metavar="DIR", required=True, type=Path, help="folder for the files")
+    parser.add_argument("path", help="a csv, parquet or npz file, a folder of such files, or a folder of images")
+    parser.add_argument("-o", "--output", metavar="DIR", required=True, type=Path, help="the folder for the files")
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--probabilities",
         metavar="FILE.npz",
         type=Path,
-        help="class probabilities of models that did not see the labels (cross-validation), a row for each image or "
-        "for each Training image: finds likely label errors",
+        help="find likely label errors with held-out class probabilities (from cross-validation); one row per image, "
+        "or one per Training image",
     )
     source.add_argument(
-        "--model", metavar="MODEL", help="take a model's own probabilities; one that saw the labels finds fewer errors"
+        "--model", metavar="MODEL", help="use a model's probabilities; a model trained on the labels finds fewer errors"
     )
-    parser.add_argument("--threads", type=int, default=cores(), help="threads (default: as many as there are cores)")
+    parser.add_argument("--threads", type=int, default=cores(), help="number of threads (default: number of cores)")
     parser.add_argument("--overwrite", action="store_true", help="replace the files of an earlier audit in DIR")
-    parser.add_argument("--no-cache", action="store_true", help="read the source itself, and keep nothing")
+    parser.add_argument("--no-cache", action="store_true", help="do not use or write the cache")
     add_loading_arguments(parser)
 
 
@@ -82,11 +82,9 @@ def run(args: argparse.Namespace) -> None:
     if note:
         print(f"\n{note}")
     if record["label_errors"] is None:
-        print("\nLabel errors were not looked for; give --probabilities of a cross-validation, or --model.")
-    print(
-        f"\n{record['left_out_of_train']:,} training rows are suggested to be dropped; validation and test rows never."
-    )
-    print(f"look and decide: {args.output / 'audit.html'}")
+        print("\nNo search for label errors; add --probabilities from a cross-validation, or --model.")
+    print(f"\nsuggested for removal: {record['left_out_of_train']:,} training rows (never validation or test rows)")
+    print(f"review: {args.output / 'audit.html'}")
     print(f"then train with: --split {args.output / 'split.csv'}")
 
 
@@ -98,7 +96,7 @@ def _of_model(dataset: "Dataset", source: str, threads: int) -> "tuple[NDArray[n
     classifier = open_classifier(source, threads)
     if classifier.classes != dataset.classes:
         raise MienError(
-            f"{classifier.name} knows the classes {', '.join(classifier.classes)}, the data have "
+            f"{classifier.name} has the classes {', '.join(classifier.classes)}, but the data have "
             f"{', '.join(dataset.classes)}",
             parameter="model",
         )
@@ -107,8 +105,8 @@ def _of_model(dataset: "Dataset", source: str, threads: int) -> "tuple[NDArray[n
     steps.clear()
     saw = "was trained on these labels" if classifier.fingerprint == dataset.fingerprint else "may know these labels"
     return probabilities, (
-        f"{classifier.name} {saw}; a model believes the labels that it saw, and finds fewer errors among them than the "
-        "probabilities of a cross-validation do (--probabilities)."
+        f"{classifier.name} {saw}; a model tends to agree with labels that it was trained on, so it finds fewer errors "
+        "than the held-out probabilities of a cross-validation (--probabilities)."
     )
 
 
@@ -116,7 +114,7 @@ def _table(record: dict[str, Any]) -> str:
     """Counts of reasons by part."""
     n, reasons = record["data"]["n"], record["reasons"]
     columns = list(next(iter(reasons.values())))
-    lines = [f"{record['flagged']:,} of {n:,} images have a reason to be looked at", ""]
+    lines = [f"{record['flagged']:,} of {n:,} images have a reason for review", ""]
     lines.append(f"{'reason':<22}" + "".join(f"{name:>12}" for name in columns))
     for reason, counts in reasons.items():
         if reason != "label error" or record["label_errors"] is not None:

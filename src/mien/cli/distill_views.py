@@ -1,13 +1,13 @@
-"""Ask teachers once about fixed views of the training images, for students that train on the file.
+"""Store teachers' predictions for fixed views of the training images, to train students on them.
 
     mien distill-views champion hybrid --data data/ -o views.npz
     mien train nano --data data/ --stored-views views.npz --epochs 300
     mien distill-views runs/broad-1 runs/deep-1 --data data/ --recipe champion --views 64 --mirror -o views.npz
 
-The views are those of a recipe's augmentation (--recipe, and any of its fields as an option of `mien train`), of the
-images that this recipe and seed train on. The file holds no pixels: 16 views of FER2013 take some 6 MB. What a
-student costs no longer depends on its teachers. After Shen & Xing 2022, "A fast knowledge distillation framework for
-visual recognition".
+The views are augmented as in a recipe (--recipe; its fields are options, as in `mien train`), from the images that this
+recipe and seed train on. The file contains no pixels: 16 views of FER2013 take about 6 MB. The cost of training a
+student no longer depends on its teachers. After Shen & Xing 2022, "A fast knowledge distillation framework for visual
+recognition".
 """
 
 import argparse
@@ -28,16 +28,18 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("models", nargs="+", metavar="MODEL", help="teachers: shipped models, run folders, .onnx files")
     parser.add_argument("--data", type=Path, default=Path("data"), help="the student's data (default: data)")
     add_loading_arguments(parser)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="an .npz file")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the .npz file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
     parser.add_argument("--recipe", default="nano", metavar="RECIPE",
-                        help=f"the student's, one of: {', '.join(RECIPES)} (default: nano)")  # fmt: skip
-    parser.add_argument("--views", type=int, default=16, metavar="N", help="views of an image (1 or more; default 16)")
-    parser.add_argument("--mirror", action="store_true", help="ask about each view's mirror image too: twice the time")
-    parser.add_argument("--seed", type=int, default=1, help="the student's (whole number of 0 or more; default: 1)")
-    parser.add_argument("--threads", type=int, default=0, help="threads of each teacher; 0: one a core (default: 0)")
+                        help=f"the student's recipe, one of: {', '.join(RECIPES)} (default: nano)")  # fmt: skip
+    parser.add_argument("--views", type=int, default=16, metavar="N", help="views per image (1 or more; default 16)")
+    parser.add_argument("--mirror", action="store_true", help="also store each view's mirror image: twice the time")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="the student's seed (whole number of 0 or more; default: 1)"
+    )
+    parser.add_argument("--threads", type=int, default=0, help="threads per teacher; 0: one per core (default: 0)")
     parser.add_argument("--accelerator", choices=("auto", "cpu", "gpu"), default="auto",
-                        help="where teachers in float run; auto: on a GPU if there is one (default: auto)")  # fmt: skip
+                        help="device for float teachers; auto: a GPU if there is one (default: auto)")  # fmt: skip
     group = parser.add_argument_group("the student's recipe (defaults of --recipe)")
     for field in FIELDS.values():
         if field.metadata.get("group") in ("augmentation", "data") and field.name != "mixup":

@@ -1,7 +1,7 @@
-"""Measure a model on labeled faces: accuracy with a 95 % interval, per class, calibration, confusion.
+"""Evaluate models on labeled faces: accuracy with its 95 % interval, per class, calibration, confusion.
 
-mien evaluate runs/hybrid-1 --data data/                      on its validation part
-mien evaluate champion --data photos/ --part all              every labeled image; classes that both have are scored
+mien evaluate runs/hybrid-1 --data data/                      on the validation part of its split
+mien evaluate champion --data photos/ --part all              on all labeled images, in the classes that both share
 mien evaluate champion nano --data data/ --tta rotate6 --json
 mien evaluate hybrid champion --data data/ --corruptions -o robustness.md
 """
@@ -23,40 +23,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from mien.cli.data import add_loading_arguments
 
     parser.add_argument("source", nargs="+", metavar="MODEL",
-                        help="a run folder, a model.onnx, or the name of a shipped model; several are measured one by "
-                             "one")  # fmt: skip
+                        help="a run folder, a model.onnx, or the name of a shipped model; several models are evaluated "
+                             "separately")  # fmt: skip
     parser.add_argument("--data", type=Path, default=Path("data"), help="labeled faces in any layout (default: data)")
     add_loading_arguments(parser)
     parser.add_argument("--part", choices=("train", "validation", "test", "all"), default="validation",
-                        help="of the model's own split; all: every labeled image (default: validation)")  # fmt: skip
+                        help="part of the model's split; all: all labeled images (default: validation)")  # fmt: skip
     parser.add_argument("--split", dest="old_part", help=argparse.SUPPRESS)
     parser.add_argument("--tta", nargs="+", metavar="VIEWS",
                         help="test-time augmentation: single, flip (image and mirror), shift10 (five shifts and "
                         "mirrors), rotate6 (three rotations and mirrors) (default: single flip)")  # fmt: skip
     parser.add_argument("--labels", choices=("own", "fer+"), default="own",
-                        help="measure against the data's labels or the votes of FER+ (fer2013new.csv beside the "
+                        help="compare with the data's own labels or with FER+ votes (fer2013new.csv beside the "
                              "data)")  # fmt: skip
     parser.add_argument("--raise-recall", "--lift", nargs="+", default=[], metavar="CLASS", dest="raise_recall",
-                        help="also with the recall of these classes raised, for 0.25 points of accuracy where "
-                             "fitted")  # fmt: skip
+                        help="also report the model with a higher recall of these classes, at a cost of 0.25 points of "
+                             "accuracy where this is fitted")  # fmt: skip
     parser.add_argument("--corruptions", action="store_true",
-                        help="a table of accuracy under blur, noise, brightness, JPEG, occlusion, ... "
-                             "instead")  # fmt: skip
+                        help="report only a table of accuracy under blur, noise, brightness, JPEG, occlusion, "
+                             "...")  # fmt: skip
     parser.add_argument("--groups", type=Path, metavar="CSV",
-                        help="also by group: a csv with a column row or file, and one an attribute "
+                        help="also report by group: a csv with a column `row` or `file`, and one column per attribute "
                              "(docs/bias.md)")  # fmt: skip
     parser.add_argument(
-        "--quality", action="store_true", help="also by brightness, contrast and sharpness of the images"
+        "--quality", action="store_true", help="also report by brightness, contrast and sharpness of the images"
     )
     parser.add_argument("--coverage", type=float, metavar="SHARE",
-                        help="also conformal sets that hold the right class for this share of images, such as "
-                             "0.9")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print everything as JSON instead of a table")
+                        help="also report conformal sets that contain the correct class for this share of images, such "
+                             "as 0.9")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE",
-                        help="also write everything as JSON (with --corruptions, a table unless FILE ends in "
+                        help="also write the results as JSON (with --corruptions, a table unless FILE ends in "
                              ".json)")  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
-    parser.add_argument("--threads", type=int, default=1, help="(default: 1)")
+    parser.add_argument("--threads", type=int, default=1, help="number of threads (default: 1)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
     from mien.inference.model_file import resolve
 
     if args.old_part:
-        warnings.warn("--split is called --part now", MienWarning, stacklevel=1)
+        warnings.warn("--split is now called --part", MienWarning, stacklevel=1)
         args.part = args.old_part
     if args.output and args.output.is_file() and not args.overwrite:
         raise MienError(f"{args.output} exists; replace it with --overwrite")
@@ -101,7 +101,7 @@ def _check(args: argparse.Namespace) -> None:
     unused = ["raise_recall", "groups", "quality", "coverage", *(["labels", "tta"] if args.corruptions else [])]
     for name in unused if instead else ():
         if getattr(args, name) not in (None, [], False, "own"):
-            raise MienError(f"{{parameter}} does nothing beside {instead}; leave one of them out", parameter=name)
+            raise MienError(f"{{parameter}} has no effect with {instead}; use only one of them", parameter=name)
     _, args.tta, _ = check_names(args.part, args.tta or ["single", "flip"], args.raise_recall)
     if args.coverage is not None:
         check_coverage(args.coverage)
@@ -173,14 +173,14 @@ def _coverage_line(coverage: Mapping[str, Any]) -> str:
         ""
         if coverage["single_accuracy"] is None
         else (
-            f"; {coverage['sizes'][0]:.0%} of the sets have one class, which is right for "
+            f"; {coverage['sizes'][0]:.0%} of the sets have one class, which is correct for "
             f"{coverage['single_accuracy']:.1%}"
         )
     )
     return (
-        f"sets with {coverage['promised']:.0%} coverage: the right class is in {coverage['measured']:.1%} of them "
+        f"sets with {coverage['promised']:.0%} coverage: the correct class is in {coverage['measured']:.1%} of them "
         f"({low:.1%} to {high:.1%}), {coverage['mean_size']:.2f} classes on average{single} (threshold "
-        f"{coverage['threshold']:.4f}; each half measured with that of the other)"
+        f"{coverage['threshold']:.4f}; each half is measured with the threshold of the other)"
     )
 
 
@@ -201,7 +201,7 @@ def summary_table(result: "EvaluationResult", source: str) -> str:
     titles = {("all", v): f"all, {v}" for v in views} | {("without copies", v): f"copies excluded, {v}" for v in views}
     titles |= {("recall raised", v): f"recall raised, {v}" for v in views}
     width = max(len(text) for text in [*evaluation.classes, *titles.values()])
-    lines.append(f"{'':<{width}}  {'images':>7}  {'precision':>9}  {'recall':>7}  {'F1':>6}  most taken for")
+    lines.append(f"{'':<{width}}  {'images':>7}  {'precision':>9}  {'recall':>7}  {'F1':>6}  most often mistaken for")
     lines += [metrics.class_row(evaluation, i, width) for i in range(len(evaluation.classes))]
     lines.append(f"{'':<{width}}  {'':>7}  {'':>9}  accuracy  macro-F1")
     for view in views:
@@ -215,7 +215,7 @@ def summary_table(result: "EvaluationResult", source: str) -> str:
             lines.append(
                 f"{titles[kind, view]:<{width}}  {figures.n:>7,}  {'':>9}  {figures.accuracy:>7.1%}  "
                 f"{figures.macro_f1:>6.3f}  {low:.1%} to {high:.1%} (95 %), ECE {figures.ece:.3f} "
-                f"({figures.ece_by_chance:.3f} by chance alone){after}"
+                f"({figures.ece_by_chance:.3f} by chance){after}"
             )
     lines += [f"left out: {what} ({why})" for what, why in result.left_out.items()]
     return "\n".join(map(printable, lines))
@@ -226,8 +226,8 @@ def _calibration(part: "PartResult", view: str) -> str:
     from mien.evaluation import metrics
 
     as_read = part.ece_as_read(view)
-    given = "" if as_read is None else f", {as_read:.3f} as mien read gives it"
-    return f"{given}, {metrics.ece(part.calibrated(view), part.labels):.3f} with a temperature fitted here"
+    given = "" if as_read is None else f", {as_read:.3f} as `mien read` reports it"
+    return f"{given}, {metrics.ece(part.calibrated(view), part.labels):.3f} with a temperature fitted on these data"
 
 
 def _votes(args: argparse.Namespace, dataset: "Dataset") -> None:

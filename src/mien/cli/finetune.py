@@ -1,13 +1,13 @@
-"""Train on faces of your own, beginning with a shipped model; values are chosen by the size of the set.
+"""Fine-tune a shipped model on your own faces, with hyperparameters that suit the size of the data set.
 
-    mien data crop photos/ -o faces/       first: cut the faces out of photographs, one folder for each class
+    mien data crop photos/ -o faces/       first, crop the faces in photographs, one folder per class
     mien finetune faces/
-    mien finetune faces/ --model hybrid    a quarter of the time, a little less accurate
+    mien finetune faces/ --model hybrid    a quarter of the time, slightly less accurate
     mien finetune faces/ --epochs 30 --learning-rate 0.01
 
-The last layer is taken over by class name. A small set without parts of its own is cross-validated: five networks, each
-judged by the fifth of the faces that it did not see; the first of them is the model. Ends with accuracy and its
-interval.
+The last layer is transferred by class name. A small data set without predefined parts is cross-validated: mien trains
+five networks and evaluates each on the fifth of the faces that it was not trained on. The first network becomes the
+model. At the end, mien reports the accuracy and its interval.
 """
 
 import argparse
@@ -30,38 +30,38 @@ KEPT = ("network", "batch_norm", "head", "mean", "std", "split", "fold")  # as t
 def add_arguments(parser: Parser) -> None:
     """The faces, the model, the run, the machine, and the fields of the recipe; none of it needs torch."""
     from mien.cli.data import add_loading_arguments
-    from mien.cli.train import RUNTIME_HELP, add_field, field_help
+    from mien.cli.train import RUNTIME_HELP, add_field, field_help, shown_defaults
     from mien.training.finetune_plan import MODEL
     from mien.training.recipes import FIELDS, GROUPS
     from mien.training.runtime import Runtime
     from mien.training.tracking import TRACKERS
 
     parser.usage = "mien finetune FACES [options]"
-    parser.add_argument("faces", type=Path, metavar="FACES", help="a folder with a folder of faces for each class, or "
+    parser.add_argument("faces", type=Path, metavar="FACES", help="a folder with one folder of faces per class, or "
                         "any other layout that `mien data info` reads")  # fmt: skip
     parser.add_argument(
         "--model", default=MODEL, metavar="RUN|MODEL",
-        help=f"what to begin with: a shipped model, a run or a model.onnx (default: {MODEL})",
+        help=f"the model to start from: a shipped model, a run or a model.onnx (default: {MODEL})",
     )  # fmt: skip
     add_loading_arguments(parser)
-    parser.add_argument("--seed", type=int, default=1, help="whole number of 0 or more (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, help="random seed, a whole number of 0 or more (default: 1)")
     parser.add_argument(
-        "--name", help="name of the run folder (default: FACES-SEED, with a number where that is finished)"
+        "--name", help="name of the run folder (default: FACES-SEED, plus a number if that run is finished)"
     )
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders are kept (default: runs)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="the folder for runs (default: runs)")
     parser.add_argument("--cross-validate", action=argparse.BooleanOptionalAction, default=None,
-                        help="measure by five folds (default: fewer than 2,000 images without parts)")  # fmt: skip
+                        help="use five folds (default: for fewer than 2,000 images without parts)")  # fmt: skip
     parser.add_argument(
-        "--plan", action="store_true", help="show the values and the `mien train` command, train nothing"
+        "--plan", action="store_true", help="show the hyperparameters and the `mien train` command without training"
     )
-    parser.add_argument("--tracker", choices=list(TRACKERS), default="none", help="where it is tracked (default: none)")
+    parser.add_argument("--tracker", choices=list(TRACKERS), default="none", help="experiment tracker (default: none)")
     machine = parser.add_argument_group("machine")
     for field in dataclasses.fields(Runtime):
         if field.name not in ("devices", "max_minutes"):
-            text = f"{RUNTIME_HELP[field.name]}default {field.default})".replace("default False", "default no")
+            text = f"{RUNTIME_HELP[field.name]}default {shown_defaults([field.default])})"
             add_field(machine, field.name, field.type, field.default, text)
     group = parser.add_argument_group(
-        "values (default: by the size of the set and the model's recipe; --plan shows them)"
+        "hyperparameters (defaults depend on the size of the data set and the model's recipe; --plan shows them)"
     )
     for name in GROUPS:
         for field in FIELDS.values():
@@ -115,9 +115,9 @@ def _show_plan(plan: "FinetunePlan", dataset: "Dataset", command: str) -> None:
     shown = ", ".join(f"{name} {n:,}" for name, n in counts.items())
     print(f"{sum(counts.values()):,} faces in {len(counts)} classes: {shown}")
     print(
-        f"chosen by the size of the set and the model: {shlex.join(options({n: plan.changes[n] for n in plan.chosen}))}"
+        f"hyperparameters for this data set and model: {shlex.join(options({n: plan.changes[n] for n in plan.chosen}))}"
     )
-    print(f"the same as: {command}", flush=True)
+    print(f"equivalent to: {command}", flush=True)
 
 
 def _report(result: "FinetuneResult", model: str, drawn: bool) -> None:
@@ -127,13 +127,13 @@ def _report(result: "FinetuneResult", model: str, drawn: bool) -> None:
     width = max(len(score.name) for score in evaluation.per_class)
     for score in evaluation.per_class:
         if score.support:
-            print(f"  {score.name:<{width}}  {score.support:>6,} faces, {score.recall:.1%} of them recognized")
+            print(f"  {score.name:<{width}}  {score.support:>6,} faces, {score.recall:.1%} recognized")
     print(
         f"accuracy {evaluation.accuracy:.1%} ({low:.1%} to {high:.1%}), {result.measured}"
-        f"{'; drawn faces: a demo, no result' if drawn else ''}"
+        f"{'; synthetic faces: a demo, not a result' if drawn else ''}"
     )
     if result.before is not None:
-        print(f"{model} as it was: {result.before:.1%} of the same faces")
+        print(f"{model} before fine-tuning: {result.before:.1%} on the same faces")
     file = result.run.model_file
     print(f"model: {file}")
     print(f"next: mien read photo.jpg --model {shlex.quote(str(file))}")

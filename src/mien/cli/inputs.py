@@ -140,7 +140,5 @@ class _Named(io.BytesIO):
 
 def _standard_input() -> BinaryIO:
     if sys.stdin is None or sys.stdin.isatty():
-        raise MienError(
-            "'-' reads a picture from standard input, but nothing is piped in; try: mien read - < photo.jpg"
-        )
+        raise MienError("'-' reads an image from standard input, but nothing is piped in; try: mien read - < photo.jpg")
     return _Named(sys.stdin.buffer.read())

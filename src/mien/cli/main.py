@@ -16,23 +16,23 @@ from mien.errors import MienError, MienWarning, install_hint
 COMMANDS = {
     "data": (
         "data",
-        "look at data (info, audit), cut faces out of photos (crop), get FER2013 (fetch), draw a demo (draw)",
+        "inspect data (info, audit), crop faces in photos (crop), download FER2013 (fetch), draw a demo (draw)",
     ),
-    "quickstart": ("quickstart", "the whole job in minutes: train, diagnose, evaluate, write submission.csv"),
-    "train": ("train", "train a network by a recipe, or resume a run; --list shows the recipes"),
-    "finetune": ("finetune", "train on faces of your own, beginning with a shipped model"),
-    "distill-views": ("distill_views", "what teachers say of fixed views of the training images, for students"),
-    "study": ("study", "train the whole family of networks; one table, one figure"),
-    "report": ("report", "one HTML file about runs, a study or models, with their comparison"),
-    "export": ("export", "turn a run into an ONNX model that `mien read --model` takes"),
-    "publish": ("publish", "write a run as a folder for a model hub: card, config, ONNX, safetensors"),
-    "evaluate": ("evaluate", "measure a model: accuracy with its interval, calibration, confusion"),
+    "quickstart": ("quickstart", "train, diagnose, evaluate and write submission.csv, in minutes"),
+    "train": ("train", "train a network with a recipe, or resume a run; --list shows the recipes"),
+    "finetune": ("finetune", "fine-tune a shipped model on your own faces"),
+    "distill-views": ("distill_views", "store teachers' predictions for fixed views of the training images"),
+    "study": ("study", "train all networks of the study; writes tables and figures"),
+    "report": ("report", "write one HTML report on runs, a study or models, and compare them"),
+    "export": ("export", "export a run as an ONNX model for `mien read --model`"),
+    "publish": ("publish", "write a folder for a model hub: model card, config, ONNX, safetensors"),
+    "evaluate": ("evaluate", "evaluate a model: accuracy with its confidence interval, calibration, confusion"),
     "submit": ("submit", "write submission.csv for Kaggle's test.csv"),
-    "merge": ("merge", "put the parts that mien read --shard wrote together"),
-    "read": ("read", "faces and their emotions from photos, folders, video or a camera"),
-    "serve": ("serve", "a web page and a REST endpoint on this machine"),
-    "page": ("page", "a web page without a server, which reads faces in the visitor's browser"),
-    "completion": ("completion", "print a script that completes commands and options in bash, zsh or fish"),
+    "merge": ("merge", "merge the parts written by `mien read --shard`"),
+    "read": ("read", "detect faces and read their emotions in photos, folders, videos or a camera"),
+    "serve": ("serve", "serve a web page and a REST endpoint on this machine"),
+    "page": ("page", "write a static web page that reads faces in the visitor's browser"),
+    "completion": ("completion", "print a shell completion script for bash, zsh or fish"),
 }
 
 # How `mien --help` shows them.
@@ -75,7 +75,7 @@ def _main(argv: list[str]) -> int:
     if name not in COMMANDS:
         near = closest(name, COMMANDS)
         hint = f"did you mean '{near}'?" if near else "see 'mien --help'"
-        print(f"mien: no command '{name}'; {hint}", file=sys.stderr)
+        print(f"mien: there is no command '{name}'; {hint}", file=sys.stderr)
         return 2
     warnings.showwarning = _print_warning
     _told.clear()
@@ -101,7 +101,7 @@ def _main(argv: list[str]) -> int:
         _complain(f"{where}{error.strerror or error}")
         return 2
     except MemoryError:
-        _complain("there is not enough memory for this; ask for less at a time, or close other programs")
+        _complain("not enough memory; process less at a time, or close other programs")
         return 2
     except KeyboardInterrupt:
         print("mien: stopped", file=sys.stderr)
@@ -123,8 +123,8 @@ def _help() -> str:
         lines += ["", f"{heading}:", *(f"  {name:<{width}}  {COMMANDS[name][1]}" for name in names)]
     lines += [
         "",
-        "mien COMMAND --help    options and examples of a command",
-        "mien --version         the version",
+        "mien COMMAND --help    show the options and examples of a command",
+        "mien --version         show the version",
     ]
     return "\n".join(lines)
 

@@ -1,12 +1,12 @@
-"""Put the parts that `mien read --shard` wrote together: one file, with the rows of one job over everything.
+"""Merge the parts written by `mien read --shard` into one file, with the same rows as a single job.
 
-    mien read photos/ --shard 1/2 -o faces.csv      on one machine: writes faces-1-of-2.csv
-    mien read photos/ --shard 2/2 -o faces.csv      on another: writes faces-2-of-2.csv
-    mien merge faces-*-of-2.csv -o faces.csv        in the order in which one job would have read them
+    mien read photos/ --shard 1/2 -o faces.csv      on one machine; writes faces-1-of-2.csv
+    mien read photos/ --shard 2/2 -o faces.csv      on another; writes faces-2-of-2.csv
+    mien merge faces-*-of-2.csv -o faces.csv        rows in the order of a single job
     mien merge parts/*.parquet -o faces.parquet
 
-Parts are csv, jsonl or parquet, as the output is. Nothing is written where one is missing, unfinished, given twice,
-cut short or of another model.
+The parts are csv, jsonl or parquet, in the same format as the output. Nothing is written if a part is missing,
+unfinished, given twice, truncated or from another model.
 """
 
 import argparse
@@ -40,15 +40,17 @@ class Row:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
-    parser.add_argument("parts", nargs="+", type=Path, metavar="PART", help="what mien read --shard wrote, all of it")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=".csv, .jsonl or .parquet")
+    parser.add_argument("parts", nargs="+", type=Path, metavar="PART", help="all parts written by `mien read --shard`")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="the file to write (.csv, .jsonl or .parquet)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
 
 
 def run(args: argparse.Namespace) -> int:
     """Merge; say how much there was. Returns the exit code."""
     sources, rows = merge(args.parts, args.output, args.overwrite)
-    print(f"{args.output}: {sources:,} sources, {rows:,} rows of {len(args.parts):,} parts")
+    print(f"{args.output}: {sources:,} sources, {rows:,} rows from {len(args.parts):,} parts")
     return 0
 
 
@@ -59,7 +61,7 @@ def merge(parts: Sequence[Path], output: Path, overwrite: bool = False) -> tuple
     """
     kind = SUFFIX_FORMATS.get(output.suffix.lower(), "")
     if kind not in KINDS:
-        raise MienError(f"cannot tell the format of {output}; name it as the parts: .csv, .jsonl or .parquet")
+        raise MienError(f"unknown format {output}; use the format of the parts: .csv, .jsonl or .parquet")
     if os.path.lexists(output) and not overwrite:
         raise MienError(f"{output} exists; replace it with --overwrite")
     shards = _check(parts, kind)
@@ -73,7 +75,9 @@ def merge(parts: Sequence[Path], output: Path, overwrite: bool = False) -> tuple
         for _, rows in heapq.merge(*streams, key=lambda item: item[0]):
             model = model or rows[0].model
             if rows[0].model != model:
-                raise MienError(f"the parts are of the models {model} and {rows[0].model}; read them all with one")
+                raise MienError(
+                    f"the parts were read with the models {model} and {rows[0].model}; read all of them with one model"
+                )
             count[0] += 1
             count[1] += len(rows)
             yield from (row.content for row in rows)
@@ -101,21 +105,21 @@ def _check(parts: Sequence[Path], kind: str) -> list[Shard]:
         if not path.is_file():
             raise MienError(f"there is no part {path}")
         if not finished:
-            raise MienError(f"{path} is not finished; go on with it: mien read ... --shard {shard.number}/{shard.of} "
+            raise MienError(f"{path} is not finished; resume it: mien read ... --shard {shard.number}/{shard.of} "
                             "--resume")  # fmt: skip
         if SUFFIX_FORMATS.get(path.suffix.lower()) != kind:
-            raise MienError(f"{path} is not {kind}, as the output would be; name the output as the parts are")
+            raise MienError(f"{path} is not {kind} like the output; use the same format for parts and output")
         shards.append(shard)
     of = shards[0].of
     for path, shard in zip(parts, shards, strict=True):
         if shard.of != of:
-            raise MienError(f"{parts[0]} is one of {of} parts and {path} one of {shard.of}; give those of one job")
+            raise MienError(f"{parts[0]} is one of {of} parts and {path} one of {shard.of}; give the parts of one job")
         if shards.count(shard) > 1:
-            raise MienError(f"part {shard.number} of {of} is given more than once ({path}); leave one out")
+            raise MienError(f"part {shard.number} of {of} is given more than once ({path}); remove one")
     missing = [str(n) for n in range(1, of + 1) if Shard(n, of) not in shards]
     if missing:
         shown = ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
-        raise MienError(f"{len(missing)} of {of} parts are missing: {shown}; read them with --shard, or give them too")
+        raise MienError(f"{len(missing)} of {of} parts are missing: {shown}; read them with --shard, or add them")
     return shards
 
 
@@ -126,7 +130,9 @@ def _columns(parts: Sequence[Path], kind: str) -> list[str]:
     headers = [_header(path, kind) for path in parts]
     for path, header in zip(parts, headers, strict=True):
         if header != headers[0] or "source" not in header or "model" not in header:
-            raise MienError(f"{path} has other columns than {parts[0]}; read all parts with one model and one command")
+            raise MienError(
+                f"{path} and {parts[0]} have different columns; read all parts with the same model and options"
+            )
     return headers[0]
 
 
@@ -144,7 +150,7 @@ def _sources(path: Path, shard: Shard, kind: str) -> Iterator[tuple[Key, list[Ro
     reader = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}[kind]
     for source, rows in groupby(reader(path), key=lambda row: row.source):
         if not shard.owns(source) and "\\x" not in source:  # parquet has odd bytes as escapes
-            raise MienError(f"{path} holds {source}, which does not fall to part {shard.number} of {shard.of}")
+            raise MienError(f"{path} contains {source}, which does not belong to part {shard.number} of {shard.of}")
         of_source = list(rows)
         film = of_source[0].film or _is_film(source)
         yield (film, source.split(os.sep)), of_source
@@ -164,7 +170,7 @@ def _csv(path: Path) -> Iterator[Row]:
         frame = columns.index("frame") if "frame" in columns else None
         for number, row in enumerate(rows, 1):
             if len(row) != len(columns) or not row[at["model"]]:
-                raise MienError(f"{path} is damaged or cut short at row {number}; read this part again")
+                raise MienError(f"{path} is damaged or truncated at row {number}; read this part again")
             yield Row(row[at["source"]], row[at["model"]], frame is not None and bool(row[frame]), row)
 
 
@@ -177,7 +183,7 @@ def _jsonl(path: Path) -> Iterator[Row]:
                     raise ValueError("no end of line")
                 yield Row(str(record["source"]), str(record["model"]), "frame" in record, line)
             except (ValueError, KeyError, TypeError) as error:
-                raise MienError(f"{path} is damaged or cut short at line {number}; read this part again") from error
+                raise MienError(f"{path} is damaged or truncated at line {number}; read this part again") from error
 
 
 def _parquet(path: Path) -> Iterator[Row]:

@@ -11,18 +11,18 @@ def say_outcome(outcome: Outcome, films: Outcome, progress: Progress, note: str,
     read, failed, skipped = films.read, outcome.failed + films.failed, outcome.skipped + films.skipped
     parts = []
     if pictures or not (read or failed):
-        parts += [f"{_counted(outcome.read, 'picture')} read", _counted(outcome.faces, "face")]
+        parts += [f"{_counted(outcome.read, 'image')} read", _counted(outcome.faces, "face")]
     if read:
         parts += [
-            f"{_counted(read, 'film')} read",
+            f"{_counted(read, 'video')} read",
             f"{_counted(films.faces, 'face')} in {'them' if read > 1 else 'it'}",
         ]
-    parts += [f"{films.cut:,} of them cut short" if read > 1 else "cut short"] if films.cut else []
+    parts += [f"{films.cut:,} of them truncated" if read > 1 else "truncated"] if films.cut else []
     parts += [f"{failed:,} not read"] if failed else []
-    parts += [f"{skipped:,} {'was' if skipped == 1 else 'were'} done before"] if skipped else []
+    parts += [f"{skipped:,} skipped (already done)"] if skipped else []
     parts += [note] if note else []
     count, rate = progress.done - progress.start_at, progress.rate()
-    speed = f" ({rate:,.1f} pictures/s, {duration(count / rate)})" if count and rate > 0 and not read else ""
+    speed = f" ({rate:,.1f} images/s, {duration(count / rate)})" if count and rate > 0 and not read else ""
     print(f"mien: {', '.join(parts)}{speed}", file=sys.stderr)
 
 

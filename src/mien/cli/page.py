@@ -1,12 +1,12 @@
-"""A page without a server: a folder that any web server can hand out, and that reads faces in the visitor's browser.
+"""Write a static web page that reads faces in the visitor's browser. Any web server can serve the folder.
 
     mien page -o site
     mien page -o site --model mine.onnx
     python -m http.server --directory site
 
-Photos and the camera are read on the visitor's device by onnxruntime-web; no picture leaves it, and the page's content
-security policy forbids it to. After the first visit it works without a network. onnxruntime-web comes from npm when
-the page is built, or from a folder given as --runtime.
+onnxruntime-web reads photos and the camera on the visitor's device. No image leaves it: the page's content security
+policy forbids that. After the first visit, the page works offline. When it builds the page, mien downloads
+onnxruntime-web with npm, or takes it from the folder --runtime.
 """
 
 import argparse
@@ -19,16 +19,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         default="site",
         metavar="DIR",
-        help="the folder to write; new, empty or an earlier page (default site)",
+        help="the folder to write: new, empty or with an earlier page (default site)",
     )
     add(
         "--model",
         action="append",
         default=[],
-        help="a shipped model, a run's folder, or an exported .onnx file; several: visitors choose (default nano, "
+        help="a shipped model, a run folder or an exported .onnx file; repeat it to let visitors choose (default nano, "
         "champion)",
     )
-    add("--runtime", metavar="FOLDER", help="a folder with onnxruntime-web (default: fetched by npm)")
+    add("--runtime", metavar="FOLDER", help="a folder with onnxruntime-web (default: download it with npm)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -38,6 +38,6 @@ def run(args: argparse.Namespace) -> None:
 
     with Busy("building the page"):
         site = build_site(args.out, args.model, args.runtime)
-    size = f"{site.bytes_to_first_face / 1e6:.1f} MB until the first face is read"
+    size = f"{site.bytes_to_first_face / 1e6:.1f} MB to load before the first face is read"
     print(f"{site.folder}: a page that reads with {', '.join(site.models)}; {size}")
-    print(f"look at it: python -m http.server --directory {site.folder}")
+    print(f"open it with: python -m http.server --directory {site.folder}")

@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
         """Exit with 2, after one line that says what is wrong and what was probably meant."""
         number = re.search(r"argument (\S+?): invalid (int|float) value: (.+)$", message)
         if number:
-            message = f"{number[1]}: {number[3]} is no {'whole number' if number[2] == 'int' else 'number'}"
+            message = f"{number[1]}: {number[3]} is not a {'whole number' if number[2] == 'int' else 'number'}"
         choice = re.search(r"invalid choice: (.+?) \(choose from (.+)\)", message)
         if choice:
             choices = [word.strip(" '\"") for word in choice[2].split(",")]
@@ -56,7 +56,7 @@ class Renamed(argparse.Action):
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         flag = "--" + self.dest.replace("_", "-")
-        print(f"mien: {option_string} is now {flag}; the old name goes with the next release", file=sys.stderr)
+        print(f"mien: {option_string} is now {flag}; the next release removes the old name", file=sys.stderr)
         setattr(namespace, self.dest, self.values.get(values, values) if isinstance(values, str) else values)
 
 

@@ -1,8 +1,8 @@
-"""The whole job in minutes: train the hybrid for a few epochs, diagnose, evaluate, write submission.csv.
+"""Train the hybrid for a few epochs, diagnose, evaluate and write submission.csv, in minutes.
 
-mien quickstart                               on Kaggle's files in data/, or on faces that mien draws itself
-mien quickstart --data folder/                on Kaggle's files there
-mien quickstart --epochs 2 --tracker none     shorter, and tracked nowhere
+mien quickstart                               on Kaggle's files in data/, or on synthetic faces
+mien quickstart --data folder/                on Kaggle's files in folder/
+mien quickstart --epochs 2 --tracker none     shorter, without a tracker
 """
 
 import argparse
@@ -20,17 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Data, epochs, folder, tracker, threads."""
     from mien.cli.data import add_loading_arguments
 
-    parser.add_argument("--data", type=Path, help="Kaggle's files (default: data/ if they are there, else drawn faces)")
+    parser.add_argument("--data", type=Path, help="the folder with Kaggle's files (default: data/, or synthetic faces)")
     add_loading_arguments(parser)
-    parser.add_argument("--epochs", type=int, help="passes over the training images (default: 8)")
+    parser.add_argument("--epochs", type=int, help="number of epochs (default: 8)")
     parser.add_argument(
         "--run", type=Path, default=Path("runs/quickstart"), help="the run folder (default: runs/quickstart)"
     )
     parser.add_argument("--tracker", choices=("wandb", "trackio", "tensorboard", "mlflow", "none"), default="wandb",
-                        help="where the run is tracked (default: wandb, offline without an account)")  # fmt: skip
-    parser.add_argument(
-        "--threads", type=int, default=0, help="of the training; 0 leaves torch's own choice (default: 0)"
-    )
+                        help="experiment tracker (default: wandb, offline without an account)")  # fmt: skip
+    parser.add_argument("--threads", type=int, default=0, help="training threads; 0: torch's default (default: 0)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -49,12 +47,11 @@ def run(args: argparse.Namespace) -> None:
         from mien.training.quickstart import find_data, quickstart
         from mien.training.runtime import Runtime
 
-        live.on_phase("looking for data, or drawing faces")
+        live.on_phase("looking for data or drawing faces")
         data, drawn = find_data(args.data, args.run)
         if drawn:
             print(
-                "No Kaggle files in data/: using faces that mien draws itself. Numbers on them are a demo, not a "
-                "result."
+                "There are no Kaggle files in data/: using synthetic faces. Numbers on them are a demo, not a result."
             )
         print(f"1/4  data       {data}")
         print(f"2/4  training   the hybrid, {epochs} epochs", flush=True)
@@ -72,14 +69,14 @@ def _report(result: "Quickstart") -> None:
 
     folder = result.run.folder
     if not result.trained:
-        print("     (already trained on these data: nothing to do again)")
+        print("     (already trained on these data; nothing to do)")
     metrics = result.run.metrics()
     print(f"     verdict    {advised(Verdict.from_dict(metrics['verdict']))}")
     for part, name in (("validation", "PublicTest"), ("test", "PrivateTest")):
         if part in metrics["evaluations"]:
             figures = metrics["evaluations"][part]["flip"]
             low, high = figures["accuracy_interval"]
-            images = "drawn faces (demo)" if result.dataset.drawn else f"{name} images"
+            images = "synthetic faces (demo)" if result.dataset.drawn else f"{name} images"
             print(
                 f"3/4  {part:<10} accuracy {figures['accuracy']:.1%} ({low:.1%} to {high:.1%}), "
                 f"macro-F1 {figures['macro_f1']:.3f}, ECE {figures['ece']:.3f}, on {figures['n']:,} {images}"
@@ -89,14 +86,12 @@ def _report(result: "Quickstart") -> None:
     print("\nNext:")
     if result.dataset.drawn:
         print(
-            "  put Kaggle's train.csv, test.csv and icml_face_data.csv into data/ (mien data fetch tells how), then "
-            "again"
+            "  put Kaggle's train.csv, test.csv and icml_face_data.csv into data/ (mien data fetch says how), then run "
+            "this again"
         )
     mien = _program()
     print(f"  {mien} train hybrid --data data/          the hybrid with modern training, about two hours on one core")
-    print(
-        f"  {mien} study --data data/                 the whole family: where overfitting comes from and what mends it"
-    )
+    print(f"  {mien} study --data data/                 all networks: what causes overfitting and what reduces it")
     print(f"  {mien} read photo.jpg --model {folder / 'model.onnx'}")
 
 

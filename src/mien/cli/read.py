@@ -1,15 +1,15 @@
-"""Find the faces in pictures, film or a camera's view, and read their emotions.
+"""Detect faces in images, videos or a camera stream, and read their emotions.
 
-    mien read photo.jpg                        a table
-    mien read photos/ -o faces.csv             a folder, with all folders in it; --resume goes on after a break
-    mien read photo.jpg --annotate out.jpg     the picture with boxes and bars; --explain adds heat maps
-    mien read film.mp4 --timeline film         who showed what when: film.csv and film.png
-    mien read film.mp4 --baseline 10s          and how each face changes against its own first ten seconds
-    mien read films/ -o faces.jsonl            every film and picture in a folder
-    mien read camera:0                         live, in a window where there is a display
-    mien read - < photo.jpg                    from standard input
+    mien read photo.jpg                        print a table
+    mien read photos/ -o faces.csv             a folder and its subfolders; add --resume to continue after a stop
+    mien read photo.jpg --annotate out.jpg     draw boxes and bars on a copy; --explain adds heat maps
+    mien read film.mp4 --timeline film         write each face's emotions over time: film.csv and film.png
+    mien read film.mp4 --baseline 10s          show each face's change from its first ten seconds
+    mien read films/ -o faces.jsonl            all images and videos in a folder
+    mien read camera:0                         live, in a window if there is a display
+    mien read - < photo.jpg                    read from standard input
 
-Exit code: 0 all read, 1 some could not be read, 2 wrong usage or nothing could be written.
+Exit codes: 0 everything was read, 1 some files could not be read, 2 wrong usage or an output that cannot be written.
 """
 
 import argparse
@@ -33,53 +33,59 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
-    parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="pictures, films, folders of them, camera:0, or - for stdin"
-    )
+    add = parser.add_argument
+    add("inputs", nargs="+", metavar="INPUT", help="images, videos, folders of them, camera:0, or - for stdin")
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--json", dest="kind", action="store_const", const="json", help="one JSON array of records")
-    kind.add_argument("--jsonl", dest="kind", action="store_const", const="jsonl", help="a JSON record a line")
-    kind.add_argument("--csv", dest="kind", action="store_const", const="csv", help="CSV, a row a face")
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write there; .json, .jsonl, .csv or .parquet by its name"
+    kind.add_argument("--json", dest="kind", action="store_const", const="json", help="print one JSON array of records")
+    kind.add_argument(
+        "--jsonl", dest="kind", action="store_const", const="jsonl", help="print one JSON record per line"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with FILE: skip what stands in it")
-    parser.add_argument(
-        "--shard", metavar="I/N", help="read part I of N only, into FILE-I-of-N; mien merge puts the parts together"
+    kind.add_argument("--csv", dest="kind", action="store_const", const="csv", help="print CSV, one row per face")
+    add("-o", "--output", type=Path, metavar="FILE", help="write to FILE (.json, .jsonl, .csv or .parquet)")
+    add("--resume", action="store_true", help="continue FILE: skip inputs that it already contains")
+    add("--shard", metavar="I/N", help="read only part I of N, into FILE-I-of-N; `mien merge` merges the parts")
+    add("--overwrite", action="store_true", help="replace FILE if it exists")
+    add("--annotate", type=Path, metavar="OUT", help="write annotated copies to OUT, a folder, an image or a video")
+    add("--explain", action="store_true", help="add heat maps to annotated images: which regions speak for the emotion")
+    add("--cropped", action="store_true", help="treat each image as one cropped face; do not detect faces")
+    add("--whole", action="store_true", help=argparse.SUPPRESS)  # the name in 0.1
+    add("--model", default="default", help="a shipped model, a run folder or an exported .onnx file")
+    add(
+        "--flip",
+        action="store_true",
+        help="average over the face and its mirror image: twice the work, slightly more accurate",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
-    parser.add_argument(
-        "--annotate", type=Path, metavar="OUT", help="write annotated copies: a folder, a picture or a film"
+    add("--min-score", type=float, metavar="S", help="minimum detection score, 0 to 1 (default 0.65)")
+    add(
+        "--threads", type=int, metavar="N", help="number of images read in parallel (default 1; with Ray, all its CPUs)"
     )
-    parser.add_argument("--explain", action="store_true", help="add heat maps of what spoke to annotated pictures")
-    parser.add_argument(
-        "--cropped", action="store_true", help="each picture is one face already cropped: look for none"
+    add("--batch", type=int, default=64, metavar="N", help="number of faces classified together (default 64)")
+    add("--max-pixels", default=None, metavar="N", help="refuse images with more pixels (default 80M)")
+    add(
+        "--every",
+        default=None,
+        metavar="TIME",
+        help="videos: time between frames that are read, such as 200ms (default 0.2s)",
     )
-    parser.add_argument("--whole", action="store_true", help=argparse.SUPPRESS)  # the name in 0.1
-    parser.add_argument("--model", default="default", help="a shipped model or an exported .onnx file")
-    parser.add_argument("--flip", action="store_true", help="average over the mirrored face: a little better, slower")
-    parser.add_argument("--min-score", type=float, metavar="S", help="least score of a face, 0..1 (default 0.65)")
-    parser.add_argument(
-        "--threads", type=int, metavar="N", help="pictures worked on at a time (default 1; of ray: all its CPUs)"
+    add(
+        "--timeline",
+        type=Path,
+        metavar="NAME",
+        help="videos: write NAME.csv and NAME.png; for several videos, a folder",
     )
-    parser.add_argument("--batch", type=int, default=64, metavar="N", help="faces classified together (default 64)")
-    parser.add_argument("--max-pixels", default=None, metavar="N", help="refuse larger pictures (default 80M)")
-    parser.add_argument(
-        "--every", default=None, metavar="TIME", help="film: read a frame every 0.2s (the default), 200ms, ..."
+    add(
+        "--baseline",
+        default=None,
+        metavar="TIME",
+        help="videos: report each face's change from its first TIME, such as 10s",
     )
-    parser.add_argument(
-        "--timeline", type=Path, metavar="NAME", help="film: write NAME.csv and NAME.png; of several films, a folder"
-    )
-    parser.add_argument(
-        "--baseline", default=None, metavar="TIME", help="film: each face's change against its own first TIME, e.g. 10s"
-    )
-    parser.add_argument(
+    add(
         "--engine", choices=("local", "ray"), default="local",
-        help="ray: a very large collection (folder, list, parquet file, s3://...) into the folder FILE.parquet",
+        help="ray: read a very large collection (folder, list, parquet file, s3://...) into the folder FILE.parquet",
     )  # fmt: skip
-    parser.add_argument("--ray-address", metavar="ADDRESS", help="of a Ray cluster (default: one on this machine)")
-    parser.add_argument("--no-view", action="store_true", help="camera: open no window")
-    parser.add_argument("--quiet", action="store_true", help="no progress and no summary on standard error")
+    add("--ray-address", metavar="ADDRESS", help="address of a Ray cluster (default: start one on this machine)")
+    add("--no-view", action="store_true", help="cameras: do not open a window")
+    add("--quiet", action="store_true", help="do not print progress and a summary to standard error")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -96,36 +102,38 @@ def _run(args: argparse.Namespace) -> int:
     from mien.inference.video_source import CAMERA, is_video
 
     if "" in args.inputs:
-        raise MienError("an empty name stands among the inputs; give a picture, a folder, a film or camera:0")
+        raise MienError("one of the inputs is an empty name; give an image, a folder, a video or camera:0")
     if args.batch < 1:
-        raise MienError(f"--batch is a number of faces, 1 or more, not {args.batch}")
+        raise MienError(f"--batch must be a number of faces, 1 or more, not {args.batch}")
     if args.explain and not args.annotate:
-        raise MienError("--explain shows its heat maps in annotated pictures; give --annotate OUT too")
+        raise MienError("--explain draws heat maps in annotated images; add --annotate OUT")
     if args.resume and args.overwrite:
-        raise MienError("--resume goes on with FILE and --overwrite replaces it; leave one of them out")
+        raise MienError("--resume continues FILE and --overwrite replaces it; use only one of them")
     _refuse_unused(args)
     if args.engine == "ray":
         return _with_ray(args)
     if args.resume and not args.output:
-        raise MienError("--resume needs the output to go on with: -o FILE.jsonl or -o FILE.csv")
+        raise MienError("--resume needs the output to continue: add -o FILE.jsonl or -o FILE.csv")
     quiet_decoders()
     for name in args.inputs:
         refuse_address(name)
         if name.startswith(CAMERA) and len(args.inputs) > 1:
-            raise MienError(f"a camera is read on its own: mien read {name}")
+            raise MienError(f"a camera cannot be read together with other inputs; run: mien read {name}")
     videos = [name for name in args.inputs if is_video(name)]
     if args.whole:
-        print("mien: --whole is called --cropped now", file=sys.stderr)
+        print("mien: --whole is now called --cropped", file=sys.stderr)
         args.cropped = True
     for option, given in (("--explain", args.explain), ("--cropped", args.cropped)):
         if given and videos:
-            raise MienError(f"{option} is for pictures; {videos[0]} is a film or a camera")
+            raise MienError(f"{option} is for images; {videos[0]} is a video or a camera")
     if args.shard is not None:
         from mien.cli.shard import parse_shard, read_part
 
         args.shard = parse_shard(args.shard)
         if len(args.inputs) == 1 and not os.path.isdir(args.inputs[0]):
-            raise MienError(f"--shard takes a part of a folder or a list of files; {args.inputs[0]} is one")
+            raise MienError(
+                f"--shard reads a part of a folder or of a list of files; {args.inputs[0]} is a single file"
+            )
         return read_part(args, args.shard, _kind(args), lambda: _many(args))
     return _one_video(args) if videos and len(args.inputs) == 1 else _many(args)
 
@@ -135,11 +143,11 @@ def _refuse_unused(args: argparse.Namespace) -> None:
     from mien.inference.video_source import CAMERA
 
     if args.ray_address and args.engine != "ray":
-        raise MienError("--ray-address is for --engine ray; add that, or leave the address out")
+        raise MienError("--ray-address needs --engine ray; add it, or remove --ray-address")
     if args.no_view and not args.inputs[0].startswith(CAMERA):
-        raise MienError(f"--no-view is for a camera; {args.inputs[0]} is none")
+        raise MienError(f"--no-view is for cameras; {args.inputs[0]} is not a camera")
     if args.overwrite and not (args.output or args.annotate or args.timeline):
-        raise MienError("--overwrite replaces the file of -o, --annotate or --timeline; give one of them too")
+        raise MienError("--overwrite replaces the file of -o, --annotate or --timeline; add one of them")
 
 
 def _with_ray(args: argparse.Namespace) -> int:
@@ -166,7 +174,7 @@ def _many(args: argparse.Namespace) -> int:
     videos = count_videos(args.inputs) if many else 0
     for name, given in (("--every", args.every), ("--timeline", args.timeline), ("--baseline", args.baseline)):
         if given is not None and not videos:
-            raise MienError(f"{name} is for films; these are pictures")
+            raise MienError(f"{name} is for videos; the inputs are images")
     kind = _kind(args)
     reader = _reader(args)
     annotated, single = annotated_target(args.annotate, args.inputs)
@@ -187,7 +195,7 @@ def _many(args: argparse.Namespace) -> int:
     check_outputs(targets, args.overwrite or args.resume)
     check = partial(check_settings, args.output, kind, reader, options, args.cropped)
     done = finished(args.output, kind, columns, reader.model.name, check) if args.resume else Finished()
-    progress = Progress(total, "pictures", len(done.names), args.quiet or not many, alone=bool(args.output))
+    progress = Progress(total, "images", len(done.names), args.quiet or not many, alone=bool(args.output))
 
     def complain(message: str) -> None:
         print(f"mien: {printable(message)}", file=sys.stderr)
@@ -216,10 +224,10 @@ def _many(args: argparse.Namespace) -> int:
                 reader, films, writer, complain, outputs, options, done=done.names, quiet=args.quiet
             )
     if many and not args.quiet:
-        note = f"films passed over: {videos:,} ({left_out} is for pictures)" if left_out and videos else ""
+        note = f"videos skipped: {videos:,} ({left_out} is for images)" if left_out and videos else ""
         say_outcome(outcome, film_outcome, progress, note, pictures=bool(total))
     if film_outcome.stopped:
-        print("mien: stopped; what was written ends there", file=sys.stderr)
+        print("mien: stopped; the output contains everything up to this point", file=sys.stderr)
         return 130
     return 1 if outcome.failed or film_outcome.failed or film_outcome.cut else 0
 
@@ -236,12 +244,12 @@ def _one_video(args: argparse.Namespace) -> int:
     from mien.inference.video import open_video
 
     if args.resume:
-        raise MienError(f"--resume goes on with a list or a folder; {args.inputs[0]} is one film or camera")
+        raise MienError(f"--resume continues a list or a folder; {args.inputs[0]} is a single video or camera")
     timeline = args.timeline
     if timeline and timeline.suffix in (".csv", ".png"):
         timeline = timeline.with_suffix("")
     if timeline and not timeline.name:
-        raise MienError(f"--timeline needs a name to write NAME.csv and NAME.png, not {args.timeline}")
+        raise MienError(f"--timeline needs a NAME for NAME.csv and NAME.png, not {args.timeline}")
     outputs, options = _video_options(args, annotated_film(args.annotate, args.inputs[0]), timeline)
     targets = [*([("-o", args.output)] if args.output else []), *outputs.targets()]
     refuse_inputs(targets, args.inputs)
@@ -264,11 +272,11 @@ def _one_video(args: argparse.Namespace) -> int:
         columns = csv_columns(reader.model.classes, images=False, videos=True, change=bool(options.baseline))
         goes_on = bool(outputs.annotated or outputs.timeline)
         writer = stack.enter_context(open_writer(args.output, kind, columns, overwrite=args.overwrite, goes_on=goes_on))
-        progress = Progress(video.length or None, "s of film", quiet=args.quiet or video.live, alone=True)
+        progress = Progress(video.length or None, "s of video", quiet=args.quiet or video.live, alone=True)
         rows, end = read_one(reader, video, writer, progress, outputs, options)
         say_people(writer, video, rows, options)
     if end == "stopped" and not video.live:
-        print("mien: stopped; what was written ends there", file=sys.stderr)
+        print("mien: stopped; the output contains everything up to this point", file=sys.stderr)
         return 130
     return 1 if end == "cut short" else 0
 
@@ -281,7 +289,7 @@ def _video_options(
 
     every, baseline = parse_seconds("0.2s" if args.every is None else args.every), parse_seconds(args.baseline or "0")
     if args.baseline is not None and not baseline:
-        raise MienError("--baseline is longer than 0 s; give a time such as 10s")
+        raise MienError("--baseline must be longer than 0 s; give a time such as 10s")
     return Outputs(annotated, timeline), VideoOptions(every, baseline, overwrite=args.overwrite or args.resume)
 
 
@@ -317,7 +325,7 @@ def _count(text: str) -> int:
     except (ValueError, OverflowError):
         count = 0
     if count < 1:
-        raise MienError(f"--max-pixels is a number of pixels such as 120M or 120000000, not {text!r}")
+        raise MienError(f"--max-pixels must be a number of pixels such as 120M or 120000000, not {text!r}")
     return count
 
 
@@ -328,7 +336,7 @@ def _window(stack: ExitStack, name: str) -> "Callable[[Image], bool] | None":
     try:
         window = Window(f"mien {name}")
     except MienError as error:
-        print(f"mien: {error}; going on without a window, Ctrl-C ends", file=sys.stderr)
+        print(f"mien: {error}; continuing without a window, press Ctrl-C to stop", file=sys.stderr)
         return None
     stack.callback(window.close)
     return window.show

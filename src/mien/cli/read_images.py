@@ -87,11 +87,11 @@ def read_pictures(
 def save_picture(image: Image.Image, path: Path) -> None:
     """Write a picture in the format of its suffix (.jpg, .png, .webp), whole or not at all. Raises MienError."""
     if path.suffix.lower() not in WRITABLE:
-        raise MienError(f"cannot write a picture as {path}; name it .jpg, .png or .webp")
+        raise MienError(f"cannot write an image as {path}; name it .jpg, .png or .webp")
     most = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}.get(path.suffix.lower())
     if most and max(image.size) > most:
         size = f"{image.width}x{image.height}"
-        raise MienError(f"cannot write {path}: {size} pixels are more than this format holds; name it .png")
+        raise MienError(f"cannot write {path}: {size} pixels are too many for this format; name it .png")
     with atomic_write(path) as temporary:
         try:
             image.save(temporary, quality=92)
@@ -109,7 +109,7 @@ def _write_annotated(
 ) -> None:
     there = os.path.exists(path)
     if isinstance(item.source, Path) and there and os.path.samefile(path, item.source):
-        raise MienError(f"--annotate would write over {path}, the picture itself; choose another folder")
+        raise MienError(f"--annotate would overwrite the input image {path}; choose another folder")
     if there and not overwrite:
         raise MienError(f"{path} exists; replace it with --overwrite")
     from mien.inference.annotate import annotate  # fonts and drawing: nobody else waits for their import

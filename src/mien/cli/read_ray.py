@@ -80,7 +80,7 @@ class BlockReader:
         stored = pictures_in(block) if block.table else [None] * len(block.items)
         for item, picture in zip(block.items, stored, strict=True):
             if item.error or (block.table and picture is None):
-                yield {"source": item.name, "model": name, "error": item.error or f"{item.name} holds no picture"}
+                yield {"source": item.name, "model": name, "error": item.error or f"{item.name} contains no image"}
             elif picture is None and is_film(item.name):
                 yield from self._film(item.name)
             else:
@@ -111,10 +111,10 @@ class BlockReader:
 def check_arguments(args: argparse.Namespace) -> None:
     """Raise MienError for options of `mien read` that have no place here."""
     if len(args.inputs) > 1 or not args.output or args.output.suffix.lower() != ".parquet":
-        raise MienError("--engine ray reads one collection into a folder of parquet files; give -o FOLDER.parquet")
+        raise MienError("--engine ray reads one collection into a folder of parquet files; add -o FOLDER.parquet")
     for option in ("kind", "annotate", "timeline", "cropped", "shard"):
         if getattr(args, option):
-            raise MienError(f"--engine ray writes the records of faces as parquet; leave --{option} out")
+            raise MienError(f"--engine ray writes only records of faces, as parquet; remove --{option}")
 
 
 def read_collection(args: argparse.Namespace, reader: Reader, every: float, baseline: float) -> int:
@@ -154,11 +154,11 @@ def read_collection(args: argparse.Namespace, reader: Reader, every: float, base
     missing = [block.number for block in blocks_of(collection, BLOCK) if not _is_done(output, block)]
     failed = _failures(output)
     if not args.quiet:
-        rest = f", {skipped:,} were done before" if skipped else ""
+        rest = f", {skipped:,} skipped (already done)" if skipped else ""
         print(f"mien: {items:,} items in {number:,} blocks, {failed:,} not read{rest} ({progress.rate():,.1f}/s)",
               file=sys.stderr)  # fmt: skip
     if missing:
-        print(f"mien: {len(missing):,} blocks are missing, for their workers died; --resume tries them again",
+        print(f"mien: {len(missing):,} blocks are missing because their workers died; run again with --resume",
               file=sys.stderr)  # fmt: skip
     return 1 if failed or missing else 0
 
@@ -169,20 +169,26 @@ def _prepare(output: Path, about: dict[str, Any], resume: bool, overwrite: bool)
         ours = all(path.name == _ABOUT or _NAME.fullmatch(path.name) or path.name.startswith(".block-")
                    for path in output.iterdir())  # fmt: skip
         if not ours or not (resume or overwrite):
-            what = "exists; continue it with --resume or replace it with --overwrite" if ours else "holds other files"
+            what = (
+                "exists; continue it with --resume or replace it with --overwrite"
+                if ours
+                else "contains other files; choose another -o"
+            )
             raise MienError(f"{output} {what}")
         if resume and any(output.iterdir()):
             try:
                 before = json.loads((output / _ABOUT).read_text())
             except (OSError, ValueError) as error:
-                raise MienError(f"{output} is not what a job of mien left; choose another -o") from error
+                raise MienError(f"{output} is not the output of an earlier mien job; choose another -o") from error
             if before != json.loads(json.dumps(about)):
-                raise MienError(f"{output} was written of another collection, model or option; choose another -o")
+                raise MienError(
+                    f"{output} was written from another collection, or with another model or option; choose another -o"
+                )
         for path in output.iterdir():
             if overwrite or path.name.startswith("."):  # half a block of a killed job
                 path.unlink()
     elif os.path.lexists(output):
-        raise MienError(f"{output} is a file, and with --engine ray the output is a folder; choose another -o")
+        raise MienError(f"{output} is a file, but --engine ray writes a folder; choose another -o")
     write_json(output / _ABOUT, about)
 
 
@@ -224,7 +230,7 @@ def _run(args: argparse.Namespace, blocks: Iterator[Block], workers: dict[str, A
         ray.init(address=args.ray_address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise MienError(f"there is no Ray cluster at {args.ray_address or 'this machine'}: {reason}") from error
+        raise MienError(f"cannot connect to a Ray cluster at {args.ray_address or 'this machine'}: {reason}") from error
     try:
         context = DataContext.get_current()
         context.enable_progress_bars = False

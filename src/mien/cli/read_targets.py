@@ -24,11 +24,11 @@ def annotated_target(out: Path | None, inputs: Sequence[str]) -> tuple[Path | No
     if one and out.suffix.lower() in WRITABLE and not there:
         return out, True
     if out.suffix and not there and one:
-        raise MienError(f"cannot write a picture as {out}; name it .jpg, .png or .webp, or give a folder")
+        raise MienError(f"cannot write an image as {out}; name it .jpg, .png or .webp, or give a folder")
     if not there and (out.suffix.lower() in WRITABLE or is_video(str(out))):
-        raise MienError(f"--annotate {out} names one file, and more than one may be read; give a folder")
+        raise MienError(f"--annotate {out} names one file, but there may be several inputs; give a folder")
     if any(os.path.isdir(name) and out.resolve() == Path(name).resolve() for name in inputs):
-        raise MienError(f"--annotate {out} would write over the pictures that are read; choose another folder")
+        raise MienError(f"--annotate {out} would overwrite the input images; choose another folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -44,7 +44,7 @@ def annotated_film(out: Path | None, name: str) -> Path | None:
         return None
     if out.suffix and not os.path.isdir(out):
         if out.suffix.lower() not in WRITABLE:
-            raise MienError(f"cannot write a film as {out}; name it .mp4, .mov, .mkv or .avi")
+            raise MienError(f"cannot write a video as {out}; name it .mp4, .mov, .mkv or .avi")
         return out
     own = Path(name).name.replace(":", "-")
     return out / (own if Path(own).suffix.lower() in WRITABLE else f"{own}.mp4")
@@ -61,7 +61,7 @@ def refuse_inputs(targets: Iterable[tuple[str, Path]], inputs: Sequence[str]) ->
     for own in _read(inputs):
         for option, path, target in there:
             if os.path.samestat(own, target):
-                raise MienError(f"{option} would write over {path}, which is read; choose another name")
+                raise MienError(f"{option} would overwrite the input {path}; choose another name")
 
 
 def check_outputs(targets: Iterable[tuple[str, Path]], replace: bool) -> None:

@@ -204,7 +204,7 @@ def read_videos(
                 continue
             targets = outputs.in_folders(item.place)
             refuse_overwriting(targets.annotated, item.name)
-            progress = Progress(video.length or None, "s of film", quiet=quiet, alone=True)
+            progress = Progress(video.length or None, "s of video", quiet=quiet, alone=True)
             rows, end = read_one(reader, video, writer, progress, targets, options)
             if end == "cut short":
                 cut += 1
@@ -233,7 +233,7 @@ def say_people(writer: Writer, video: Video, rows: Sequence[dict[str, Any]], opt
 def refuse_overwriting(annotated: Path | None, name: str) -> None:
     """Raise MienError where the annotated film would be written over the film itself."""
     if annotated and os.path.exists(annotated) and os.path.exists(name) and os.path.samefile(annotated, name):
-        raise MienError(f"--annotate would write over {annotated}, the film itself; choose another name")
+        raise MienError(f"--annotate would overwrite the input video {annotated}; choose another name")
 
 
 def _with(path: Path, suffix: str) -> Path:

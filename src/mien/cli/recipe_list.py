@@ -47,12 +47,12 @@ def table() -> str:
     ]
     lines += [
         "",
-        "validation: accuracy on the images that validate (PublicTest; of study/ recipes 15 % of train.csv), one view, "
-        "the mean over",
+        "validation: accuracy on the validation images (PublicTest; for study/ recipes 15 % of train.csv), one view, "
+        "mean over",
         "the seeds; mirrored: image and mirror averaged; time: of one training.",
     ]
     if notes:
-        lines += ["* from runs that differ from today's recipe:", *notes]
+        lines += ["* from runs that differ from the current recipe:", *notes]
     return "\n".join(lines)
 
 

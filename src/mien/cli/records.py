@@ -100,9 +100,9 @@ class Writer:
             if self.end is None:
                 raise MienError(f"cannot write to {self.name}: {error.strerror}") from error
             self.file.truncate(self.end)  # half a record would spoil the file for whoever reads on
-            resumed = ", --resume goes on" if self.resumable else ""
+            resumed = "; continue with --resume" if self.resumable else ""
             raise MienError(
-                f"cannot write on to {self.name}: {error.strerror}; its records so far are whole{resumed}"
+                f"cannot continue writing to {self.name}: {error.strerror}; the records so far are complete{resumed}"
             ) from error
         if self.end is not None:
             self.end += len(whole)

@@ -1,11 +1,10 @@
-"""Write a report of runs, a study or models as one HTML file: curves, confusion, reliability, each class, plain
-sentences.
+"""Write an HTML report on runs, a study or models: training curves, confusion, calibration, classes, a summary.
 
-    mien report runs/hybrid-1                            of a run, as its files have it
-    mien report runs/ -o study.html                      of all finished runs below a folder, compared
-    mien report champion nano --data data/               of models, evaluated now
+    mien report runs/hybrid-1                            on a run, from its files
+    mien report runs/ -o study.html                      compare all finished runs below a folder
+    mien report champion nano --data data/               on models, evaluated now
 
-The file needs no network and no other file; it follows the reader's light or dark look.
+The report is a single file that needs no network. It follows the browser's light or dark mode.
 """
 
 import argparse
@@ -15,11 +14,16 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="+", metavar="RUN|STUDY|MODEL",
                         help="run folders, folders with runs in them, model files or names of shipped models; "
-                        "the others are compared with the first")  # fmt: skip
-    parser.add_argument("--data", type=Path, help="labeled faces to evaluate on now (models need it; runs have figures "
-                        "of their own)")  # fmt: skip
+                        "all are compared with the first")  # fmt: skip
+    parser.add_argument("--data", type=Path, help="labeled faces for a new evaluation (required for models; runs have "
+                        "their own results)")  # fmt: skip
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="(default: report.html)"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("report.html"),
+        metavar="FILE",
+        help="the file to write (default: report.html)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
 

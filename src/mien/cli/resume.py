@@ -37,7 +37,7 @@ def finished(
     model, or damaged before its end.
     """
     if kind not in ("jsonl", "csv"):
-        raise MienError("--resume needs an output that grows line by line: -o FILE.jsonl or -o FILE.csv")
+        raise MienError("--resume needs an output that is written line by line; add -o FILE.jsonl or -o FILE.csv")
     if not os.path.lexists(path):
         return Finished()
     try:
@@ -60,7 +60,9 @@ def _jsonl(file: BinaryIO, path: Path, model: str) -> tuple[Finished, int]:
             name = str(record["source"])
         except (ValueError, KeyError, TypeError) as error:
             if whole or not _begins(line, RECORD_START):
-                raise MienError(f"line {number} of {path} is no record of mien; choose another -o") from error
+                raise MienError(
+                    f"line {number} of {path} is not a record written by mien; choose another -o"
+                ) from error
             break
         if not whole:
             break
@@ -85,7 +87,7 @@ def _csv(file: BinaryIO, path: Path, columns: Sequence[str], model: str) -> tupl
     head = file.readline()
     if not head.endswith(b"\n"):
         if not _begins(head, csv_lines([columns]).encode()):
-            raise MienError(f"{path} is no file of mien; choose another -o")
+            raise MienError(f"{path} was not written by mien; choose another -o")
         return Finished(), 0
     file.seek(0)
     names, failed, end = set(), 0, 0
@@ -99,7 +101,7 @@ def _csv(file: BinaryIO, path: Path, columns: Sequence[str], model: str) -> tupl
             continue
         if not whole or len(record) != len(columns) or not record[columns.index("faces")].isdecimal():
             if _more(file):
-                raise MienError(f"row {number} of {path} is no record of mien; choose another -o")
+                raise MienError(f"row {number} of {path} is not a record written by mien; choose another -o")
             break
         cells = dict(zip(columns, record, strict=True))
         if cells["model"] != model:
@@ -122,20 +124,20 @@ def _csv(file: BinaryIO, path: Path, columns: Sequence[str], model: str) -> tupl
 def _other_columns(found: Sequence[str], columns: Sequence[str]) -> str:
     """Why the columns of an output are not those of today, and what to do."""
     if "source" not in found or "faces" not in found:
-        return "is no file of mien; choose another -o"
+        return "was not written by mien; choose another -o"
     changes, today = (any(name.startswith("change_") for name in names) for names in (found, columns))
     if {name for name in found if name.startswith("p_")} != {name for name in columns if name.startswith("p_")}:
-        return "was written with a model of other classes; choose another -o, or that --model"
+        return "was written with a model with other classes; choose another -o, or that --model"
     if "width" not in found:
-        return "is of a single film or camera, which --resume does not go on with; choose another -o"
+        return "contains a single video or camera, which --resume cannot continue; choose another -o"
     if ("time" in found) != ("time" in columns):
-        then, now = ("films", "none") if "time" in found else ("no films", "some")
+        then, now = ("videos", "none") if "time" in found else ("images only", "videos")
         return (
-            f"was written for {then}, and there are {now} now: give the same inputs, or another -o (.jsonl takes both)"
+            f"was written for {then}, but now there are {now}; give the same inputs, or another -o (.jsonl takes both)"
         )
     if changes != today:
-        return f"was written {'with' if changes else 'without'} --baseline; give the same, or choose another -o"
-    return "has other columns than this version of mien writes; choose another -o"
+        return f"was written {'with' if changes else 'without'} --baseline; use the same setting, or choose another -o"
+    return "has columns that this version of mien does not write; choose another -o"
 
 
 def csv_records(file: BinaryIO) -> Iterator[tuple[list[str], int, bool]]:

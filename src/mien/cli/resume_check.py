@@ -57,11 +57,11 @@ def check_settings(
             left[what] -= 1
             fault = _difference([first, *islice(group, len(now) - 1)], now, columns)
             if not fault and film and not options.baseline and any(_has_change(row) for row in group):
-                fault = "has changes against a baseline there and none now"
+                fault = "has changes from a baseline in the file, but not now"
             if fault:
                 raise MienError(
-                    f"{path} was written with other settings, or another file of this model: {name} {fault}; "
-                    "choose another -o, or the settings of then"
+                    f"{path} was written with other settings or another version of the model: {name} {fault}; "
+                    "choose another -o, or use the earlier settings"
                 )
 
 
@@ -93,8 +93,8 @@ def _difference(before: Sequence[Row], now: Sequence[Row], columns: Iterable[str
                 continue
             if a is None or b is None or abs(float(a) - float(b)) > NEAR.get(name, NEAR_SHARE):
                 a, b = ("nothing" if value is None else value for value in (a, b))
-                return f"has {a} under {name} there and {b} now"
-    return "" if len(before) == len(now) else "has fewer rows there than now"
+                return f"has {name} {a} in the file, but {b} now"
+    return "" if len(before) == len(now) else "has fewer rows in the file than now"
 
 
 def _has_change(row: Row) -> bool:

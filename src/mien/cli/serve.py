@@ -1,11 +1,11 @@
-"""A web page and a REST endpoint on this machine, offline: photos, videos and camera, and the runs of a run folder.
+"""Serve a web page and a REST endpoint on this machine, offline: photos, videos, camera, and training runs.
 
     mien serve
     mien serve --port 9000 --runs runs --model hybrid
     mien serve --host 0.0.0.0 --token "$(openssl rand -hex 16)"
 
-The page reads faces from photos and the camera, and shows the runs; /docs describes the API. The token may stand in
-the environment variable MIEN_TOKEN instead, where other users of the machine do not see it.
+The page reads faces in photos, videos and the camera, and shows training runs. /docs describes the API. To hide the
+token from other users of the machine, set the environment variable MIEN_TOKEN instead of --token.
 """
 
 import argparse
@@ -24,44 +24,67 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options whose names are those of `mien.server.settings.Settings`."""
-    group = parser.add_argument_group("what is served")
-    group.add_argument("--model", default="default", help="a shipped model, a run's folder, or an exported .onnx file")
-    group.add_argument("--runs", metavar="DIR", help="the run folder of the Studies tab (default runs)")
-    group.add_argument("--flip", action="store_true", help="average over the mirrored face: a little better, slower")
+    group = parser.add_argument_group("content")
+    group.add_argument("--model", default="default", help="a shipped model, a run folder or an exported .onnx file")
+    group.add_argument("--runs", metavar="DIR", help="the folder with the runs of the Studies tab (default runs)")
+    group.add_argument(
+        "--flip",
+        action="store_true",
+        help="average over the face and its mirror image: twice the work, slightly more accurate",
+    )
     group.add_argument("--open", action="store_true", help="open the page in a browser")
     group.add_argument(
-        "--access-log", action="store_true", help="a line for each request: time, address, status; nothing of pictures"
+        "--access-log", action="store_true", help="log one line per request: time, address, status; no image data"
     )
 
-    add = parser.add_argument_group("who may use it").add_argument
-    add("--port", type=int, default=8000, help="default 8000; 0: any that is free")
-    add("--host", default="127.0.0.1", help="another address than this machine's own (127.0.0.1) opens it to others")
-    add("--token", help="what clients must send as Authorization: Bearer TOKEN")
-    add("--allow-host", action="append", default=[], metavar="NAME", dest="hosts", help="a further name of the server")
-    add("--cors", action="append", default=[], metavar="ORIGIN", help="let pages of this origin call the API")
-    add("--root-path", default="", metavar="PATH", help="the prefix under which a proxy shows the server, as /faces")
+    add = parser.add_argument_group("access").add_argument
+    add("--port", type=int, default=8000, help="port; 0 chooses a free one (default 8000)")
+    add(
+        "--host", default="127.0.0.1", help="address to listen on; any other than 127.0.0.1 lets other machines connect"
+    )
+    add("--token", help="token that clients must send as Authorization: Bearer TOKEN")
+    add(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        dest="hosts",
+        help="accept this additional host name",
+    )
+    add("--cors", action="append", default=[], metavar="ORIGIN", help="allow pages of this origin to call the API")
+    add("--root-path", default="", metavar="PATH", help="path prefix behind a proxy, such as /faces")
 
     add = parser.add_argument_group("speed").add_argument
-    add("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
-    add("--threads", type=int, metavar="N", help="of each process, finding faces (default: the cores)")
-    add("--batch", type=int, default=32, metavar="N", help="faces of several requests classified together; 1: off")
-    add("--max-batch-delay-ms", type=float, default=0.0, metavar="MS", help="wait for others on their way (default 0)")
+    add("--workers", type=int, default=1, metavar="N", help="number of processes (default 1)")
+    add("--threads", type=int, metavar="N", help="threads per process for face detection (default: number of cores)")
+    add(
+        "--batch",
+        type=int,
+        default=32,
+        metavar="N",
+        help="maximum number of faces of several requests classified together (default 32); 1: off",
+    )
+    add("--max-batch-delay-ms", type=float, default=0.0, metavar="MS", help="wait to fill a batch (default 0)")
 
     add = parser.add_argument_group("limits").add_argument
-    add("--max-concurrent", type=int, default=64, metavar="N", help="requests at once; one more is 503 (default 64)")
-    add("--max-connections", type=int, default=256, metavar="N", help="open at once (default 256)")
-    add("--max-bytes", type=_count, default=32_000_000, metavar="N", help="of one request (default 32M)")
-    add("--max-pixels", type=_count, default=40_000_000, metavar="N", help="of one picture (default 40M)")
-    add("--max-pictures", type=int, default=32, metavar="N", help="in one request (default 32)")
-    add("--max-faces", type=int, default=500, metavar="N", help="in one picture (default 500)")
-    add("--max-video-bytes", type=_count, default=100_000_000, metavar="N", help="of one video (default 100M); 0: none")
-    add("--max-video-seconds", type=float, default=600.0, metavar="S", help="of one video that are read (default 600)")
-    add("--header-timeout", type=float, default=10.0, metavar="S", help="for a request's headers (default 10)")
+    add("--max-concurrent", type=int, default=64, metavar="N", help="requests at a time; more get 503 (default 64)")
+    add("--max-connections", type=int, default=256, metavar="N", help="open connections (default 256)")
+    add("--max-bytes", type=_count, default=32_000_000, metavar="N", help="bytes per request (default 32M)")
+    add("--max-pixels", type=_count, default=40_000_000, metavar="N", help="pixels per image (default 40M)")
+    add("--max-pictures", type=int, default=32, metavar="N", help="images per request (default 32)")
+    add("--max-faces", type=int, default=500, metavar="N", help="faces per image (default 500)")
     add(
-        "--timeout", type=float, default=30.0, metavar="S", help="for a request's body, and for the answer (default 30)"
+        "--max-video-bytes",
+        type=_count,
+        default=100_000_000,
+        metavar="N",
+        help="bytes per video (default 100M); 0: no videos",
     )
-    add("--decode-timeout", type=float, default=10.0, metavar="S", help="CPU time to decode a picture (default 10)")
-    add("--video-timeout", type=float, default=120.0, metavar="S", help="for reading one video (default 120)")
+    add("--max-video-seconds", type=float, default=600.0, metavar="S", help="seconds read per video (default 600)")
+    add("--header-timeout", type=float, default=10.0, metavar="S", help="time to receive the headers (default 10)")
+    add("--timeout", type=float, default=30.0, metavar="S", help="time to receive the body, and to answer (default 30)")
+    add("--decode-timeout", type=float, default=10.0, metavar="S", help="CPU time to decode an image (default 10)")
+    add("--video-timeout", type=float, default=120.0, metavar="S", help="time to read one video (default 120)")
 
     # Names of 0.1, for one more release.
     parser.add_argument("--queue", type=int, action=_Renamed, new="max_concurrent", help=argparse.SUPPRESS)
@@ -82,14 +105,16 @@ def _serve(args: argparse.Namespace, busy: "Busy") -> None:
     from mien.server.settings import Settings
 
     if args.runs is not None and not os.path.isdir(args.runs):
-        raise MienError(f"{{parameter}} {args.runs} is no folder; runs are made by mien train", parameter="runs")
+        raise MienError(
+            f"{{parameter}} {args.runs} is not a folder; give a folder with runs of `mien train`", parameter="runs"
+        )
     token = os.environ.get("MIEN_TOKEN") if args.token is None else args.token
     if token is not None and not token.strip():  # of a shell variable that is not set, perhaps
         where = "the variable MIEN_TOKEN" if args.token is None else "{parameter}"
-        message = f"{where} is empty, which would let everybody in; give a token, or leave it out"
+        message = f"{where} is empty, which would give everybody access; set a token, or remove it"
         raise MienError(message, parameter="token")
     if args.threads is not None:
-        require(args.threads >= 1, "threads", args.threads, "1 or more, or left out: as many as there are cores")
+        require(args.threads >= 1, "threads", args.threads, "1 or more; without it, the number of cores")
     given = {name: value for name, value in vars(args).items() if value is not None}
     given["token"] = token or ""
     names = {field.name for field in fields(Settings)} & set(given)
@@ -98,7 +123,7 @@ def _serve(args: argparse.Namespace, busy: "Busy") -> None:
 
     def ready(address: str) -> None:
         busy.end()
-        print(f"mien: {address} (API at {address}docs; Ctrl-C ends)", file=sys.stderr, flush=True)
+        print(f"mien: {address} (API at {address}docs; press Ctrl-C to stop)", file=sys.stderr, flush=True)
         if args.open:
             import webbrowser
 
@@ -117,7 +142,7 @@ class _Renamed(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
     ) -> None:
-        warnings.warn(f"{option} is called --{self.new.replace('_', '-')} now", MienWarning, stacklevel=2)
+        warnings.warn(f"{option} is now called --{self.new.replace('_', '-')}", MienWarning, stacklevel=2)
         setattr(namespace, self.new, values)
 
 

@@ -41,7 +41,7 @@ def parse_shard(text: str) -> Shard:
     """Turn "2/8" into a Shard. Raises MienError for anything else."""
     match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise MienError(f"--shard is I/N, the number of this job from 1 and how many there are, not {text!r}")
+        raise MienError(f"--shard must be I/N, such as 2/8 for the second of eight jobs, not {text!r}")
     return Shard(int(match[1]), int(match[2]))
 
 
@@ -49,7 +49,7 @@ def shard_of(path: Path) -> tuple[Shard, bool]:
     """The shard that a part is of, by its name, and whether it is finished. Raises MienError for another name."""
     match = _PART.fullmatch(path.stem)
     if not match or not 1 <= int(match["number"]) <= int(match["of"]):
-        raise MienError(f"{path} is not named as a part is (NAME-2-of-8{path.suffix}); give what --shard wrote")
+        raise MienError(f"{path} is not named like a part (NAME-2-of-8{path.suffix}); give files written with --shard")
     return Shard(int(match["number"]), int(match["of"])), not match["unfinished"]
 
 
@@ -59,9 +59,9 @@ def read_part(args: argparse.Namespace, shard: Shard, kind: str, read: Callable[
     Raises MienError where the part exists, unless args.overwrite replaces it; with args.resume it is done.
     """
     if not args.output or kind not in KINDS:
-        raise MienError("--shard writes a part of a file: give -o FILE.csv, FILE.jsonl or FILE.parquet")
+        raise MienError("--shard writes one part of a file; add -o FILE.csv, FILE.jsonl or FILE.parquet")
     if args.annotate or args.timeline:
-        raise MienError("--shard writes records only; leave --annotate and --timeline out")
+        raise MienError("--shard writes only records; remove --annotate and --timeline")
     part = shard.part(args.output)
     if os.path.lexists(part):
         if args.resume:

@@ -1,15 +1,19 @@
-"""Run the study: one queue of trainings that answers where overfitting comes from and what mends it.
+"""Run the study: a queue of trainings that shows what causes overfitting and what reduces it.
 
     mien study --data data/ --seeds 1 2 3 --jobs 2
     mien study --data data/ --lines a --networks deep globalpool hybrid --seeds 1
     mien study --report-only
 
-Lines: a, the seven networks, trained the study's way and the modern way; b, each regularizer added alone and removed
-alone; c, five folds, for probabilities of all Training faces by models that did not see them; d, what mends the deep
-network; e, the modern hybrid on more and more images; f, the modern hybrid on the training images that an audit keeps
-(mien data audit, by line c's probabilities), which waits for line c. Finished trainings are skipped, interrupted ones
-are resumed: run it again until it is done. A file named HALT in the runs folder ends the queue after the running
-trainings.
+The study has six lines:
+    a    the seven networks, trained as in the original study and with modern training
+    b    each regularizer added alone and removed alone
+    c    five folds, for held-out probabilities of all Training faces
+    d    what reduces overfitting in the deep network
+    e    the modern hybrid on increasing numbers of images
+    f    the modern hybrid on the training images that `mien data audit` keeps, with the probabilities of line c
+
+Line f waits for line c. mien skips finished trainings and resumes interrupted ones, so run the command again until all
+are done. To stop the queue after the running trainings, create a file named HALT in the runs folder.
 """
 
 import argparse
@@ -35,24 +39,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_loading_arguments(parser)
     parser.add_argument("--lines", nargs="+", choices=LINES,
-                        help="what to run, in this order (default: all; where there is a GPU, b first)")  # fmt: skip
-    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), metavar="NAME", help="default: all seven")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N", help="default: 1 2 3")
+                        help="lines to run, in this order (default: all; with a GPU, b first)")  # fmt: skip
+    parser.add_argument(
+        "--networks", nargs="+", default=list(NETWORKS), metavar="NAME", help="networks (default: all seven)"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N", help="seeds (default: 1 2 3)")
     parser.add_argument("--seed", type=int, nargs="+", dest="seeds", action=Renamed, help=argparse.SUPPRESS,
                         default=argparse.SUPPRESS)  # fmt: skip
-    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, each a process (default: 1)")
-    parser.add_argument("--runs", type=Path, default=Path("runs/study"), help="run folders (default: runs/study)")
-    parser.add_argument("--output", type=Path, default=Path("results/study"),
-                        help="where tables, figures and records go (default: results/study)")  # fmt: skip
-    parser.add_argument("--tracker", choices=("wandb", "trackio", "tensorboard", "mlflow", "none"), default="wandb",
-                        help="where each training is tracked (default: wandb)")  # fmt: skip
-    parser.add_argument("--epochs", type=int, help="cut every training to so many epochs (for a trial, no result)")
     parser.add_argument(
-        "--threads", type=int, default=0, help="of each training; 0 leaves torch's own choice (default: 0)"
+        "--jobs", type=int, default=1, help="number of trainings at a time, one process each (default: 1)"
     )
-    parser.add_argument("--precision", default="auto", help="of all trainings (default: auto)")
-    parser.add_argument("--report-only", action="store_true", help="train nothing, report what is finished")
-    parser.add_argument("--plan-only", action="store_true", help="print the commands of the trainings, run none")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs/study"), help="the folder for runs (default: runs/study)"
+    )
+    parser.add_argument("--output", type=Path, default=Path("results/study"),
+                        help="the folder for tables, figures and records (default: results/study)")  # fmt: skip
+    parser.add_argument("--tracker", choices=("wandb", "trackio", "tensorboard", "mlflow", "none"), default="wandb",
+                        help="experiment tracker (default: wandb)")  # fmt: skip
+    parser.add_argument(
+        "--epochs", type=int, help="limit each training to this number of epochs (a trial run, not a result)"
+    )
+    parser.add_argument("--threads", type=int, default=0, help="threads per training; 0: torch's default (default: 0)")
+    parser.add_argument("--precision", default="auto", help="precision of all trainings (default: auto)")
+    parser.add_argument(
+        "--report-only", action="store_true", help="train nothing; write the report of the finished trainings"
+    )
+    parser.add_argument("--plan-only", action="store_true", help="print the training commands without running them")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -84,9 +96,7 @@ def run(args: argparse.Namespace) -> None:
         print((args.output / name).read_text())
     drawn = [name for name in ("study", "curves", "effects") if (args.output / f"{name}.png").is_file()]
     figures = " and ".join([", ".join(drawn[:-1]), drawn[-1]] if drawn[1:] else drawn)
-    print(
-        f"kept in {args.output}: study, claims and comparisons as tables; {figures} as figure{'s' * (len(drawn) > 1)}"
-    )
+    print(f"written to {args.output}: tables study, claims and comparisons; figure{'s' * (len(drawn) > 1)} {figures}")
 
 
 def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Sequence[str]) -> None:
@@ -121,7 +131,7 @@ def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Seq
             steps.on_phase("; ".join([*epochs, left_over([run for run in planned if not run.finished])]))
 
         def on_wait(training: "StudyRun") -> None:
-            print(f"waiting for the training that works in {training.folder}", flush=True)
+            print(f"waiting for the training that is running in {training.folder}", flush=True)
 
         waiting = sum(not training.finished for training in planned)
         print(f"{waiting} of {len(planned)} trainings to do, {args.jobs} at a time", flush=True)
@@ -134,12 +144,12 @@ def _train(args: argparse.Namespace, planned: "Sequence[StudyRun]", machine: Seq
                       on_tick=on_tick, on_wait=on_wait)  # fmt: skip
 
         work(first, dataset.fingerprint)
-        steps.on_phase("probabilities out of fold")
+        steps.on_phase("computing held-out probabilities")
         write_out_of_fold(first, dataset, probabilities)
         if all(run.finished for run in cleaned):
             return
         if not probabilities.is_file():
-            print("line f waits for the probabilities of line c's five folds", flush=True)
+            print("line f needs the probabilities of the five folds of line c", flush=True)
             return
         steps.on_phase("auditing the training images")
         split_file = write_cleaned_split(dataset, probabilities, args.runs)

@@ -81,10 +81,10 @@ def summary(rows: Sequence[Mapping[str, Any]], colored: bool, baseline: float = 
 def _change(change: Mapping[str, float] | None, baseline: float) -> str:
     """The two largest changes against the first seconds."""
     if not change:
-        return f"no change to tell: seen for less than its first {baseline:g} s"
+        return f"no change: visible for less than {baseline:g} s"
     largest = sorted(change, key=lambda name: -abs(change[name]))[:2]
     points = ", ".join(f"{name} {change[name] * 100:+.0f}" for name in largest if abs(change[name]) >= 0.005)
-    return f"against its first {baseline:g} s: {f'{points} points' if points else 'no change'}"
+    return f"change from its first {baseline:g} s: {f'{points} points' if points else 'no change'}"
 
 
 def clock(seconds: float) -> str:

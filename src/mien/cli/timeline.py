@@ -119,7 +119,7 @@ def _survey(timeline: Path) -> _Survey:
         columns = next(csv.reader(file), [])
     classes = [name[2:] for name in columns if name.startswith("p_")]
     if not classes or "time" not in columns or "id" not in columns:
-        raise MienError(f"{timeline} is not the timeline of a film (mien read FILM --csv)")
+        raise MienError(f"{timeline} is not the timeline of a video (mien read VIDEO --csv)")
     first, last, looks = 0.0, 0.0, 0
     before: list[int] = []
     seconds: dict[int, float] = {}
@@ -168,7 +168,7 @@ def _draw(lanes: list[_Lane], classes: list[str], span: tuple[float, float], tit
     def write(x: float, y: float, text: str, size: int, ink: tuple[int, int, int], anchor: str) -> None:
         draw.text((x * FINE, y * FINE), text, font=font(size * FINE), fill=ink, anchor=anchor)
 
-    shown = f"{len(lanes)} of {people} faces, those seen longest" if people > len(lanes) else ""
+    shown = f"{len(lanes)} of {people} faces: those visible longest" if people > len(lanes) else ""
     write(LEFT, 34, title, 24, TEXT, "lm")
     write(WIDTH - RIGHT, 34, shown, 16, FAINT, "rm")
     x = float(LEFT)

@@ -1,14 +1,14 @@
-"""Train a network by a recipe, or go on with a run that was interrupted.
+"""Train a network with a recipe, or resume an interrupted run.
 
-    mien train --list                                       the recipes, and what each reached
-    mien train hybrid --help                                every option, with this recipe's defaults
+    mien train --list                                       list the recipes and their accuracy
+    mien train hybrid --help                                show all options and the defaults of this recipe
     mien train hybrid --data data/ --seed 1
     mien train study/hybrid --data data/ --epochs 5 --drop-kind channel
     mien train hybrid --data my_faces/ --pretrained runs/hybrid-1
     mien train --resume runs/hybrid-1
 
-Every field of a recipe is an option. The run folder (runs/NAME) gets recipe.json, history.csv, metrics.json, weights,
-model.onnx and figures.
+Each field of a recipe is an option. The run folder (runs/NAME) contains recipe.json, history.csv, metrics.json,
+weights, model.onnx and figures.
 """
 
 import argparse
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from mien.training.run import Run
 
 RUNTIME_HELP = {
-    "accelerator": "Where the network trains: auto, cpu, gpu, cuda or mps (",
-    "devices": "Processes on this machine that share each batch (1 or more; ",
-    "nodes": "Machines that share each batch; torchrun tells both numbers itself (1 or more; ",
-    "sync_batch_norm": "Batch-norm statistics of the whole batch, so that several processes train as one; else of each "
-    "process's own rows (",
-    "precision": "auto, 32-true, bf16-mixed or 16-mixed; auto is bfloat16 where the machine has units for it (",
-    "threads": "Threads of each process; 0 leaves torch's own choice (0 or more; ",
-    "compiled": "torch.compile the network; pays on a GPU (",
-    "max_minutes": "End after the epoch in which this budget is spent; 0: no budget (minutes; 0 or more; ",
+    "accelerator": "Device: auto, cpu, gpu, cuda or mps (",
+    "devices": "Processes on this machine; they share each batch (1 or more; ",
+    "nodes": "Machines; they share each batch. torchrun sets both numbers (1 or more; ",
+    "sync_batch_norm": "Compute batch-norm statistics over the whole batch, not over the rows of each process, so that "
+    "several processes train as one (",
+    "precision": "auto, 32-true, bf16-mixed or 16-mixed; auto uses bfloat16 if the machine has units for it (",
+    "threads": "Threads per process; 0: torch's default (0 or more; ",
+    "compiled": "Compile the network with torch.compile; worth it on a GPU (",
+    "max_minutes": "Stop after the epoch in which this time budget is used up; 0: no budget (minutes; 0 or more; ",
 }
 
 
@@ -49,47 +49,49 @@ def add_arguments(parser: Parser) -> None:
 
     parser.usage = "mien train RECIPE [options]\n       mien train --resume RUN [options]\n       mien train --list"
     parser.add_argument("recipe", nargs="?", metavar="RECIPE", help=f"one of: {', '.join(RECIPES)}")
-    parser.add_argument("--list", action="store_true", help="show the recipes: parameters, accuracy, time, machine")
+    parser.add_argument("--list", action="store_true", help="list the recipes: parameters, accuracy, time, machine")
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="Kaggle's files or class folders (default: data)"
     )
     add_loading_arguments(parser)
-    parser.add_argument("--seed", type=int, help="whole number of 0 or more (default: 1)")
+    parser.add_argument("--seed", type=int, help="random seed, a whole number of 0 or more (default: 1)")
     parser.add_argument(
-        "--name", help="name of the run folder (default: RECIPE-SEED, with a number where that is finished)"
+        "--name", help="name of the run folder (default: RECIPE-SEED, plus a number if that run is finished)"
     )
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders are kept (default: runs)")
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="the folder for runs (default: runs)")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="resume the run in this folder")
     parser.add_argument("--pretrained", metavar="RUN|MODEL", default="",
-                        help="begin with the weights of a run, a model.onnx, or a shipped model's name; the last "
-                             "layer by class name")  # fmt: skip
+                        help="start from the weights of a run, a model.onnx or a shipped model; the last layer is "
+                             "transferred by class name")  # fmt: skip
     parser.add_argument(
         "--stored-views",
         type=Path,
         metavar="FILE",
-        help="train on the views in this file, with what teachers said of them (mien distill-views)",
+        help="train on the views and teachers' predictions in FILE (from `mien distill-views`)",
     )
     parser.add_argument(
         "--tracker",
         choices=list(TRACKERS),
-        help="where the run is tracked (default: wandb; of a run that is resumed, where it was)",
+        help="experiment tracker (default: wandb; for a resumed run, its tracker)",
     )
     runtime = parser.add_argument_group("machine")
     for field in dataclasses.fields(Runtime):
-        text = f"{RUNTIME_HELP[field.name]}default {_defaults([field.default])})"
+        text = f"{RUNTIME_HELP[field.name]}default {shown_defaults([field.default])})"
         add_field(runtime, field.name, field.type, field.default, text)
     for old, new in RENAMED.items():
         _add_old(parser, old, new, FIELDS)
     named = next((RECIPES[word] for word in parser.words if word in RECIPES), None)
     shown = [named] if named else list(RECIPES.values())
-    whose = f"defaults of {named.name}" if named else "defaults of all recipes; of one: mien train RECIPE --help"
+    whose = (
+        f"defaults of {named.name}" if named else "defaults of all recipes; for one recipe: mien train RECIPE --help"
+    )
     for name in GROUPS:
         group = parser.add_argument_group(f"{name} ({whose})")
         for field in FIELDS.values():
             if field.name == "split" and field.metadata.get("group") == name:
                 names = "|".join(typing.get_args(field.type))
                 words = field_help(field, shown)
-                text = f"{words}; or a split file, as mien data audit writes: parts, labels, rows to keep"
+                text = f"{words}; or a split file from `mien data audit`: parts, labels, rows to keep"
                 group.add_argument("--split", metavar=f"{names}|FILE", help=text)
             elif field.metadata.get("group") == name:
                 add_field(group, field.name, field.type, None, field_help(field, shown))
@@ -107,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
 
     prepare_process()
     if not args.recipe and not args.resume:
-        raise MienError("which recipe? for example: mien train hybrid --data data/ (mien train --list shows them all)")
+        raise MienError("no recipe given; try: mien train hybrid --data data/ (mien train --list shows all recipes)")
     from mien.cli.data import loading_options, tell_decisions
     from mien.cli.live import Live
     from mien.cli.quiet import quiet_decoders
@@ -116,13 +118,13 @@ def run(args: argparse.Namespace) -> int:
     from mien.training.runtime import Runtime, is_first_process
 
     if args.name == "":
-        raise MienError("{parameter} is empty; give the run a name, or leave it out", parameter="name")
+        raise MienError("{parameter} is empty; give the run a name, or remove {parameter}", parameter="name")
     runtime = Runtime(**{f.name: getattr(args, f.name) for f in dataclasses.fields(Runtime)})
     changes = {n: getattr(args, n) for n in FIELDS if n != "name" and getattr(args, n) is not None}
     split_file = _split_file(changes, typing.get_args(FIELDS["split"].type))
     if args.stored_views and args.recipe and "teacher" not in changes and (own := recipe(args.recipe).teacher):
         changes["teacher"] = ""
-        print(f"mien: stored views speak for their teachers; the recipe's own, {own}, is left out", file=sys.stderr)
+        print(f"mien: --stored-views replaces the teacher of the recipe, {own}", file=sys.stderr)
     chosen = recipe(args.recipe, **changes) if args.recipe and not args.resume else None
     with Live("mien train") as live:
         live.on_phase("starting torch")
@@ -133,8 +135,8 @@ def run(args: argparse.Namespace) -> int:
         if chosen is None:
             if args.recipe or args.pretrained or args.name or changes or split_file or args.seed is not None:
                 raise MienError(
-                    "--resume goes on with the run's own recipe, seed and weights; leave the recipe's name, its "
-                    "fields, --seed, --name and --pretrained out"
+                    "--resume uses the run's own recipe, seed and weights; remove the recipe's name, its "
+                    "fields, --seed, --name and --pretrained"
                 )
             before = load_run(args.resume)
             chosen, folder, seed = before.recipe, args.resume, int(before.record["seed"])
@@ -164,7 +166,7 @@ def run(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             if is_first_process():
                 print(
-                    f"mien: stopped and saved; go on with: mien train --resume {folder} --data {args.data}",
+                    f"mien: stopped and saved; resume with: mien train --resume {folder} --data {args.data}",
                     file=sys.stderr,
                 )
             return 130
@@ -183,7 +185,7 @@ def _split_file(changes: dict[str, Any], names: Sequence[str]) -> Path | None:
     path = Path(changes.pop("split"))
     if not path.is_file():
         raise MienError(
-            f"there is no split and no file {path}; choose {', '.join(names)}, or give a split file", parameter="split"
+            f"{path} is neither a split nor a file; choose {', '.join(names)}, or give a split file", parameter="split"
         )
     return path
 
@@ -197,7 +199,7 @@ def _report(done: "Run", drawn: bool) -> None:
     print(advised(diagnose.diagnose_record(history.read(done.folder / "history.csv"), done.metrics())))
     print(
         f"validation accuracy {evaluation['accuracy']:.1%} ({low:.1%} to {high:.1%}) on {evaluation['n']:,} images, "
-        f"image and mirror averaged{'; drawn faces: a demo, no result' if drawn else ''}"
+        f"image and mirror averaged{'; synthetic faces: a demo, not a result' if drawn else ''}"
     )
     print(f"run folder: {done.folder}")
 
@@ -212,12 +214,14 @@ def advised(verdict: object) -> str:
 def field_help(field: "dataclasses.Field[Any]", recipes: Sequence["Recipe"]) -> str:
     """A field in words: what it is, its unit, range and, of these recipes, default. A percent sign is doubled for
     argparse."""
-    default = f"default {_defaults([getattr(recipe, field.name) for recipe in recipes])}" if recipes else ""
+    default = f"default {shown_defaults([getattr(recipe, field.name) for recipe in recipes])}" if recipes else ""
     parts = (field.metadata.get("unit"), field.metadata.get("range"), default)
-    return f"{field.metadata['help'].rstrip('.')} ({'; '.join(str(part) for part in parts if part)})".replace("%", "%%")
+    notes = "; ".join(str(part) for part in parts if part)
+    text = f"{field.metadata['help'].rstrip('.')} ({notes})" if notes else str(field.metadata["help"]).rstrip(".")
+    return text.replace("%", "%%")
 
 
-def _defaults(values: Sequence[Any]) -> str:
+def shown_defaults(values: Sequence[Any]) -> str:
     """The different values that recipes have for a field, in words: "0.0001 to 0.2", "adamw, adam, sgd", "yes, no"."""
     different = list(dict.fromkeys(values))
     numbers = [value for value in different if isinstance(value, int | float) and not isinstance(value, bool)]

@@ -15,7 +15,7 @@ class Window:
     def __init__(self, title: str) -> None:
         """Raises MienError, saying why, where there is no display."""
         if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise MienError("no display here (DISPLAY is not set)")
+            raise MienError("there is no display (DISPLAY is not set)")
         try:
             import tkinter
 
@@ -23,7 +23,7 @@ class Window:
 
             self._window = tkinter.Tk()
         except Exception as error:  # no tkinter in this Python, or a display that refuses
-            raise MienError(f"no window can be opened here ({error})") from error
+            raise MienError(f"cannot open a window ({error})") from error
         self._window.title(title)
         self._label = tkinter.Label(self._window, borderwidth=0)
         self._label.pack()

@@ -171,7 +171,7 @@ def align_probabilities(dataset: Dataset, probabilities: NDArray[np.floating]) -
         if missing == len(chances):
             raise MienError("all probabilities are NaN; give those of networks that did not see the labels",
                             parameter="probabilities")  # fmt: skip
-        warnings.warn(f"{missing:,} rows have no probabilities (NaN): nothing is said of their labels",
+        warnings.warn(f"{missing:,} rows have no probabilities (NaN): their labels are not checked",
                       MienWarning, stacklevel=2)  # fmt: skip
     return np.asarray(aligned / total)
 

@@ -66,7 +66,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
             "take both from the same evaluation"
         )
     if not np.isfinite(logits).all():
-        raise MienError("logits hold nan or infinity; evaluate a run whose loss stayed finite")
+        raise MienError("logits contain nan or infinity; evaluate a run whose loss stayed finite")
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= logits.shape[1]:
         raise MienError(f"labels for the temperature must be integers 0..{logits.shape[1] - 1}; leave unknown ones out")
 

@@ -140,4 +140,4 @@ def refuse_repeated(sources: Sequence[str | Path]) -> None:
     places = [Path(source).resolve() for source in sources]
     for source, place in zip(sources, places, strict=True):
         if places.count(place) > 1:
-            raise MienError(f"{source} is named twice; give each model once", parameter="source")
+            raise MienError(f"{source} is given twice; give each model once", parameter="source")

@@ -61,19 +61,23 @@ def read_arm(folders: Sequence[Path]) -> Arm:
         path = results.stored_predictions(folder, "validation")
         predictions.append(_sorted_predictions(path) if path else None)
     if len({len(rows) for rows in histories}) != 1 or not histories[0]:
-        raise MienError(f"{folders[0]} and its other seeds have different numbers of epochs; train them alike")
+        raise MienError(
+            f"{folders[0]} and its other seeds have different numbers of epochs; train them in the same way"
+        )
     correct = rows = None
     if all(prediction is not None for prediction in predictions):
         rows = predictions[0][0]  # type: ignore[index]
         if any(not np.array_equal(rows, prediction[0]) for prediction in predictions):  # type: ignore[index]
-            raise MienError(f"{folders[0]} and its other seeds were validated on different images; train them alike")
+            raise MienError(
+                f"{folders[0]} and its other seeds were validated on different images; train them in the same way"
+            )
         correct = np.stack([prediction[1] for prediction in predictions])  # type: ignore[index]
     train, val = (
         np.array([[epoch[f"{part}_accuracy"] for epoch in epochs] for epochs in histories]) for part in ("train", "val")
     )
     for folder, curve in zip(folders, zip(train, val, strict=True), strict=True):
         if not all(((accuracies >= 0) & (accuracies <= 1)).all() for accuracies in curve):
-            raise MienError(f"{folder / 'history.csv'} has an accuracy that is no share; train the run again")
+            raise MienError(f"{folder / 'history.csv'} has an accuracy outside 0 to 1; train the run again")
     unique = np.full(len(folders), np.nan)
     for seed, folder in enumerate(folders):
         val[seed, -1] = _of_finished_model(folder, val[seed, -1])
@@ -91,7 +95,7 @@ def _of_finished_model(folder: Path, otherwise: float, without_copies: bool = Fa
     try:
         accuracy = final_validation(json.loads(path.read_text()), without_copies)[1] if path.is_file() else None
     except (OSError, ValueError, AttributeError) as error:
-        raise MienError(f"{path} holds no evaluation that mien wrote ({error}); evaluate again") from error
+        raise MienError(f"{path} contains no evaluation written by mien ({error}); evaluate again") from error
     return otherwise if accuracy is None else accuracy
 
 

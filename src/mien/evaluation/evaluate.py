@@ -63,7 +63,7 @@ def evaluate(
     left_out |= {name: "no labels" for name in parts if name not in scored}
     if not scored:
         raise MienError(
-            f"the {' and '.join(parts)} part of {dataset.source or 'the data'} has no labels to measure against; "
+            f"the {' and '.join(parts)} part of {dataset.source or 'the data'} has no labels; "
             "take validation or all as {parameter}",
             parameter="parts",
         )

@@ -82,7 +82,7 @@ def read_groups(path: str | Path, dataset: Dataset) -> dict[str, NDArray[np.str_
     names = [name.strip() for name in header]
     for number, line in lines:
         if len(line) != len(names):
-            raise MienError(f"{path}, row {number}: {len(line)} values where {len(names)} belong", parameter="groups")
+            raise MienError(f"{path}, row {number}: {len(line)} values instead of {len(names)}", parameter="groups")
     if lines and "" in names:
         raise MienError(f"{path}: column {names.index('') + 1} has no name; give it one, or leave it out",
                         parameter="groups")  # fmt: skip
@@ -119,7 +119,7 @@ def read_groups(path: str | Path, dataset: Dataset) -> dict[str, NDArray[np.str_
             if group and column[rows[0]] not in ("", group):  # two files with the same pixels
                 raise MienError(
                     f"{path}, row {number}: its picture is of the {names[i]} '{group}' here and '{column[rows[0]]}' in "
-                    "a row before; give the same pixels one group",
+                    "a row before; use one group for identical images",
                     parameter="groups",
                 )
             column[rows] = group or column[rows]
@@ -225,7 +225,7 @@ def table(reports: Sequence[GroupReport]) -> str:
 
 def _gap_in_words(report: GroupReport) -> str:
     if report.gap is None or report.adjusted is None:
-        return f"no gap computed: fewer than two groups of {MIN_GROUP_SIZE} images"
+        return f"no gap: there are fewer than two groups of {MIN_GROUP_SIZE} images"
     verdict = "more than chance explains" if report.adjusted < 0.05 else "chance alone may explain it"
     return (
         f"gap {100 * report.gap:.1f} points between groups of {MIN_GROUP_SIZE} images or more, {verdict} "
@@ -256,7 +256,7 @@ def _by_row(cells: Sequence[tuple[int, str]], path: Path, n: int) -> list[list[i
         row = _row(text, number, path, n)
         if first.setdefault(row, number) != number:
             raise MienError(f"{path}, row {number}: image {row} has its groups in row {first[row]} already; "
-                            "give each image one row", parameter="groups")  # fmt: skip
+                            "use one row per image", parameter="groups")  # fmt: skip
     return [[row] for row in first]
 
 
@@ -280,7 +280,7 @@ def _by_file(cells: Sequence[tuple[int, str]], path: Path, dataset: Dataset) -> 
         matches = rows.get(to_square_gray(open_picture(picture), SIZE).tobytes())
         if matches is None:
             raise MienError(
-                f"{path}, row {number}: {picture} is none of the images of {dataset.source}", parameter="groups"
+                f"{path}, row {number}: {picture} is not one of the images of {dataset.source}", parameter="groups"
             )
         places.append(matches)
     return places

@@ -58,19 +58,17 @@ def read(path: str | Path) -> list[dict[str, float]]:
             text = file.read()
         lines = list(csv.reader(io.StringIO(text, newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MienError(f"cannot read the history {path}: {error}; point to a run's history.csv") from error
+        raise MienError(f"cannot read the history {path}: {error}; give a run's history.csv") from error
     columns = tuple(lines[0]) if lines else ()
     if columns not in (COLUMNS, _COLUMNS_1):
         raise MienError(f"{path}: header is not that of a history.csv ({','.join(COLUMNS)})")
     if not text.endswith("\n"):
-        raise MienError(
-            f"{path} is cut off in row {len(lines)}; remove the row, or resume the run, which writes it anew"
-        )
+        raise MienError(f"{path} is truncated in row {len(lines)}; remove the row, or resume the run to write it again")
     rows: list[dict[str, float]] = []
     for number, line in enumerate(lines[1:], start=2):
         where = f"{path}, row {number}"
         if len(line) != len(columns):
-            raise MienError(f"{where}: {len(line)} values where {len(columns)} belong; remove or repair the row")
+            raise MienError(f"{where}: {len(line)} values instead of {len(columns)}; remove or repair the row")
         row: dict[str, float] = {}
         for name, text in zip(columns, line, strict=True):
             try:
@@ -78,7 +76,7 @@ def read(path: str | Path) -> list[dict[str, float]]:
             except ValueError as error:
                 raise MienError(f"{where}: {name} is {text!r}, not a number; remove or repair the row") from error
         if rows and row["epoch"] <= rows[-1]["epoch"]:
-            raise MienError(f"{where}: epoch {row['epoch']} follows {rows[-1]['epoch']}; epochs must rise")
+            raise MienError(f"{where}: epoch {row['epoch']} follows {rows[-1]['epoch']}; epochs must increase")
         if columns == _COLUMNS_1:
             row["generalization_gap"] = row.pop("generalisation_gap")
             row |= {"test_loss": row["val_loss"], "test_accuracy": row["val_accuracy"]}

@@ -62,7 +62,7 @@ def render(subjects: Sequence[Subject], title: str = "") -> str:
     """The whole page as HTML. title: default: made from the subjects."""
     title = title or (subjects[0].name if len(subjects) == 1 else f"{len(subjects)} runs and models")
     drawn = any(subject.evaluation["data"].get("drawn") for subject in subjects)
-    note = '<p class="note">Measured on faces that mien draws: a demo, not a result.</p>' if drawn else ""
+    note = '<p class="note">Measured on synthetic faces: a demo, not a result.</p>' if drawn else ""
     body = [f"<h1>{escape(title)}</h1>{note}"]
     if len(subjects) > 1:
         body.append(_overview(subjects))
@@ -92,27 +92,27 @@ def sentences(subject: Subject) -> list[str]:
     scores = [score for score in figures["per_class"] if score["support"]]
     largest = max(scores, key=lambda score: score["support"])
     said = [
-        f"Of {figures['n']:,} {part} images, {figures['accuracy']:.1%} are classified rightly (interval {low:.1%} to "
+        f"Of {figures['n']:,} {part} images, {figures['accuracy']:.1%} are classified correctly (interval {low:.1%} to "
         f"{high:.1%}). Always guessing “{largest['name']}” would give {largest['support'] / figures['n']:.1%}."
     ]
     best, worst = (chosen(scores, key=lambda score: score["recall"]) for chosen in (max, min))
     said.append(
-        f"“{best['name']}” is found best (recall {best['recall']:.0%}), “{worst['name']}” least "
+        f"“{best['name']}” is recognized best (recall {best['recall']:.0%}), “{worst['name']}” least "
         f"({worst['recall']:.0%} of {worst['support']:,} images){_mistake(figures, worst['name'])}."
     )
     calibrated = figures.get("calibrated_ece")
-    after = "" if calibrated is None else f", {100 * calibrated:.1f} after its temperature is fitted on other images"
+    after = "" if calibrated is None else f", {100 * calibrated:.1f} after its temperature was fitted on other images"
     chance = figures.get("ece_by_chance")  # missing in records of version 0.1
-    alone = "" if chance is None else f" ({100 * chance:.1f} of them by chance alone, with so many images)"
+    alone = "" if chance is None else f" ({100 * chance:.1f} of them by chance, with this number of images)"
     said.append(f"Confidence and accuracy differ by {100 * figures['ece']:.1f} points on average{alone}{after}.")
     for view, others in subject.evaluation["evaluations"][subject.part].items():
         if others is not figures and view in DESCRIPTIONS:
-            said.append(f"With {DESCRIPTIONS[view]} it is right in {others['accuracy']:.1%}.")
+            said.append(f"With {DESCRIPTIONS[view]} it is correct for {others['accuracy']:.1%}.")
     without = figures.get("without_duplicates")
     if without:
         copies = figures["n"] - without["n"]
-        said.append(f"{copies:,} of the images have an exact copy among the training images; without them it is right "
-                    f"in {without['accuracy']:.1%}.")  # fmt: skip
+        said.append(f"{copies:,} of the images have an exact copy among the training images; without them it is "
+                    f"correct for {without['accuracy']:.1%}.")  # fmt: skip
     return said
 
 
@@ -122,7 +122,7 @@ def _mistake(figures: dict[str, Any] | Any, name: str) -> str:
     total, row[names.index(name)] = sum(row), 0
     if not total or not max(row):
         return ""
-    return f", most often taken for “{names[int(np.argmax(row))]}” ({max(row) / total:.0%})"
+    return f", most often mistaken for “{names[int(np.argmax(row))]}” ({max(row) / total:.0%})"
 
 
 def _section(subject: Subject) -> list[str]:
@@ -139,7 +139,7 @@ def _section(subject: Subject) -> list[str]:
     parts.append(f'<section class="charts">{_curves(subject)}{_calibration(subject)}</section>')
     classes = [score["name"] for score in figures["per_class"]]
     parts.append(
-        "<section><h3>What is taken for what</h3><p>Rows are the true class, columns what it is taken for; shares of "
+        "<section><h3>Confusion matrix</h3><p>Rows are the true class, columns what it is taken for; shares of "
         f"each row.</p>{svg.confusion_table(figures['confusion'], classes)}</section>"
     )
     parts.append(f"<section><h3>Each class</h3>{_class_table(figures)}</section>")
@@ -176,7 +176,7 @@ def _calibration(subject: Subject) -> str:
     confidence, correct = table["confidence"], table["label"] == table["predicted"]
     curve = reliability_of(np.clip(confidence, 0, 1), correct)
     charts = svg.reliability_chart(
-        "Is it right as often as it says?", curve.confidence, curve.accuracy, curve.count, curve.edges
+        "Calibration: is it correct as often as it claims?", curve.confidence, curve.accuracy, curve.count, curve.edges
     )
     order = np.argsort(-confidence, kind="stable")
     answered = np.arange(1, len(order) + 1)
@@ -184,7 +184,7 @@ def _calibration(subject: Subject) -> str:
     start = min(len(points) - 1, max(20, len(points) // 50))  # skip the first few images, which are too noisy
     line = svg.Line("accuracy", points[start:], "var(--validation)")
     return charts + svg.line_chart(
-        "Accuracy where it may abstain", [line], "share of images answered, the surest first", x_format="percent"
+        "Accuracy with abstention", [line], "share of images answered, most confident first", x_format="percent"
     )
 
 
@@ -257,7 +257,7 @@ def _overview(subjects: Sequence[Subject]) -> str:
         "parameters",
         "epochs",
     )
-    return f"<section><h2>All of them</h2>{_table(head, rows)}</section>{_differences(subjects)}"
+    return f"<section><h2>Overview</h2>{_table(head, rows)}</section>{_differences(subjects)}"
 
 
 def _differences(subjects: Sequence[Subject]) -> str:
@@ -284,7 +284,7 @@ def _differences(subjects: Sequence[Subject]) -> str:
             p = None if difference.p is None else next(adjusted)
             test = "" if p is None else f"; McNemar p = {p:.3f}, Holm"
             sure = difference.significant and (p is None or p < 0.05)
-            surely = "not surely more or less" if not sure else "more" if difference.estimate > 0 else "less"
+            surely = "not clearly more or less" if not sure else "more" if difference.estimate > 0 else "less"
             words.append(
                 f"<li>{escape(subject.name)} is {surely} accurate than {escape(base.name)}: {sign} points "
                 f"({100 * difference.low:+.1f} to {100 * difference.high:+.1f}{test})</li>"
@@ -293,7 +293,7 @@ def _differences(subjects: Sequence[Subject]) -> str:
     if len(bases) > 1:
         names = ", ".join(base.name for base in bases)
         words.append(
-            f"<li>Not compared with each other, for they were measured on different images: {escape(names)}</li>"
+            f"<li>Not compared with each other, because they were measured on different images: {escape(names)}</li>"
         )
     bars = [
         (s.name, s.figures["accuracy"], *s.figures["accuracy_interval"], f"{s.figures['accuracy']:.1%}")

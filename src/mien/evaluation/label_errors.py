@@ -83,7 +83,7 @@ def read_probabilities(path: Path) -> NDArray[np.floating[Any]]:
         with np.load(path, allow_pickle=False) as file:
             names = list(getattr(file, "files", []))
             if "probabilities" not in names and len(names) != 1:
-                raise MienError(f"{path} holds no array named probabilities", parameter="probabilities")
+                raise MienError(f"{path} contains no array named probabilities", parameter="probabilities")
             array = file["probabilities" if "probabilities" in names else names[0]]
     except MienError:
         raise
@@ -91,7 +91,7 @@ def read_probabilities(path: Path) -> NDArray[np.floating[Any]]:
         reason = error.strerror or "it is no .npz file"
         raise MienError(f"cannot read {path}: {reason}", parameter="probabilities") from error
     except Exception as error:  # a damaged archive raises any exception of zipfile, zlib or numpy
-        raise MienError(f"{path} is no .npz file of numbers", parameter="probabilities") from error
+        raise MienError(f"{path} is not an .npz file of numbers", parameter="probabilities") from error
     if array.dtype.kind != "f":
         raise MienError(f"{path} holds {array.dtype}, not floating-point numbers", parameter="probabilities")
     return np.asarray(array)

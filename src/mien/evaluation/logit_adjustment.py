@@ -26,7 +26,7 @@ def fit(p: np.ndarray, labels: np.ndarray, classes: Sequence[int], cost: float =
     for c in classes:
         if not counts[c]:
             raise MienError(
-                f"half of the images have none of class {c}, whose recall is to be raised; take a part with more of it",
+                f"half of the images contain none of class {c}, whose recall should be raised; choose a part with more",
                 parameter="raise_recall",
             )
     score = np.log(np.maximum(p, 1e-12))

@@ -125,7 +125,9 @@ def table(evaluation: Evaluation) -> str:
         "",
     ]
     width = max(5, *(len(name) for name in evaluation.classes))
-    lines.append(f"{'class':<{width}}  {'images':>7}  {'precision':>9}  {'recall':>7}  {'F1':>6}  most taken for")
+    lines.append(
+        f"{'class':<{width}}  {'images':>7}  {'precision':>9}  {'recall':>7}  {'F1':>6}  most often mistaken for"
+    )
     lines += [class_row(evaluation, i, width) for i in range(len(evaluation.classes))]
     return "\n".join(lines)
 

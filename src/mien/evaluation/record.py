@@ -61,7 +61,7 @@ def read_record(folder: str | Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise MienError(f"{path} does not exist; a run is a folder that 'mien train' made") from None
+        raise MienError(f"{path} does not exist; give a run folder made by 'mien train'") from None
     except (OSError, ValueError, RecursionError) as error:
         raise MienError(f"{path} cannot be read as a run's record ({error})") from error
     if not isinstance(record, dict):
@@ -88,7 +88,7 @@ def upgrade(record: Mapping[str, Any], source: str = "the record") -> dict[str, 
     if number == FORMAT:
         return dict(record)
     if number != 1:
-        raise MienError(f"{source} is of format {number}, which is newer than this mien; update mien")
+        raise MienError(f"{source} is of format {number}, which is newer than this version of mien; update mien")
     upgraded: dict[str, Any] = {"format": FORMAT}
     for key, value in record.items():
         if key not in REMOVED:

@@ -89,7 +89,7 @@ def study_row(run: str | Path, training: str | None = None) -> StudyRow:
         raise MienError(f"{run}: no finished run ({error}); train it, or leave it out of the study") from error
     rows = history.read(run / "history.csv")
     if not rows:
-        raise MienError(f"{run}: its history holds no epoch; train it, or leave it out of the study")
+        raise MienError(f"{run}: its history has no epochs; train it, or leave it out of the study")
     row = next((row for row in rows if row["epoch"] == kept), rows[-1])
     part, _, network = name.rpartition("/")
     network = network or name

@@ -242,7 +242,7 @@ def upgrade(record: Mapping[str, Any]) -> dict[str, Any]:
     if version == FORMAT:
         return dict(record)
     if version != 1:
-        raise MienError(f"an evaluation of format {version}, newer than this mien; install a newer one")
+        raise MienError(f"the evaluation has format {version}; it needs a newer version of mien")
     if "evaluations" not in record:
         record = {"evaluations": {"all": record}}
     evaluations = record["evaluations"]
@@ -289,7 +289,7 @@ def read_record(path: str | Path) -> dict[str, Any]:
     except MienError as error:
         raise MienError(f"{path}: {error}") from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise MienError(f"{path} is not an evaluation that mien wrote ({error}); evaluate again") from error
+        raise MienError(f"{path} is not an evaluation written by mien ({error}); evaluate again") from error
     if path.stem.startswith("evaluation-") and list(result["evaluations"]) == ["all"]:
         result["evaluations"] = {path.stem.removeprefix("evaluation-"): result["evaluations"]["all"]}
     return result
@@ -321,4 +321,4 @@ def read_predictions(path: str | Path, most_bytes: int = _MOST_BYTES) -> dict[st
         return {name: np.array(values, dtype=np.float64 if name == "confidence" else np.int64)
                 for name, values in zip(header, columns, strict=True)}  # fmt: skip
     except (OSError, EOFError, ValueError, csv.Error, lzma.LZMAError) as error:
-        raise MienError(f"{path} holds no predictions that mien wrote ({error}); evaluate again") from error
+        raise MienError(f"{path} contains no predictions written by mien ({error}); evaluate again") from error

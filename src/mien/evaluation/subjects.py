@@ -84,7 +84,7 @@ def find_subjects(sources: Sequence[str | Path], with_data: bool) -> list[tuple[
             resolve(source)
             if not with_data:
                 raise MienError(
-                    f"{source} is a model file, which holds no evaluation: give labeled images", parameter="dataset"
+                    f"{source} is a model file, which contains no evaluation: give labeled images", parameter="dataset"
                 )
             found.append((source, None))
         elif (path / "metrics.json").is_file():

@@ -57,7 +57,7 @@ def write(predictions: np.ndarray, path: str | Path, format: str = "plain", clas
     if predictions.ndim != 1 or not np.issubdtype(predictions.dtype, np.integer) or len(predictions) == 0:
         raise MienError(
             f"predictions have shape {predictions.shape} and type {predictions.dtype}; a submission needs "
-            "one class number a row (argmax over probabilities)"
+            "one class number per row (argmax over probabilities)"
         )
     if predictions.min() < 0 or predictions.max() >= len(classes):
         raise MienError(f"predictions span {predictions.min()}..{predictions.max()}; classes are 0..{len(classes) - 1}")
@@ -115,14 +115,14 @@ def match_test_rows(test: Dataset, labeled: Dataset) -> Match:
         if missing:
             raise MienError(
                 f"{len(missing):,} of {len(rows):,} {usage} images of {labeled.source or 'the data'} are "
-                f"not in {test.source or 'the test rows'} (first: row {missing[0]}); take both from one place"
+                f"not in {test.source or 'the test rows'} (first: row {missing[0]}); take both from the same source"
             )
         known[usage] = int((labeled.labels[rows] >= 0).sum())
     both = all((labeled.usage == usage).any() for usage in known)
     if both and matched != len(test):
         raise MienError(
             f"{test.source or 'the test rows'} has {len(test):,} rows, PublicTest and PrivateTest of "
-            f"{labeled.source or 'the data'} have {matched:,}; take both from one place"
+            f"{labeled.source or 'the data'} have {matched:,}; take both from the same source"
         )
     return Match(labels, known)
 
@@ -139,7 +139,7 @@ def _layout(format: str, n: int, classes: Sequence[str]) -> Layout:
         layout, labels = _parse(example, classes)
         if len(labels) != n:
             raise MienError(
-                f"{example} has {len(labels):,} rows, the test set {n:,}; an example must have as many",
+                f"{example} has {len(labels):,} rows, the test set {n:,}; the example needs the same number",
                 parameter="format",
             )
         return layout
@@ -161,22 +161,24 @@ def _parse(path: Path, classes: Sequence[str]) -> tuple[Layout, np.ndarray]:
     if rows and not any(_is_value(cell.strip(), known) for cell in rows[0][1]):
         header = tuple(rows.pop(0)[1])
     if not rows:
-        raise MienError(f"{path} holds no predictions; a submission has a line for every test row")
+        raise MienError(f"{path} contains no predictions; a submission has one line per test row")
     width = len(header or rows[0][1])
     for number, row in rows:
         if len(row) != width or width > 2:
-            raise MienError(f"{path}, row {number}: {len(row)} columns; a submission has a label and at most an id")
+            raise MienError(f"{path}, row {number}: {len(row)} columns; a submission has a label and, at most, an id")
     column = _label_column(header, [row for _, row in rows], known) if width == 2 else 0
     cells = [row[column].strip() for _, row in rows]
     labels = np.array([_label(cell, known) for cell in cells], dtype=np.int64)
     if (bad := np.flatnonzero(labels < 0)).size:
         raise MienError(
-            f"{path}, row {rows[bad[0]][0]}: '{cells[bad[0]]}' is no class; use 0..{len(classes) - 1} "
+            f"{path}, row {rows[bad[0]][0]}: '{cells[bad[0]]}' is not a class; use 0..{len(classes) - 1} "
             f"or {', '.join(classes)}"
         )
     ids = [row[1 - column].strip() for _, row in rows] if width == 2 else []
     if len(set(ids)) < len(ids):
-        raise MienError(f"{path} has the id {max(ids, key=ids.count)!r} in several rows; give each row its own")
+        raise MienError(
+            f"{path} has the id {max(ids, key=ids.count)!r} in several rows; use a different id for each row"
+        )
     layout = Layout(
         header=header,
         ids=tuple(row[1 - column] for _, row in rows) if width == 2 else None,

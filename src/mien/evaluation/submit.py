@@ -43,7 +43,7 @@ def submit(
     output = Path(output)
     note = output.with_suffix(".json")
     if output == note:
-        raise MienError(f"{output} is the name of the note beside a submission; name it .csv", parameter="output")
+        raise MienError(f"{output} is the name of the record beside a submission; name it .csv", parameter="output")
     refuse_input(output, data)
     for path in (output, note):
         if path.exists() and not overwrite:
@@ -58,7 +58,7 @@ def submit(
     classes = classifier.classes
     if classes != tuple(test.classes):
         raise MienError(
-            f"{classifier.name} knows {', '.join(classes)}; test.csv asks for {', '.join(test.classes)}",
+            f"{classifier.name} has the classes {', '.join(classes)}, but test.csv needs {', '.join(test.classes)}",
             parameter="model",
         )
     submission.check_format(format, len(test), classes)

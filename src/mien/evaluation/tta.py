@@ -93,7 +93,7 @@ def resolve_tta(name: str) -> str:
     """
     if name in OLD_NAMES:
         warnings.warn(
-            f"the test-time augmentation '{name}' is called '{OLD_NAMES[name]}' now", MienWarning, stacklevel=2
+            f"the test-time augmentation '{name}' is now called '{OLD_NAMES[name]}'", MienWarning, stacklevel=2
         )
         return OLD_NAMES[name]
     if name not in TTA:

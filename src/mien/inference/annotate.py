@@ -47,7 +47,7 @@ def annotate(
     for face in faces:
         require_face(face)
     if names and len(names) != len(faces):
-        raise MienError(f"names has {len(names)} and faces {len(faces)}; give one for each", parameter="names")
+        raise MienError(f"names has {len(names)} and faces {len(faces)}; give one name per face", parameter="names")
     picture = open_picture(image)
     scale = max(1.0, MIN_SIDE / max(picture.size))
     if scale > 1:

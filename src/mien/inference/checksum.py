@@ -26,7 +26,7 @@ def verify_checksum(content: bytes, path: Path) -> None:
     before, digits = _split(content)
     if digits and hashlib.sha256(before).hexdigest().encode() != digits:
         raise MienError(
-            f"{path} is damaged (its check sum is wrong), or another program changed it; copy or export it anew"
+            f"{path} is damaged (its checksum is wrong) or was changed by another program; copy or export it again"
         )
 
 

@@ -82,7 +82,7 @@ def open_detector(
     wanted = {f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps") for stride in STRIDES}
     shape = session.get_inputs()[0].shape
     if not wanted <= names or len(shape) != 4 or any(isinstance(side, int) for side in shape[2:]):
-        raise MienError(f"{path} is not a YuNet face detector with free height and width")
+        raise MienError(f"{path} is not a YuNet face detector with variable height and width")
     return Detector(session, min_score, find_turned)
 
 
@@ -98,13 +98,15 @@ def checked_detector(
         try:
             rows = np.asarray([] if output is None else output, np.float64)
         except (TypeError, ValueError) as error:
-            raise MienError("the detector gave no array of numbers: rows x, y, width, height[, score]") from error
+            raise MienError(
+                "the detector must return an array of numbers with rows x, y, width, height[, score]"
+            ) from error
         if rows.size == 0:
             return Detections.empty()
         if rows.ndim != 2 or rows.shape[1] not in (4, 5, 15) or not np.isfinite(rows).all():
-            raise MienError(f"the detector gave an array {rows.shape}, not rows x, y, width, height[, score]")
+            raise MienError(f"the detector returned an array {rows.shape}, not rows x, y, width, height[, score]")
         if not (rows[:, 2:4] > 0).all():
-            raise MienError("the detector gave a face without width or height")
+            raise MienError("the detector returned a face without width or height")
         x, y, w, h = rows[:, :4].T
         rows = rows[(x < image.width) & (y < image.height) & (x + w > 0) & (y + h > 0)]
         if min_score is not None and rows.shape[1] > 4:

@@ -67,7 +67,7 @@ class Sound:
         others = [each for each in self._input.streams.audio if each.index != source.index]
         if others:
             left = ", ".join(track(each) for each in others)
-            text = f"{self._video.name} has further audio tracks: {track(source)} is kept, and not {left}"
+            text = f"{self._video.name} has several audio tracks: {track(source)} is kept, and not {left}"
             warnings.warn(text, MienWarning, stacklevel=2)
         self._encodes = self._avi or not _holds(self._output.format.name, source)
         if not self._encodes:

@@ -36,7 +36,7 @@ def fetch_model(source: str | Path) -> Path:
     text = str(source).replace("\\", "/")
     match = _NAME.fullmatch(text)
     if not match:
-        raise MienError(f"'{text}' names no model of a hub; write hf:OWNER/NAME@REVISION, with a branch, tag or commit")
+        raise MienError(f"'{text}' is not a model on a hub; write hf:OWNER/NAME@REVISION, with a branch, tag or commit")
     repository, revision = match.groups()
     path = _download(repository, revision, MODEL, text)
     config = _download(repository, revision, CONFIG, text, needed=False)
@@ -70,21 +70,21 @@ def _download(repository: str, revision: str, name: str, source: str, needed: bo
                 hf_hub_download(repository, name, revision=revision, endpoint=endpoint, local_files_only=offline)
             )
     except LocalEntryNotFoundError as error:
-        reason = "the hub cannot be reached and the model is not in the cache; is there a network?"
+        reason = "the hub cannot be reached and the model is not in the cache; check the network"
         raise MienError(f"{source}: {reason}") from error
     except EntryNotFoundError as error:
         if not needed:
             return None
-        raise MienError(f"{source} holds no {name}; `mien publish` writes folders that do") from error
+        raise MienError(f"{source} contains no {name}; upload a folder written by `mien publish`") from error
     except RevisionNotFoundError as error:
         raise MienError(f"{source}: {repository} has no revision {revision}") from error
     except GatedRepoError as error:
-        raise MienError(f"{source}: its owner lets only some in; log in with `hf auth login` and ask there") from error
+        raise MienError(f"{source}: access is restricted; log in with `hf auth login` and request access") from error
     except RepositoryNotFoundError as error:
         reason = "there is no such repository, or it is private (`hf auth login`)"
         raise MienError(f"{source}: {reason}") from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise MienError(f"{source} cannot be fetched: {str(error).splitlines()[0]}") from error
+        raise MienError(f"{source} cannot be downloaded: {str(error).splitlines()[0]}") from error
 
 
 def _has_address(endpoint: str) -> bool:

@@ -73,7 +73,9 @@ class Model:
                 [self._run(checked[start : start + CHUNK]) for start in range(0, len(checked), CHUNK)]
             )
         if not np.isfinite(logits).all():
-            raise MienError(f"the model {self.path} gives numbers that are not finite: it is broken, export it again")
+            raise MienError(
+                f"the model {self.path} returns numbers that are not finite; it is damaged, export it again"
+            )
         return logits
 
     def classify(self, faces: ArrayLike, flip: bool = False, temperature: float | None = None) -> NDArray[np.float64]:
@@ -105,7 +107,7 @@ class Ensemble:
 
     def __init__(self, members: Sequence[Model]) -> None:
         if not members:
-            raise MienError("an ensemble needs one model or more", parameter="members")
+            raise MienError("an ensemble needs at least one model", parameter="members")
         first = members[0]
         for other in members[1:]:
             if other.classes != first.classes:
@@ -158,7 +160,7 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
     Raises MienError unless temperature > 0.
     """
     if not temperature > 0:
-        raise MienError(f"temperature {temperature} makes no probabilities; it must be above 0")
+        raise MienError(f"temperature {temperature} is invalid; it must be above 0")
     scaled = np.asarray(logits, np.float64) / temperature
     scaled -= np.maximum.reduce(scaled, axis=-1, keepdims=True)
     np.exp(scaled, out=scaled)
@@ -175,9 +177,7 @@ def check_faces(faces: ArrayLike, size: int) -> NDArray[np.uint8]:
     try:
         array = np.asarray(faces)
     except ValueError as error:
-        raise MienError(
-            "the {parameter} differ in size; give one array (N, H, W) of uint8", parameter="crops"
-        ) from error
+        raise MienError("the {parameter} differ in size; give one uint8 array (N, H, W)", parameter="crops") from error
     shape = array.shape
     if array.ndim == 1 and len(array) == 0:
         return np.empty((0, size, size), np.uint8)
@@ -188,7 +188,7 @@ def check_faces(faces: ArrayLike, size: int) -> NDArray[np.uint8]:
     if array.ndim == 2:
         array = array[None]
     if array.ndim != 3 or 0 in array.shape[1:] or (array.shape[2] in (3, 4) and array.shape[1] > 4):
-        message = f"{{parameter}} of shape {shape} are not gray faces (N, H, W); for color pictures use mien.read"
+        message = f"{{parameter}} of shape {shape} are not gray faces (N, H, W); use mien.read for color images"
         raise MienError(message, parameter="crops")
     if array.shape[1:] != (size, size):
         squares = [to_square_gray(Image.fromarray(face), size) for face in array]
@@ -214,11 +214,11 @@ def _check_contract(session: Any, path: Path, classes: tuple[str, ...], size: in
         if kind != "tensor(float)" or len(shape) != 2:
             fault = f"it gives {outputs}, not 'logits' (N, C) float32"
         elif isinstance(shape[1], int) and shape[1] != len(classes):
-            fault = f"it gives {shape[1]} numbers a face for {len(classes)} classes"
+            fault = f"it gives {shape[1]} numbers per face for {len(classes)} classes"
     if not fault:
         fault = _trial(session, len(classes), size)
     if fault:
-        raise MienError(f"{path} is not a sound mien model: {fault}")
+        raise MienError(f"{path} is not a valid mien model: {fault}")
 
 
 def _trial(session: Any, classes: int, size: int) -> str:
@@ -233,5 +233,5 @@ def _trial(session: Any, classes: int, size: int) -> str:
         if logits.shape != (count, classes):
             return f"it gives logits {logits.shape} for {count} faces and {classes} classes"
         if not np.isfinite(logits).all():
-            return "it gives numbers that are not finite"
+            return "it returns numbers that are not finite"
     return ""

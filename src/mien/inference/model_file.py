@@ -89,9 +89,9 @@ def resolve(source: str | Path = "default", parameter: str | None = "model") -> 
         raise MienError(f"a model is a name or a path, not {source!r}", parameter=parameter)
     names = shipped()
     name = str(source)
-    choices = ", ".join(names) or "none in this copy of mien"
+    choices = ", ".join(names) or "none in this installation"
     if not name:
-        raise MienError(f"no model: its name is empty; give a shipped one ({choices}) or a path", parameter=parameter)
+        raise MienError(f"the model name is empty; give a shipped model ({choices}) or a path", parameter=parameter)
     if name == "default":
         name = DEFAULT if DEFAULT in names or not names else names[0]
     if name in names:
@@ -106,7 +106,7 @@ def resolve(source: str | Path = "default", parameter: str | None = "model") -> 
     if os.path.isdir(path):
         if os.path.isfile(path / "model.onnx"):
             return path / "model.onnx"
-        message = f"no model in {path}: the folder holds no model.onnx; give that of a finished run"
+        message = f"no model in {path}: the folder contains no model.onnx; give the folder of a finished run"
         raise MienError(message, parameter=parameter)
     message = f"no model '{source}': it is neither a shipped model ({choices}) nor a run folder nor a model file"
     raise MienError(message, parameter=parameter)
@@ -122,7 +122,7 @@ def read_info(source: str | Path = "default", threads: int = 1) -> ModelInfo:
     try:
         metadata = dict(session.get_modelmeta().custom_metadata_map)
     except UnicodeDecodeError as error:
-        raise MienError(f"{path} is not a sound mien model: its metadata are not UTF-8") from error
+        raise MienError(f"{path} is not a valid mien model: its metadata are not UTF-8") from error
     return parse_info(path, metadata)
 
 
@@ -130,7 +130,11 @@ def parse_info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
     """Parse and check metadata. Raises MienError, naming the path, if they are invalid."""
     version = metadata.get("mien_format")
     if version not in READABLE:
-        what = f"of mien format {version}, newer than this mien" if version else "an ONNX file, but not a mien model"
+        what = (
+            f"in mien format {version}, which needs a newer version of mien"
+            if version
+            else "an ONNX file, but not a mien model"
+        )
         raise MienError(f"{path} is {what}; make one with: mien export RUN -o model.onnx")
     try:
         info = ModelInfo(
@@ -152,10 +156,10 @@ def parse_info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
             metadata=metadata,
         )
     except (KeyError, ValueError, TypeError) as error:
-        raise MienError(f"{path} is not a sound mien model: its metadata lack or garble {error}") from error
+        raise MienError(f"{path} is not a valid mien model: missing or invalid metadata {error}") from error
     fault = _fault(info)
     if fault:
-        raise MienError(f"{path} is not a sound mien model: {fault}")
+        raise MienError(f"{path} is not a valid mien model: {fault}")
     return info
 
 
@@ -180,7 +184,7 @@ def state_dict(source: str | Path) -> dict[str, NDArray[np.float32]]:
     }
     if not weights or not trainable(info):
         raise MienError(
-            f"{path} holds no weights to train on: models in 8 bits and cascades cannot be trained; give a run"
+            f"{path} contains no trainable weights: 8-bit models and cascades cannot be trained; give a run"
         )
     return weights
 

@@ -42,7 +42,8 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         """The overlay with its numbers, for notebooks."""
-        words = f"{html.escape(self.emotion)} {self.probability:.0%}, {self.probability_drop:.0%} less where hottest"
+        drop = f"{self.probability_drop:.0%} less if the hottest spot is covered"
+        words = f"{html.escape(self.emotion)} {self.probability:.0%}, {drop}"
         return f'<img alt="saliency" src="data:image/png;base64,{png_base64(self.overlay)}"><div>{words}</div>'
 
 
@@ -50,7 +51,7 @@ def explain_crop(model: Model, crop: NDArray[Any], emotion: str, flip: bool = Fa
     """Explain the prediction for one gray face (S, S) uint8. flip: average over the face and its mirror image, as in
     Model.classify. Raises MienError for an unknown class."""
     if emotion not in model.classes:
-        message = f"the model {model.name} has no class {emotion!r}; it knows {', '.join(model.classes)}"
+        message = f"the model {model.name} has no class {emotion!r}; it has {', '.join(model.classes)}"
         raise MienError(message, parameter="emotion")
     size = model.input_size
     if crop.shape != (size, size):

@@ -46,7 +46,7 @@ def find_photos(photos: Path, leave_out: Path | None = None) -> list[str]:
     if not photos.exists():
         raise MienError(f"there is nothing at {photos}; give a folder of photos")
     if not photos.is_dir():
-        raise MienError(f"{photos} is not a folder; give the folder of photos, with a folder for each class in it")
+        raise MienError(f"{photos} is not a folder; give the folder of photos, with one folder per class in it")
     hidden = str(leave_out.resolve()) + os.sep if leave_out else None
     paths = scan(photos).all_pictures()
     names = [
@@ -54,7 +54,7 @@ def find_photos(photos: Path, leave_out: Path | None = None) -> list[str]:
     ]
     if not names:
         raise MienError(
-            f"there are no pictures in {photos}; give a folder of photos ({', '.join(sorted(SUFFIXES)[:6])}, ...)"
+            f"there are no images in {photos}; give a folder of photos ({', '.join(sorted(SUFFIXES)[:6])}, ...)"
         )
     return names
 
@@ -81,7 +81,7 @@ def crop_photos(
     finished = _finished(output) if resume else {}
     if not resume and output.exists() and any(output.iterdir()):
         raise MienError(
-            f"{output} is not empty; go on with {{parameter}}, or choose another folder", parameter="resume"
+            f"{output} is not empty; continue with {{parameter}}, or choose another folder", parameter="resume"
         )
     reader = reader or Reader()
     report = CropReport(len(names))

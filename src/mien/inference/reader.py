@@ -148,7 +148,7 @@ class Reader:
         if _is_one_picture(sources) or not hasattr(sources, "__iter__"):
             raise MienError(
                 f"give several {{parameter}}, such as a list of paths, not {describe(sources)}; "
-                "one picture is read with read()",
+                "use read() for one image",
                 parameter="sources",
             )
         _require_bool("already_cropped", already_cropped)
@@ -241,7 +241,7 @@ def read(source: Source, *, already_cropped: bool = False, model: str | Path = "
     """
     if "whole" in options:
         already_cropped = bool(options.pop("whole"))
-        warnings.warn("whole= is called already_cropped= now", MienWarning, stacklevel=2)
+        warnings.warn("whole= is now called already_cropped=", MienWarning, stacklevel=2)
     return Reader(model, **options).read(source, already_cropped)
 
 

@@ -38,8 +38,8 @@ class UncutReport:
             return ""
         cut = Path(path).with_name(f"{Path(path).resolve().name}-cut")
         return (
-            f"{self.uncut} of {self.n} pictures looked at, such as {self.example}, are photographs that were never cut "
-            f"to the face; do that first: mien data crop {path} -o {cut}"
+            f"{self.uncut} of {self.n} images checked, such as {self.example}, are uncropped photographs; "
+            f"crop the faces first: mien data crop {path} -o {cut}"
         )
 
 

@@ -98,7 +98,7 @@ def open_video(name: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> It
     """
     if not isinstance(name, (str, os.PathLike)) or not isinstance(os.fspath(name), str):
         hint = "; write bytes to a file first" if isinstance(name, bytes) or hasattr(name, "read") else ""
-        raise MienError(f'a film is read by its path, or a camera as "camera:0", not from {describe(name)}{hint}')
+        raise MienError(f'give the path of a video, or a camera as "camera:0", not from {describe(name)}{hint}')
     name = os.fspath(name)
     refuse_address(name)
     live = name.startswith(CAMERA)
@@ -110,8 +110,8 @@ def open_video(name: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> It
         first = next(decoded, None)
         if first is None:
             raise MienError(
-                f"{name}: not one frame can be decoded; it is empty or damaged, or its codec "
-                f"({stream.codec_context.name}) is protected or not known here: try {source_command(name)}"
+                f"{name}: no frame can be decoded; the file is empty or damaged, or its codec "
+                f"({stream.codec_context.name}) is protected or unknown; try {source_command(name)}"
             )
         yield _described(name, live, container, stream, first, _chain(first, decoded), tally)
     finally:
@@ -147,14 +147,16 @@ def _picture_stream(container: "InputContainer", name: str, max_pixels: int) -> 
 
     stream: Any = container.streams.best("video")
     if stream is None or stream.disposition & Disposition.attached_pic:
-        raise MienError(f"{name} has no moving picture{', only sound' if container.streams.audio else ''}")
+        raise MienError(f"{name} has no video stream{', only sound' if container.streams.audio else ''}")
     if stream.codec_context is None:
-        raise MienError(f"{name}: its codec {codec_in(name)} has no decoder here; convert it: {source_command(name)}")
+        raise MienError(
+            f"{name}: there is no decoder for its codec {codec_in(name)}; convert the video: {source_command(name)}"
+        )
     hidden = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
     others = [each for each in container.streams.video if each.index != stream.index and not each.disposition & hidden]
     if others:
         left = ", ".join(map(track, others))
-        text = f"{name} has further video streams: {track(stream)} is read, and not {left}"
+        text = f"{name} has several video streams: {track(stream)} is read, and not {left}"
         warnings.warn(text, MienWarning, stacklevel=2)
     check_size(stream.width, stream.height, name, max_pixels)
     stream.codec_context.options = {"max_pixels": str(max_pixels)}
@@ -179,7 +181,7 @@ def _described(
 ) -> Video:
     fps = _frame_rate(name, container, stream)
     if (curve := HDR.get(int(stream.codec_context.color_trc or 0))) is not None:
-        text = f"{name} is HDR ({curve}) and read without mapping its brightness; an SDR copy may be read better"
+        text = f"{name} is HDR ({curve}) and is read without tone mapping; an SDR copy may give better results"
         warnings.warn(text, MienWarning, stacklevel=2)
     start = first.time if first.time is not None else 0.0
     begin = (container.start_time or 0) / 1e6
@@ -200,7 +202,7 @@ def _frame_rate(name: str, container: "InputContainer", stream: "VideoStream") -
     if 1 / 86_400 < rate <= (100_000 if reported_rate == stream.average_rate else 1000):  # a higher guess is wrong
         return rate
     if without_times:
-        text = f"{name} says neither times nor a rate: read as 25 frames per second"
+        text = f"{name} has neither timestamps nor a frame rate; read as 25 frames per second"
         warnings.warn(text, MienWarning, stacklevel=2)
     return 25.0
 

@@ -37,7 +37,7 @@ class Frame:
             rgb = self.reformatter.reformat(frame, width, frame.height, "rgb24", threads=1)
             pixels = rgb.to_ndarray()
         except (av.FFmpegError, ValueError, MemoryError) as error:
-            raise MienError(f"the frame at {self.time:.2f} s cannot be turned into a picture: {error}") from error
+            raise MienError(f"the frame at {self.time:.2f} s cannot be converted to an image: {error}") from error
         return _upright(Image.fromarray(pixels), frame)
 
 

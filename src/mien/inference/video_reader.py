@@ -61,7 +61,9 @@ def read_video(
     require_seconds("baseline", baseline)
     given = [*options] if model is None else ["model", *options]
     if reader is not None and given:
-        raise MienError(f"{', '.join(given)}: give options to the Reader, or no reader", parameter="reader")
+        raise MienError(
+            f"{', '.join(given)}: give these options to the Reader, or do not give a reader", parameter="reader"
+        )
     if reader is None:
         reader = Reader("default" if model is None else model, **options)
     if not isinstance(reader, Reader):

@@ -63,11 +63,11 @@ def open_container(name: str) -> "InputContainer":
     import av
 
     if not name:
-        raise MienError("the name of the film is empty; give a path")
+        raise MienError("the name of the video is empty; give a path")
     if not os.path.lexists(name):
         raise MienError(f"cannot open {shortened(name)}: no such file")
     if os.path.isdir(name):
-        raise MienError(f"{name} is a folder; read the films in it with: mien read {name}")
+        raise MienError(f"{name} is a folder; to read the videos in it, run: mien read {name}")
     if not os.path.isfile(name):  # reading a pipe or device could block or never end
         raise MienError(f"{name} is not a regular file")
     try:
@@ -82,7 +82,7 @@ def open_container(name: str) -> "InputContainer":
     try:
         return av.open(f"file:{os.path.abspath(name)}", "r", forced, options, metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
-        raise MienError(f"{name} is not a film of a known format, or it is damaged or cut short") from error
+        raise MienError(f"{name} is not a video in a known format, or it is damaged or truncated") from error
 
 
 def open_camera(name: str) -> "InputContainer":
@@ -98,7 +98,7 @@ def open_camera(name: str) -> "InputContainer":
             return av.open(device, "r", format=format_name, options=options)
         except (av.FFmpegError, OSError, ValueError) as error:
             fault = error
-    raise MienError(f"no camera {number}: none is connected, or another program or no permission keeps it") from fault
+    raise MienError(f"no camera {number}: it is not connected, used by another program, or not permitted") from fault
 
 
 def source_command(name: str) -> str:

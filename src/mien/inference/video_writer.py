@@ -40,9 +40,9 @@ def open_video_writer(path: Path, fps: float = 25.0, sound_of: Video | None = No
     import av
 
     if path.suffix.lower() not in WRITABLE:
-        raise MienError(f"cannot write a film as {path}; name it .mp4, .mov, .mkv or .avi")
+        raise MienError(f"cannot write a video as {path}; name it .mp4, .mov, .mkv or .avi")
     if sound_of and (subtitles := sound_of.container.streams.subtitles):
-        text = f"{sound_of.name} has subtitles, which are not kept: {', '.join(map(track, subtitles))}"
+        text = f"{sound_of.name} has subtitles, which are left out: {', '.join(map(track, subtitles))}"
         warnings.warn(text, MienWarning, stacklevel=2)
     with atomic_write(path) as temporary, _Disk(str(temporary), "w") as disk:
         try:
@@ -164,7 +164,7 @@ class VideoWriter:
 
 
 def _other(path: Path) -> str:
-    return "a name in .mp4" if path.suffix.lower() == ".mkv" else "a name in .mkv, which holds nearly everything"
+    return "an .mp4 file" if path.suffix.lower() == ".mkv" else "an .mkv file, which supports nearly all codecs"
 
 
 def _available(encoder: str, other: str) -> str:

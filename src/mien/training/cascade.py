@@ -104,19 +104,19 @@ def join(first: Path, second: Path, output: Path, below: float) -> None:
 def _check(first: Model, second: Model) -> None:
     if first.classes != second.classes:
         raise MienError(
-            f"{first.name} knows {', '.join(first.classes)}; {second.name} knows {', '.join(second.classes)}"
+            f"{first.name} has the classes {', '.join(first.classes)}, {second.name} has {', '.join(second.classes)}"
         )
     if first.input_size != second.input_size:
         raise MienError(
             f"{first.name} takes faces of {first.input_size} pixels, {second.name} of {second.input_size}: they cannot "
-            f"share them"
+            f"be combined"
         )
     kinds = [model.info.input_normalization for model in (first, second)]
     if kinds[0] != kinds[1]:
         raise MienError(
-            f"{first.name} reads faces normalized by '{kinds[0]}', {second.name} by '{kinds[1]}': they cannot share "
-            f"them"
+            f"{first.name} reads faces normalized by '{kinds[0]}', {second.name} by '{kinds[1]}': they cannot be "
+            f"combined"
         )
     for model in (first, second):
         if model.info.cascade:
-            raise MienError(f"{model.path} is a cascade already; give one of the two it was made of")
+            raise MienError(f"{model.path} is already a cascade; give one of its two models")

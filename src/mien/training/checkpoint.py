@@ -59,11 +59,11 @@ def load(folder: Path) -> dict[str, Any]:
             faults.append(error)
             continue
         if faults:
-            warnings.warn(f"{faults[0]}; going on from the checkpoint before it", MienWarning, stacklevel=2)
+            warnings.warn(f"{faults[0]}; resuming from the previous checkpoint", MienWarning, stacklevel=2)
         return state
     if faults:
         raise MienError(
-            f"{faults[0]}, and there is no whole one before it; train anew under another {{parameter}}",
+            f"{faults[0]}, and there is no earlier checkpoint; train again with another {{parameter}}",
             parameter="name",
         )
     raise MienError(f"{folder / NAME} does not exist; is {folder} a run that was started with 'mien train'?")
@@ -79,7 +79,7 @@ def check(state: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     those of the resumed run (`now`, from `told`)."""
     if state.get("format") != FORMAT:
         raise MienError(
-            f"{folder / NAME} is of mien 0.1, whose random numbers were others; train anew under another {{parameter}}",
+            f"{folder / NAME} is from mien 0.1, whose random numbers differ; train again with another {{parameter}}",
             parameter="name",
         )
     changed = [
@@ -88,8 +88,8 @@ def check(state: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     ]  # fmt: skip
     if changed:
         raise MienError(
-            f"{folder / NAME} is of another training than recipe.json tells of ({', '.join(changed[:4])}); put the "
-            "run's own file back, or train anew under another {parameter}",
+            f"{folder / NAME} belongs to another training than recipe.json ({', '.join(changed[:4])}); put the "
+            "run's own file back, or train again with another {parameter}",
             parameter="name",
         )
 
@@ -105,16 +105,16 @@ def _read(path: Path) -> dict[str, Any]:
     if content[end : end + len(_MARK)] == _MARK:
         payload, digest = content[:end], content[end + len(_MARK) :]
         if hashlib.sha256(payload).digest() != digest:
-            raise MienError(f"{path} is damaged: its check sum is wrong")
+            raise MienError(f"{path} is damaged: its checksum is wrong")
         whole = True
     else:
         payload, whole = content, False
     try:
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, KeyError, ValueError, OSError, pickle.UnpicklingError) as error:
-        raise MienError(f"{path} is not a whole checkpoint") from error
+        raise MienError(f"{path} is an incomplete checkpoint") from error
     if not isinstance(state, dict):
-        raise MienError(f"{path} holds no checkpoint")
+        raise MienError(f"{path} contains no checkpoint")
     if not whole and "format" in state:  # checkpoints of mien 0.1 have neither format nor checksum
-        raise MienError(f"{path} is damaged: its check sum is cut off")
+        raise MienError(f"{path} is damaged: its checksum is truncated")
     return state

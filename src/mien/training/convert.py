@@ -46,10 +46,10 @@ def convert(
     """
     run = load_run(folder)
     if kind == "int8" and dataset is None:
-        raise MienError("int8 calibrates on training images; give them with {parameter}", parameter="dataset")
+        raise MienError("int8 needs training images for calibration; give them with {parameter}", parameter="dataset")
     if fast_model is not None and dataset is None:
         raise MienError(
-            "a fast model is measured on validation images; give them with {parameter}", parameter="dataset"
+            "a fast model needs validation images for its evaluation; give them with {parameter}", parameter="dataset"
         )
     require(0 < escalation_rate < 1, "escalation_rate", escalation_rate, "a share of the faces, between 0 and 1")
     if dataset is not None and tuple(dataset.classes) != run.classes:
@@ -107,7 +107,7 @@ def _compare(run: Run, path: Path, faces: np.ndarray, what: str) -> list[str]:
         raise MienError(
             f"{path.name} differs from torch: logits by {apart:.1e}, {changed} of {len(faces)} predictions; not written"
         )
-    return [f"as torch on {len(faces):,} {what}: logits within {apart:.1e}, every prediction equal"]
+    return [f"same as torch on {len(faces):,} {what}: logits within {apart:.1e}, every prediction equal"]
 
 
 def _accuracy(path: Path, faces: np.ndarray, labels: np.ndarray) -> float:
@@ -140,6 +140,6 @@ def _put_before(
     below = float(np.quantile(sure, escalation_rate))
     cascade.join(fast, alone, output, below)
     right = [f"{_accuracy(path, faces, labels):.2%}" for path in (output, fast, alone)]
-    return [f"behind {small.name}, asked about {(sure < below).mean():.1%} of {len(faces):,} validation images, "
-            f"where its best two are within {below:.3f}: accuracy {right[0]} against {right[1]} of {small.name} and "
-            f"{right[2]} alone"]  # fmt: skip
+    return [f"with {small.name} in front, this model classifies {(sure < below).mean():.1%} of {len(faces):,} "
+            f"validation images, those where the two best classes are within {below:.3f}: accuracy {right[0]}, against "
+            f"{right[1]} of {small.name} alone and {right[2]} of this model alone"]  # fmt: skip

@@ -82,8 +82,8 @@ def teacher_in_torch(
         missing = ["other shapes"]
     if any(not name.endswith("num_batches_tracked") for name in missing):  # model files do not hold these
         raise MienError(
-            f"the teacher {teacher.path} is not of the network '{network_in(teacher)}' as this mien has it; train it "
-            f"anew"
+            f"the teacher {teacher.path} is not of the network '{network_in(teacher)}' in this version of mien; "
+            f"train it again"
         )
     mean, std = float(teacher.info.mean or 0), float(teacher.info.std or 1)
     return opinion_of(plain, mean, std, teacher.temperature, batch, device, compiled)

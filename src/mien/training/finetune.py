@@ -90,7 +90,7 @@ def finetune(
     if plan.cross_validated:
         probabilities, rows = _cross_validate(run, dataset, model, seed, runtime, on_phase)
         evaluation = metrics.evaluate(probabilities, dataset.labels[rows], dataset.classes)
-        measured = f"cross-validated: each of {len(rows):,} faces judged by a network that did not train on it"
+        measured = f"cross-validated: each of {len(rows):,} faces evaluated with a network that was not trained on it"
     else:
         parts = run.split(dataset)
         name = "test" if (dataset.labels[parts.test] >= 0).any() else "validation"

@@ -76,7 +76,7 @@ def plan_finetuning(
         not (own_parts and cross_validate),
         "cross_validate",
         True,
-        "left out for a set with parts of its own to test on",
+        "omitted for a data set with its own test part",
     )
     folds = not own_parts and (n < SMALL if cross_validate is None else cross_validate)
     trained = int((dataset.labels[dataset.usage == "Training"] >= 0).sum()) if own_parts else round(n * 0.8)
@@ -112,7 +112,7 @@ def trainable_info(model: str, parameter: str) -> ModelInfo:
     if not trainable(info):
         can = [name for name in shipped() if trainable(read_info(name))]
         raise MienError(
-            f"{model} cannot be trained on: it is in 8 bits or made of two networks; give {' or '.join(can)}, or a run",
+            f"{model} cannot be trained: it is an 8-bit model or has two networks; give {' or '.join(can)}, or a run",
             parameter=parameter,
         )
     return info
@@ -123,7 +123,7 @@ def _base(info: ModelInfo, model: str) -> str:
     network = str(info.training.get("network") or info.training.get("recipe") or "")
     if network not in OWN or network not in RECIPES:
         raise MienError(
-            f"{model} does not say which network it is; train by a recipe of its network: {{parameter}} {model}",
+            f"{model} does not name its network; train with a recipe of that network: {{parameter}} {model}",
             parameter="pretrained",
         )
     return network
@@ -156,6 +156,6 @@ def _warnings(counts: dict[str, int]) -> tuple[str, ...]:
         return ()
     share = counts[common] / sum(counts.values())
     return (
-        f"the classes are unequal: {counts[common]:,} images of {common}, {counts[rare]:,} of {rare}. Who always says "
-        f"{common} is right for {share:.0%}: look at the recall of {rare}, and give more images of it",
+        f"the classes are unequal: {counts[common]:,} images of {common}, {counts[rare]:,} of {rare}. Always "
+        f"guessing {common} gives an accuracy of {share:.0%}: check the recall of {rare}, and add images of it",
     )

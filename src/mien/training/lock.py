@@ -34,7 +34,8 @@ def lock_folder(folder: Path | None) -> Iterator[None]:
     with file:
         if not _lock(file.fileno()):
             raise MienError(
-                f"another training works in {folder}; wait for it, or choose another {{parameter}}", parameter="name"
+                f"another training is running in {folder}; wait for it, or choose another {{parameter}}",
+                parameter="name",
             )
         for path in folder.iterdir():
             if _TEMPORARY.fullmatch(path.name):

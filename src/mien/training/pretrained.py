@@ -42,8 +42,8 @@ def load_pretrained(source: str, recipe: Recipe, classes: Sequence[str], seed: i
         first = 1 if name in last else 0  # dimension from which the shapes have to be equal
         if name not in pretrained or pretrained[name].shape[first:] != tensor.shape[first:]:
             raise MienError(
-                f"{{parameter}} {source} holds another network than '{recipe.network}'; give the recipe of that "
-                f"network",
+                f"{{parameter}} {source} contains another network than '{recipe.network}'; choose a recipe "
+                f"with that network",
                 parameter="pretrained",
             )
         if name in last:
@@ -56,8 +56,8 @@ def load_pretrained(source: str, recipe: Recipe, classes: Sequence[str], seed: i
 def _sentence(source: str, shared: SharedClasses, classes: Sequence[str]) -> str:
     """What happened to the last layer, as a sentence."""
     if not shared.names:
-        return f"the last layer starts fresh: {source} has none of the classes {', '.join(classes)}"
+        return f"the last layer starts with new weights: {source} has none of the classes {', '.join(classes)}"
     partners = zip(shared.names, shared.in_dataset.tolist(), strict=True)
     carried = [classes[j] if classes[j] == name else f"{classes[j]} (there {name})" for name, j in partners]
-    fresh = f"; fresh for {', '.join(shared.dataset_only)}" if shared.dataset_only else ""
-    return f"the last layer is taken over from {source} by class name for {', '.join(carried)}{fresh}"
+    fresh = f"; new weights for {', '.join(shared.dataset_only)}" if shared.dataset_only else ""
+    return f"the last layer is transferred from {source} by class name for {', '.join(carried)}{fresh}"

@@ -20,6 +20,6 @@ def end_together(fabric: Fabric, folder: Path) -> Iterator[None]:
         if fabric.world_size == 1 or not any(word in str(error).lower() for word in _WORDS):
             raise
         raise MienError(
-            f"process {fabric.global_rank + 1} of {fabric.world_size} lost another one, which ended or cannot be "
-            f"reached; resume the run {folder} with any number of processes"
+            f"process {fabric.global_rank + 1} of {fabric.world_size} lost another process, which ended or cannot "
+            f"be reached; resume the run {folder} with any number of processes"
         ) from error

@@ -21,7 +21,7 @@ from mien.inference.model_file import ModelInfo, read_info
 from mien.training.recipes import FIELDS, RECIPES, options
 
 FILES = {"model.onnx": "model.onnx", "weights.safetensors": "model.safetensors"}  # in the run -> in the new folder
-PARTS = {"validation": "validation images", "test": "test images, which chose nothing"}
+PARTS = {"validation": "validation images", "test": "test images, not used for any choice"}
 
 CARD = """---
 license: {license}
@@ -35,7 +35,7 @@ tags:
 
 # {name}
 
-{what} Trained and measured with mien {version}.
+{what} Trained and evaluated with mien {version}.
 
 ## Use
 
@@ -91,7 +91,7 @@ def publish(run: str | Path, folder: str | Path, license: str = "") -> Path:
     metrics = results.read_record(run / "metrics.json")
     missing = [name for name in FILES if not (run / name).is_file()]
     if missing:
-        raise MienError(f"{run} lacks {' and '.join(missing)}; resume the run until it is finished")
+        raise MienError(f"{run} lacks {' and '.join(missing)}; resume the run to finish it")
     info = read_info(run / "model.onnx")
     target.parent.mkdir(parents=True, exist_ok=True)
     # Written beside the target and renamed when complete.
@@ -141,8 +141,8 @@ def model_card(info: ModelInfo, record: Mapping[str, Any], metrics: Mapping[str,
     data = record.get("data", {})
     counts = [(data.get(f"n_{part}"), word) for part, word in (("train", "to train on"), ("validation", "to validate"))]
     sentence = ", ".join(f"{n:,} images {word}" for n, word in counts if isinstance(n, int))
-    origin = "Faces that mien draws: this model is a demonstration." if data.get("drawn") else (
-        "Say here where the pictures are from, who is in them, and under which terms they may be used."
+    origin = "Synthetic faces: this model is a demonstration." if data.get("drawn") else (
+        "Say here where the images are from, who is in them, and under which terms they may be used."
     )  # fmt: skip
     fingerprint = data.get("fingerprint", "unknown")
     recipe = recipe_fields(record)
@@ -151,11 +151,11 @@ def model_card(info: ModelInfo, record: Mapping[str, Any], metrics: Mapping[str,
     where = machine.get("gpu") or machine.get("processor")
     return CARD.format(
         license=license, name=name, version=__version__, size=info.input_size, n_classes=len(info.classes),
-        what=f"A classifier of faces into {len(info.classes)} classes.", temperature=info.temperature,
+        what=f"Classifies faces into {len(info.classes)} classes.", temperature=info.temperature,
         classes=", ".join(info.classes), recipe=recipe.get("name"), network=recipe.get("network"),
         data=f"{origin} {sentence}. Fingerprint of the data: `{fingerprint}`.",
         parameters=f"{metrics.get('parameters', 0):,}", epochs=metrics.get("epochs"), seed=record.get("seed"),
-        pretrained=f" It began with the weights of {pretrained}." if pretrained else "",
+        pretrained=f" It started from the weights of {pretrained}." if pretrained else "",
         command=_command(record), machine=f"Trained on: {where}." if where else "",
         accuracy=_table(metrics), judged=_judged(metrics),
     )  # fmt: skip
@@ -197,5 +197,5 @@ def _percent(value: float | None) -> str:
 
 def _judged(metrics: Mapping[str, Any]) -> str:
     if "test" in metrics["evaluations"]:
-        return "The validation images chose the temperature; the test images chose nothing."
-    return "The validation images chose the temperature, and may have chosen settings: expect a little less on others."
+        return "The temperature was fitted on the validation images; the test images were not used for any choice."
+    return "The temperature was fitted on the validation images: expect slightly lower accuracy on others."

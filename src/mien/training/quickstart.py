@@ -69,7 +69,7 @@ def quickstart(
     )
     if previous is not None and previous.recipe.name != "quickstart":
         raise MienError(
-            f"{folder} holds a run of {previous.recipe.name}; choose another {{parameter}}", parameter="run"
+            f"{folder} contains a run of {previous.recipe.name}; choose another {{parameter}}", parameter="run"
         )
     finished = same and (folder / "metrics.json").is_file()
     if previous is not None and not same:
@@ -81,7 +81,7 @@ def quickstart(
         run = train(
             adapted, dataset, folder, runtime=runtime, track=track, resume=same, callbacks=callbacks, on_phase=on_phase
         ) or load_run(folder)
-        on_phase("drawing the classes' averages")
+        on_phase("drawing the class averages")
         plots.class_averages(dataset, folder / "figures" / "class_averages.png")
     output = folder / "submission.csv"
     if not finished or not output.is_file():

@@ -53,55 +53,60 @@ class Recipe:
     """How to train. Every field is an option of `mien train`: `learning_rate` is `--learning-rate`."""
 
     name: str
-    network: str = described(dataclasses.MISSING, "network", "The network of training/networks.py.")
+    network: str = described(dataclasses.MISSING, "network", "Network architecture.")
     batch_norm: bool = described(
-        False, "network", f"Batch norm behind each convolution; free to choose for {', '.join(VARIABLE)}."
+        False, "network", f"Batch norm after each convolution; can be changed only for {', '.join(VARIABLE)}."
     )
     head: Head = described(
         "dense",
         "network",
-        f"What stands between the last maps and the classifier; free to choose for {', '.join(VARIABLE)}.",
+        f"Layer between the last feature maps and the classifier; can be changed only for {', '.join(VARIABLE)}.",
     )
     split: Literal["official", "study", "kfold"] = described(
         "official",
         "data",
-        "Which images train and which validate: the data's own parts, 70/15/15 of train.csv, or folds.",
+        "Training and validation images: the data's own parts, 70/15/15 of train.csv, or folds.",
     )
-    fold: int = described(0, "data", "The fold that validates, with split kfold.", Range(0, 4))
+    fold: int = described(0, "data", "Validation fold, with split kfold.", Range(0, 4))
     train_fraction: float = described(
-        1.0, "data", "Share of the training images that is used, of each class, chosen by the seed.",
+        1.0, "data", "Share of the training images of each class to train on, chosen by the seed.",
         Range(0, 1, low_open=True),
     )  # fmt: skip
     duplicates: Literal["warn", "group", "ignore"] = described(
-        "warn", "data", "Exact copies that cross the split: say so, keep them on one side, or ignore them."
+        "warn", "data", "Exact copies on both sides of the split: warn, keep them on one side, or ignore them."
     )
     labels: Literal["own", "fer+", "both"] = described(
-        "own", "data", "The data's labels, FER+'s votes as soft targets, or the mean of the two."
+        "own", "data", "Training targets: the data's labels, FER+ votes as soft targets, or the mean of both."
     )
     input_normalization: InputNormalization = described(
-        "none", "data", "What is done to the light of each face, in training and in reading alike."
+        "none", "data", "Normalization of brightness and contrast of each face, in training and when reading."
     )
-    mean: float = described(0.5, "data", "Subtracted from the pixels, which are 0 to 1.", Range(0, 1))
-    std: float = described(0.5, "data", "The pixels are divided by it.", POSITIVE)
-    epochs: int = described(20, "optimization", "Passes over the training images.", COUNT)
-    batch_size: int = described(128, "optimization", "Images a step, over all processes together.", COUNT)
+    mean: float = described(0.5, "data", "Value subtracted from the pixels, which are 0 to 1.", Range(0, 1))
+    std: float = described(0.5, "data", "Value the pixels are divided by.", POSITIVE)
+    epochs: int = described(20, "optimization", "Number of passes over the training images.", COUNT)
+    batch_size: int = described(128, "optimization", "Images per step, over all processes.", COUNT)
     optimizer: Literal["adam", "adamw", "sgd"] = described(
-        "adamw", "optimization", "sgd has Nesterov momentum; adam has weight decay in the gradient, as the study had."
+        "adamw",
+        "optimization",
+        "Optimizer; sgd uses Nesterov momentum, adam adds weight decay to the gradient, as in the study.",
     )
-    learning_rate: float = described(2e-3, "optimization", "The peak of the schedule.", POSITIVE)
+    learning_rate: float = described(2e-3, "optimization", "Peak learning rate.", POSITIVE)
     schedule: Literal["constant", "cosine", "onecycle"] = described(
         "onecycle",
         "optimization",
-        "onecycle rises over the first 20 % of the steps and falls as a cosine to a thousandth of its peak.",
+        "Schedule; onecycle rises over the first 20 % of the steps, then falls as a cosine to a thousandth.",
     )
     backbone_lr_scale: float = described(
-        1.0, "optimization", "Learning rate below the last layer, as a share of the last layer's; 0: frozen.", SHARE
+        1.0,
+        "optimization",
+        "Learning rate of the layers below the last, as a share of the last layer's; 0: frozen.",
+        SHARE,
     )
-    momentum: float = described(0.9, "optimization", "Of sgd.", BELOW_ONE)
+    momentum: float = described(0.9, "optimization", "Momentum of sgd.", BELOW_ONE)
     ema_decay: float = described(
         0.0,
         "optimization",
-        "Decay a step of the averaged weights that are evaluated and kept; 0: no average.",
+        "Decay per step of the averaged weights (EMA) that are evaluated and saved; 0: no average.",
         BELOW_ONE,
     )
     bn_images: int = described(
@@ -109,63 +114,72 @@ class Recipe:
         NOT_NEGATIVE, "images",
     )  # fmt: skip
     early_stopping: int = described(
-        0, "optimization", "Stop after so many epochs without a better validation accuracy; 0: never.", NOT_NEGATIVE,
+        0, "optimization", "Stop after N epochs without a better validation accuracy; 0: never.", NOT_NEGATIVE,
         "epochs",
     )  # fmt: skip
     checkpoint_metric: Literal["last", "val_accuracy"] = described(
-        "last", "optimization", "Whose weights the run keeps: the last epoch's, or the best validation accuracy's."
+        "last", "optimization", "Weights to save: those of the last epoch, or of the best validation accuracy."
     )
     progressive_resizing_from: int = described(
         48,
         "optimization",
-        "Side of the images in the first epochs; grows to 48 over 60 % of them.",
+        "Image size in the first epochs; it grows to 48 over 60 % of the epochs.",
         Range(16, 48),
         "pixels",
     )
     weight_decay: float = described(
         0.05,
         "regularization",
-        "adam: L2 on all parameters; adamw and sgd: on matrices and kernels alone.",
+        "Weight decay; adam: L2 on all parameters, adamw and sgd: only on matrices and kernels.",
         NOT_NEGATIVE,
     )
-    label_smoothing: float = described(
-        0.0, "regularization", "Share of the target that is spread over all classes.", BELOW_ONE
-    )
-    conv_drop: float = described(0.25, "regularization", "Probability of dropout behind a pool.", BELOW_ONE)
-    fc_drop: float = described(0.5, "regularization", "Probability of dropout before the last layer.", BELOW_ONE)
+    label_smoothing: float = described(0.0, "regularization", "Share of the target spread over all classes.", BELOW_ONE)
+    conv_drop: float = described(0.25, "regularization", "Dropout probability after pooling.", BELOW_ONE)
+    fc_drop: float = described(0.5, "regularization", "Dropout probability before the last layer.", BELOW_ONE)
     drop_kind: Literal["channel", "element"] = described(
-        "element", "regularization", "What conv_drop drops: whole maps (Dropout2d) or single values."
+        "element", "regularization", "What conv_drop drops: whole feature maps (Dropout2d) or single values."
     )
     flip: bool = described(False, "augmentation", "Mirror half of the images.")
-    rotate: float = described(0.0, "augmentation", "Largest angle to either side.", Range(0, 180), "degrees")
-    translate: float = described(0.0, "augmentation", "Largest move in x and in y, as a share of the side.", BELOW_ONE)
-    scale: float = described(0.0, "augmentation", "0.1: between 1/1.1 and 1.1 times as large.", NOT_NEGATIVE)
+    rotate: float = described(0.0, "augmentation", "Maximum rotation in either direction.", Range(0, 180), "degrees")
+    translate: float = described(
+        0.0, "augmentation", "Maximum shift in x and in y, as a share of the image size.", BELOW_ONE
+    )
+    scale: float = described(
+        0.0, "augmentation", "Maximum change of scale; 0.1: between 1/1.1 and 1.1 times as large.", NOT_NEGATIVE
+    )
     brightness_contrast: float = described(
-        0.0, "augmentation", "0.2: contrast between 0.8 and 1.2, brightness by 0.2 of the normalized range.", BELOW_ONE
+        0.0,
+        "augmentation",
+        "Strength; 0.2: contrast between 0.8 and 1.2, brightness shifted by 0.2 of the range.",
+        BELOW_ONE,
     )
     random_erasing: float = described(
-        0.0, "augmentation", "Share of the images that lose a rectangle of 2 to 20 % of their area.", SHARE
+        0.0, "augmentation", "Share of the images in which a rectangle of 2 to 20 % of the area is erased.", SHARE
     )
     exposure: float = described(
         0.0,
         "augmentation",
-        "Share of the images in 1 to 1.8 times the light, clipped, or a tenth to all of it; a teacher sees neither.",
+        "Share of the images with simulated over- or underexposure, which a teacher does not see.",
         SHARE,
     )
     mixup: float = described(
         0.0,
         "augmentation",
-        "Each image is blended with another by a share from Beta(mixup, mixup); 0: none.",
+        "Blend each image with another, with a weight from Beta(mixup, mixup); 0: off.",
         NOT_NEGATIVE,
     )
     teacher: str = described(
         "",
         "distillation",
-        "Shipped model, model file or run (several: a+b) whose probabilities are part of the target.",
+        "Shipped model, model file or run (several: a+b) whose probabilities enter the target.",
     )
-    distillation_weight: float = described(0.5, "distillation", "How much of the target they are.", SHARE)
+    distillation_weight: float = described(
+        0.5, "distillation", "Weight of the teacher's probabilities in the target.", SHARE
+    )
     teacher_input: Literal["clean", "augmented"] = described(
-        "clean", "distillation", "What the teacher sees: the plain image, once, or what the network sees, at each step."
+        "clean",
+        "distillation",
+        "Input of the teacher: the plain image, once, or the network's augmented input, at each step.",
     )
 
     @property
@@ -206,7 +220,7 @@ def from_record(fields: dict[str, Any]) -> Recipe:
     type."""
     for field in fields:
         if field not in FIELDS:
-            raise MienError(f"a recipe has no field '{field}'; it is of another version of mien")
+            raise MienError(f"a recipe has no field '{field}'; the run is from another version of mien")
     missing = [field for field in FIELDS if field not in fields and field not in ADDED]
     if missing:
         raise MienError(f"the recipe lacks {', '.join(missing)}")
@@ -214,7 +228,7 @@ def from_record(fields: dict[str, Any]) -> Recipe:
         kind = FIELDS[field].type
         # Accept choices unknown to this version, such as an old run's optimizer.
         if not fits(value, str if get_origin(kind) is Literal else kind):
-            raise MienError(f"the recipe's {field} is {value!r}, which is of another type")
+            raise MienError(f"the recipe's {field} is {value!r}, which has the wrong type")
     return Recipe(**fields)
 
 
@@ -245,7 +259,7 @@ def check_used(recipe: Recipe, given: Mapping[str, Any], base: Recipe) -> None:
         ("fc_drop", recipe.network not in WITHOUT_DROPOUT, "a network with dropout"),
     ):
         if name in given and given[name] != getattr(base, name) and not does_something:
-            raise MienError(f"{{parameter}} does nothing here: it needs {needs}; leave it out", parameter=name)
+            raise MienError(f"{{parameter}} has no effect here: it needs {needs}; remove it", parameter=name)
 
 
 def check(recipe: Recipe) -> None:
@@ -257,7 +271,7 @@ def check(recipe: Recipe) -> None:
     if recipe.network not in VARIABLE and (recipe.batch_norm, recipe.head) != (batch_norm, head):
         raise MienError(
             f"the network '{recipe.network}' has batch_norm {batch_norm} and head {head}; "
-            f"only {' and '.join(VARIABLE)} can be built in another way",
+            f"only {' and '.join(VARIABLE)} can be changed",
             parameter="head" if recipe.head != head else "batch_norm",
         )
     if recipe.progressive_resizing_from < 48 and recipe.head == "dense":

@@ -91,7 +91,7 @@ class Run:
             model.load_state_dict(weights)
         except (RuntimeError, TypeError) as error:
             line = str(error).splitlines()[0]
-            raise MienError(f"{path} is of another network ({line}); train the run anew") from error
+            raise MienError(f"{path} belongs to another network ({line}); train again") from error
         result: nn.Module = model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         return result
 
@@ -103,9 +103,9 @@ class Run:
         except FileNotFoundError:
             raise MienError(f"{self.folder} is not finished; {self._unfinished}", parameter="resume") from None
         except (OSError, ValueError) as error:
-            raise MienError(f"{path} is damaged ({error}); mien evaluate makes the numbers again") from error
+            raise MienError(f"{path} is damaged ({error}); run mien evaluate to compute it again") from error
         if not isinstance(metrics, dict):
-            raise MienError(f"{path} is damaged: it holds no object; mien evaluate makes the numbers again")
+            raise MienError(f"{path} is damaged: it is not a JSON object; run mien evaluate to compute it again")
         return metrics
 
     def as_trained(self, dataset: Dataset) -> Dataset:
@@ -220,7 +220,9 @@ def check_start(
     """Check what can be checked before the data are read. Raises MienError if the folder already holds a run, the seed
     or runtime is invalid, or the tracker, a teacher or the pretrained model does not exist."""
     if not resume and (folder / "recipe.json").exists():
-        raise MienError(f"{folder} holds a run already; resume it, or choose another {{parameter}}", parameter="name")
+        raise MienError(
+            f"{folder} already contains a run; resume it, or choose another {{parameter}}", parameter="name"
+        )
     check_runtime(runtime, recipe.batch_size, seed)
     check_accelerator(runtime.accelerator)
     tracker(track)
@@ -240,7 +242,9 @@ def _as_before(before: Run, dataset: Dataset, runtime: Runtime) -> tuple[Recipe,
         )
     if record.get("removed"):
         gone = ", ".join(f"{field} = {value}" for field, value in record["removed"].items())
-        raise MienError(f"{before.folder} was trained with {gone}, which this mien has no more; it cannot be resumed")
+        raise MienError(
+            f"{before.folder} was trained with {gone}, which this version of mien no longer has; it cannot be resumed"
+        )
     previous = record["runtime"]
     runtime = dataclasses.replace(
         runtime, compiled=previous.get("compiled", False), sync_batch_norm=previous.get("sync_batch_norm", False)
@@ -283,7 +287,7 @@ def _with_views(train_set: FaceSet, path: Path | None, recipe: Recipe, dataset: 
     views = load_views(path)
     check_views(views, recipe, dataset.classes, train_set.images)
     if before and before.record.get("stored_views", {}).get("digest") != views.digest:
-        raise MienError(f"{path} is not the file that {before.folder} began with", parameter="stored_views")
+        raise MienError(f"{path} is not the file that {before.folder} started from", parameter="stored_views")
     return dataclasses.replace(train_set, views=views)
 
 

@@ -53,7 +53,7 @@ def check_runtime(runtime: Runtime, batch_size: int, seed: int) -> None:
     ):
         require(ok, parameter, value, should)
     if runtime.nodes > 1 and "RANK" not in os.environ:  # Fabric would wait forever for the others
-        raise MienError("{parameter} needs torchrun on each machine, which tells each process of the others",
+        raise MienError("{parameter} needs torchrun on each machine, which connects the processes",
                         parameter="nodes")  # fmt: skip
 
 

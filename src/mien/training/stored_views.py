@@ -93,21 +93,21 @@ def load_views(path: Path) -> StoredViews:
     """Read a file of `mien distill-views`. Raises MienError if it is missing, damaged, of another kind or of a newer
     format."""
     if not path.is_file():
-        raise MienError(f"there is no file {path}; make it with mien distill-views", parameter="stored_views")
+        raise MienError(f"{path} does not exist; create it with mien distill-views", parameter="stored_views")
     try:
         with np.load(path, allow_pickle=False) as file:
             about, probabilities = json.loads(str(file["about"])), file["probabilities"]
         if (format := about.pop("format")) not in (1, FORMAT):
-            raise MienError(f"{path} is of a newer format; update mien", parameter="stored_views")
+            raise MienError(f"{path} has a newer format; update mien", parameter="stored_views")
         seeds = tuple(about.pop("seeds")) if format == FORMAT else (about.pop("seed"),)
         augmentation = Augmentation(**about.pop("augmentation"))
         classes, teachers = tuple(about.pop("classes")), tuple(about.pop("teachers"))
         views = StoredViews(probabilities, augmentation, seeds=seeds, classes=classes, teachers=teachers, **about)
         valid = probabilities.ndim == 3 and probabilities.shape[2] == len(classes) and probabilities.dtype == np.float16
         if not valid or not seeds or probabilities.shape[1] % len(seeds) or not np.isfinite(probabilities).all():
-            raise ValueError("its probabilities are not sound")
+            raise ValueError("its probabilities are invalid")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, EOFError) as error:
-        raise MienError(f"{path} holds no stored views ({error}); make it with mien distill-views",
+        raise MienError(f"{path} contains no stored views ({error}); create it with mien distill-views",
                         parameter="stored_views") from error  # fmt: skip
     return views
 
@@ -161,8 +161,8 @@ def check_views(
     for name, value in theirs.items():
         if ours[name] != value:
             raise MienError(
-                f"the stored views were made with {name} = {value}, and the recipe has {ours[name]}; give both the "
-                f"same {{parameter}}",
+                f"the stored views were made with {name} = {value}, but the recipe has {ours[name]}; use the same "
+                f"{{parameter}} for both",
                 parameter=name,
             )
 

@@ -125,7 +125,7 @@ class WandbTracker:
         self.run.finish()
         if not offline:
             return ""
-        return f"tracked offline; to send it to Weights & Biases: wandb login && wandb sync {folder}"
+        return f"tracked offline; to upload it to Weights & Biases, run: wandb login && wandb sync {folder}"
 
 
 class TrackioTracker:
@@ -156,7 +156,7 @@ class TrackioTracker:
             for path in outcome.files:
                 save(str(path), project=PROJECT)
         self.trackio.finish()
-        return f"tracked with trackio; to look: trackio show --project {PROJECT}"
+        return f"tracked with trackio; to view it, run: trackio show --project {PROJECT}"
 
 
 class TensorBoardTracker:
@@ -189,7 +189,7 @@ class TensorBoardTracker:
                 pixels = np.asarray(image.convert("RGB"))
             self.writer.add_image(name, pixels, dataformats="HWC")
         self.writer.close()
-        return f"tracked with TensorBoard; to look: tensorboard --logdir {self.folder.parent}"
+        return f"tracked with TensorBoard; to view it, run: tensorboard --logdir {self.folder.parent}"
 
 
 class MlflowTracker:
@@ -232,7 +232,7 @@ class MlflowTracker:
         for path in outcome.files:
             self.client.log_artifact(self.id, str(path), "model")
         self.client.set_terminated(self.id)
-        return f"tracked with MLflow; to look: mlflow ui --backend-store-uri {self.place}"
+        return f"tracked with MLflow; to view it, run: mlflow ui --backend-store-uri {self.place}"
 
 
 class Guarded:
@@ -256,7 +256,7 @@ class Guarded:
         except Exception as error:
             name = type(self.inner).__name__.removesuffix("Tracker").lower()
             line = str(error).strip().split("\n")[0] or type(error).__name__
-            warnings.warn(f"{name} failed ({line}); the training goes on without it", MienWarning, stacklevel=3)
+            warnings.warn(f"{name} failed ({line}); training continues without it", MienWarning, stacklevel=3)
             self.inner = NoTracker()
             return None
 
@@ -279,7 +279,7 @@ def tracker(name: str) -> Tracker:
     make, extra = TRACKERS[name]
     if extra and importlib.util.find_spec(name) is None:
         raise MienError(
-            f"{name} is not installed; run: {install_hint(extra)}; or take none as {{parameter}}", parameter="tracker"
+            f"{name} is not installed; run: {install_hint(extra)}; or choose none as {{parameter}}", parameter="tracker"
         )
     return Guarded(make())
 

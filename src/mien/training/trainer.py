@@ -162,7 +162,7 @@ class Trainer:
             self.state = TrainState.from_state_dict(saved["state"])
         except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
             line = str(error).splitlines()[0]
-            raise MienError(f"{folder / checkpoint.NAME} does not fit this recipe ({line}); train anew") from error
+            raise MienError(f"{folder / checkpoint.NAME} does not match this recipe ({line}); train again") from error
         if not self.fabric.is_global_zero:
             self.state.sums = Sums()
 

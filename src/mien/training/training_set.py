@@ -58,7 +58,7 @@ def adapt_recipe(recipe: Recipe, dataset: Dataset) -> Recipe:
         recipe = dataclasses.replace(recipe, split="study")
     if recipe.teacher and not fits(recipe.teacher, dataset):
         warnings.warn(
-            f"the teacher '{recipe.teacher}' knows other classes than {dataset.source}; training without it",
+            f"the teacher '{recipe.teacher}' has other classes than {dataset.source}; training without it",
             MienWarning, stacklevel=2,
         )  # fmt: skip
         recipe = dataclasses.replace(recipe, teacher="")
@@ -70,7 +70,7 @@ def _parts(recipe: Recipe, dataset: Dataset) -> Split:
     if len(parts.train) == 0 or len(parts.validation) == 0:
         raise MienError(
             f"{dataset.source}: the split '{recipe.split}' leaves {len(parts.train)} images to train on and "
-            f"{len(parts.validation)} to validate; try study as {{parameter}}",
+            f"{len(parts.validation)} to validate on; try study as {{parameter}}",
             parameter="split",
         )
     return parts

@@ -31,9 +31,9 @@ def load_weights(path: Path) -> dict[str, Tensor]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             digest = (file.metadata() or {}).get(KEY)
     except Exception as error:  # safetensors and torch raise many types
-        raise MienError(f"{path} is damaged ({str(error).splitlines()[0]}); train the run anew") from error
+        raise MienError(f"{path} is damaged ({str(error).splitlines()[0]}); train again") from error
     if digest is not None and digest != _digest(tensors):
-        raise MienError(f"{path} is damaged: its check sum is wrong; train the run anew, or use its model.onnx")
+        raise MienError(f"{path} is damaged: its checksum is wrong; train again, or use its model.onnx")
     return tensors
 
 

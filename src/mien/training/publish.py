@@ -198,5 +198,7 @@ def _percent(value: float | None) -> str:
 def _judged(metrics: Mapping[str, Any]) -> str:
     if "test" in metrics["evaluations"]:
         return "The temperature was fitted on the validation images; the test images were not used for any choice."
-    return ("The temperature was fitted on the validation images, and settings may have been chosen on them: expect slightly "
-            "lower accuracy on others.")  # fmt: skip
+    return (
+        "The temperature was fitted on the validation images, and settings may have been chosen on them: expect "
+        "slightly lower accuracy on others."
+    )

@@ -126,7 +126,7 @@ def test_a_submission_has_no_use_for_classes_and_says_why(tmp_path, capsys):
     assert main(["submit", "nano", "--data", str(tmp_path), "--classes", "rafdb"]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    assert "--classes names no labels here: test.csv has none" in err
+    assert "--classes has no effect here: test.csv has no labels" in err
 
 
 def test_quickstart_refuses_data_without_a_test_set_before_it_trains(tmp_path, capsys):

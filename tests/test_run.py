@@ -185,15 +185,15 @@ def test_records_count_the_images_that_train_and_keep_the_tracker(place, tmp_pat
     (["train", "quickstart", "--data", "{data}", "--nodes", "2"], "--nodes needs torchrun"),
     (["train", "quickstart", "--data", "{data}", "--name", ""], "--name is empty"),
     (["train", "quickstart", "--data", "{data}", "--network", "vgg"], "--progressive-resizing-from"),
-    (["submit", "nano", "nano", "--data", "{data}"], "nano is named twice"),
-    (["evaluate", "nano", "nano", "--data", "{data}"], "nano is named twice"),
+    (["submit", "nano", "nano", "--data", "{data}"], "nano is given twice"),
+    (["evaluate", "nano", "nano", "--data", "{data}"], "nano is given twice"),
     (["report", "{run}", "{run}", "-o", "{data}/r.html"], "is given twice"),
     (["submit", "nano", "--data", "{data}", "-o", "{data}/answers.json"], "name it .csv"),
     (["submit", "nano", "--data", "{data}", "-o", "{data}/test.csv", "--overwrite"], "one of the input files"),
     (["evaluate", "nano", "--data", "{data}", "-o", "{data}/train.csv", "--overwrite"], "one of the input files"),
     (["evaluate", "nano", "--data", "{data}", "-o", "{data}"], "is a folder"),
     (["export", "{run}", "-o", "{run}/weights.safetensors", "--overwrite"], "does not end in .onnx"),
-    (["export", "nano", "-o", "{data}/nano.onnx"], "nano is a shipped model, and a model file already"),
+    (["export", "nano", "-o", "{data}/nano.onnx"], "nano is a shipped model and already a model file"),
     (["data", "draw", ""], "the name of the folder is empty"),
 ])  # fmt: skip
 def test_what_would_mislead_or_destroy_is_refused(place, argv, words, capsys):

@@ -309,4 +309,4 @@ def test_training_takes_a_split_file_and_keeps_it(
     assert main(["export", str(run), "-o", str(tmp_path / "again.onnx"), "--data", str(folder)]) == 0
     assert "30 validation images" in capsys.readouterr().out
     assert main([*argv, "--split", "nonsense"]) == 2
-    assert "no split and no file nonsense" in capsys.readouterr().err
+    assert "nonsense is neither a split nor a file" in capsys.readouterr().err

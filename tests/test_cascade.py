@@ -73,7 +73,7 @@ def test_its_metadata_say_what_it_is_and_it_cannot_be_trained(pair, tmp_path):
 def test_two_that_do_not_fit_are_refused_and_nothing_is_written(pair, tmp_path):
     first, second = pair
     out = tmp_path / "out.onnx"
-    with pytest.raises(MienError, match="knows"):
+    with pytest.raises(MienError, match="has the classes yes, no, hybrid-0 has angry"):
         join(made(tmp_path / "few.onnx", classes=("yes", "no")), second, out, 0.2)
     with pytest.raises(MienError, match="64 pixels"):
         join(made(tmp_path / "large.onnx", size=64), second, out, 0.2)

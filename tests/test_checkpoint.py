@@ -56,7 +56,7 @@ def test_where_none_is_whole_the_advice_does_not_lead_in_a_circle(tmp_path):
     states(tmp_path)
     for name in (checkpoint.NAME, checkpoint.PREVIOUS):
         (tmp_path / name).write_bytes(b"\0" * 3000)
-    with pytest.raises(MienError, match="train anew under another name"):
+    with pytest.raises(MienError, match="train again with another name"):
         checkpoint.load(tmp_path)
     with pytest.raises(MienError, match="was started with 'mien train'"):
         checkpoint.load(tmp_path / "nothing")
@@ -69,7 +69,7 @@ def test_a_checkpoint_of_0_1_is_refused_with_a_reason(tmp_path):
 
     torch.save({"model": {}, "epoch": 1}, tmp_path / checkpoint.NAME)
     faces = FaceSet(np.zeros((8, 48, 48), np.uint8), np.zeros(8, np.int64))
-    with pytest.raises(MienError, match=r"of mien 0\.1"):
+    with pytest.raises(MienError, match=r"from mien 0\.1"):
         Trainer(recipe("study/baseline", epochs=1), checkpoint_dir=tmp_path).fit(faces, faces, 7)
 
 

@@ -46,7 +46,7 @@ def test_the_largest_face_of_each_photo(photos: Path, tmp_path: Path, capsys: py
     output = tmp_path / "faces"
     assert crop(photos, output) == 1  # one photo cannot be read
     out = capsys.readouterr().out
-    assert "5 photos, 3 faces cut out" in out
+    assert "5 photos, 3 faces cropped" in out
     assert "1 no face found (left out): glum/nobody.png" in out
     assert "1 several faces (the largest taken" in out
     assert "1 cannot be read (left out): glum/broken.jpg" in out
@@ -100,7 +100,7 @@ def test_photos_of_one_name_keep_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "words"), [("absent", "there is nothing at"), ("empty", "no pictures in"), ("file", "not a folder")]
+    ("path", "words"), [("absent", "there is nothing at"), ("empty", "no images in"), ("file", "not a folder")]
 )
 def test_what_is_no_folder_of_photos(path: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()

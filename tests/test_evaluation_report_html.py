@@ -84,7 +84,7 @@ def test_a_study_is_compared_on_like_grounds(tmp_path: Path, capsys) -> None:
     assert text.count("<details id=") == len(runs)
     assert "Accuracy minus that of baseline-1" in text
     assert "Accuracy minus that of ablation-bare-1" in text  # the first of those with the study's split
-    assert "for they were measured on different images: ablation-bare-1, baseline-1" in text
+    assert "because they were measured on different images: ablation-bare-1, baseline-1" in text
     assert main(["report", str(STUDY), "-o", str(out)]) == 2
     assert "r.html exists; replace it with --overwrite" in capsys.readouterr().err
 

@@ -66,7 +66,7 @@ class TestTheLastLayer:
             assert np.array_equal(after[2], before[name][0])  # angry
             assert not any(np.array_equal(after[0], row) for row in before[name])
         assert weights.shared.dataset_only == ("puzzled",)
-        assert "fresh for puzzled" in weights.decision
+        assert "new weights for puzzled" in weights.decision
         assert "sadness (there sad)" in weights.decision
 
     def test_as_many_classes_of_other_names_start_fresh(self):
@@ -111,7 +111,7 @@ class TestTheValues:
         parts.usage[::4] = "PrivateTest"
         parts.usage[parts.usage == ""] = "Training"
         assert plan_finetuning(parts).recipe.split == "official"
-        with pytest.raises(mien.MienError, match="parts of its own"):
+        with pytest.raises(mien.MienError, match="with its own test part"):
             plan_finetuning(parts, cross_validate=True)
 
     def test_unequal_classes_are_told(self):
@@ -128,7 +128,7 @@ def test_the_command_ends_with_the_model_its_accuracy_and_the_next_command(finis
     assert record["n"] == 24
     assert f"accuracy {record['accuracy']:.1%} ({low:.1%} to {high:.1%}), cross-validated: each of 24 faces" in out
     assert "24 faces in 2 classes: happy 12, puzzled 12" in out
-    assert "taken over from hybrid by class name for happy; fresh for puzzled" in out
+    assert "transferred from hybrid by class name for happy; new weights for puzzled" in out
     file = place / "runs" / "my-faces-1" / "model.onnx"
     assert out.splitlines()[-1] == f"next: mien read photo.jpg --model {file}"
     assert mien.load_model(file).classes == ("happy", "puzzled")

@@ -161,7 +161,7 @@ def test_a_test_set_of_its_own_is_what_counts(tmp_path, capsys):
     assert main(["finetune", str(tmp_path / "faces"), "--runs", str(tmp_path / "runs"), *QUICK]) == 0
     out = capsys.readouterr().out
     assert "on the 12 faces of the test part" in out
-    assert "hybrid as it was: " in out
+    assert "hybrid before fine-tuning: " in out
 
 
 def test_photographs_that_were_never_cut_are_told(tmp_path, capsys):

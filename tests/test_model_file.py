@@ -38,7 +38,7 @@ def test_what_is_no_model_is_refused_in_one_line(tmp_path: Path) -> None:
     for source, words in (
         ("no-such-model", "neither a shipped model"),
         (tmp_path, "contains no model.onnx"),
-        ("", "no model"),
+        ("", "model name is empty"),
         ("bad\0name", "no model"),
         (None, "a name or a path"),
         (3, "a name or a path"),
@@ -197,7 +197,7 @@ def test_one_flipped_bit_is_noticed_or_does_no_harm(tmp_path: Path) -> None:
         try:
             logits = open_model(path).logits(faces)
         except MienError as error:
-            noticed += "check sum is wrong" in str(error) and "\n" not in str(error)
+            noticed += "checksum is wrong" in str(error) and "\n" not in str(error)
         else:
             assert np.array_equal(logits, expected)  # the name of the check sum itself, and nothing else
     assert noticed >= 120

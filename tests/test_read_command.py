@@ -506,7 +506,7 @@ def test_names_that_are_no_text_are_written_back_as_they_are(run: Run, tmp_path:
         assert run(folder, "-o", output)[0] == 0
         code, _, err = run(folder, "-o", output, "--resume")
         assert code == 0
-        assert "1 was done before" in err
+        assert "1 skipped (already done)" in err
     assert lines(tmp_path / "out.jsonl")[0]["source"] == name
 
 

@@ -119,7 +119,7 @@ def test_resume_says_why_the_columns_are_others(run: Run, album: Path, tmp_path:
     run(album, "-o", output, "--overwrite", "--baseline", "1s")
     assert "written with --baseline" in run(album, "-o", output, "--resume")[2]
     (album / "film.mp4").unlink()
-    assert "written for films" in run(album, "-o", output, "--resume")[2]
+    assert "written for videos" in run(album, "-o", output, "--resume")[2]
     other = make_model(tmp_path / "other.onnx", ("a", "b"))
     assert "other classes" in run(album, "-o", output, "--resume", "--model", other)[2]
     with open(output, newline="") as file:

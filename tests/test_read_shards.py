@@ -88,7 +88,7 @@ def test_what_does_not_belong_together_is_refused_in_one_line(run: Run, album: P
         ([one], "1 of 2 parts are missing: 2"),
         ([one, one, two], "is given more than once"),
         ([third, two], "one of 3 parts"),
-        ([one, swapped], "does not fall to part 2 of 2"),
+        ([one, swapped], "does not belong to part 2 of 2"),
         ([one, cut], "truncated at row"),
         ([one, late], "is not finished"),
         ([one, tmp_path / "nothing-2-of-2.csv"], "there is no part"),

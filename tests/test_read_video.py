@@ -223,7 +223,7 @@ def test_a_single_film_that_cannot_be_read_gets_a_record_with_its_error(run: Run
     code, out, err = run(path, "--json")
     assert (code, err.count("\n")) == (1, 1)
     (record,) = json.loads(out)
-    assert (record["source"], "not a film" in record["error"]) == (str(path), True)
+    assert (record["source"], "not a video" in record["error"]) == (str(path), True)
     assert run(path, "-o", tmp_path / "out.csv")[0] == 1
     (row,) = csv.DictReader((tmp_path / "out.csv").read_text().splitlines())
     assert (row["source"], row["faces"], row["error"]) == (str(path), "0", record["error"])

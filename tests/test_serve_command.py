@@ -163,7 +163,7 @@ def test_nothing_of_a_picture_is_logged(tmp_path: Path) -> None:
     [
         (["--model", "none.onnx"], "no model 'none.onnx'"),
         (["--threads", "0"], "--threads = 0 is not possible"),
-        (["--runs", "nowhere"], "--runs nowhere is no folder"),
+        (["--runs", "nowhere"], "--runs nowhere is not a folder"),
         (["--workers", "0"], "--workers must be a number from 1 to"),
         (["--host", "no.such.host.invalid"], "is no address of this machine"),
         (["--cors", "*"], "--cors takes origins"),

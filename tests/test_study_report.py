@@ -205,14 +205,14 @@ def test_what_is_cut_short_is_named(results: Path, tmp_path: Path) -> None:
 
 def test_an_accuracy_that_is_no_number_is_refused(tmp_path: Path) -> None:
     run = record_run(plan(tmp_path, ["a"], [1], ["normal"])[0], 0.5, float("nan"))
-    with pytest.raises(MienError, match=r"history\.csv has an accuracy that is no share"):
+    with pytest.raises(MienError, match=r"history\.csv has an accuracy outside 0 to 1"):
         read_arm([run.folder])
 
 
 def test_one_training_alone_has_no_effects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record_run(plan(tmp_path / "runs", ["a"], [1], ["normal"])[0], 0.5, 0.6)
     assert main(["study", "--report-only", "--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "out")]) == 0
-    assert capsys.readouterr().out.endswith("as tables; study and curves as figures\n")
+    assert capsys.readouterr().out.endswith("figures study and curves\n")
 
 
 def test_seeds_that_were_trained_in_different_ways_are_no_arm(tmp_path: Path) -> None:

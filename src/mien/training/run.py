@@ -220,9 +220,8 @@ def check_start(
     """Check what can be checked before the data are read. Raises MienError if the folder already holds a run, the seed
     or runtime is invalid, or the tracker, a teacher or the pretrained model does not exist."""
     if not resume and (folder / "recipe.json").exists():
-        raise MienError(
-            f"{folder} already contains a run; resume it, or choose another {{parameter}}", parameter="name"
-        )
+        raise MienError(f"{folder} already contains a run; resume it, or choose another {{parameter}}",
+                        parameter="name")  # fmt: skip
     check_runtime(runtime, recipe.batch_size, seed)
     check_accelerator(runtime.accelerator)
     tracker(track)
@@ -242,9 +241,7 @@ def _as_before(before: Run, dataset: Dataset, runtime: Runtime) -> tuple[Recipe,
         )
     if record.get("removed"):
         gone = ", ".join(f"{field} = {value}" for field, value in record["removed"].items())
-        raise MienError(
-            f"{before.folder} was trained with {gone}, which this version of mien no longer has; it cannot be resumed"
-        )
+        raise MienError(f"{before.folder} was trained with {gone}, which mien no longer has; it cannot be resumed")
     previous = record["runtime"]
     runtime = dataclasses.replace(
         runtime, compiled=previous.get("compiled", False), sync_batch_norm=previous.get("sync_batch_norm", False)

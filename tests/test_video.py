@@ -344,7 +344,7 @@ def test_what_plays_no_film_is_refused(run: Run, tmp_path: Path) -> None:
         block.sample_rate = 44_100
         container.mux(tone.encode(block))
         container.mux(tone.encode(None))
-    for name, reason in (("list.mp4", "not a film"), ("concat.mkv", "not a film"), ("sound.mp4", "only sound")):
+    for name, reason in (("list.mp4", "not a video"), ("concat.mkv", "not a video"), ("sound.mp4", "only sound")):
         code, out, err = run(tmp_path / name)
         assert (code, out, reason in err, err.count("\n")) == (1, "", True, 1)
     with pytest.raises(MienError, match="the limit is"), open_video(tmp_path / "film.mp4", max_pixels=1000):
@@ -574,6 +574,6 @@ def test_a_baseline_is_each_faces_own(run: Run, tmp_path: Path) -> None:
     assert plain[0] == 0
     assert Image.open(tmp_path / "course.png").height > Image.open(tmp_path / "plain.png").height
     assert "change_happy" not in (tmp_path / "plain.csv").read_text()
-    assert "seen for less than its first 9 s" in run(film, "--baseline", "9s")[1]
+    assert "visible for less than 9 s" in run(film, "--baseline", "9s")[1]
     assert run(film, "--baseline", "0s")[0] == 2
     assert run(PORTRAIT, "--baseline", "9s")[0] == 2

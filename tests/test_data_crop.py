@@ -48,7 +48,7 @@ def test_the_largest_face_of_each_photo(photos: Path, tmp_path: Path, capsys: py
     out = capsys.readouterr().out
     assert "5 photos, 3 faces cropped" in out
     assert "1 no face found (left out): glum/nobody.png" in out
-    assert "1 several faces (the largest taken" in out
+    assert "1 several faces (only the largest cropped" in out
     assert "1 cannot be read (left out): glum/broken.jpg" in out
     assert sorted(str(p.relative_to(output)) for p in output.rglob("*.png")) == [
         "glad/one.png", "glum/mirrored.png", "glum/two.png"

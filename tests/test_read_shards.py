@@ -93,7 +93,7 @@ def test_what_does_not_belong_together_is_refused_in_one_line(run: Run, album: P
         ([one, late], "is not finished"),
         ([one, tmp_path / "nothing-2-of-2.csv"], "there is no part"),
         ([one, tmp_path / "two.csv"], "is not named like a part"),
-        ([one, tmp_path / "other-2-of-2.csv"], "of the models"),
+        ([one, tmp_path / "other-2-of-2.csv"], "the parts were read with the models"),
     ):
         code, err = run("merge", *parts, "-o", output)
         assert (code, err.count("\n")) == (2, 1), err

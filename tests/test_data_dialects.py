@@ -247,7 +247,7 @@ def test_parquet_of_pixels(tmp_path: Path) -> None:
 def test_parquet_without_pyarrow_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
     (tmp_path / "x.parquet").write_bytes(b"PAR1" + bytes(20))
-    assert "pyarrow reads and is not installed" in fault(tmp_path)
+    assert "cannot be read without pyarrow" in fault(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def open_table(path: Path) -> Any:
         import pyarrow.parquet as parquet
     except ImportError as error:
         raise MienError(
-            f"{path} is a {_what(path)} file, which pyarrow reads and is not installed; run: pip install pyarrow"
+            f"{path} cannot be read without pyarrow, which reads {_what(path)} files; run: pip install pyarrow"
         ) from error
     import pyarrow
 

@@ -5,7 +5,7 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import unquote
 
-from mien.data.annotated import Annotated, sole, text, turned
+from mien.data.annotated import Annotated, around, sole, text, turned
 from mien.data.image import is_picture
 from mien.data.pictures import Box
 from mien.errors import MienError
@@ -132,9 +132,7 @@ def _box(value: dict[str, Any], size: tuple[float, float]) -> Box | None:
     width, height = size
     turn = float(value.get("rotation") or 0)
     if "points" in value:
-        points = [(float(x), float(y)) for x, y in value["points"]]
-        box = min(x for x, _ in points), min(y for _, y in points), max(x for x, _ in points), max(y for _, y in points)
-        return _shares(box)
+        return _shares(around(value["points"]))
     if not {"x", "y"} <= value.keys():
         return None
     x, y = float(value["x"]) * width, float(value["y"]) * height
